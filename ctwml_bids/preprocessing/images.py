@@ -1,0 +1,265 @@
+"""Open an image, refuse what cannot be used, and lay it on an orthonormal grid close to RAS."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+
+from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
+
+# An image with 16 or fewer voxels along both longer axes, or one or two slices, shows no head.
+MIN_IN_PLANE = 17
+MIN_SLICES = 3
+# Cosine between two axes above which an image counts as sheared; 0.0005 is 0.03 degrees,
+# 0.1 mm over a head. Header rounding stays a hundred times below it.
+SHEAR_TOLERANCE = 5e-4
+# Relative difference of pixdim and the affine above which volumes cannot be trusted.
+SPACING_TOLERANCE = 0.2
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """An image ready for processing, and the grid that its results are written on.
+
+    Attributes
+    ----------
+    image
+        float32, orthonormal axes closest to RAS (a sheared file is resampled, any other only
+        reordered and flipped).
+    native
+        The file's own grid: shape, and affine with its shear and flips.
+    warnings
+        Sentences for the user.
+    facts
+        JSON-able numbers and strings for provenance and quality control.
+    """
+
+    image: nib.Nifti1Image
+    native: Grid
+    warnings: tuple[str, ...] = ()
+    facts: dict = field(default_factory=dict)
+
+
+def load_nifti(path: str | Path) -> nib.Nifti1Image:
+    """Open a 3D NIfTI and check that it can be used.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        float32 data in memory, shape (x, y, z), on the file's own grid. Trailing axes of
+        length 1 are dropped.
+
+    Raises
+    ------
+    NoInputError
+        There is no such file.
+    BadDataError
+        The file is truncated or not NIfTI, is not one 3D volume of real numbers, has no
+        orientation, an impossible spacing, NaN or infinite values, one value everywhere, or
+        too few voxels.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NoInputError(f"{path}: there is no such file")
+    image = _open(path)
+    _check_spacing(path, image)
+    if image.header["sform_code"] == 0 and image.header["qform_code"] == 0:
+        raise BadDataError(
+            f"{path}: the header states no orientation (sform and qform codes are both 0), so left "
+            "and right are unknown. Convert the image again from its DICOM files."
+        )
+    shape = _squeezed_shape(path, image)
+    data = _values(path, image).reshape(shape)
+    _check_values(path, data)
+    return image_on(data, Grid(shape, np.asarray(image.affine, dtype=float)))
+
+
+def orthonormal(image: nib.Nifti1Image, fill: float = 0.0) -> nib.Nifti1Image:
+    """Lay an image on orthonormal axes that are closest to RAS.
+
+    Unsheared images are reordered and flipped, never interpolated, also when they are oblique.
+    A sheared one (gantry tilt) is resampled linearly onto a grid with the same in-plane axes
+    and the slice normal as third axis: each slice is shifted within its own plane, as scanner
+    software does it, and none is mixed with its neighbours.
+
+    Parameters
+    ----------
+    image
+        3D image.
+    fill
+        Value where the sheared image has no data.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        float32, axis order x, y, z closest to R, A, S.
+    """
+    data = np.asarray(image.dataobj, dtype=np.float32)
+    grid = grid_of(image)
+    if shear(grid.affine) > SHEAR_TOLERANCE:
+        upright = _upright_grid(grid)
+        data = resample(data, grid.affine, upright, order=1, fill=fill)
+        grid = upright
+    canonical = nib.as_closest_canonical(nib.Nifti1Image(data, grid.affine))
+    affine = _orthonormalised(np.asarray(canonical.affine, dtype=float))
+    data = np.ascontiguousarray(np.asarray(canonical.dataobj, dtype=np.float32))
+    return image_on(data, Grid(data.shape, affine))
+
+
+def shear(affine: np.ndarray) -> float:
+    """Return the largest cosine between two axes of a 4×4 affine: 0 when there is no shear."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return float(np.abs(axes.T @ axes - np.eye(3)).max())
+
+
+def geometry_facts(native: Grid) -> dict:
+    """Return shape, spacing (mm), orientation and tilt (degrees) of a file's grid."""
+    return {
+        "shape": [int(n) for n in native.shape],
+        "spacing_mm": [round(float(s), 4) for s in native.spacing],
+        "orientation": "".join(nib.aff2axcodes(native.affine)),
+        "shear_degrees": round(float(np.degrees(np.arcsin(min(shear(native.affine), 1.0)))), 2),
+    }
+
+
+def read_flair(path: str | Path) -> LoadedImage:
+    """Read a FLAIR image; intensities are kept as they are.
+
+    Raises
+    ------
+    NoInputError, BadDataError
+        See `load_nifti`.
+    """
+    image = load_nifti(path)
+    native = grid_of(image)
+    data = np.asarray(image.dataobj)
+    facts = geometry_facts(native)
+    facts["range"] = [float(data.min()), float(data.max())]
+    return LoadedImage(orthonormal(image, fill=float(data.min())), native, (), facts)
+
+
+def _open(path: Path) -> nib.Nifti1Image:
+    try:
+        image = nib.load(path)
+    except (ImageFileError, OSError, EOFError, zlib.error, ValueError) as error:
+        raise BadDataError(
+            f"{path}: cannot be opened as NIfTI ({error}). The file may be truncated or of "
+            "another format; copy or convert it again."
+        ) from error
+    if not isinstance(image, nib.Nifti1Image):
+        raise BadDataError(f"{path}: is a {type(image).__name__}, not a NIfTI image")
+    return image
+
+
+def _check_spacing(path: Path, image: nib.Nifti1Image) -> None:
+    # nibabel repairs a bad pixdim silently on loading, so it is read again as it stands.
+    with nib.openers.ImageOpener(path) as stream:
+        raw = type(image.header).from_fileobj(stream, check=False)
+    spacing = np.asarray(raw["pixdim"][1:4], dtype=float)
+    affine_spacing = np.linalg.norm(np.asarray(image.affine, dtype=float)[:3, :3], axis=0)
+    bad = ~np.isfinite(spacing) | (spacing <= 0)
+    if bad.any():
+        raise BadDataError(
+            f"{path}: voxel spacing {spacing.tolist()} mm in the header; it must be positive. "
+            "Volumes cannot be measured; convert the image again."
+        )
+    volume = np.linalg.det(np.asarray(image.affine, dtype=float)[:3, :3])
+    if not np.isfinite(affine_spacing).all() or abs(volume) < 1e-6:
+        raise BadDataError(
+            f"{path}: the affine in the header is degenerate (spacing "
+            f"{affine_spacing.tolist()} mm); convert the image again."
+        )
+    if np.any(np.abs(spacing / affine_spacing - 1) > SPACING_TOLERANCE):
+        raise BadDataError(
+            f"{path}: pixdim says {spacing.round(4).tolist()} mm and the affine says "
+            f"{affine_spacing.round(4).tolist()} mm per voxel; volumes would be wrong under one "
+            "of them. Convert the image again."
+        )
+
+
+def _squeezed_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, int, int]:
+    shape = tuple(int(n) for n in image.shape)
+    if image.get_data_dtype().names or np.issubdtype(image.get_data_dtype(), np.complexfloating):
+        raise BadDataError(
+            f"{path}: holds {image.get_data_dtype()} values (colours or complex numbers); one "
+            "number a voxel is needed."
+        )
+    if len(shape) < 3 or any(n != 1 for n in shape[3:]):
+        raise BadDataError(
+            f"{path}: has shape {shape}; one 3D volume is needed. Split a series into volumes and "
+            "keep the one to be measured."
+        )
+    in_plane = sorted(shape[:3])[1:]
+    if min(in_plane) < MIN_IN_PLANE or min(shape[:3]) < MIN_SLICES:
+        raise BadDataError(
+            f"{path}: has only {' x '.join(map(str, shape[:3]))} voxels; a head cannot be seen in "
+            "that. Is it a scout or a cropped piece?"
+        )
+    return shape[0], shape[1], shape[2]
+
+
+def _values(path: Path, image: nib.Nifti1Image) -> np.ndarray:
+    try:
+        return image.get_fdata(dtype=np.float32, caching="unchanged")
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise BadDataError(
+            f"{path}: its values cannot be read ({error}). The file is truncated or damaged; copy "
+            "it again."
+        ) from error
+
+
+def _check_values(path: Path, data: np.ndarray) -> None:
+    low, high = float(data.min()), float(data.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        count = int(data.size - np.count_nonzero(np.isfinite(data)))
+        raise BadDataError(
+            f"{path}: {count} of {data.size} voxels are NaN or infinite. Replace them (for a CT "
+            "by -1000) or convert the image again."
+        )
+    if low == high:
+        raise BadDataError(f"{path}: every voxel is {low:g}; the image is empty.")
+
+
+def _upright_grid(grid: Grid) -> Grid:
+    """Grid without shear that covers a sheared one; its slices are the sheared grid's slices."""
+    axes = grid.affine[:3, :3] / grid.spacing
+    cosines = np.abs(axes.T @ axes)
+    # The slice axis is the one left out by the pair that is closest to orthogonal.
+    pairs = {2: (0, 1), 1: (0, 2), 0: (1, 2)}
+    slice_axis = min(pairs, key=lambda k: cosines[pairs[k]])
+    first, second = pairs[slice_axis]
+    new = np.zeros((3, 3))
+    new[:, first] = axes[:, first]
+    rest = axes[:, second] - (axes[:, second] @ axes[:, first]) * axes[:, first]
+    new[:, second] = rest / np.linalg.norm(rest)
+    normal = np.cross(new[:, first], new[:, second])
+    new[:, slice_axis] = normal * np.sign(normal @ axes[:, slice_axis])
+    # Distance between slice planes: the step along the slice axis, projected on the normal.
+    spacing = grid.spacing.copy()
+    spacing[slice_axis] = abs(grid.affine[:3, slice_axis] @ normal)
+    affine = np.eye(4)
+    affine[:3, :3] = new * spacing
+    affine[:3, 3] = grid.affine[:3, 3]
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.asarray(grid.shape) - 1)
+    points = corners @ grid.affine[:3, :3].T
+    index = points @ np.linalg.inv(affine[:3, :3]).T
+    low = np.floor(index.min(axis=0) + 1e-3)
+    high = np.ceil(index.max(axis=0) - 1e-3)
+    affine[:3, 3] += affine[:3, :3] @ low
+    shape = (high - low + 1).astype(int)
+    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
+
+
+def _orthonormalised(affine: np.ndarray) -> np.ndarray:
+    """Remove what rounding left of shear: the nearest orthonormal axes, same spacing and origin."""
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    u, _, vt = np.linalg.svd(affine[:3, :3] / spacing)
+    clean = affine.copy()
+    clean[:3, :3] = (u @ vt) * spacing
+    return clean
