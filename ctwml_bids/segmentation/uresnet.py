@@ -1,0 +1,229 @@
+"""uResNet (Guerrero et al. 2018): a U-shaped network of residual elements with summed skips.
+
+Three published readings of the paper's figure are kept as variants; they differ in the decoder:
+
+========== ========== =============================================================================
+variant    parameters what differs
+========== ========== =============================================================================
+standard   1,080,930  8 elements; the element after the first skip narrows 128 → 64 channels
+wide       1,199,970  8 elements; the second transposed convolution narrows 128 → 64 instead
+dropout    1,723,978  7 elements; batch norm in each branch; ReLU after each skip sum; 5×5
+                      transposed convolutions, each after dropout 0.5 and before a batch norm
+========== ========== =============================================================================
+
+Parameters are for one input channel and two classes.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+WIDTHS = (32, 64, 128, 256)
+# Three 2×2 poolings: image edges must be multiples of this.
+STRIDE = 8
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What distinguishes one reading of the architecture from another.
+
+    Attributes
+    ----------
+    up
+        (in, out) channels of the three transposed convolutions, deepest first.
+    decoder
+        (in, out) channels of the elements after each skip sum, deepest first.
+    element_before_first_skip
+        Whether a 128 → 128 element stands between the first transposed convolution and its skip.
+    up_kernel
+        Edge of the transposed convolutions' kernels.
+    norm_per_branch
+        Batch norm in each branch of an element (and after transposed convolutions and in the
+        head), none of them with a bias; otherwise one batch norm after the branches' sum.
+    relu_after_skip
+        ReLU on the sum of decoder and skip.
+    dropout
+        Probability before each transposed convolution, in training.
+    """
+
+    up: tuple[tuple[int, int], ...]
+    decoder: tuple[tuple[int, int], ...]
+    element_before_first_skip: bool = True
+    up_kernel: int = 3
+    norm_per_branch: bool = False
+    relu_after_skip: bool = False
+    dropout: float = 0.0
+
+
+VARIANTS = {
+    "standard": Variant(
+        up=((256, 128), (64, 64), (64, 32)), decoder=((128, 64), (64, 64), (32, 32))
+    ),
+    "wide": Variant(up=((256, 128), (128, 64), (64, 32)), decoder=((128, 128), (64, 64), (32, 32))),
+    "dropout": Variant(
+        up=((256, 128), (128, 64), (64, 32)),
+        decoder=((128, 128), (64, 64), (32, 32)),
+        element_before_first_skip=False,
+        up_kernel=5,
+        norm_per_branch=True,
+        relu_after_skip=True,
+        dropout=0.5,
+    ),
+}
+
+
+class ResidualElement(nn.Module):
+    """ReLU(BN(conv3×3(x) + conv1×1(x))), or ReLU(BN(conv3×3(x)) + BN(conv1×1(x)))."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, norm_per_branch: bool = False):
+        super().__init__()
+        bias = not norm_per_branch
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1, bias=bias)
+        self.conv_norm = nn.BatchNorm2d(out_channels) if norm_per_branch else nn.Identity()
+        self.shortcut_norm = nn.BatchNorm2d(out_channels) if norm_per_branch else nn.Identity()
+        self.norm = nn.Identity() if norm_per_branch else nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to (batch, in_channels, rows, columns)."""
+        branches = self.conv_norm(self.conv(x)) + self.shortcut_norm(self.shortcut(x))
+        return torch.relu(self.norm(branches))
+
+
+class UResNet(nn.Module):
+    """uResNet: (batch, in_channels, rows, columns) → logits (batch, classes, rows, columns).
+
+    Rows and columns must be multiples of 8.
+
+    Parameters
+    ----------
+    in_channels, classes
+        Number of input images and of output classes (background first).
+    variant
+        A key of `VARIANTS`.
+    """
+
+    def __init__(self, in_channels: int = 1, classes: int = 2, variant: str = "standard"):
+        super().__init__()
+        form = VARIANTS[variant]
+        branchwise = form.norm_per_branch
+        inputs = (in_channels, *WIDTHS[:-1])
+        self.encoder = nn.ModuleList(
+            ResidualElement(i, o, norm_per_branch=branchwise)
+            for i, o in zip(inputs, WIDTHS, strict=True)
+        )
+        self.up = nn.ModuleList(_up(i, o, form) for i, o in form.up)
+        self.before_skip = nn.ModuleList(
+            ResidualElement(o, o, norm_per_branch=branchwise)
+            if level == 0 and form.element_before_first_skip
+            else nn.Identity()
+            for level, (_, o) in enumerate(form.up)
+        )
+        self.decoder = nn.ModuleList(
+            ResidualElement(i, o, norm_per_branch=branchwise) for i, o in form.decoder
+        )
+        self.after_sum = nn.ReLU() if form.relu_after_skip else nn.Identity()
+        self.head = _head(WIDTHS[0], classes, branchwise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of every class at every pixel."""
+        skips = []
+        for element in self.encoder[:-1]:
+            x = element(x)
+            skips.append(x)
+            x = nn.functional.max_pool2d(x, 2)
+        x = self.encoder[-1](x)
+        for up, before_skip, element, skip in zip(
+            self.up, self.before_skip, self.decoder, reversed(skips), strict=True
+        ):
+            x = element(self.after_sum(before_skip(up(x)) + skip))
+        return self.head(x)
+
+
+def _up(in_channels: int, out_channels: int, form: Variant) -> nn.Sequential:
+    """Doubling of rows and columns by a transposed convolution of stride 2."""
+    transposed = nn.ConvTranspose2d(
+        in_channels,
+        out_channels,
+        form.up_kernel,
+        stride=2,
+        padding=form.up_kernel // 2,
+        output_padding=1,
+        bias=not form.norm_per_branch,
+    )
+    norm = nn.BatchNorm2d(out_channels) if form.norm_per_branch else nn.Identity()
+    return nn.Sequential(nn.Dropout(form.dropout), transposed, norm)
+
+
+def _head(in_channels: int, classes: int, norm: bool) -> nn.Module:
+    """Pixel-wise classifier; with ``norm`` in two linear steps around a batch norm."""
+    if not norm:
+        return nn.Conv2d(in_channels, classes, 1)
+    return nn.Sequential(
+        nn.Conv2d(in_channels, classes, 1, bias=False),
+        nn.BatchNorm2d(classes),
+        nn.Conv2d(classes, classes, 1),
+    )
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of trainable parameters."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def fold(network: UResNet) -> UResNet:
+    """Return an inference copy in which each element is one 3×3 convolution with bias and a ReLU.
+
+    Convolutions and batch norms with fixed statistics are linear, so this changes nothing but
+    rounding. The copy cannot be trained on: its batch norms are gone.
+    """
+    folded = copy.deepcopy(network).eval()
+    with torch.no_grad():
+        for elements in (folded.encoder, folded.before_skip, folded.decoder):
+            for index, element in enumerate(elements):
+                if isinstance(element, ResidualElement):
+                    elements[index] = nn.Sequential(_folded_element(element), nn.ReLU())
+        for index, up in enumerate(folded.up):
+            folded.up[index] = _scaled(up[1], up[2], out_axis=1)
+        if isinstance(folded.head, nn.Sequential):
+            folded.head = _folded_head(folded.head)
+    return folded.requires_grad_(False)
+
+
+def _folded_element(element: ResidualElement) -> nn.Conv2d:
+    """Sum both branches into one 3×3 kernel; a 1×1 kernel is the centre of a 3×3 one."""
+    conv = _scaled(element.conv, element.conv_norm)
+    shortcut = _scaled(element.shortcut, element.shortcut_norm)
+    conv.weight[:, :, 1:2, 1:2] += shortcut.weight
+    conv.bias += shortcut.bias
+    return _scaled(conv, element.norm)
+
+
+def _folded_head(head: nn.Sequential) -> nn.Conv2d:
+    """Multiply the head's two linear steps into one 1×1 convolution."""
+    first, last = _scaled(head[0], head[1]), head[2]
+    conv = copy.deepcopy(first)
+    conv.weight.copy_(torch.einsum("okhw,kihw->oihw", last.weight, first.weight))
+    conv.bias.copy_(last.weight[:, :, 0, 0] @ first.bias + last.bias)
+    return conv
+
+
+def _scaled(conv: nn.Module, norm: nn.Module, *, out_axis: int = 0) -> nn.Module:
+    """Return the convolution, with bias, that equals ``conv`` followed by ``norm``.
+
+    ``out_axis`` is the axis of the kernel that counts outputs: 0, or 1 if transposed.
+    """
+    merged = copy.deepcopy(conv)
+    bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
+    if isinstance(norm, nn.BatchNorm2d):
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        shape = [1, 1, 1, 1]
+        shape[out_axis] = -1
+        merged.weight.mul_(scale.reshape(shape))
+        bias = (bias - norm.running_mean) * scale + norm.bias
+    merged.bias = nn.Parameter(bias.detach().clone())
+    return merged
