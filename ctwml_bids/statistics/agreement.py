@@ -1,0 +1,155 @@
+"""Agreement of lesion volumes from CT with those from FLAIR over a group of heads.
+
+Pearson correlation and the fitted line are those of Fig. 3a of Pitkänen et al. 2020 (FLAIR along
+x, CT along y), bias and limits of agreement those of its Fig. 3b (CT − FLAIR).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+NORMAL_95 = 1.959963984540054  # two-sided 95% quantile of the normal distribution
+MINIMUM_PAIRS = 3  # a line through two points always fits; nothing can be said from it
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95% confidence interval; NaN where it is not defined."""
+
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement of volumes from CT (y) with volumes from FLAIR (x).
+
+    Attributes
+    ----------
+    pairs
+        Number of heads with both volumes.
+    pearson, slope, intercept
+        Correlation and least-squares line, y = slope · x + intercept (intercept in mL).
+    bias, lower_limit, upper_limit
+        Bland–Altman mean difference CT − FLAIR and its 95% limits, in mL.
+    difference_sd
+        Standard deviation (n − 1) of the differences, in mL.
+    note
+        Why numbers are missing, in a sentence; empty when none is.
+    """
+
+    pairs: int
+    pearson: Estimate = Estimate()
+    slope: Estimate = Estimate()
+    intercept: Estimate = Estimate()
+    bias: Estimate = Estimate()
+    lower_limit: Estimate = Estimate()
+    upper_limit: Estimate = Estimate()
+    difference_sd: float = math.nan
+    note: str = ""
+
+
+def agreement(ct_ml: Sequence[float], flair_ml: Sequence[float]) -> Agreement:
+    """Compare volumes from CT with volumes from FLAIR, head by head.
+
+    Parameters
+    ----------
+    ct_ml, flair_ml
+        Volumes in mL in the same order; a head with a NaN in either is left out.
+
+    Returns
+    -------
+    Agreement
+        Everything NaN, with a note, for fewer than three pairs.
+
+    Raises
+    ------
+    ValueError
+        The two sequences differ in length.
+    """
+    ct, flair = np.asarray(ct_ml, dtype=float), np.asarray(flair_ml, dtype=float)
+    if ct.shape != flair.shape or ct.ndim != 1:
+        raise ValueError(f"{ct.size} volumes from CT but {flair.size} from FLAIR")
+    complete = np.isfinite(ct) & np.isfinite(flair)
+    ct, flair = ct[complete], flair[complete]
+    if ct.size < MINIMUM_PAIRS:
+        return Agreement(
+            pairs=int(ct.size),
+            note=f"Agreement needs at least {MINIMUM_PAIRS} units with CT and FLAIR volumes; "
+            f"there {'is' if ct.size == 1 else 'are'} {ct.size}.",
+        )
+    slope, intercept = _line(flair, ct)
+    bias, lower, upper, spread = _bland_altman(ct - flair)
+    pearson = _pearson(flair, ct)
+    return Agreement(
+        pairs=int(ct.size),
+        pearson=pearson,
+        slope=slope,
+        intercept=intercept,
+        bias=bias,
+        lower_limit=lower,
+        upper_limit=upper,
+        difference_sd=spread,
+        note=_why_missing(ct, flair),
+    )
+
+
+def _pearson(x: np.ndarray, y: np.ndarray) -> Estimate:
+    """Correlation with Fisher's z interval, which needs four pairs."""
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return Estimate()
+    r = float(np.clip(np.corrcoef(x, y)[0, 1], -1.0, 1.0))
+    if x.size < 4 or abs(r) == 1.0:
+        return Estimate(r, r if abs(r) == 1.0 else math.nan, r if abs(r) == 1.0 else math.nan)
+    half = NORMAL_95 / math.sqrt(x.size - 3)
+    return Estimate(r, math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half))
+
+
+def _line(x: np.ndarray, y: np.ndarray) -> tuple[Estimate, Estimate]:
+    """Least-squares slope and intercept with Student t intervals on n − 2 degrees of freedom."""
+    if np.ptp(x) == 0:
+        return Estimate(), Estimate()
+    fit = stats.linregress(x, y)
+    quantile = float(stats.t.ppf(0.975, x.size - 2))
+    return (
+        _around(float(fit.slope), quantile * float(fit.stderr)),
+        _around(float(fit.intercept), quantile * float(fit.intercept_stderr)),
+    )
+
+
+def _bland_altman(difference: np.ndarray) -> tuple[Estimate, Estimate, Estimate, float]:
+    """Bias and 95% limits with intervals after Bland & Altman 1999 (Stat Methods Med Res 8:135).
+
+    The standard error of a limit is SD · sqrt(1/n + 1.96² / (2(n − 1))).
+    """
+    count = difference.size
+    bias, spread = float(difference.mean()), float(difference.std(ddof=1))
+    quantile = float(stats.t.ppf(0.975, count - 1))
+    of_bias = quantile * spread / math.sqrt(count)
+    of_limit = quantile * spread * math.sqrt(1 / count + NORMAL_95**2 / (2 * (count - 1)))
+    return (
+        _around(bias, of_bias),
+        _around(bias - NORMAL_95 * spread, of_limit),
+        _around(bias + NORMAL_95 * spread, of_limit),
+        spread,
+    )
+
+
+def _around(value: float, half_width: float) -> Estimate:
+    return Estimate(value, value - half_width, value + half_width)
+
+
+def _why_missing(ct: np.ndarray, flair: np.ndarray) -> str:
+    if np.ptp(flair) == 0:
+        return "All volumes from FLAIR are equal: neither correlation nor a line is defined."
+    if np.ptp(ct) == 0:
+        return "All volumes from CT are equal: no correlation is defined."
+    if ct.size < 4:
+        return "The confidence interval of the correlation needs at least four units."
+    return ""

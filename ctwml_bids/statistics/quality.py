@@ -1,0 +1,302 @@
+"""Quality gates: reasons to look at a unit before its numbers are used.
+
+Each gate compares one number with limits and says, in a sentence for a human, what was found and
+what to look at. A gate is a flag, not a diagnosis. The limits are the project's own choice from
+what is anatomically plausible; they were not tuned on data that results are reported for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+ORDER = ("pass", "warn", "fail")
+
+BRAIN_ML = (1000.0, 1800.0)  # adults; parenchyma with ventricles and sulci
+BRAIN_ML_IMPOSSIBLE = (700.0, 2200.0)
+TISSUE_HU = (22.0, 42.0)  # median over the brain mask: CSF 0–15, white 25–32, grey 32–42 HU
+TISSUE_HU_IMPOSSIBLE = (10.0, 60.0)
+NEAR_SKULL_SHARE = (0.25, 0.60)
+END_SLICE_SHARE = (0.05, 0.50)  # of the largest slice; the medulla alone takes some 2%
+BRIGHT_ML = (2.0, 30.0)
+HYPODENSE_ML = (5.0, 50.0)
+LESIONS_ML = (120.0, 250.0)
+SPACING_RATIO = (1.05, 2.00)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One quality gate.
+
+    Attributes
+    ----------
+    name
+        Short name, e.g. ``CT brain volume``.
+    value, unit
+        What was measured; NaN where it could not be.
+    status
+        ``pass``, ``warn`` or ``fail``.
+    limits
+        The limits in words.
+    message
+        What was found and what to look at, in a sentence.
+    """
+
+    name: str
+    value: float
+    unit: str
+    status: str
+    limits: str
+    message: str
+
+
+def overall(gates: Iterable[Gate]) -> str:
+    """Return the worst status of all gates: ``pass``, ``warn`` or ``fail``."""
+    return max((gate.status for gate in gates), key=ORDER.index, default="pass")
+
+
+def brain_volume(ml: float, *, image: str) -> Gate:
+    """Judge the volume of a brain mask in mL; ``image`` is ``CT`` or ``FLAIR``."""
+    status = _between(ml, BRAIN_ML, BRAIN_ML_IMPOSSIBLE)
+    found = f"The brain mask on {image} holds {ml:.0f} mL"
+    message = {
+        "pass": f"{found}, as an adult brain does.",
+        "warn": f"{found}, unusual for an adult: check its outline; a small or large head, "
+        "incomplete coverage or missed brain would explain it.",
+        "fail": f"{found}, which no complete adult brain has: volumes and percentages of this "
+        "image cannot be trusted.",
+    }
+    return Gate(
+        f"{image} brain volume",
+        ml,
+        "mL",
+        status,
+        _range_text(BRAIN_ML, BRAIN_ML_IMPOSSIBLE, "mL"),
+        _said(ml, status, message),
+    )
+
+
+def tissue_hu(median: float) -> Gate:
+    """Judge the median HU inside the CT brain mask."""
+    status = _between(median, TISSUE_HU, TISSUE_HU_IMPOSSIBLE)
+    found = f"The median inside the CT brain mask is {median:.0f} HU"
+    message = {
+        "pass": f"{found}, as brain tissue has.",
+        "warn": f"{found}, outside what brain usually shows: check the calibration of the image, "
+        "contrast medium, or a mask that takes in CSF or bone.",
+        "fail": f"{found}, which is not brain tissue: the image may not be in Hounsfield units "
+        "or the mask may lie elsewhere.",
+    }
+    return Gate(
+        "CT brain tissue",
+        median,
+        "HU",
+        status,
+        _range_text(TISSUE_HU, TISSUE_HU_IMPOSSIBLE, "HU"),
+        _said(median, status, message),
+    )
+
+
+def registration(verdict: str, reason: str, *, nmi_gain: float, mask_dice: float) -> Gate:
+    """Judge CT→FLAIR registration; the verdict and its reason come with the registration.
+
+    Parameters
+    ----------
+    verdict, reason
+        ``pass``, ``warn`` or ``fail`` and why.
+    nmi_gain
+        Rise of Studholme's normalised mutual information from before to after.
+    mask_dice
+        Dice of both brain masks after registration; this is the gate's value.
+    """
+    what = {
+        "pass": "CT and FLAIR line up.",
+        "warn": "Check in the checkerboard that CT and FLAIR line up.",
+        "fail": "CT and FLAIR do not line up, or are of different heads: nothing that compares "
+        "them can be trusted.",
+    }[verdict]
+    numbers = f"Dice of both brain masks {mask_dice:.3f}, gain of mutual information {nmi_gain:.3f}"
+    because = f" {reason[:1].upper()}{reason[1:].rstrip('.')}." if reason else ""
+    return Gate(
+        "CT to FLAIR registration",
+        mask_dice,
+        "Dice",
+        verdict,
+        "limits of the registration step",
+        f"{what}{because} ({numbers}.)",
+    )
+
+
+def lesions_near_skull(share: float, *, image: str, lesion_ml: float) -> Gate:
+    """Judge the share (0–1) of lesion probability within 3 mm of the brain mask's border."""
+    # A share of next to nothing is noise: below 1 mL it is reported but cannot fail.
+    status = _above(share, NEAR_SKULL_SHARE)
+    status = "warn" if status == "fail" and lesion_ml < 1.0 else status
+    found = (
+        f"{100 * share:.0f}% of the lesion probability on {image} lies within 3 mm of the border"
+    )
+    message = {
+        "pass": f"{found} of the brain mask; few white matter lesions lie there.",
+        "warn": f"{found} of the brain mask: look for bone, skull base or sulci among the lesions.",
+        "fail": f"{found} of the brain mask, where white matter is rare: most of it is probably "
+        "not a white matter lesion.",
+    }
+    return Gate(
+        f"{image} lesions near the skull",
+        100 * share,
+        "%",
+        status,
+        _limit_text(tuple(100 * limit for limit in NEAR_SKULL_SHARE), "%"),
+        _said(share, status, message),
+    )
+
+
+def coverage(top_share: float, bottom_share: float, *, image: str) -> Gate:
+    """Judge whether the scan covers the brain.
+
+    Parameters
+    ----------
+    top_share, bottom_share
+        Area of the brain mask on the uppermost and lowest slice of the image, as a share of its
+        area on its largest slice; 0 where the brain ends inside the image.
+    image
+        ``CT`` or ``FLAIR``.
+    """
+    worst = max(top_share, bottom_share)
+    status = _above(worst, END_SLICE_SHARE)
+    ends = [
+        name
+        for name, share in (("top", top_share), ("bottom", bottom_share))
+        if share > END_SLICE_SHARE[0]
+    ]
+    where = " and at the ".join(ends)
+    message = {
+        "pass": f"{image} covers the brain.",
+        "warn": f"{image} ends inside the brain at the {where}: volumes miss what lies beyond.",
+        "fail": f"{image} ends in the middle of the brain at the {where}: volumes cover part of "
+        "the brain only.",
+    }
+    return Gate(
+        f"{image} coverage",
+        100 * worst,
+        "% of largest slice",
+        status,
+        _limit_text(tuple(100 * limit for limit in END_SLICE_SHARE), "%"),
+        _said(worst, status, message),
+    )
+
+
+def bright(ml: float) -> Gate:
+    """Judge the volume inside the CT brain mask that is as bright as blood or contrast, in mL."""
+    status = _above(ml, BRIGHT_ML)
+    found = f"{ml:.1f} mL inside the brain are as bright as blood or contrast medium"
+    message = {
+        "pass": f"{found}.",
+        "warn": f"{found}: look whether there is a haemorrhage, contrast or calcification.",
+        "fail": f"{found}: with that much, lesions next to it cannot be told apart.",
+    }
+    return Gate(
+        "CT bright voxels",
+        ml,
+        "mL",
+        status,
+        _limit_text(BRIGHT_ML, "mL"),
+        _said(ml, status, message),
+    )
+
+
+def hypodensity(ml: float) -> Gate:
+    """Judge the volume of large dark areas that look unlike white matter lesions, in mL."""
+    status = _above(ml, HYPODENSE_ML)
+    found = f"{ml:.1f} mL form large dark areas that reach the surface of the brain"
+    message = {
+        "pass": "No large dark area that reaches the surface of the brain stands out.",
+        "warn": f"{found}: look whether they are an infarct or wide sulci; they may be counted "
+        "as white matter lesions.",
+        "fail": f"{found}, as large infarcts or cysts may: white matter lesions cannot be "
+        "measured apart from them.",
+    }
+    return Gate(
+        "CT large hypodensity",
+        ml,
+        "mL",
+        status,
+        _limit_text(HYPODENSE_ML, "mL"),
+        _said(ml, status, message),
+    )
+
+
+def lesion_volume(ml: float, *, image: str) -> Gate:
+    """Judge the total lesion volume of one image, in mL."""
+    status = _above(ml, LESIONS_ML)
+    found = f"{ml:.1f} mL of white matter lesions on {image}"
+    message = {
+        "pass": f"{found}, a volume that white matter lesions have.",
+        "warn": f"{found}, more than severe white matter disease usually shows: check the outlines "
+        "for oedema, infarcts or a wrong threshold.",
+        "fail": f"{found}, more than white matter lesions plausibly take: check the outlines.",
+    }
+    return Gate(
+        f"{image} lesion volume",
+        ml,
+        "mL",
+        status,
+        _limit_text(LESIONS_ML, "mL"),
+        _said(ml, status, message),
+    )
+
+
+def slice_spacing(ratio: float, *, image: str) -> Gate:
+    """Judge uneven slices: the largest over the smallest slice spacing of one image."""
+    status = _above(ratio, SPACING_RATIO)
+    message = {
+        "pass": f"The slices of {image} are evenly spaced.",
+        "warn": f"The slices of {image} are unevenly spaced (by a factor of {ratio:.2f}): volumes "
+        "are off by up to that much.",
+        "fail": f"The slices of {image} are so unevenly spaced (by a factor of {ratio:.2f}) that "
+        "volumes cannot be trusted.",
+    }
+    return Gate(
+        f"{image} slice spacing",
+        ratio,
+        "ratio",
+        status,
+        _limit_text(SPACING_RATIO, "", digits=2),
+        _said(ratio, status, message),
+    )
+
+
+def _said(value: float, status: str, message: dict[str, str]) -> str:
+    """Return the message of a status, or that nothing could be measured."""
+    return (
+        "This could not be measured; look at the images." if math.isnan(value) else message[status]
+    )
+
+
+def _between(value: float, usual: tuple[float, float], possible: tuple[float, float]) -> str:
+    """Pass inside the usual range, fail outside the possible one; unknown is a warning."""
+    if math.isnan(value):
+        return "warn"
+    if not possible[0] <= value <= possible[1]:
+        return "fail"
+    return "pass" if usual[0] <= value <= usual[1] else "warn"
+
+
+def _above(value: float, limits: tuple[float, float]) -> str:
+    """Warn above the first limit, fail above the second; unknown is a warning."""
+    if math.isnan(value):
+        return "warn"
+    return ORDER[sum(value > limit for limit in limits)]
+
+
+def _range_text(usual: tuple[float, float], possible: tuple[float, float], unit: str) -> str:
+    return (
+        f"pass {usual[0]:g}–{usual[1]:g} {unit}; "
+        f"fail below {possible[0]:g} or above {possible[1]:g} {unit}"
+    )
+
+
+def _limit_text(limits: tuple[float, ...], unit: str, digits: int = 0) -> str:
+    low, high = (f"{limit:.{digits}f}" for limit in limits)
+    return f"warn above {low} {unit}; fail above {high} {unit}".replace(" ;", ";").strip()

@@ -1,0 +1,266 @@
+"""Where the lesions of one image lie and how large they are.
+
+Volumes come from the determinant of the affine and distances from voxel centres in mm, so that
+anisotropic grids and grids sheared by a gantry tilt measure right.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import KDTree
+
+CORNERS_TOUCH = np.ones((3, 3, 3), dtype=bool)  # 26-connectivity
+PERIVENTRICULAR_MM = 10.0  # the 10 mm rule: Griffanti et al. 2018, NeuroImage 170:174
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One 26-connected lesion.
+
+    Attributes
+    ----------
+    volume_ml
+        Volume in mL.
+    centroid_mm
+        Centre of mass in the image's RAS mm (x to the right, y forwards, z up).
+    ventricle_distance_mm
+        From its nearest voxel to the ventricles; 0 when it reaches into them, NaN without a
+        ventricle mask.
+    """
+
+    volume_ml: float
+    centroid_mm: tuple[float, float, float]
+    ventricle_distance_mm: float
+
+
+@dataclass(frozen=True)
+class LesionMeasures:
+    """Lesion volumes of one image, in mL.
+
+    Attributes
+    ----------
+    total_ml, brain_ml, ventricle_ml
+        Volume of the lesions, of the brain mask, of the ventricle mask.
+    percent
+        Lesions as a percentage of the brain mask; NaN for an empty brain mask.
+    count
+        Number of 26-connected lesions.
+    median_ml, largest_ml
+        Lesion sizes; 0 when there is none.
+    periventricular_ml, deep_ml
+        Within and beyond the periventricular distance; NaN without a ventricle mask.
+    left_ml, right_ml
+        Volume in each of the patient's hemispheres.
+    lesions
+        Every lesion, largest first.
+    """
+
+    total_ml: float
+    brain_ml: float
+    ventricle_ml: float
+    percent: float
+    count: int
+    median_ml: float
+    largest_ml: float
+    periventricular_ml: float
+    deep_ml: float
+    left_ml: float
+    right_ml: float
+    lesions: tuple[Lesion, ...]
+
+
+def measure(
+    lesions: np.ndarray,
+    *,
+    affine: np.ndarray,
+    brain: np.ndarray,
+    ventricles: np.ndarray,
+    left: np.ndarray,
+    periventricular_mm: float = PERIVENTRICULAR_MM,
+) -> LesionMeasures:
+    """Measure the lesions of one image in its own space.
+
+    Parameters
+    ----------
+    lesions, brain, ventricles
+        Masks, bool or 0/1, shape (x, y, z), on one grid.
+    affine
+        4×4, voxel indices → RAS mm; may be anisotropic, oblique or sheared.
+    left
+        True where a voxel lies in the patient's left hemisphere (see `left_of_midline`).
+    periventricular_mm
+        A lesion voxel is periventricular when its centre is at most this far from the centre of
+        a ventricle voxel.
+
+    Returns
+    -------
+    LesionMeasures
+        Volumes in mL.
+
+    Raises
+    ------
+    ValueError
+        The masks differ in shape.
+    """
+    lesions, brain = np.asarray(lesions) > 0, np.asarray(brain) > 0
+    ventricles, left = np.asarray(ventricles) > 0, np.asarray(left) > 0
+    shapes = {array.shape for array in (lesions, brain, ventricles, left)}
+    if len(shapes) > 1:
+        raise ValueError(f"the masks differ in shape: {sorted(shapes)}")
+    voxel_ml = voxel_volume_ml(affine)
+    indices = np.argwhere(lesions)
+    where = tuple(indices.T)
+    distance = _distance_to(ventricles, indices, affine)
+    near = np.count_nonzero(distance <= periventricular_mm + 1e-6)
+    total, total_left = len(indices), np.count_nonzero(left[where])
+    brain_ml = np.count_nonzero(brain) * voxel_ml
+    table = _lesion_table(lesions, indices, distance, affine)
+    sizes = [lesion.volume_ml for lesion in table]
+    has_ventricles = bool(ventricles.any())
+    return LesionMeasures(
+        total_ml=total * voxel_ml,
+        brain_ml=brain_ml,
+        ventricle_ml=np.count_nonzero(ventricles) * voxel_ml,
+        percent=100.0 * total * voxel_ml / brain_ml if brain_ml else math.nan,
+        count=len(table),
+        median_ml=float(np.median(sizes)) if sizes else 0.0,
+        largest_ml=sizes[0] if sizes else 0.0,
+        periventricular_ml=near * voxel_ml if has_ventricles else math.nan,
+        deep_ml=(total - near) * voxel_ml if has_ventricles else math.nan,
+        left_ml=total_left * voxel_ml,
+        right_ml=(total - total_left) * voxel_ml,
+        lesions=table,
+    )
+
+
+def voxel_volume_ml(affine: np.ndarray) -> float:
+    """Return the volume of one voxel in mL, by the determinant: right for sheared grids too."""
+    return abs(float(np.linalg.det(np.asarray(affine, dtype=float)[:3, :3]))) / 1000.0
+
+
+def left_of_midline(
+    shape: tuple[int, int, int], affine: np.ndarray, native_to_template: np.ndarray | None = None
+) -> np.ndarray:
+    """Return True where a voxel's centre is left of the midline plane x = 0 of the template.
+
+    Parameters
+    ----------
+    shape
+        Voxels along x, y, z.
+    affine
+        4×4, voxel indices → RAS mm of the image.
+    native_to_template
+        4×4, RAS mm: points of the image → points of the template. Identity if None.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, the given shape.
+    """
+    to_template = np.eye(4) if native_to_template is None else np.asarray(native_to_template)
+    row = (to_template @ np.asarray(affine, dtype=float))[0]
+    i, j, k = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    return row[0] * i + row[1] * j + row[2] * k + row[3] < 0
+
+
+def share_near_border(
+    lesions: np.ndarray,
+    brain: np.ndarray,
+    *,
+    affine: np.ndarray,
+    distance_mm: float = 3.0,
+) -> float:
+    """Return the share of the lesion volume that lies near the border of the brain mask.
+
+    Parameters
+    ----------
+    lesions
+        Mask or probabilities, shape (x, y, z); probabilities count by their value.
+    brain
+        Brain mask on the same grid.
+    affine
+        4×4, voxel indices → RAS mm.
+    distance_mm
+        Near is at most this far from the centre of the nearest voxel outside the brain mask.
+
+    Returns
+    -------
+    float
+        In [0, 1]; lesions outside the mask count as near. 0 without lesions.
+    """
+    brain = np.asarray(brain) > 0
+    indices = np.argwhere(np.asarray(lesions) > 0)
+    weights = np.asarray(lesions, dtype=float)[tuple(indices.T)]
+    if not weights.sum():
+        return 0.0
+    shell = np.zeros_like(brain)
+    box = _box(brain)
+    shell[box] = ndimage.binary_dilation(brain[box], structure=CORNERS_TOUCH) & ~brain[box]
+    distance = _distance_to(shell, indices, affine)
+    near = (distance <= distance_mm + 1e-6) | ~brain[tuple(indices.T)]
+    return float(weights[near].sum() / weights.sum())
+
+
+def _distance_to(target: np.ndarray, indices: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Return the distance in mm of voxels (n, 3) from a mask; 0 inside, NaN for an empty mask.
+
+    Only the rim of the mask is searched, which keeps a large ventricle mask quick; from a voxel
+    outside, the nearest voxel of a mask is always on its rim.
+    """
+    if not target.any():
+        return np.full(len(indices), math.nan)
+    inside = target[tuple(indices.T)]
+    distance = np.zeros(len(indices))
+    if not inside.all():
+        box = _box(target)
+        rim = target[box] & ~ndimage.binary_erosion(target[box], structure=CORNERS_TOUCH)
+        corner = [edge.start for edge in box]
+        tree = KDTree(_millimetres(np.argwhere(rim) + corner, affine))
+        distance[~inside] = tree.query(_millimetres(indices[~inside], affine))[0]
+    return distance
+
+
+def _lesion_table(
+    lesions: np.ndarray, indices: np.ndarray, distance: np.ndarray, affine: np.ndarray
+) -> tuple[Lesion, ...]:
+    """Describe each 26-connected lesion, largest first."""
+    if not len(indices):
+        return ()
+    box = _box(lesions)
+    labels = ndimage.label(lesions[box], structure=CORNERS_TOUCH)[0][lesions[box]] - 1
+    sizes = np.bincount(labels)
+    centres = np.stack([np.bincount(labels, weights=axis) / sizes for axis in indices.T], axis=1)
+    nearest = np.full(len(sizes), np.inf)
+    np.minimum.at(nearest, labels, distance)
+    voxel_ml = voxel_volume_ml(affine)
+    centroids = _millimetres(centres, affine)
+    order = np.argsort(-sizes, kind="stable")
+    return tuple(
+        Lesion(
+            volume_ml=float(sizes[at] * voxel_ml),
+            centroid_mm=tuple(float(value) for value in centroids[at]),
+            ventricle_distance_mm=float(nearest[at]),
+        )
+        for at in order
+    )
+
+
+def _box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Return the bounding box of a mask with one voxel around it: whole-head arrays are large."""
+    if not mask.any():
+        return (slice(0, 0),) * 3
+    edges = ndimage.find_objects(mask.astype(np.uint8))[0]
+    return tuple(
+        slice(max(edge.start - 1, 0), min(edge.stop + 1, size))
+        for edge, size in zip(edges, mask.shape, strict=True)
+    )
+
+
+def _millimetres(indices: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Return RAS mm of voxel indices (n, 3)."""
+    affine = np.asarray(affine, dtype=float)
+    return indices @ affine[:3, :3].T + affine[:3, 3]

@@ -1,0 +1,152 @@
+"""The statistics table of one unit: its columns and its rows.
+
+One row per image (``ct``, ``flair``) and, where both exist, one row ``pair`` with the agreement
+of the two in FLAIR space. What a row does not have is ``n/a``, as BIDS asks of tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from ctwml_bids.statistics.overlap import Overlap
+from ctwml_bids.statistics.regions import LesionMeasures
+
+MISSING = "n/a"
+
+_PAIR = "in FLAIR space, FLAIR as the reference"
+
+# Column → description and unit, as they stand in the JSON sidecar of the table.
+COLUMNS: dict[str, dict[str, str]] = {
+    "image": {
+        "Description": "Image that the row is about; pair compares CT with FLAIR",
+        "Levels": "ct, flair, pair",
+    },
+    "wml_ml": {"Description": "White matter lesion volume in the image's space", "Units": "mL"},
+    "brain_ml": {
+        "Description": "Brain mask volume: parenchyma with ventricles and sulci, cerebellum and "
+        "brainstem down to the foramen magnum",
+        "Units": "mL",
+    },
+    "wml_percent": {"Description": "wml_ml as a percentage of brain_ml", "Units": "%"},
+    "lesion_count": {"Description": "Number of 26-connected lesions"},
+    "lesion_median_ml": {"Description": "Median lesion volume", "Units": "mL"},
+    "lesion_largest_ml": {"Description": "Largest lesion volume", "Units": "mL"},
+    "periventricular_ml": {
+        "Description": "Lesion volume within 10 mm of the ventricles",
+        "Units": "mL",
+    },
+    "deep_ml": {
+        "Description": "Lesion volume more than 10 mm from the ventricles",
+        "Units": "mL",
+    },
+    "left_ml": {"Description": "Lesion volume in the patient's left hemisphere", "Units": "mL"},
+    "right_ml": {"Description": "Lesion volume in the patient's right hemisphere", "Units": "mL"},
+    "ventricle_ml": {"Description": "Volume of the ventricle mask", "Units": "mL"},
+    "threshold": {"Description": "Probability above which a voxel counts as a lesion"},
+    "model": {"Description": "Model that segmented the image"},
+    "dice": {"Description": f"Dice overlap of CT and FLAIR lesions, {_PAIR}; 1 if both are empty"},
+    "true_positive_ml": {"Description": f"Lesion volume on both images, {_PAIR}", "Units": "mL"},
+    "ct_only_ml": {"Description": f"Lesion volume on CT but not on FLAIR, {_PAIR}", "Units": "mL"},
+    "flair_only_ml": {
+        "Description": f"Lesion volume on FLAIR but not on CT, {_PAIR}",
+        "Units": "mL",
+    },
+    "h95_mm": {
+        "Description": f"95th-percentile Hausdorff distance, {_PAIR} (WMH challenge definition)",
+        "Units": "mm",
+    },
+    "avd_percent": {
+        "Description": f"Absolute volume difference, {_PAIR} (WMH challenge definition)",
+        "Units": "%",
+    },
+    "lesion_recall": {"Description": f"Share of FLAIR lesions that CT touches, {_PAIR}"},
+    "lesion_f1": {"Description": f"F1 over 26-connected lesions, {_PAIR}"},
+    "qc": {
+        "Description": "Worst quality gate of the unit: pass, warn or fail",
+        "Levels": "pass, warn, fail",
+    },
+}
+
+
+def unit_rows(
+    measures: Mapping[str, LesionMeasures],
+    *,
+    qc: str,
+    thresholds: Mapping[str, float],
+    models: Mapping[str, str],
+    pair: Overlap | None = None,
+) -> list[dict[str, object]]:
+    """Return the rows of one unit's statistics table.
+
+    Parameters
+    ----------
+    measures
+        ``ct`` and/or ``flair`` → measures of that image in its own space.
+    qc
+        Overall status of the unit's gates.
+    thresholds, models
+        By image, ``ct`` and/or ``flair``.
+    pair
+        Overlap of CT and FLAIR lesions in FLAIR space, or None.
+
+    Returns
+    -------
+    list of dict
+        Every row has all of `COLUMNS`, in order; volumes rounded to 0.1 µL.
+    """
+    rows = []
+    for image in ("ct", "flair"):
+        if image in measures:
+            found = _measure_columns(measures[image])
+            found |= {"threshold": thresholds[image], "model": models[image]}
+            rows.append(_row(image, qc, found))
+    if pair is not None:
+        found = {name: getattr(pair, name) for name in COLUMNS if hasattr(pair, name)}
+        rows.append(_row("pair", qc, found))
+    return rows
+
+
+def lesion_rows(image: str, measures: LesionMeasures) -> list[dict[str, object]]:
+    """Return one row per lesion, largest first: volume, centroid, distance to the ventricles."""
+    return [
+        {
+            "image": image,
+            "lesion": number,
+            "volume_ml": cell(lesion.volume_ml),
+            "x_mm": cell(lesion.centroid_mm[0], 1),
+            "y_mm": cell(lesion.centroid_mm[1], 1),
+            "z_mm": cell(lesion.centroid_mm[2], 1),
+            "ventricle_distance_mm": cell(lesion.ventricle_distance_mm, 1),
+        }
+        for number, lesion in enumerate(measures.lesions, start=1)
+    ]
+
+
+def cell(value: object, digits: int = 4) -> object:
+    """Return a value fit for a BIDS table: rounded, and ``n/a`` for None, NaN and infinity."""
+    value = value.item() if hasattr(value, "item") else value
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return MISSING
+    return round(value, digits) if isinstance(value, float) else value
+
+
+def _measure_columns(measures: LesionMeasures) -> dict[str, object]:
+    return {
+        "wml_ml": measures.total_ml,
+        "brain_ml": measures.brain_ml,
+        "wml_percent": measures.percent,
+        "lesion_count": measures.count,
+        "lesion_median_ml": measures.median_ml,
+        "lesion_largest_ml": measures.largest_ml,
+        "periventricular_ml": measures.periventricular_ml,
+        "deep_ml": measures.deep_ml,
+        "left_ml": measures.left_ml,
+        "right_ml": measures.right_ml,
+        "ventricle_ml": measures.ventricle_ml,
+    }
+
+
+def _row(image: str, qc: str, found: Mapping[str, object]) -> dict[str, object]:
+    values = {"image": image, "qc": qc, **found}
+    return {name: cell(values.get(name)) for name in COLUMNS}
