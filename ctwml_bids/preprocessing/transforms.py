@@ -1,0 +1,188 @@
+"""Conversions of linear transforms and images between this package, ITK/ANTs and FSL.
+
+Inside the package a transform is a 4×4 matrix in RAS mm that maps points of the reference to
+points of the moving image. Other conventions exist only here:
+
+- ITK text files hold the same direction (reference → moving) in LPS mm.
+- FLIRT matrices hold the other direction (source = moving → reference) in FSL coordinates:
+  voxel indices times spacing, the first axis reversed where the affine's determinant is positive.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ants
+import nibabel as nib
+import numpy as np
+
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.preprocessing.grids import Grid, image_on
+
+# RAS ↔ LPS: the first two axes change sign. It is its own inverse.
+RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+# ITK's names for a 3×3 matrix, a translation and a centre, whose parameters are laid out alike.
+_MATRIX_TYPES = ("AffineTransform", "MatrixOffsetTransformBase")
+
+# Cosine between two axes above which an affine counts as sheared. An ANTs image cannot hold shear.
+_SHEAR_TOLERANCE = 1e-4
+
+
+def ras_to_lps(matrix: np.ndarray) -> np.ndarray:
+    """Express a 4×4 map between RAS points as a map between LPS points (and the reverse)."""
+    return RAS_LPS @ np.asarray(matrix, dtype=float) @ RAS_LPS
+
+
+def itk_text(matrix: np.ndarray, comment: str | None = None) -> str:
+    """Return the content of an ITK transform file.
+
+    Parameters
+    ----------
+    matrix
+        4×4, RAS mm, reference points → moving points.
+    comment
+        One or more lines that go into the file as comments.
+    """
+    lps = ras_to_lps(matrix)
+    numbers = np.concatenate([lps[:3, :3].ravel(), lps[:3, 3]])
+    lines = ["#Insight Transform File V1.0"]
+    lines += [f"# {line}" for line in (comment or "").splitlines()]
+    lines += [
+        "#Transform 0",
+        "Transform: AffineTransform_double_3_3",
+        "Parameters: " + " ".join(f"{number:.17g}" for number in numbers),
+        "FixedParameters: 0 0 0",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_itk(path: Path | str, matrix: np.ndarray, comment: str | None = None) -> None:
+    """Write a 4×4 RAS matrix (reference → moving) as an ITK text file; see `itk_text`."""
+    Path(path).write_text(itk_text(matrix, comment), encoding="utf-8")
+
+
+def read_itk(path: Path | str) -> np.ndarray:
+    """Read one linear transform of an ITK text file.
+
+    Returns
+    -------
+    numpy.ndarray
+        4×4, RAS mm, reference points → moving points.
+
+    Raises
+    ------
+    BadDataError
+        If the file is not an ITK text file with exactly one affine transform.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        lines = []
+    fields = [line.split(":", 1) for line in lines if ":" in line and not line.startswith("#")]
+    values = {key.strip(): value.split() for key, value in fields}
+    kinds = [value.strip() for key, value in fields if key.strip() == "Transform"]
+    if len(kinds) != 1 or not kinds[0].startswith(_MATRIX_TYPES) or "_3_3" not in kinds[0]:
+        raise BadDataError(
+            f"{path} holds {', '.join(kinds) or 'no ITK transform'}; "
+            "one 3D AffineTransform as ITK text is needed."
+        )
+    try:
+        parameters = np.array(values["Parameters"], dtype=float)
+        center = np.array(values["FixedParameters"], dtype=float)
+        return _from_itk_parameters(parameters, center)
+    except (KeyError, ValueError) as error:
+        raise BadDataError(f"{path} is not a complete ITK affine transform: {error}") from error
+
+
+def from_ants_transform(transform: ants.core.ants_transform.ANTsTransform) -> np.ndarray:
+    """Return the 4×4 RAS matrix of any linear ANTs transform (affine, Euler, similarity)."""
+    if str(transform.transform_type).startswith(_MATRIX_TYPES):
+        parameters = np.asarray(transform.parameters, dtype=float)
+        return _from_itk_parameters(parameters, np.asarray(transform.fixed_parameters, dtype=float))
+    origin = np.array(transform.apply_to_point((0.0, 0.0, 0.0)), dtype=float)
+    lps = np.eye(4)
+    # Points far from the origin keep single-precision rounding out of the rotation.
+    reach = 1000.0
+    for axis in range(3):
+        point = np.zeros(3)
+        point[axis] = reach
+        lps[:3, axis] = (np.array(transform.apply_to_point(tuple(point))) - origin) / reach
+    lps[:3, 3] = origin
+    return ras_to_lps(lps)
+
+
+def _from_itk_parameters(parameters: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """Build the RAS matrix of x → A (x − c) + c + t, given in LPS."""
+    rotation, translation = parameters.reshape(4, 3)[:3], parameters.reshape(4, 3)[3]
+    lps = np.eye(4)
+    lps[:3, :3] = rotation
+    lps[:3, 3] = translation + center - rotation @ center
+    return ras_to_lps(lps)
+
+
+def fsl_coordinates(grid: Grid) -> np.ndarray:
+    """Return the 4×4 map voxel indices → FSL coordinates (mm) of a grid."""
+    scaling = np.diag([*grid.spacing, 1.0])
+    if np.linalg.det(grid.affine[:3, :3]) > 0:
+        flip = np.diag([-1.0, 1.0, 1.0, 1.0])
+        flip[0, 3] = (grid.shape[0] - 1) * grid.spacing[0]
+        scaling = flip @ scaling
+    return scaling
+
+
+def to_flirt(reference_to_moving: np.ndarray, moving: Grid, reference: Grid) -> np.ndarray:
+    """Return the FLIRT matrix (moving → reference, FSL coordinates) of a RAS transform."""
+    moving_ras_to_fsl = fsl_coordinates(moving) @ np.linalg.inv(moving.affine)
+    reference_ras_to_fsl = fsl_coordinates(reference) @ np.linalg.inv(reference.affine)
+    moving_to_reference = np.linalg.inv(reference_to_moving)
+    return reference_ras_to_fsl @ moving_to_reference @ np.linalg.inv(moving_ras_to_fsl)
+
+
+def from_flirt(flirt: np.ndarray, moving: Grid, reference: Grid) -> np.ndarray:
+    """Return the RAS transform (reference → moving) of a FLIRT matrix (moving → reference)."""
+    moving_ras_to_fsl = fsl_coordinates(moving) @ np.linalg.inv(moving.affine)
+    reference_ras_to_fsl = fsl_coordinates(reference) @ np.linalg.inv(reference.affine)
+    moving_to_reference = np.linalg.inv(reference_ras_to_fsl) @ flirt @ moving_ras_to_fsl
+    return np.linalg.inv(moving_to_reference)
+
+
+def is_sheared(affine: np.ndarray) -> bool:
+    """Tell whether the axes of a 4×4 affine are not at right angles (gantry tilt)."""
+    axes = np.asarray(affine, dtype=float)[:3, :3]
+    axes = axes / np.linalg.norm(axes, axis=0)
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() > _SHEAR_TOLERANCE)
+
+
+def to_ants(image: nib.spatialimages.SpatialImage) -> ants.ANTsImage:
+    """Convert a 3D nibabel image to an ANTs image of float32.
+
+    Raises
+    ------
+    BadDataError
+        If the affine is sheared: ITK would drop the shear and move the anatomy.
+    """
+    affine = np.asarray(image.affine, dtype=float)
+    if is_sheared(affine):
+        raise BadDataError(
+            f"{image.get_filename() or 'An image'} has a sheared affine (gantry tilt), which ANTs "
+            "cannot hold; resample it onto an orthonormal grid first."
+        )
+    lps = RAS_LPS @ affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    return ants.from_numpy(
+        np.asarray(image.dataobj, dtype=np.float32),
+        origin=tuple(lps[:3, 3]),
+        spacing=tuple(spacing),
+        direction=lps[:3, :3] / spacing,
+    )
+
+
+def from_ants(image: ants.ANTsImage) -> nib.Nifti1Image:
+    """Convert a 3D ANTs image to a nibabel image with the same array and RAS affine."""
+    lps = np.eye(4)
+    lps[:3, :3] = np.asarray(image.direction) @ np.diag(image.spacing)
+    lps[:3, 3] = image.origin
+    shape = tuple(int(n) for n in image.shape)
+    return image_on(image.numpy(), Grid(shape, RAS_LPS @ lps))
