@@ -1,0 +1,242 @@
+"""Brain mask of a head CT from bone, Hounsfield units and shape.
+
+The inside of the skull is found by what surrounds it (bone in nearly every direction), cut free
+from orbits and neck by an opening and by a rough pose of the template, and carried back to the
+image's own grid. Nothing is learnt from images.
+"""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage
+
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.preprocessing.brain_masks import BrainMask
+from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
+from ctwml_bids.preprocessing.template_pose import template_brain, template_pose
+
+# Edge of the working voxels in mm: half a cortex, and wide enough to average noise away.
+WORKING_MM = 1.5
+# Bone from here (HU, after averaging); below it calcifications, blood and contrast pass.
+BONE_HU = 140.0
+# Soft tissue from here (HU); fat reads -100, CSF 0 to 15.
+TISSUE_HU = -25.0
+# Soft tissue thinner than twice this does not connect: optic canal and fissures are narrower.
+NECK_MM = 6.0
+# Directions, of the eight in plane, in which bone must lie around a voxel inside the skull.
+ENCLOSED_DIRECTIONS = 7
+# The template's brain, posed, is right to about this many mm.
+POSE_MM = 10.0
+# Brain may grow back into corners that lie this close to the posed template, in mm.
+CORNER_MM = 3.0
+# Below this level of the template (RAS z, mm) lies the spinal canal.
+FORAMEN_MAGNUM_Z = -69.0
+# Smaller than any part of a brain worth measuring, in mL.
+MIN_BRAIN_ML = 100.0
+
+
+def ct_mask(image: nib.Nifti1Image) -> BrainMask:
+    """Find the brain in a head CT.
+
+    Parameters
+    ----------
+    image
+        CT in HU, float32, shape (x, y, z), orthonormal axes closest to RAS. Brain-window exports
+        (bone saturated, air bottomed out) and brain-extracted CT are understood.
+
+    Returns
+    -------
+    BrainMask
+        uint8 on the image's grid, with facts: ``brain_ml``, ``already_extracted``,
+        ``bone_threshold_hu``, ``template_distance_mm`` (median surface distance of the posed
+        template; above 6 the mask or the head is unusual).
+
+    Raises
+    ------
+    BadDataError
+        No brain is found.
+    """
+    native = grid_of(image)
+    data = np.asarray(image.dataobj, dtype=np.float32)
+    working, hu = _working_copy(data, native)
+    low, bone_hu = _thresholds(data)
+    facts = {"bone_threshold_hu": round(bone_hu, 1), "tissue_threshold_hu": round(low, 1)}
+    bone = hu >= bone_hu
+    tissue = ndimage.gaussian_filter(hu, 0.7)
+    tissue = (tissue > low) & (tissue < bone_hu)
+    extracted = _extracted(data, native)
+    facts["already_extracted"] = extracted is not None
+    if extracted is not None:
+        mask = extracted
+    else:
+        inside = _inside_skull(tissue, bone)
+        pose, distance = template_pose(image_on(inside.astype(np.uint8), working))
+        facts["template_distance_mm"] = round(distance, 2)
+        shaped = _shaped(tissue, inside, _template_distance(pose, working), pose, working)
+        mask = _to_native(shaped, working, native)
+    facts["brain_ml"] = round(float(mask.sum()) * native.voxel_ml, 1)
+    if facts["brain_ml"] < MIN_BRAIN_ML:
+        raise BadDataError(f"no brain found: only {facts['brain_ml']} mL lie inside a skull")
+    return BrainMask(image_on(mask.astype(np.uint8), native), facts)
+
+
+def _working_copy(data: np.ndarray, native: Grid) -> tuple[Grid, np.ndarray]:
+    """Isotropic copy of the image along its own axes, HU averaged over each working voxel."""
+    steps = np.maximum(np.floor(WORKING_MM / native.spacing + 0.05), 1).astype(int)
+    shape = np.asarray(native.shape) // steps
+    blocks = data[tuple(slice(0, n * s) for n, s in zip(shape, steps, strict=True))]
+    for axis, step in enumerate(steps):
+        if step > 1:
+            split = (*blocks.shape[:axis], blocks.shape[axis] // step, step)
+            blocks = blocks.reshape(*split, *blocks.shape[axis + 1 :]).mean(axis + 1)
+    scale = np.diag([*steps, 1.0])
+    scale[:3, 3] = (steps - 1) / 2.0
+    affine = native.affine @ scale
+    spacing = native.spacing * steps
+    extent = spacing * shape
+    count = np.maximum(np.round(extent / WORKING_MM), 1).astype(int)
+    fine = np.diag([*(shape / count), 1.0])
+    fine[:3, 3] = 0.5 * shape / count - 0.5
+    grid = Grid((int(count[0]), int(count[1]), int(count[2])), affine @ fine)
+    hu = ndimage.affine_transform(
+        blocks, fine[:3, :3], fine[:3, 3], grid.shape, order=1, mode="nearest", output=np.float32
+    )
+    return grid, hu
+
+
+def _thresholds(data: np.ndarray) -> tuple[float, float]:
+    """Lower bound of tissue and of bone in HU; a brain window's own ends move them."""
+    low, high = float(data.min()), float(data.max())
+    tissue = TISSUE_HU if low < TISSUE_HU - 5 else low + 2.0
+    return tissue, min(BONE_HU, low + 0.9 * (high - low) if high < 200 else BONE_HU)
+
+
+def _extracted(data: np.ndarray, native: Grid) -> np.ndarray | None:
+    """Return the mask of an image that holds nothing but brain, else None."""
+    corner = data[0, 0, 0]
+    filled = data != corner
+    if corner not in (data.min(), 0.0) or filled.mean() > 0.6:
+        return None
+    values = data[filled]
+    if (values > 200).mean() > 0.02 or (values < -200).mean() > 0.02:
+        return None
+    if (values == data.max()).mean() > 0.02:
+        return None
+    labels, count = ndimage.label(filled)
+    if count == 0:
+        return None
+    sizes = np.bincount(labels.ravel())[1:]
+    if sizes.max() * native.voxel_ml < MIN_BRAIN_ML:
+        return None
+    return ndimage.binary_fill_holes(labels == 1 + sizes.argmax())
+
+
+def _inside_skull(tissue: np.ndarray, bone: np.ndarray) -> np.ndarray:
+    """Largest body of soft tissue that has bone around it in plane."""
+    count = np.zeros(bone.shape, dtype=np.uint8)
+    for axis in (0, 1):
+        count += _behind(bone, axis) + _behind(bone, axis, reverse=True)
+    turned = ndimage.rotate(bone.astype(np.uint8), 45, axes=(0, 1), order=0, reshape=True)
+    turned = turned.astype(bool)
+    both = np.zeros(turned.shape, dtype=np.uint8)
+    for axis in (0, 1):
+        both += _behind(turned, axis) + _behind(turned, axis, reverse=True)
+    back = ndimage.rotate(both, -45, axes=(0, 1), order=0, reshape=True)
+    start = (np.asarray(back.shape[:2]) - bone.shape[:2]) // 2
+    count += back[start[0] : start[0] + bone.shape[0], start[1] : start[1] + bone.shape[1]]
+    enclosed = tissue & (count >= ENCLOSED_DIRECTIONS)
+    core = _eroded(enclosed, NECK_MM)
+    labels, number = ndimage.label(core)
+    if number == 0:
+        raise BadDataError(
+            "no brain found: nowhere does soft tissue of 0 to 100 HU lie inside bone. Is this a "
+            "head CT in Hounsfield units, with the skull in the picture?"
+        )
+    sizes = np.bincount(labels.ravel())[1:]
+    return _dilated(labels == 1 + sizes.argmax(), NECK_MM) & enclosed
+
+
+def _behind(bone: np.ndarray, axis: int, reverse: bool = False) -> np.ndarray:
+    """1 where bone lies on the given side along an axis."""
+    ordered = np.flip(bone, axis) if reverse else bone
+    seen = np.logical_or.accumulate(ordered, axis=axis)
+    return (np.flip(seen, axis) if reverse else seen).astype(np.uint8)
+
+
+def _template_distance(pose: np.ndarray, working: Grid) -> np.ndarray:
+    """Signed distance in mm (negative inside) to the posed template brain, on the grid."""
+    template = template_brain()
+    inside = np.asarray(template.dataobj) > 0
+    # Room around the template, so that far voxels still get a distance.
+    inside = np.pad(inside, 20)
+    shift = np.eye(4)
+    shift[:3, 3] = -20
+    affine = template.affine @ shift
+    spacing = np.full(3, 2.0)
+    signed = ndimage.distance_transform_edt(~inside, spacing)
+    signed -= ndimage.distance_transform_edt(inside, spacing)
+    return resample(signed, affine, working, np.linalg.inv(pose), fill=100.0)
+
+
+def _shaped(
+    tissue: np.ndarray, inside: np.ndarray, distance: np.ndarray, pose: np.ndarray, grid: Grid
+) -> np.ndarray:
+    """Brain on the working grid: free of orbits, neck and scalp, with its corners and holes."""
+    z = _template_z(pose, grid)
+    allowed = (distance < POSE_MM) & (z > FORAMEN_MAGNUM_Z)
+    allowed_tissue = tissue & allowed
+    core = _eroded(tissue & (distance < 2 * POSE_MM), NECK_MM) & allowed
+    core = _largest(core | (_eroded(inside, NECK_MM) & allowed))
+    body = _dilated(core, NECK_MM + WORKING_MM) & allowed_tissue
+    corners = allowed_tissue & (distance < CORNER_MM)
+    body = _largest(body | corners)
+    body = _dilated(body, 2 * WORKING_MM)
+    body = ~_dilated(~body, 2 * WORKING_MM) if not body.all() else body
+    body = ndimage.binary_fill_holes(body)
+    smooth = ndimage.gaussian_filter(body.astype(np.float32), 1.0, mode="nearest")
+    return _largest(smooth >= 0.5)
+
+
+def _template_z(pose: np.ndarray, grid: Grid) -> np.ndarray:
+    """z of every voxel in the template's space, mm."""
+    row = (np.linalg.inv(pose) @ grid.affine)[2]
+    x, y, z = (np.arange(n, dtype=np.float32) for n in grid.shape)
+    return row[0] * x[:, None, None] + row[1] * y[None, :, None] + row[2] * z + row[3]
+
+
+def _to_native(mask: np.ndarray, working: Grid, native: Grid) -> np.ndarray:
+    soft = ndimage.gaussian_filter(mask.astype(np.float32), 0.7, mode="nearest")
+    to_working = np.linalg.inv(working.affine) @ native.affine
+    return (
+        ndimage.affine_transform(
+            soft,
+            to_working[:3, :3],
+            to_working[:3, 3],
+            native.shape,
+            order=1,
+            mode="nearest",
+        )
+        >= 0.5
+    )
+
+
+def _largest(mask: np.ndarray) -> np.ndarray:
+    labels, number = ndimage.label(mask)
+    if number == 0:
+        raise BadDataError("no brain found inside the skull")
+    return labels == 1 + np.bincount(labels.ravel())[1:].argmax()
+
+
+def _eroded(mask: np.ndarray, radius_mm: float) -> np.ndarray:
+    """Erode by a ball; beyond the image's border counts as inside."""
+    if mask.all():
+        return mask.copy()
+    return ndimage.distance_transform_edt(mask, WORKING_MM) > radius_mm
+
+
+def _dilated(mask: np.ndarray, radius_mm: float) -> np.ndarray:
+    """Dilate by a ball."""
+    if not mask.any():
+        return mask.copy()
+    return ndimage.distance_transform_edt(~mask, WORKING_MM) <= radius_mm

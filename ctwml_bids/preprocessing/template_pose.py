@@ -1,0 +1,130 @@
+"""A quick, robust pose of the packaged template in a head: where brain may be, roughly.
+
+It guides the CT brain mask through the openings of the skull. It is not the normalisation:
+surface points are matched to surfaces, coarsely, and the result is good to some millimetres.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage, optimize
+
+from ctwml_bids.preprocessing.grids import Grid, image_on, resample
+
+TEMPLATE = Path(__file__).resolve().parents[1] / "data/templates/tpl-MNI152NLin2009aSym"
+# Head pitches to start from, in degrees: chin down, neutral, chin up.
+START_PITCH = (-20.0, 0.0, 20.0)
+# How far heads differ from the template (SD), as residuals in mm: one SD of scale, 8%, weighs
+# like a 2 mm surface distance at every point; a missing vertex cannot stretch the template.
+SCALE_SD = 0.08
+# SD of head rotation in radians (about 17 degrees).
+ROTATION_SD = 0.3
+# Surface distance in mm above which a point is treated as an outlier (leak, missing coverage).
+OUTLIER_MM = 4.0
+POINTS = 1500
+
+
+@lru_cache(maxsize=1)
+def template_brain() -> nib.Nifti1Image:
+    """Return the packaged template's brain mask on a 2 mm grid, uint8."""
+    image = nib.load(TEMPLATE / "tpl-MNI152NLin2009aSym_res-1_desc-brain_mask.nii.gz")
+    affine = image.affine @ np.diag([2.0, 2.0, 2.0, 1.0])
+    shape = tuple((np.asarray(image.shape) + 1) // 2)
+    mask = np.asarray(image.dataobj, dtype=np.float32)
+    grid = Grid(shape, affine)
+    return image_on((resample(mask, image.affine, grid) >= 0.5).astype(np.uint8), grid)
+
+
+def template_pose(mask: nib.Nifti1Image) -> tuple[np.ndarray, float]:
+    """Pose the template brain in a rough brain mask.
+
+    Parameters
+    ----------
+    mask
+        Rough brain mask, uint8, orthonormal axes; may leak through openings, and may be cut by
+        the image's border, where its surface is not used.
+
+    Returns
+    -------
+    template_to_native : numpy.ndarray
+        4×4, RAS mm: rotation, translation and three scales along the template's axes.
+    distance : float
+        Median distance in mm between the surfaces.
+    """
+    target = _Surface(mask)
+    template = _Surface(template_brain())
+    best = None
+    for pitch in START_PITCH:
+        start = np.zeros(9)
+        start[0] = np.radians(pitch)
+        start[3:6] = (target.centre - template.centre) / 10.0
+        solution = optimize.least_squares(
+            _residuals,
+            start,
+            args=(template, target),
+            loss="soft_l1",
+            f_scale=OUTLIER_MM,
+            max_nfev=60,
+        )
+        if best is None or solution.cost < best.cost:
+            best = solution
+    matrix = _matrix(best.x, template.centre)
+    distance = np.abs(target.distance_at(_apply(matrix, template.points)))
+    return matrix, float(np.median(distance))
+
+
+class _Surface:
+    """Points on a mask's surface and the signed distance to it in mm, negative inside."""
+
+    def __init__(self, mask: nib.Nifti1Image) -> None:
+        inside = np.asarray(mask.dataobj) > 0
+        spacing = np.linalg.norm(mask.affine[:3, :3], axis=0)
+        self.to_voxel = np.linalg.inv(mask.affine)
+        outside_distance = ndimage.distance_transform_edt(~inside, spacing)
+        inside_distance = ndimage.distance_transform_edt(inside, spacing)
+        self.distance = (outside_distance - inside_distance).astype(np.float32)
+        self.shape = np.asarray(inside.shape)
+        rim = inside & ~ndimage.binary_erosion(inside, border_value=1)
+        voxels = np.argwhere(rim)
+        # Where the image ends inside the head there is no surface of the brain.
+        free = np.all((voxels >= 2) & (voxels < self.shape - 2), axis=1)
+        voxels = voxels[free] if free.any() else voxels
+        voxels = voxels[np.linspace(0, len(voxels) - 1, min(POINTS, len(voxels))).astype(int)]
+        self.points = _apply(mask.affine, voxels)
+        self.centre = _apply(mask.affine, np.argwhere(inside).mean(axis=0)[None])[0]
+
+    def distance_at(self, points: np.ndarray) -> np.ndarray:
+        """Signed distance at points (n, 3) in RAS mm; 0, no opinion, outside the image."""
+        voxels = _apply(self.to_voxel, points).T
+        outside = np.any((voxels < 1) | (voxels > self.shape[:, None] - 2), axis=0)
+        distance = ndimage.map_coordinates(self.distance, voxels, order=1, mode="nearest")
+        return np.where(outside, 0.0, distance)
+
+
+def _residuals(x: np.ndarray, template: _Surface, target: _Surface) -> np.ndarray:
+    matrix = _matrix(x, template.centre)
+    forward = target.distance_at(_apply(matrix, template.points))
+    backward = template.distance_at(_apply(np.linalg.inv(matrix), target.points))
+    count = np.sqrt(len(forward) + len(backward))
+    prior = np.concatenate([x[6:9] / SCALE_SD, x[0:3] / ROTATION_SD]) * count * 0.5
+    return np.concatenate([forward, backward, prior])
+
+
+def _matrix(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Rotations (rad), translations (cm) and log scales about the template's centre → 4×4."""
+    cos, sin = np.cos(x[:3]), np.sin(x[:3])
+    about_x = np.array([[1, 0, 0], [0, cos[0], -sin[0]], [0, sin[0], cos[0]]])
+    about_y = np.array([[cos[1], 0, sin[1]], [0, 1, 0], [-sin[1], 0, cos[1]]])
+    about_z = np.array([[cos[2], -sin[2], 0], [sin[2], cos[2], 0], [0, 0, 1]])
+    matrix = np.eye(4)
+    matrix[:3, :3] = about_z @ about_y @ about_x * np.exp(x[6:9])
+    matrix[:3, 3] = centre + 10.0 * x[3:6] - matrix[:3, :3] @ centre
+    return matrix
+
+
+def _apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
