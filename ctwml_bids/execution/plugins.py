@@ -1,0 +1,290 @@
+"""Nipype's MultiProc with one fresh process a node, so that a killed worker fails its node alone.
+
+Nipype 1.11 keeps a pool of workers and never returns once one of them is killed (out of memory,
+most often). Here each node gets its own process from a fork server: a dead process is noticed at
+once, becomes a failed node with a crash file, disturbs no other node, and memory goes back to the
+machine after every node. The fork server holds the heavy imports, which makes a process cheap.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import multiprocessing as mp
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from traceback import format_exception
+from typing import Any
+
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin, run_node
+
+LOG = logging.getLogger("ctwml_bids")
+# Time (s) a process may take to leave after its result arrived, or after being asked to stop.
+GRACE = 2.0
+# Signals that mean "out of memory" rather than a bug, in almost every case.
+KILLED = (signal.SIGKILL, signal.SIGTERM)
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One running node: its process and the pipe that its result comes through."""
+
+    name: str
+    process: Any
+    results: Any
+    started: float
+
+
+class IsolatedMultiProcPlugin(MultiProcPlugin):
+    """MultiProc whose workers are one process a node, started by a fork server.
+
+    Parameters
+    ----------
+    processors
+        CPUs in all.
+    memory_gb
+        Memory (GiB) in all.
+    environment
+        Variables set in every worker before its first computation, such as
+        ``ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS``.
+    preload
+        Modules that the fork server imports once. They must not start threads when imported.
+    on_nodes
+        Called once with the full names of all nodes that will run.
+    on_event
+        Called with a node's full name and "start", "end" or "exception".
+    on_failure
+        Called with a failed node's full name and its traceback as text.
+    crash_folder
+        Gives the folder for the crash file of a node, by its full name.
+    quiet
+        Whether Nipype's own messages are kept from the terminal.
+
+    Attributes
+    ----------
+    failures : dict
+        Full name of each failed node to its traceback as text.
+    seconds : dict
+        Full name of each node that ran in a worker to the time it took.
+    """
+
+    def __init__(
+        self,
+        *,
+        processors: int,
+        memory_gb: float,
+        environment: Mapping[str, str] | None = None,
+        preload: Sequence[str] = ("nipype.pipeline.engine",),
+        on_nodes: Callable[[list[str]], None] | None = None,
+        on_event: Callable[[str, str], None] | None = None,
+        on_failure: Callable[[str, str], None] | None = None,
+        crash_folder: Callable[[str], Path] | None = None,
+        quiet: bool = True,
+    ) -> None:
+        super().__init__(
+            plugin_args={
+                "n_procs": processors,
+                "memory_gb": memory_gb,
+                # A node larger than the machine runs alone instead of stopping the run.
+                "raise_insufficient": False,
+                "n_gpu_procs": 1,
+                "mp_context": "forkserver",
+                "status_callback": self._forward,
+            }
+        )
+        self.pool.shutdown(wait=False)
+        self.failures: dict[str, str] = {}
+        self.seconds: dict[str, float] = {}
+        self._environment = dict(environment or {})
+        self._on_nodes, self._on_event = on_nodes, on_event
+        self._on_failure, self._crash_folder = on_failure, crash_folder
+        self._quiet = quiet
+        self._tasks: dict[int, _Task] = {}
+        self._leaving: list[_Task] = []
+        self._context = mp.get_context("forkserver")
+        self._context.set_forkserver_preload(list(preload))
+
+    def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
+        """Run all nodes; whatever happens, no worker is left behind.
+
+        Raises
+        ------
+        RuntimeError
+            After the last node, if any failed; `failures` has them all.
+        """
+        os.environ.update(self._environment)
+        if self._on_nodes:
+            self._on_nodes([node.fullname for node in graph.nodes()])
+        try:
+            super().run(graph, config, updatehash=updatehash)
+        finally:
+            self._stop_workers()
+
+    def _forward(self, node: Any, event: str) -> None:
+        if self._on_event:
+            self._on_event(node.fullname, event)
+
+    def _submit_job(self, node: Any, updatehash: bool = False) -> int:
+        self._taskid += 1
+        results, sending = self._context.Pipe(duplex=False)
+        process = self._context.Process(
+            target=_work,
+            args=(node, updatehash, self._taskid, sending, self._environment, self._quiet),
+            name=node.fullname,
+        )
+        try:
+            process.start()
+        except Exception:
+            # A node that cannot be pickled, or a machine without processes to give.
+            failed = {"result": None, "traceback": format_exception(*sys.exc_info())}
+            self._taskresult[self._taskid] = {**failed, "taskid": self._taskid}
+            results.close()
+        else:
+            self._tasks[self._taskid] = _Task(node.fullname, process, results, time.monotonic())
+        finally:
+            sending.close()
+        return self._taskid
+
+    def _get_result(self, taskid: int) -> dict[str, Any] | None:
+        task = self._tasks.get(taskid)
+        if task is None:
+            return self._taskresult.get(taskid)
+        alive = task.process.is_alive()
+        # Asked after is_alive: what a process sent before it ended is in the pipe by now.
+        if task.results.poll():
+            result = self._receive(task, taskid)
+        elif alive:
+            return None
+        else:
+            result = _dead_worker(task, taskid)
+        self.seconds[task.name] = time.monotonic() - task.started
+        self._leaving.append(task)
+        del self._tasks[taskid]
+        self._taskresult[taskid] = result
+        self._reap()
+        return result
+
+    def _receive(self, task: _Task, taskid: int) -> dict[str, Any]:
+        try:
+            return task.results.recv()
+        except EOFError:
+            task.process.join(GRACE)
+            return _dead_worker(task, taskid)
+        except Exception:
+            return {
+                "result": None,
+                "traceback": format_exception(*sys.exc_info()),
+                "taskid": taskid,
+            }
+
+    def _clear_task(self, taskid: int) -> None:
+        self._taskresult.pop(taskid, None)
+
+    def _report_crash(self, node: Any, result: dict[str, Any] | None = None) -> str | None:
+        text = "".join(result["traceback"]) if result else ""
+        self.failures[node.fullname] = text
+        crash_file = None
+        try:
+            if self._crash_folder:
+                node.config["execution"]["crashdump_dir"] = str(self._crash_folder(node.fullname))
+            node.config["execution"]["crashfile_format"] = "txt"
+            crash_file = super()._report_crash(node, result=result)
+        except Exception as error:
+            # A full disk, say: the failure itself is more important than its file.
+            LOG.warning("no crash file for %s could be written: %s", node.fullname, error)
+        if self._on_failure:
+            self._on_failure(node.fullname, text)
+        return crash_file
+
+    def _postrun_check(self) -> None:
+        self._reap()
+
+    def _reap(self) -> None:
+        """Let finished processes go, and kill those that do not leave by themselves."""
+        staying = []
+        for task in self._leaving:
+            if not task.process.is_alive():
+                task.process.join()
+                task.results.close()
+            else:
+                overdue = time.monotonic() - task.started - self.seconds[task.name] > GRACE
+                if overdue:
+                    task.process.kill()
+                staying.append(task)
+        self._leaving = staying
+
+    def _stop_workers(self) -> None:
+        tasks = [*self._tasks.values(), *self._leaving]
+        for task in self._tasks.values():
+            task.process.terminate()
+        deadline = time.monotonic() + GRACE
+        for task in tasks:
+            task.process.join(max(0.0, deadline - time.monotonic()))
+            if task.process.is_alive():
+                task.process.kill()
+                task.process.join(GRACE)
+            task.results.close()
+        self._tasks, self._leaving = {}, []
+
+
+def _work(
+    node: Any,
+    updatehash: bool,
+    taskid: int,
+    sending: Any,
+    environment: Mapping[str, str],
+    quiet: bool,
+) -> None:
+    """Run one node in its own process and send back what Nipype wants to know."""
+    # Ctrl-C reaches the whole group; only the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    os.environ.update(environment)
+    if quiet:
+        for name in ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    result = run_node(node, updatehash, taskid)
+    try:
+        sending.send(result)
+    except Exception:
+        # A result that cannot be pickled is a failed node, with the reason.
+        text = format_exception(*sys.exc_info())
+        sending.send({"result": None, "traceback": text, "taskid": taskid})
+    sending.close()
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the fork server ends, as it does with the main process.
+
+    Without it, killing the main process outright would leave nodes running.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _dead_worker(task: _Task, taskid: int) -> dict[str, Any]:
+    """Make a failed result for a process that ended without one."""
+    code = task.process.exitcode
+    if code is not None and code < 0:
+        how = f"was killed by {signal.Signals(-code).name}"
+        killed = -code in KILLED
+    else:
+        how, killed = f"ended by itself with exit code {code}", False
+    why = " The machine or container most likely ran out of memory:" if killed else ""
+    advice = " give it more memory, or lower --nprocs or --mem." if killed else ""
+    step = task.name.rsplit(".", 1)[-1]
+    return {
+        "result": None,
+        "traceback": [
+            f"ctwml_bids.errors.TemporaryError: the process of step {step} {how}.{why}{advice}\n"
+        ],
+        "taskid": taskid,
+    }

@@ -1,0 +1,226 @@
+"""Everything one run was asked to do, as one frozen record that can be written and read back."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from ctwml_bids import __version__
+from ctwml_bids.errors import InvalidInputError, NoInputError
+
+ANALYSIS_LEVELS = ("participant", "train", "group")
+NORMALISATIONS = ("nine", "syn")
+DEVICES = ("auto", "cpu", "cuda")
+KEEP_WORK = ("always", "on-failure", "never")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line (and a configuration file under it) says.
+
+    Folders are absolute. ``model_ct`` and ``model_flair`` are found out before the run from
+    ``models`` or from what the package ships, and ``device`` is then "cpu" or "cuda"; memory is
+    in GiB.
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    analysis_levels: tuple[str, ...]
+    participant_labels: tuple[str, ...] = ()
+    session_labels: tuple[str, ...] = ()
+    bids_filter_file: Path | None = None
+    skip_bids_validation: bool = False
+    work_dir: Path = Path()
+    keep_work: str = "on-failure"
+    clean_workdir: bool = False
+    nprocs: int = 1
+    omp_nthreads: int | None = None
+    mem_gb: float = 4.0
+    use_plugin: Path | None = None
+    stop_on_first_crash: bool = False
+    device: str = "auto"
+    random_seed: int = 1
+    template: str = "MNI152NLin2009aSym"
+    normalisation: str = "nine"
+    output_spaces: tuple[str, ...] = ()
+    models: tuple[Path, ...] = ()
+    model_ct: Path | None = None
+    model_flair: Path | None = None
+    desc: str | None = None
+    derivatives: dict[str, Path] = field(default_factory=dict)
+    reports_only: bool = False
+    boilerplate_only: bool = False
+    dry_run: bool = False
+    verbose: int = 0
+
+    @property
+    def registration_threads(self) -> int:
+        """Threads of one ANTs call; its result is only bit-identical with one."""
+        return self.omp_nthreads or 1
+
+    @property
+    def inference_threads(self) -> int:
+        """Threads of one pass through the networks."""
+        return min(self.omp_nthreads or self.nprocs, self.nprocs)
+
+
+# Found out from the others before the run: written for provenance, not read back.
+RESOLVED = ("model_ct", "model_flair")
+
+
+def to_toml(settings: Settings) -> str:
+    """Write settings as TOML; what was not given (None) is left out.
+
+    Parameters
+    ----------
+    settings
+        The settings of one run.
+
+    Returns
+    -------
+    str
+        TOML text with the program's version as its first key.
+    """
+    values = {"version": __version__}
+    for name in (item.name for item in dataclasses.fields(settings)):
+        value = getattr(settings, name)
+        if value is not None:
+            values[name] = _plain(value)
+    return tomli_w.dumps(values)
+
+
+def from_toml(text: str, source: str = "configuration file") -> dict[str, Any]:
+    """Read the fields of `Settings` that a TOML text gives.
+
+    Parameters
+    ----------
+    text
+        TOML, as `to_toml` writes it; any field may be missing.
+    source
+        What to call the text in an error.
+
+    Returns
+    -------
+    dict
+        Field name to typed value, for ``Settings(**...)`` or as defaults under a command line.
+
+    Raises
+    ------
+    InvalidInputError
+        If the text is not TOML, or has a key or a type that settings do not have.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInputError(f"{source} is not valid TOML: {error}") from error
+    raw.pop("version", None)
+    hints = typing.get_type_hints(Settings)
+    unknown = sorted(set(raw) - set(hints))
+    if unknown:
+        raise InvalidInputError(
+            f"{source} has settings that do not exist: {', '.join(unknown)}. "
+            f"Known: {', '.join(sorted(set(hints) - set(RESOLVED)))}."
+        )
+    return {
+        name: _typed(value, hints[name], f"{name} in {source}")
+        for name, value in raw.items()
+        if name not in RESOLVED
+    }
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a configuration file; see `from_toml`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise NoInputError(f"cannot read the configuration file {path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{path} is not a text file: {error}") from error
+    return from_toml(text, str(path))
+
+
+def preprocessing_fields(settings: Settings) -> dict[str, Any]:
+    """Give the settings that decide what comes before the networks."""
+    return {
+        "version": __version__,
+        "template": settings.template,
+        "normalisation": settings.normalisation,
+        "random_seed": settings.random_seed,
+    }
+
+
+def segmentation_fields(settings: Settings, checksums: Mapping[str, str]) -> dict[str, Any]:
+    """Give what decides the lesion maps, given the same preprocessing.
+
+    Parameters
+    ----------
+    settings
+        The settings of one run.
+    checksums
+        "ct" and "flair" to the checksum of that model.
+    """
+    return {"version": __version__, **{f"model_{name}": checksums[name] for name in checksums}}
+
+
+def preprocessing_hash(settings: Settings) -> str:
+    """Hash `preprocessing_fields` (sha256 of canonical JSON, hexadecimal)."""
+    return content_hash(preprocessing_fields(settings))
+
+
+def segmentation_hash(settings: Settings, checksums: Mapping[str, str]) -> str:
+    """Hash `segmentation_fields` (sha256 of canonical JSON, hexadecimal)."""
+    return content_hash(segmentation_fields(settings, checksums))
+
+
+def content_hash(fields: Mapping[str, Any]) -> str:
+    """Hash JSON-able values, whatever the order of their keys."""
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Name what differs between two sets of fields, one readable line each."""
+    return [
+        f"{name}: {before.get(name)!r} before, {now.get(name)!r} now"
+        for name in sorted(set(before) | set(now))
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """Turn a field's value into what TOML can hold."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return value
+
+
+def _typed(value: Any, hint: Any, where: str) -> Any:
+    """Turn a TOML value into the type of its field, or say what was expected."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return _typed(value, next(kind for kind in inner if kind is not types.NoneType), where)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_typed(item, inner[0], where) for item in value)
+    if origin is dict and isinstance(value, dict):
+        return {name: _typed(item, inner[1], where) for name, item in value.items()}
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    raise InvalidInputError(f"{where} is {value!r}; expected {hint}.")

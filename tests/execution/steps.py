@@ -1,0 +1,86 @@
+"""Interfaces that behave badly on purpose, for the tests of the plugin."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    SimpleInterface,
+    TraitedSpec,
+    traits,
+)
+
+from ctwml_bids.errors import BadDataError
+
+
+class _In(BaseInterfaceInputSpec):
+    value = traits.Int(0, usedefault=True)
+    mark = traits.Str("", usedefault=True)
+
+
+class _Out(TraitedSpec):
+    out = traits.Int()
+
+
+class _Step(SimpleInterface):
+    input_spec = _In
+    output_spec = _Out
+
+    def _run_interface(self, runtime):
+        if self.inputs.mark:
+            with Path(self.inputs.mark).open("a") as stream:
+                stream.write(f"{os.getpid()}\n")
+        self._act()
+        self._results["out"] = self.inputs.value + 1
+        return runtime
+
+    def _act(self):
+        pass
+
+
+class Succeed(_Step):
+    pass
+
+
+class Slow(_Step):
+    def _act(self):
+        time.sleep(1.5)
+
+
+class Endless(_Step):
+    def _act(self):
+        time.sleep(600)
+
+
+class KilledOutright(_Step):
+    def _act(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class LeavesSilently(_Step):
+    def _act(self):
+        os._exit(3)
+
+
+class Refuses(_Step):
+    def _act(self):
+        raise BadDataError("sub-01_ct.nii.gz has NaN in 3 voxels.\nConvert it again.")
+
+
+class RunsIntoABug(_Step):
+    def _act(self):
+        raise KeyError("missing")
+
+
+class FillsTheDisk(_Step):
+    def _act(self):
+        raise OSError(28, "No space left on device", "/out/x.nii.gz")
+
+
+class TellsItsEnvironment(_Step):
+    def _act(self):
+        self.inputs.value = int(os.environ["CTWML_TEST_NUMBER"])
