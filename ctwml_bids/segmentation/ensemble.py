@@ -1,0 +1,179 @@
+"""Inference: the mean and the spread of an ensemble's lesion probabilities."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.segmentation import model_store
+from ctwml_bids.segmentation.precision import choose
+from ctwml_bids.segmentation.uresnet import STRIDE, VARIANTS, UResNet, fold
+
+LESION = 1
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Networks that were trained alike, folded for inference, and their card."""
+
+    card: model_store.ModelCard
+    members: tuple[nn.Module, ...]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What an ensemble says, on the grid of its input.
+
+    Attributes
+    ----------
+    probability
+        Mean lesion probability over the members, float32, (x, y, z); 0 outside the brain.
+    disagreement
+        Population SD over the members, likewise; 0 everywhere with a single member.
+    """
+
+    probability: np.ndarray
+    disagreement: np.ndarray
+
+
+def load(folder: Path) -> Ensemble:
+    """Load a model; its checksums are verified first.
+
+    Raises
+    ------
+    NoInputError
+        If a file is missing.
+    BadDataError
+        If a file is damaged, foreign, or does not fit the network that the card names.
+    """
+    card = model_store.load_card(folder)
+    return Ensemble(card, tuple(_member(Path(folder) / m.file, card) for m in card.members))
+
+
+def _member(path: Path, card: model_store.ModelCard) -> nn.Module:
+    variant = card.network.get("variant", "standard")
+    if variant not in VARIANTS:
+        raise BadDataError(
+            f"The model {card.name} is a {variant!r} network; known are {', '.join(VARIANTS)}."
+        )
+    network = UResNet(card.network["in_channels"], card.network["classes"], variant)
+    weights = {k: torch.from_numpy(v) for k, v in model_store.load_weights(path).items()}
+    try:
+        missing, unexpected = network.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        raise BadDataError(f"{path} does not fit the network of its card: {error}") from error
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        raise BadDataError(
+            f"{path} does not fit the network of its card: "
+            f"{len(missing)} arrays are missing, {len(unexpected)} unknown."
+        )
+    return fold(network)
+
+
+def predict(
+    ensemble: Ensemble,
+    channels: np.ndarray,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    precision: str = "auto",
+    batch: int = 8,
+) -> Prediction:
+    """Segment one head.
+
+    The grid is cropped to the brain, padded to multiples of 8 with the background, and its axial
+    slices pass whole through every network. The same input and number of threads give the same
+    result. In bfloat16 the probabilities differ from float32 by some thousandths
+    (``benchmarks/inference_precision.py``).
+
+    Parameters
+    ----------
+    ensemble
+        From `load`.
+    channels
+        (channels, x, y, z) float32 as the card names them; the background outside the brain.
+    device
+        "cpu", "cuda" or "cuda:N".
+    threads
+        CPU threads.
+    precision
+        "auto" (bfloat16 where the device has it), "float32" or "bfloat16".
+    batch
+        Slices at a time; bounds the memory.
+
+    Raises
+    ------
+    BadDataError
+        If the channels are not those of the card, or there is no brain in them.
+    """
+    card = ensemble.card
+    if channels.ndim != 4 or channels.shape[0] != len(card.channels):
+        raise BadDataError(
+            f"The model {card.name} takes the channels {', '.join(card.channels)} on a 3D grid; "
+            f"the array has the shape {channels.shape}."
+        )
+    inside = (channels > card.background).any(axis=0)
+    if not inside.any():
+        raise BadDataError("There is no brain in the input of the network.")
+    box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(inside))
+    slices = _padded_slices(channels[(slice(None), *box)], card.background)
+    dtype = choose(precision, device)
+    with _threads(threads), torch.inference_mode():
+        stack = [
+            _probability(network, slices, device, dtype, batch, card.flip)
+            for network in ensemble.members
+        ]
+    sx, sy = (box[0].stop - box[0].start, box[1].stop - box[1].start)
+    # (members, z, x, y) → (members, x, y, z), padding cut off
+    members = np.stack(stack)[:, :, :sx, :sy].transpose(0, 2, 3, 1)
+    probability, disagreement = np.zeros((2, *inside.shape), dtype=np.float32)
+    probability[box], disagreement[box] = members.mean(axis=0), members.std(axis=0)
+    probability[~inside] = disagreement[~inside] = 0
+    return Prediction(probability, disagreement)
+
+
+def _padded_slices(channels: np.ndarray, background: float) -> Tensor:
+    """(channels, x, y, z) → (z, channels, x, y), x and y padded at their ends to multiples of 8."""
+    pad = [(0, 0), *((0, -extent % STRIDE) for extent in channels.shape[1:3]), (0, 0)]
+    padded = np.pad(channels, pad, constant_values=background)
+    return torch.from_numpy(np.ascontiguousarray(padded.transpose(3, 0, 1, 2), dtype=np.float32))
+
+
+def _probability(
+    network: nn.Module, slices: Tensor, device: str, dtype: torch.dtype, batch: int, flip: bool
+) -> np.ndarray:
+    """Lesion probability (z, x, y) of one network; with ``flip`` averaged with the mirror image's.
+
+    The softmax is taken in float32 whatever the convolutions ran in.
+    """
+    # A copy: Module.to works in place, and a return from bfloat16 would not restore the weights.
+    network = copy.deepcopy(network).to(device, dtype, memory_format=torch.channels_last)
+    parts = []
+    for part in slices.split(batch):
+        x = part.to(device, dtype, memory_format=torch.channels_last)
+        probability = network(x).float().softmax(1)[:, LESION]
+        if flip:
+            mirrored = network(x.flip(2)).float().softmax(1)[:, LESION].flip(1)
+            probability = (probability + mirrored) / 2
+        parts.append(probability.cpu())
+    return torch.cat(parts).numpy()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Run with a number of CPU threads, and restore the process's own."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,233 @@
+"""Models on disk: a folder with a JSON card and one safetensors file per network.
+
+This module needs no torch, so that a model can be looked at without loading it. Nothing is ever
+unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from ctwml_bids.errors import BadDataError, NoInputError
+
+CARD = "card.json"
+MODALITIES = ("ct", "flair")
+_SHIPPED = Path(__file__).resolve().parents[1] / "data" / "models"
+_DEFAULTS = {"ct": "ct-sim1", "flair": "flair-sim1"}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of an ensemble: file name in the model's folder, and its SHA-256."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is, what it expects, and what is known about it.
+
+    Attributes
+    ----------
+    name, version, license
+        Of the weights.
+    modality
+        "ct" or "flair".
+    network
+        "variant", "in_channels", "classes": arguments of `uresnet.UResNet`.
+    channels
+        Names of the input channels (`normalisation.network_input`).
+    threshold
+        A voxel is a lesion where the mean probability is above this.
+    members
+        The networks, checksums included.
+    background
+        Value outside the brain.
+    grid_spacing_mm
+        Voxel edges of the network's grid along R, A, S.
+    flip
+        Whether the mean over the image and its left–right mirror image is taken.
+    training, accuracy
+        How it was trained, and how well it did on what, JSON-able.
+    never_trained_on
+        Subjects that were kept out of training.
+    """
+
+    name: str
+    modality: str
+    version: str
+    network: Mapping[str, Any]
+    channels: tuple[str, ...]
+    threshold: float
+    members: tuple[Member, ...]
+    license: str
+    background: float = -3.0
+    grid_spacing_mm: tuple[float, float, float] = (1.0, 1.0, 3.0)
+    flip: bool = False
+    training: Mapping[str, Any] = field(default_factory=dict)
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+    never_trained_on: tuple[str, ...] = ()
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 over the members' checksums: names this set of weights in a sidecar."""
+        return hashlib.sha256("".join(m.sha256 for m in self.members).encode()).hexdigest()
+
+
+def default(modality: str) -> Path:
+    """Return the folder of the model that is used where none is named.
+
+    Raises
+    ------
+    NoInputError
+        If the installation has no such model.
+    """
+    folder = _SHIPPED / _DEFAULTS[modality]
+    if not (folder / CARD).is_file():
+        raise NoInputError(
+            f"The packaged {modality} model is not at {folder}: install the package again, or "
+            "name a model's folder."
+        )
+    return folder
+
+
+def load_card(folder: Path) -> ModelCard:
+    """Read a model's card and check that every network is there, unchanged.
+
+    Raises
+    ------
+    NoInputError
+        If the folder, the card or a network's file is missing.
+    BadDataError
+        If the card is not one, or a file differs from its checksum.
+    """
+    folder = Path(folder)
+    card = _parse(folder / CARD)
+    for member in card.members:
+        path = folder / member.file
+        if not path.is_file():
+            raise NoInputError(f"The model {card.name} lacks {path}: copy the whole folder again.")
+        found = sha256(path)
+        if found != member.sha256:
+            raise BadDataError(
+                f"{path} is not the file that the model's card names (SHA-256 {found[:12]}…, "
+                f"expected {member.sha256[:12]}…): it is damaged or was changed; copy it again."
+            )
+    return card
+
+
+def load_weights(path: Path) -> dict[str, np.ndarray]:
+    """Read a network's arrays by name, as float32.
+
+    Raises
+    ------
+    BadDataError
+        If the file is not safetensors (a pickle, say, which is never opened).
+    """
+    if Path(path).suffix != ".safetensors":
+        raise BadDataError(f"{path} is not a .safetensors file; no other format is opened.")
+    try:
+        arrays = load_file(path)
+    except (SafetensorError, ValueError) as error:
+        raise BadDataError(f"{path} is not a readable safetensors file: {error}") from error
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def write_model(
+    folder: Path, card: ModelCard, networks: Sequence[Mapping[str, np.ndarray]]
+) -> ModelCard:
+    """Write a model's folder; the card comes last, so that a half-written model has none.
+
+    Parameters
+    ----------
+    folder
+        Made if needed; a model that is there is replaced.
+    card
+        Its members are ignored and filled in from what is written.
+    networks
+        Arrays of each network by name. Kernels are stored in float16; vectors (biases, batch
+        norm statistics, whose range is wider) in float32; step counters are left out.
+
+    Returns
+    -------
+    ModelCard
+        The card as written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CARD).unlink(missing_ok=True)
+    members = []
+    for index, network in enumerate(networks):
+        path = folder / f"member-{index:02d}.safetensors"
+        arrays = {
+            name: np.ascontiguousarray(array, np.float16 if np.ndim(array) > 1 else np.float32)
+            for name, array in network.items()
+            if not name.endswith("num_batches_tracked")
+        }
+        save_file(arrays, path)
+        members.append(Member(path.name, sha256(path)))
+    for stale in folder.glob("member-*.safetensors"):
+        if stale.name not in {member.file for member in members}:
+            stale.unlink()
+    written = ModelCard(**{**_fields(card), "members": tuple(members)})
+    part = folder / f"{CARD}.part"
+    part.write_text(json.dumps(asdict(written), indent=2, ensure_ascii=False) + "\n")
+    os.replace(part, folder / CARD)
+    return written
+
+
+def sha256(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fields(card: ModelCard) -> dict[str, Any]:
+    return {name: getattr(card, name) for name in card.__dataclass_fields__}
+
+
+def _parse(path: Path) -> ModelCard:
+    if not path.is_file():
+        raise NoInputError(f"There is no model at {path.parent}: it has no {CARD}.")
+    try:
+        values = json.loads(path.read_text())
+        values["members"] = tuple(Member(**member) for member in values["members"])
+        for name in ("channels", "grid_spacing_mm", "never_trained_on"):
+            if name in values:
+                values[name] = tuple(values[name])
+        card = ModelCard(**values)
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadDataError(f"{path} is not a model card of this program: {error}") from error
+    _check(card, path)
+    return card
+
+
+def _check(card: ModelCard, path: Path) -> None:
+    """Refuse a card that would fail later, or reach outside its folder."""
+    problems = []
+    if card.modality not in MODALITIES:
+        problems.append(f"modality {card.modality!r} is none of {', '.join(MODALITIES)}")
+    if not card.members:
+        problems.append("it names no network")
+    if any(Path(member.file).name != member.file for member in card.members):
+        problems.append("a network's file is not a plain name in the model's folder")
+    if len(card.channels) != card.network.get("in_channels"):
+        problems.append(
+            f"{len(card.channels)} channels are named, the network takes "
+            f"{card.network.get('in_channels')}"
+        )
+    if not 0 < card.threshold < 1:
+        problems.append(f"threshold {card.threshold} is not between 0 and 1")
+    if problems:
+        raise BadDataError(f"{path} is not a usable model card: {'; '.join(problems)}.")

@@ -1,0 +1,203 @@
+"""Square axial patches drawn from heads on the network's grid.
+
+A patch's centre is drawn beside a lesion voxel (then shifted at random) or anywhere in the
+brain, the slice being that of the drawn voxel. Patches that reach over the grid's edge are filled
+with the background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.preprocessing.normalisation import BACKGROUND
+
+# Lesion and brain voxels remembered per head as possible centres: enough to be representative,
+# few enough that hundreds of heads fit in memory.
+_MOST_CENTRES = 20_000
+
+Augmentation = Callable[[np.random.Generator, np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class TrainingVolume:
+    """One head on the network's grid.
+
+    Attributes
+    ----------
+    channels
+        Input of the network, (channels, x, y, z), any floating type, −3 outside the brain.
+    labels
+        Class of each voxel, (x, y, z), uint8; 0 is background, 1 lesion.
+    name
+        For messages and logs.
+    """
+
+    channels: np.ndarray
+    labels: np.ndarray
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class PatchConfig:
+    """How patches are drawn.
+
+    Attributes
+    ----------
+    size
+        Edge in voxels.
+    lesion_share
+        Share of the patches with a centre beside a lesion, where any head has one.
+    shift
+        Largest shift of such a centre from the lesion voxel, along x and y, in voxels.
+    flip
+        Probability of a left–right flip.
+    """
+
+    size: int = 64
+    lesion_share: float = 0.5
+    shift: int = 32
+    flip: float = 0.5
+
+
+class PatchSampler:
+    """Draws batches of patches from a list of heads.
+
+    Parameters
+    ----------
+    volumes
+        Heads; all with the same number of channels.
+    config
+        How patches are drawn.
+
+    Raises
+    ------
+    BadDataError
+        If there is no head, the heads differ in channels, or one has no brain.
+    """
+
+    def __init__(self, volumes: Sequence[TrainingVolume], config: PatchConfig = PatchConfig()):
+        if not volumes:
+            raise BadDataError("There is no head to draw patches from.")
+        if len({volume.channels.shape[0] for volume in volumes}) > 1:
+            raise BadDataError("The heads to train on differ in their number of channels.")
+        self.volumes = list(volumes)
+        self.config = config
+        self._brain = [_centres(_inside(volume.channels)) for volume in volumes]
+        self._lesions = [_centres(np.asarray(volume.labels) > 0) for volume in volumes]
+        for volume, centres in zip(volumes, self._brain, strict=True):
+            if len(centres) == 0:
+                raise BadDataError(f"The head {volume.name!r} is background everywhere.")
+        self._with_lesions = [i for i, centres in enumerate(self._lesions) if len(centres)]
+
+    def batch(
+        self,
+        rng: np.random.Generator,
+        patches: int,
+        augment: Augmentation | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw a batch.
+
+        Parameters
+        ----------
+        rng
+            Source of all randomness.
+        patches
+            Number of patches.
+        augment
+            ``augment(rng, channels (n, c, s, s), brain (n, s, s) bool)`` returns changed channels;
+            the background is restored afterwards.
+
+        Returns
+        -------
+        channels
+            float32, (patches, channels, size, size); rows along x, columns along y.
+        labels
+            int64, (patches, size, size).
+        """
+        drawn = [self._patch(rng) for _ in range(patches)]
+        channels = np.stack([channels for channels, _ in drawn])
+        labels = np.stack([labels for _, labels in drawn])
+        if augment is not None:
+            brain = (channels > BACKGROUND).any(axis=1)
+            channels = np.clip(augment(rng, channels, brain), BACKGROUND, -BACKGROUND)
+            channels = np.where(brain[:, None], channels, np.float32(BACKGROUND))
+        return channels.astype(np.float32, copy=False), labels.astype(np.int64)
+
+    def _patch(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        config = self.config
+        if self._with_lesions and rng.random() < config.lesion_share:
+            head = self._with_lesions[rng.integers(len(self._with_lesions))]
+            x, y, z = self._lesions[head][rng.integers(len(self._lesions[head]))]
+            shift = rng.integers(-config.shift, config.shift + 1, size=2)
+            x, y = x + shift[0], y + shift[1]
+        else:
+            head = int(rng.integers(len(self.volumes)))
+            x, y, z = self._brain[head][rng.integers(len(self._brain[head]))]
+        volume = self.volumes[head]
+        channels = crop(volume.channels[..., z], (x, y), config.size, BACKGROUND)
+        labels = crop(volume.labels[..., z], (x, y), config.size, 0)
+        if rng.random() < config.flip:
+            # Rows run along x, left to right in the template's frame.
+            channels, labels = channels[:, ::-1], labels[::-1]
+        return np.asarray(channels, dtype=np.float32), labels
+
+
+def crop(plane: np.ndarray, centre: tuple[int, int], size: int, fill: float) -> np.ndarray:
+    """Cut a square out of the last two axes; what lies over the edge is ``fill``.
+
+    Parameters
+    ----------
+    plane
+        (..., x, y).
+    centre
+        Voxel that becomes index ``size // 2`` of the patch, along x and y.
+    size
+        Edge in voxels.
+    fill
+        Value over the edge.
+    """
+    patch = np.full((*plane.shape[:-2], size, size), fill, dtype=plane.dtype)
+    source, target = [], []
+    for middle, extent in zip(centre, plane.shape[-2:], strict=True):
+        start = int(middle) - size // 2
+        low, high = max(start, 0), min(start + size, extent)
+        source.append(slice(low, max(high, low)))
+        target.append(slice(low - start, max(high, low) - start))
+    patch[(..., *target)] = plane[(..., *source)]
+    return patch
+
+
+def jitter_intensities(
+    rng: np.random.Generator, channels: np.ndarray, brain: np.ndarray
+) -> np.ndarray:
+    """Vary gain, level and noise of every channel of every patch.
+
+    The mean and SD of a z-scored image vary with the errors of the brain mask (gain ±10%, level
+    ±0.15), HU with the scanner (±3 HU are ±0.3 in the scaled channel); the noise adds up to
+    0.15 SD.
+    """
+    patches, count = channels.shape[:2]
+    gain = rng.uniform(0.9, 1.1, (patches, count, 1, 1))
+    level = (
+        rng.uniform(-1, 1, (patches, count, 1, 1))
+        * np.where(np.arange(count) == 0, 0.15, 0.3)[None, :, None, None]
+    )
+    strength = rng.uniform(0, 0.15, (patches, 1, 1, 1)) * (rng.random((patches, 1, 1, 1)) < 0.5)
+    # One noise field for all channels: they are the same image in two scales.
+    noise = rng.standard_normal((patches, 1, *channels.shape[2:]), dtype=np.float32) * strength
+    return (channels * gain + level + noise).astype(np.float32)
+
+
+def _inside(channels: np.ndarray) -> np.ndarray:
+    return (np.asarray(channels) > BACKGROUND).any(axis=0)
+
+
+def _centres(mask: np.ndarray) -> np.ndarray:
+    """Voxel indices (n, 3) of a mask, thinned evenly to at most `_MOST_CENTRES`."""
+    points = np.argwhere(mask)
+    step = max(1, -(-len(points) // _MOST_CENTRES))
+    return points[::step].astype(np.int32)

@@ -1,0 +1,307 @@
+"""Training of one uResNet on patches; stops and resumes without a difference.
+
+Adam with unweighted cross-entropy, as reported for uResNet; the learning rate falls along half a
+cosine, and the weights that are kept are a running mean over the last steps. Every random draw
+of a step comes from (seed, step), so that a resumed training goes on as an unbroken one would.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.segmentation.patches import (
+    Augmentation,
+    PatchConfig,
+    PatchSampler,
+    TrainingVolume,
+)
+from ctwml_bids.segmentation.precision import choose
+from ctwml_bids.segmentation.uresnet import UResNet
+
+# Settings that may change between a checkpoint and its resumption without changing the result.
+_FREE = ("device", "threads", "checkpoint_every", "log_every")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How one network is trained.
+
+    Attributes
+    ----------
+    steps, batch
+        Optimiser steps, and patches in each.
+    learning_rate
+        Of Adam at the first step; it falls to 2% of this along half a cosine.
+    mean_weight
+        Weight of the past in the running mean of the network's weights.
+    variant, classes
+        See `uresnet.UResNet`.
+    patches
+        How patches are drawn.
+    seed
+        Of the initial weights and of all draws.
+    precision
+        "auto", "float32" or "bfloat16" (see `precision.choose`).
+    device, threads
+        Where, and on how many CPU threads.
+    checkpoint_every, log_every
+        In steps.
+    """
+
+    steps: int = 3000
+    batch: int = 32
+    learning_rate: float = 5e-4
+    mean_weight: float = 0.995
+    variant: str = "standard"
+    classes: int = 2
+    patches: PatchConfig = field(default_factory=PatchConfig)
+    seed: int = 0
+    precision: str = "auto"
+    device: str = "cpu"
+    threads: int = 1
+    checkpoint_every: int = 250
+    log_every: int = 50
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained network: weights by name (the running mean), and the log's rows."""
+
+    weights: dict[str, Tensor]
+    log: tuple[dict[str, float], ...]
+
+
+def train(
+    volumes: Sequence[TrainingVolume],
+    config: TrainingConfig,
+    folder: Path | None = None,
+    *,
+    augment: Augmentation | None = None,
+    on_log: Callable[[dict[str, float]], None] | None = None,
+) -> TrainingResult:
+    """Train one network, or go on where a checkpoint in ``folder`` ends.
+
+    Parameters
+    ----------
+    volumes
+        Heads on the network's grid.
+    config
+        How to train.
+    folder
+        Where the checkpoint (``checkpoint.safetensors``) and the log (``log.tsv``)
+        are kept.
+    augment
+        See `patches.PatchSampler.batch`.
+    on_log
+        Called with every row of the log.
+
+    Raises
+    ------
+    BadDataError
+        If the heads cannot be trained on, or the checkpoint is of another kind of training.
+    """
+    torch.set_num_threads(config.threads)
+    sampler = PatchSampler(volumes, config.patches)
+    state = _initial_state(config, volumes[0].channels.shape[0])
+    checkpoint = folder / "checkpoint.safetensors" if folder else None
+    if checkpoint is not None and checkpoint.is_file():
+        _restore(state, checkpoint, config)
+    rows: list[dict[str, float]] = []
+    tally = _Tally()
+    for step in range(state.step, config.steps):
+        rng = np.random.default_rng([config.seed, step])
+        channels, labels = sampler.batch(rng, config.batch, augment)
+        tally.add(*_step(state, channels, labels, step, config))
+        if (step + 1) % config.log_every == 0 or step + 1 == config.steps:
+            rows.append(tally.row(step + 1, learning_rate(config, step)))
+            tally = _Tally()
+            if folder:
+                _append(folder / "log.tsv", rows[-1])
+            if on_log:
+                on_log(rows[-1])
+        if checkpoint and ((step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps):
+            _save(state, checkpoint, config)
+    return TrainingResult(_weights(state.mean), tuple(rows))
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """Half a cosine from the first rate to 2% of it."""
+    share = 0.5 * (1 + math.cos(math.pi * step / max(config.steps, 1)))
+    return config.learning_rate * (0.02 + 0.98 * share)
+
+
+@dataclass
+class _State:
+    network: nn.Module
+    mean: nn.Module
+    optimiser: torch.optim.Adam
+    step: int = 0
+
+
+def _initial_state(config: TrainingConfig, channels: int) -> _State:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = UResNet(channels, config.classes, config.variant)
+    network.to(config.device, memory_format=torch.channels_last)
+    mean = UResNet(channels, config.classes, config.variant).to(config.device)
+    mean.load_state_dict(network.state_dict())
+    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    return _State(network, mean, optimiser)
+
+
+def _step(
+    state: _State, channels: np.ndarray, labels: np.ndarray, step: int, config: TrainingConfig
+) -> tuple[float, float, float]:
+    """One optimiser step; returns the loss and the two sums of which Dice is the quotient."""
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(config, step)
+    x = torch.from_numpy(channels).to(config.device, memory_format=torch.channels_last)
+    y = torch.from_numpy(labels).to(config.device)
+    dtype = choose(config.precision, config.device)
+    state.network.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed * 1_000_003 + step)  # for dropout
+        with torch.autocast(
+            torch.device(config.device).type, torch.bfloat16, enabled=dtype is torch.bfloat16
+        ):
+            logits = state.network(x)
+        loss = nn.functional.cross_entropy(logits.float(), y)
+        state.optimiser.zero_grad()
+        loss.backward()
+        state.optimiser.step()
+    state.step = step + 1
+    _update_mean(state, config.mean_weight)
+    with torch.no_grad():
+        found, wanted = logits.argmax(1) > 0, y > 0
+        both = 2 * float((found & wanted).sum())
+        return float(loss), both, float(found.sum() + wanted.sum())
+
+
+def _update_mean(state: _State, weight: float) -> None:
+    """Move the running mean; early on it forgets faster, so that the start leaves no trace."""
+    keep = min(weight, (1 + state.step) / (10 + state.step))
+    with torch.no_grad():
+        pairs = zip(
+            state.mean.state_dict().values(), state.network.state_dict().values(), strict=True
+        )
+        for mean, now in pairs:
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - keep)
+            else:
+                mean.copy_(now)
+
+
+class _Tally:
+    """Sums over the steps between two rows of the log."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.both = self.either = 0.0
+        self.start = time.perf_counter()
+
+    def add(self, loss: float, both: float, either: float) -> None:
+        """Take in one step."""
+        self.losses.append(loss)
+        self.both += both
+        self.either += either
+
+    def row(self, step: int, rate: float) -> dict[str, float]:
+        """Summarise; Dice is that of all patches' voxels together."""
+        return {
+            "step": step,
+            "loss": float(np.mean(self.losses)),
+            "dice": self.both / self.either if self.either else float("nan"),
+            "learning_rate": rate,
+            "steps_per_second": len(self.losses) / (time.perf_counter() - self.start),
+        }
+
+
+def _weights(network: nn.Module) -> dict[str, Tensor]:
+    return {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
+
+
+def _save(state: _State, path: Path, config: TrainingConfig) -> None:
+    """Write weights, running mean, optimiser and step; never a half-written file."""
+    tensors = {f"network.{name}": t for name, t in _weights(state.network).items()}
+    tensors |= {f"mean.{name}": t for name, t in _weights(state.mean).items()}
+    for index, moments in state.optimiser.state_dict()["state"].items():
+        tensors |= {f"adam.{index}.{name}": t.cpu().contiguous() for name, t in moments.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    about = {"step": str(state.step), "config": json.dumps(_fixed(config), sort_keys=True)}
+    save_file(tensors, part, metadata=about)
+    os.replace(part, path)
+
+
+def _restore(state: _State, path: Path, config: TrainingConfig) -> None:
+    step, written = _about(path)
+    if written != _fixed(config):
+        wanted = _fixed(config)
+        differing = sorted(key for key in wanted if written.get(key) != wanted[key])
+        raise BadDataError(
+            f"{path} is a checkpoint of another training (differs in {', '.join(differing)}): "
+            "train into another folder, or remove it to start again."
+        )
+    tensors = load_file(path, device=config.device)
+    parts: dict[str, dict[str, Tensor]] = {"network": {}, "mean": {}, "adam": {}}
+    for name, tensor in tensors.items():
+        part, rest = name.split(".", 1)
+        parts[part][rest] = tensor
+    state.network.load_state_dict(parts["network"])
+    state.mean.load_state_dict(parts["mean"])
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in parts["adam"].items():
+        index, key = name.split(".")
+        moments.setdefault(int(index), {})[key] = tensor
+    state.optimiser.load_state_dict(state.optimiser.state_dict() | {"state": moments})
+    state.step = step
+
+
+def checkpoint_weights(path: Path) -> tuple[dict[str, Tensor], int]:
+    """Return the running-mean weights of a checkpoint, and its step."""
+    step, _ = _about(path)
+    weights = {
+        name.removeprefix("mean."): tensor
+        for name, tensor in load_file(path).items()
+        if name.startswith("mean.")
+    }
+    return weights, step
+
+
+def _about(path: Path) -> tuple[int, dict]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+        return int(about["step"]), json.loads(about["config"])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise BadDataError(f"{path} is not a checkpoint of this program: {error}") from error
+
+
+def _fixed(config: TrainingConfig) -> dict:
+    values = dataclasses.asdict(config)
+    return {key: value for key, value in values.items() if key not in _FREE}
+
+
+def _append(path: Path, row: dict[str, float]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    with path.open("a") as file:
+        if is_new:
+            file.write("\t".join(row) + "\n")
+        file.write("\t".join(f"{value:.6g}" for value in row.values()) + "\n")

@@ -1,0 +1,156 @@
+"""Inference: the mean and spread of the members, in every way of running them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.segmentation import ensemble
+from ctwml_bids.segmentation.model_store import ModelCard, write_model
+from ctwml_bids.segmentation.patches import PatchConfig
+from ctwml_bids.segmentation.training import TrainingConfig, train
+from ctwml_bids.segmentation.uresnet import UResNet
+from tests.segmentation.toy import toy_head
+
+CARD = ModelCard(
+    name="toy",
+    modality="ct",
+    version="1",
+    network={"variant": "standard", "in_channels": 2, "classes": 2},
+    channels=("zscore", "hu"),
+    threshold=0.5,
+    members=(),
+    license="Apache-2.0",
+)
+HEAD = toy_head(9, shape=(43, 51, 4))
+INPUT = HEAD.channels.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    config = TrainingConfig(
+        steps=30, batch=4, learning_rate=2e-3, patches=PatchConfig(size=32, shift=12)
+    )
+    heads = [toy_head(i) for i in range(3)]
+    networks = [
+        {
+            k: v.numpy()
+            for k, v in train(heads, TrainingConfig(**{**vars(config), "seed": s})).weights.items()
+        }
+        for s in range(2)
+    ]
+    folder = tmp_path_factory.mktemp("models") / "toy"
+    write_model(folder, CARD, networks)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def toy(folder):
+    return ensemble.load(folder)
+
+
+def test_lesions_of_an_unseen_toy_head_are_found(toy):
+    found = ensemble.predict(toy, INPUT).probability > 0.5
+    wanted = HEAD.labels > 0
+    assert 2 * (found & wanted).sum() / (found.sum() + wanted.sum()) > 0.8
+
+
+def test_mean_and_spread_are_those_of_the_members(toy):
+    alone = [
+        ensemble.predict(ensemble.Ensemble(toy.card, (member,)), INPUT) for member in toy.members
+    ]
+    both = ensemble.predict(toy, INPUT)
+    stack = np.stack([p.probability for p in alone])
+    np.testing.assert_allclose(both.probability, stack.mean(0), atol=1e-6)
+    np.testing.assert_allclose(both.disagreement, stack.std(0), atol=1e-6)
+    assert both.disagreement.max() > 0
+    assert (alone[0].disagreement == 0).all()
+
+
+def test_cropping_and_padding_change_nothing_that_a_whole_slice_would_say(folder, toy):
+    # An unfolded float32 network on the whole grid, padded by hand, is the independent reference.
+    network = UResNet(2, 2).eval()
+    weights = ensemble.model_store.load_weights(folder / toy.card.members[0].file)
+    network.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()}, strict=False)
+    inside = (INPUT > -3).any(0)
+    low = [int(i.min()) for i in np.nonzero(inside)]
+    high = [int(i.max()) + 1 for i in np.nonzero(inside)]
+    part = INPUT[:, low[0] : high[0], low[1] : high[1]]
+    sx, sy = part.shape[1:3]
+    padded = np.full((4, 2, sx + -sx % 8, sy + -sy % 8), -3, np.float32)
+    padded[:, :, :sx, :sy] = part.transpose(3, 0, 1, 2)
+    with torch.no_grad():
+        wanted = network(torch.from_numpy(padded)).softmax(1)[:, 1, :sx, :sy].numpy()
+    single = ensemble.Ensemble(toy.card, toy.members[:1])
+    found = ensemble.predict(single, INPUT, precision="float32").probability
+    found = found[low[0] : high[0], low[1] : high[1]].transpose(2, 0, 1)
+    seen = inside[low[0] : high[0], low[1] : high[1]].transpose(2, 0, 1)
+    np.testing.assert_allclose(found[seen], wanted[seen], atol=1e-4)
+
+
+def test_outside_the_brain_there_is_no_lesion(toy):
+    prediction = ensemble.predict(toy, INPUT)
+    outside = (INPUT == -3).all(0)
+    assert (prediction.probability[outside] == 0).all()
+    assert (prediction.disagreement[outside] == 0).all()
+
+
+def test_background_around_the_brain_does_not_matter(toy):
+    wider = np.pad(INPUT, ((0, 0), (5, 9), (3, 2), (1, 2)), constant_values=-3)
+    found = ensemble.predict(toy, wider).probability[5:-9, 3:-2, 1:-2]
+    np.testing.assert_array_equal(found, ensemble.predict(toy, INPUT).probability)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_same_input_gives_the_same_result(toy, precision):
+    first = ensemble.predict(toy, INPUT, precision=precision)
+    ensemble.predict(toy, INPUT, precision="bfloat16")
+    again = ensemble.predict(toy, INPUT, precision=precision)
+    np.testing.assert_array_equal(first.probability, again.probability)
+    np.testing.assert_array_equal(first.disagreement, again.disagreement)
+
+
+def test_bfloat16_gives_nearly_the_same_mask(toy):
+    masks = [
+        ensemble.predict(toy, INPUT, precision=p).probability > 0.5 for p in ("float32", "bfloat16")
+    ]
+    assert 2 * (masks[0] & masks[1]).sum() / (masks[0].sum() + masks[1].sum()) >= 0.98
+
+
+def test_batches_of_slices_do_not_change_the_result(toy):
+    one = ensemble.predict(toy, INPUT, batch=1, precision="float32").probability
+    four = ensemble.predict(toy, INPUT, batch=4, precision="float32").probability
+    np.testing.assert_allclose(one, four, atol=1e-5)
+
+
+def test_with_flip_a_mirrored_head_gives_the_mirrored_result(folder, toy):
+    # An even number of columns across the brain: pooling then sees the mirror image aligned.
+    card = ModelCard(**{**vars(toy.card), "flip": True})
+    flipping = ensemble.Ensemble(card, toy.members)
+    head = np.full((2, 64, 56, 2), -3, np.float32)
+    head[:, 8:56, 8:48] = np.random.default_rng(0).normal(size=(2, 48, 40, 2)).clip(-2.9, 3)
+    there = ensemble.predict(flipping, head, precision="float32").probability
+    back = ensemble.predict(flipping, head[:, ::-1].copy(), precision="float32").probability
+    np.testing.assert_allclose(back[::-1], there, atol=1e-5)
+
+
+def test_number_of_threads_of_the_process_is_restored(toy):
+    before = torch.get_num_threads()
+    ensemble.predict(toy, INPUT, threads=before + 1)
+    assert torch.get_num_threads() == before
+
+
+def test_wrong_channels_and_empty_input_are_refused(toy):
+    with pytest.raises(BadDataError, match="zscore, hu"):
+        ensemble.predict(toy, INPUT[:1])
+    with pytest.raises(BadDataError, match="no brain"):
+        ensemble.predict(toy, np.full_like(INPUT, -3))
+
+
+def test_weights_that_do_not_fit_the_card_are_refused(tmp_path):
+    weights = {k: v.numpy() for k, v in UResNet(2, 2, "wide").state_dict().items()}
+    write_model(tmp_path, CARD, [weights])
+    with pytest.raises(BadDataError, match="does not fit"):
+        ensemble.load(tmp_path)

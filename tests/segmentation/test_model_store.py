@@ -1,0 +1,118 @@
+"""Models on disk: cards, checksums, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.segmentation.model_store import ModelCard, load_card, load_weights, write_model
+
+CARD = ModelCard(
+    name="tiny",
+    modality="ct",
+    version="1",
+    network={"variant": "standard", "in_channels": 2, "classes": 2},
+    channels=("zscore", "hu"),
+    threshold=0.25,
+    members=(),
+    license="Apache-2.0",
+    never_trained_on=("sub-ge01",),
+)
+ARRAYS = {
+    "kernel": np.arange(8, dtype=np.float32).reshape(2, 4) / 3,
+    "running_var": np.array([1e-9, 70000.0], np.float32),
+    "norm.num_batches_tracked": np.array(7),
+}
+
+
+@pytest.fixture
+def model(tmp_path):
+    write_model(tmp_path / "tiny", CARD, [ARRAYS, ARRAYS])
+    return tmp_path / "tiny"
+
+
+def test_card_returns_as_it_was_written(model):
+    card = load_card(model)
+    assert len(card.members) == 2
+    assert replace(card, members=()) == CARD
+    assert card.checksum != replace(card, members=card.members[:1]).checksum
+
+
+def test_kernels_are_halved_and_vectors_keep_their_range(model):
+    weights = load_weights(model / "member-00.safetensors")
+    assert set(weights) == {"kernel", "running_var"}
+    assert all(array.dtype == np.float32 for array in weights.values())
+    np.testing.assert_allclose(weights["kernel"], ARRAYS["kernel"], rtol=1e-3)
+    np.testing.assert_array_equal(weights["running_var"], ARRAYS["running_var"])
+
+
+def test_changed_weights_are_refused_by_their_checksum(model):
+    path = model / "member-01.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BadDataError, match=r"member-01.safetensors .*SHA-256"):
+        load_card(model)
+
+
+def test_missing_network_is_named(model):
+    (model / "member-00.safetensors").unlink()
+    with pytest.raises(NoInputError, match=r"member-00.safetensors"):
+        load_card(model)
+
+
+def test_folder_without_card_is_no_model(tmp_path):
+    with pytest.raises(NoInputError, match=r"card.json"):
+        load_card(tmp_path)
+
+
+def test_pickle_is_never_opened(tmp_path):
+    class Exploding:
+        def __reduce__(self):
+            return (pytest.fail, ("unpickled",))
+
+    for name in ("network.pt", "network.safetensors"):
+        (tmp_path / name).write_bytes(pickle.dumps(Exploding()))
+        with pytest.raises(BadDataError, match="safetensors"):
+            load_weights(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"modality": "pet"}, "modality"),
+        ({"members": []}, "names no network"),
+        ({"members": [{"file": "../x.safetensors", "sha256": ""}]}, "plain name"),
+        ({"channels": ["zscore"]}, "1 channels are named"),
+        ({"threshold": 25}, "threshold"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_unusable_card_says_why(model, change, message):
+    path = model / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(BadDataError, match=message):
+        load_card(model)
+
+
+def test_card_that_is_not_json_is_refused(model):
+    (model / "card.json").write_text("{")
+    with pytest.raises(BadDataError, match="not a model card"):
+        load_card(model)
+
+
+def test_smaller_model_written_over_a_larger_one_leaves_nothing_behind(model):
+    write_model(model, CARD, [ARRAYS])
+    assert sorted(p.name for p in model.iterdir()) == ["card.json", "member-00.safetensors"]
+
+
+def test_cards_are_read_without_torch():
+    code = "import sys, ctwml_bids.segmentation.model_store; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
