@@ -1,0 +1,361 @@
+"""Figures of one subject's report: arrays in, PNG bytes out, axial brain slices only.
+
+Outlines differ in colour and in line style, so that they read in grey and to the colour-blind
+(colours after Okabe and Ito).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
+from skimage.feature import canny
+
+from ctwml_bids.reports.slices import View, backdrop, cut, plan_view
+
+CT_WINDOW = (-5.0, 75.0)  # brain window: level 35 HU, width 80 HU
+MAX_BYTES = 1_500_000
+LESION_COLOUR = "#F5C710"
+BRAIN_COLOUR = "#56B4E9"
+WHOLE_HEAD_ML = 2600.0  # a mask beyond this is no brain and could uncover the face
+STRIP_PX = 34  # below the mosaic, for the legend
+SCREEN_DPI = 100
+GAP_PX = 4
+
+
+def image_window(array: np.ndarray, brain: np.ndarray) -> tuple[float, float]:
+    """Return a display window for an image without units: percentiles 1 and 99.7 in the brain."""
+    values = np.asarray(array)[np.asarray(brain) > 0]
+    if not values.size:
+        return 0.0, 1.0
+    low, high = np.percentile(values, [1.0, 99.7])
+    return float(low), float(max(high, low + 1e-6))
+
+
+def mosaic(
+    array: np.ndarray,
+    affine: np.ndarray,
+    *,
+    brain: np.ndarray,
+    lesions: np.ndarray,
+    window: tuple[float, float] = CT_WINDOW,
+    radiological: bool = True,
+    count: int = 12,
+) -> bytes:
+    """Show axial slices twice, plain and with the outlines of brain and lesions.
+
+    Parameters
+    ----------
+    array
+        Image, shape (x, y, z): CT in HU, or FLAIR.
+    affine
+        4×4, voxel indices → RAS mm.
+    brain, lesions
+        Masks on the same grid.
+    window
+        Values shown black and white.
+    radiological
+        The patient's right on the left of the picture (else on the right).
+    count
+        Number of slices.
+
+    Returns
+    -------
+    bytes
+        A PNG; a notice in place of slices when the brain mask is empty or so large that it may
+        take in the face.
+    """
+    if reason := _withheld(brain, affine):
+        return _notice(reason)
+    view = plan_view(brain, affine, count=count)
+    grey = backdrop(array, view, window)
+    columns = 6 if len(view.indices) > 2 else 2 * len(view.indices)
+    pairs = np.repeat(grey, 2, axis=0)
+    # Outlines on every second panel only.
+    outlines = [
+        (_every_second(cut(np.asarray(mask) > 0, view)), colour, style)
+        for mask, colour, style in (
+            (brain, BRAIN_COLOUR, "dashed"),
+            (lesions, LESION_COLOUR, "solid"),
+        )
+    ]
+    canvas = _Canvas(pairs, columns, radiological)
+    for panels, colour, style in outlines:
+        canvas.outline(panels, colour, style)
+    canvas.label_slices(np.repeat(view.heights_mm, 2))
+    canvas.legend([("lesions", LESION_COLOUR, "solid"), ("brain mask", BRAIN_COLOUR, "dashed")])
+    return canvas.png()
+
+
+def maps(
+    array: np.ndarray,
+    affine: np.ndarray,
+    *,
+    brain: np.ndarray,
+    probability: np.ndarray,
+    disagreement: np.ndarray,
+    window: tuple[float, float] = CT_WINDOW,
+    radiological: bool = True,
+    count: int = 9,
+) -> bytes:
+    """Show, slice by slice, the lesion probability beside the disagreement of the ensemble.
+
+    Parameters
+    ----------
+    array, affine, brain, window, radiological, count
+        As in `mosaic`.
+    probability, disagreement
+        Maps on the same grid: mean (0–1) and standard deviation over the ensemble's members.
+
+    Returns
+    -------
+    bytes
+        A PNG.
+    """
+    if reason := _withheld(brain, affine):
+        return _notice(reason)
+    view = plan_view(brain, affine, count=count)
+    grey = 0.65 * backdrop(array, view, window)
+    shades = np.empty((2 * len(grey), *view.shape, 4), dtype=np.float32)
+    for offset, values, top in ((0, probability, 1.0), (1, disagreement, 0.5)):
+        level = np.clip(cut(values, view) / top, 0.0, 1.0) * view.near_brain
+        shades[offset::2] = colormaps["inferno"](level)
+        shades[offset::2, ..., 3] = np.clip(level / 0.15, 0.0, 1.0)
+    columns = 6 if len(view.indices) > 2 else 2 * len(view.indices)
+    canvas = _Canvas(np.repeat(grey, 2, axis=0), columns, radiological)
+    canvas.shade(shades)
+    canvas.label_slices(np.repeat(view.heights_mm, 2))
+    canvas.colour_scale("left of each pair: probability 0–1; right: disagreement (SD) 0–0.5")
+    return canvas.png()
+
+
+def registration(
+    ct: np.ndarray,
+    flair: np.ndarray,
+    affine: np.ndarray,
+    *,
+    brain: np.ndarray,
+    radiological: bool = True,
+    count: int = 6,
+) -> bytes:
+    """Show how CT and FLAIR line up: FLAIR, CT, a checkerboard of both, FLAIR edges on CT.
+
+    Parameters
+    ----------
+    ct, flair
+        CT in HU resampled onto the FLAIR, and the FLAIR, shape (x, y, z).
+    affine
+        4×4 of the FLAIR, voxel indices → RAS mm.
+    brain
+        FLAIR brain mask; outlined on the CT too.
+    radiological, count
+        As in `mosaic`.
+
+    Returns
+    -------
+    bytes
+        A PNG with one row each for FLAIR, CT, checkerboard and edges.
+    """
+    if reason := _withheld(brain, affine):
+        return _notice(reason)
+    view = plan_view(brain, affine, count=count)
+    of_flair = backdrop(flair, view, image_window(flair, brain))
+    of_ct = backdrop(ct, view, CT_WINDOW)
+    mixed = np.where(_checkers(view, 20.0), of_ct, of_flair)
+    edges = np.stack([canny(plane, sigma=2.2 / view.pixel_mm * 0.75) for plane in of_flair])
+    edges &= view.near_brain
+    panels = np.concatenate([of_flair, of_ct, mixed, of_ct])
+    nothing = np.zeros_like(of_flair)
+    canvas = _Canvas(panels, len(view.indices), radiological)
+    outline = cut(np.asarray(brain) > 0, view)
+    canvas.outline(np.concatenate([nothing, outline, nothing, nothing]), BRAIN_COLOUR, "dashed")
+    canvas.shade(_painted(np.concatenate([nothing, nothing, nothing, edges]), LESION_COLOUR))
+    canvas.label_slices(np.tile(view.heights_mm, 4))
+    canvas.legend(
+        [
+            ("rows: FLAIR; CT with the FLAIR brain mask", BRAIN_COLOUR, "dashed"),
+            ("checkerboard of both; CT with FLAIR edges", LESION_COLOUR, "solid"),
+        ]
+    )
+    return canvas.png()
+
+
+def flicker_frames(
+    ct: np.ndarray,
+    flair: np.ndarray,
+    affine: np.ndarray,
+    *,
+    brain: np.ndarray,
+    radiological: bool = True,
+    count: int = 6,
+) -> tuple[bytes, bytes]:
+    """Return two PNGs of the same slices, FLAIR and CT, to be shown in turn.
+
+    Parameters are those of `registration`.
+    """
+    if reason := _withheld(brain, affine):
+        return _notice(reason), _notice(reason)
+    view = plan_view(brain, affine, count=count)
+    frames = []
+    for name, array, window in (
+        ("FLAIR", flair, image_window(flair, brain)),
+        ("CT on FLAIR", ct, CT_WINDOW),
+    ):
+        canvas = _Canvas(backdrop(array, view, window), min(3, len(view.indices)), radiological)
+        canvas.label_slices(view.heights_mm)
+        canvas.write(name)
+        frames.append(canvas.png())
+    return frames[0], frames[1]
+
+
+class _Canvas:
+    """Panels laid side by side in one picture; everything drawn on it is laid out alike."""
+
+    def __init__(self, panels: np.ndarray, columns: int, radiological: bool) -> None:
+        self.columns = columns
+        self.radiological = radiological
+        self.panel = (panels.shape[2] + GAP_PX, panels.shape[1] + GAP_PX)  # rows, columns
+        picture = self._tile(panels)
+        self.height, self.width = picture.shape
+        size = (self.width / SCREEN_DPI, (self.height + STRIP_PX) / SCREEN_DPI)
+        self.figure = Figure(figsize=size, dpi=SCREEN_DPI, facecolor="black")
+        share = STRIP_PX / (self.height + STRIP_PX)
+        self.axes = self.figure.add_axes((0.0, share, 1.0, 1.0 - share))
+        self.axes.set_axis_off()
+        self.axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        self.strip = self.figure.add_axes((0.0, 0.0, 1.0, share))
+        self.strip.set_axis_off()
+
+    def _tile(self, panels: np.ndarray) -> np.ndarray:
+        """Lay panels (n, x, y, ...) out in rows, anterior at the top."""
+        rows = -(-len(panels) // self.columns)
+        picture = np.zeros(
+            (rows * self.panel[0], self.columns * self.panel[1], *panels.shape[3:]), np.float32
+        )
+        for at, panel in enumerate(panels):
+            upright = np.swapaxes(panel, 0, 1)[::-1]
+            upright = upright[:, ::-1] if self.radiological else upright
+            top, left = self._corner(at)
+            picture[top : top + upright.shape[0], left : left + upright.shape[1]] = upright
+        return picture
+
+    def _corner(self, at: int) -> tuple[int, int]:
+        return (at // self.columns) * self.panel[0], (at % self.columns) * self.panel[1]
+
+    def outline(self, panels: np.ndarray, colour: str, style: str) -> None:
+        """Draw the 0.5 contour of panels (n, x, y)."""
+        picture = self._tile(panels)
+        if picture.max() > 0.5:
+            self.axes.contour(picture, [0.5], colors=[colour], linestyles=[style], linewidths=1.1)
+
+    def shade(self, panels: np.ndarray) -> None:
+        """Lay RGBA panels (n, x, y, 4) over the picture."""
+        self.axes.imshow(self._tile(panels), interpolation="nearest")
+
+    def label_slices(self, heights_mm: Sequence[float]) -> None:
+        """Write z and the patient's sides on each panel."""
+        sides = ("R", "L") if self.radiological else ("L", "R")
+        style = {"color": "white", "fontsize": 7.5, "va": "top"}
+        for at, height in enumerate(heights_mm):
+            top, left = self._corner(at)
+            right = left + self.panel[1] - GAP_PX
+            self.axes.text(left + 3, top + 3, sides[0], ha="left", **style)
+            self.axes.text(right - 3, top + 3, sides[1], ha="right", **style)
+            below = top + self.panel[0] - GAP_PX - 3
+            self.axes.text(left + 3, below, f"z {height:+.0f}", **{**style, "va": "bottom"})
+
+    def legend(self, entries: Sequence[tuple[str, str, str]]) -> None:
+        """Explain lines (text, colour, line style) below the picture."""
+        lines = [Line2D([], [], color=colour, ls=style, lw=1.8) for _, colour, style in entries]
+        self.strip.legend(
+            lines,
+            [text for text, _, _ in entries],
+            loc="center",
+            ncols=len(entries),
+            frameon=False,
+            labelcolor="white",
+            fontsize=9,
+        )
+
+    def write(self, text: str) -> None:
+        """Write a line below the picture."""
+        place = {"ha": "center", "va": "center", "transform": self.strip.transAxes}
+        self.strip.text(0.5, 0.5, text, color="white", fontsize=10, **place)
+
+    def colour_scale(self, text: str) -> None:
+        """Draw the colour scale with its explanation below the picture."""
+        bar = self.strip.inset_axes((0.04, 0.36, 0.18, 0.32))
+        bar.imshow(np.linspace(0, 1, 128)[None], cmap="inferno", aspect="auto")
+        bar.set_axis_off()
+        for place, word, side in ((0.03, "low", "right"), (0.23, "high", "left")):
+            self.strip.text(place, 0.5, word, color="white", fontsize=8, ha=side, va="center")
+        self.strip.text(0.3, 0.5, text, color="white", fontsize=9, ha="left", va="center")
+
+    def png(self) -> bytes:
+        """Return the picture as PNG."""
+        return encode(self.figure)
+
+
+def encode(figure: Figure) -> bytes:
+    """Render a figure as PNG of at most `MAX_BYTES`, with fewer colours where it takes that."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    encoded = _save(picture)
+    for colours in (256, 64, 32):
+        if len(encoded) <= MAX_BYTES:
+            break
+        encoded = _save(picture.quantize(colours, Image.Quantize.FASTOCTREE))
+    while len(encoded) > MAX_BYTES:
+        picture = picture.resize((picture.width * 3 // 4, picture.height * 3 // 4))
+        encoded = _save(picture)
+    return encoded
+
+
+def _save(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _every_second(panels: np.ndarray) -> np.ndarray:
+    doubled = np.repeat(panels, 2, axis=0)
+    doubled[::2] = 0.0
+    return doubled
+
+
+def _checkers(view: View, square_mm: float) -> np.ndarray:
+    """Return bool (x, y): squares of the checkerboard."""
+    i, j = np.ogrid[: view.shape[0], : view.shape[1]]
+    side = square_mm / view.pixel_mm
+    return ((i // side).astype(int) + (j // side).astype(int)) % 2 == 0
+
+
+def _painted(panels: np.ndarray, colour: str) -> np.ndarray:
+    """Return RGBA panels (n, x, y, 4) of one colour where panels are above 0."""
+    rgb = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    shades = np.zeros((*panels.shape, 4), dtype=np.float32)
+    shades[panels > 0] = [*rgb, 1.0]
+    return shades
+
+
+def _withheld(brain: np.ndarray, affine: np.ndarray) -> str:
+    """Return why no slice may be shown, or an empty string."""
+    volume = np.count_nonzero(brain) * abs(np.linalg.det(np.asarray(affine)[:3, :3])) / 1000.0
+    if volume == 0:
+        return "The brain mask is empty: no slice is shown."
+    if volume > WHOLE_HEAD_ML:
+        return f"The brain mask holds {volume:.0f} mL, no brain does: no slice is shown."
+    return ""
+
+
+def _notice(text: str) -> bytes:
+    figure = Figure(figsize=(7.0, 0.8), dpi=SCREEN_DPI, facecolor="black")
+    figure.text(0.5, 0.5, text, color="white", ha="center", va="center", fontsize=11)
+    return encode(figure)
