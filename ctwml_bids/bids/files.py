@@ -1,0 +1,160 @@
+"""Atomic writers: a file is there whole or not at all, also when a job is killed midway.
+
+Each writes to a temporary name in the same folder and renames it; the temporary file is removed
+on any failure, Ctrl-C included.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import nibabel as nib
+
+from ctwml_bids.errors import BadDataError, CannotCreateError, CtwmlError, InputOutputError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write bytes; the folder is made where it is missing.
+
+    Raises
+    ------
+    CannotCreateError
+        The folder or file cannot be made there (rights, read-only disk, a file in the way).
+    InputOutputError
+        Writing failed midway, for instance because the disk is full.
+    """
+    return _atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def write_text(path: Path, content: str) -> Path:
+    """Write text as UTF-8 (raises as `write_bytes`)."""
+    return write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, content: object) -> Path:
+    """Write JSON, indented, in the order given; NaN and infinity become null, as JSON has none."""
+    text = json.dumps(_without_nan(content), indent=2, ensure_ascii=False, allow_nan=False)
+    return write_text(path, text + "\n")
+
+
+def write_tsv(
+    path: Path, rows: Iterable[Mapping[str, object]], columns: Sequence[str] | None = None
+) -> Path:
+    """Write a BIDS table: tab-separated, ``n/a`` for what is missing or not a number.
+
+    Parameters
+    ----------
+    path
+        The file.
+    rows
+        One mapping a row; floats are written with six significant digits.
+    columns
+        Order of the columns; by default that in which the rows name them.
+    """
+    rows = list(rows)
+    if columns is None:
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+    lines = ["\t".join(columns)]
+    lines += ["\t".join(_cell(row.get(column)) for column in columns) for row in rows]
+    return write_text(path, "\n".join(lines) + "\n")
+
+
+def write_nifti(path: Path, image: nib.Nifti1Image) -> Path:
+    """Write an image; the name's ending says whether it is compressed."""
+    return _atomically(path, lambda temporary: nib.save(image, temporary))
+
+
+def copy_into(source: Path, path: Path) -> Path:
+    """Copy a file's content to `path` (raises as `write_bytes`, BadDataError without a source)."""
+    if not source.is_file():
+        raise BadDataError(f"{source}: the file to copy to {path} is not there")
+    return _atomically(path, lambda temporary: shutil.copyfile(source, temporary))
+
+
+def explain_os_error(error: OSError, path: Path) -> CtwmlError:
+    """Turn a failure of the system into an error that says what to do."""
+    if error.errno in _FULL:
+        return InputOutputError(
+            f"{path}: cannot write, the disk (or the quota) is full; make room and run again: "
+            "what is done is kept"
+        )
+    if error.errno in _FORBIDDEN:
+        return CannotCreateError(
+            f"{path}: cannot be created ({error.strerror}); choose an output folder that this "
+            "user may write to"
+        )
+    return InputOutputError(f"{path}: cannot write: {error.strerror or error}")
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder and those above it (raises as `write_bytes`)."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise CannotCreateError(f"{path}: is a file, and a folder is needed there") from error
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+    return path
+
+
+def _atomically(path: Path, write: Callable[[Path], object]) -> Path:
+    path = Path(path)
+    make_folder(path.parent)
+    # The ending stays last: nibabel reads the format from it.
+    temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.tmp_{path.name}")
+    try:
+        write(temporary)
+        _flush(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise explain_os_error(error, path) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _flush(path: Path) -> None:
+    """Bring the content to the disk, so that a full network disk is noticed before the rename."""
+    with path.open("rb+") as opened:
+        os.fsync(opened.fileno())
+
+
+def _cell(value: object) -> str:
+    value = _plain(value)
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "n/a"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return " ".join(str(value).split()) or "n/a"
+
+
+def _without_nan(content: object) -> object:
+    if isinstance(content, Mapping):
+        return {str(key): _without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    if isinstance(content, Path):
+        return str(content)
+    content = _plain(content)
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
+
+
+def _plain(value: object) -> object:
+    """Turn a numpy scalar into a number of Python; leave anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value

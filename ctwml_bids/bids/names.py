@@ -1,0 +1,197 @@
+"""Names of everything that is written, relative to the output folder; nothing here touches a disk.
+
+Names follow BIDS derivatives where BIDS has them (masks, probability maps, preprocessed FLAIR);
+transforms, statistics, figures and reports are listed in the ``.bidsignore`` that
+`ctwml_bids.bids.dataset` writes.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath, PurePosixPath
+
+from ctwml_bids.errors import InvalidInputError
+
+SPACES = ("CT", "FLAIR")
+SEGMENTED = ("ct", "flair")
+# What a WML map can hold, and how its desc and suffix say so.
+_MAPS = {
+    "mask": ("", "mask"),
+    "probseg": ("", "probseg"),
+    "std": ("std", "probseg"),
+    "cv": ("cv", "probseg"),
+}
+_IMAGE_ENDINGS = (".nii.gz", ".nii", ".txt", ".tsv", ".png", ".svg")
+
+
+def stem(subject: str, session: str | None = None) -> str:
+    """``sub-X`` or ``sub-X_ses-Y``, the beginning of every name."""
+    return f"sub-{subject}" + (f"_ses-{session}" if session is not None else "")
+
+
+def folder(subject: str, session: str | None = None) -> PurePosixPath:
+    """``sub-X`` or ``sub-X/ses-Y``."""
+    path = PurePosixPath(f"sub-{subject}")
+    return path / f"ses-{session}" if session is not None else path
+
+
+def derivative(
+    subject: str,
+    session: str | None,
+    *,
+    suffix: str,
+    extension: str = ".nii.gz",
+    space: str | None = None,
+    res: str | None = None,
+    label: str | None = None,
+    desc: str | None = None,
+) -> PurePosixPath:
+    """Path of a derivative image or table in ``anat/``, entities in the order of BIDS."""
+    entities = {"space": space, "res": res, "label": label, "desc": desc}
+    parts = [stem(subject, session)]
+    parts += [f"{key}-{_alphanumeric(key, value)}" for key, value in entities.items() if value]
+    name = "_".join([*parts, suffix]) + extension
+    return folder(subject, session) / "anat" / name
+
+
+def model_desc(seen_in: str, model_label: str = "", kind: str = "mask") -> str:
+    """Return the desc entity of a WML map: the image that the lesions were seen in, then the model.
+
+    Parameters
+    ----------
+    seen_in
+        ``ct`` or ``flair``.
+    model_label
+        Empty for the first model of an output folder; the LABEL of ``--desc`` for another.
+    kind
+        ``mask``, ``probseg``, ``std`` (SD over the ensemble's members) or ``cv`` (out-of-fold).
+    """
+    if seen_in not in SEGMENTED:
+        raise ValueError(f"lesions are seen in {SEGMENTED}, not in {seen_in!r}")
+    return f"{seen_in}{check_model_label(model_label)}{_MAPS[kind][0]}"
+
+
+def check_model_label(label: str) -> str:
+    """Return a ``--desc`` label if it can stand in a BIDS name and collides with none of ours.
+
+    Raises
+    ------
+    InvalidInputError
+        The label is not letters and digits, or ends like the names of our own maps.
+    """
+    if re.fullmatch(r"[A-Za-z0-9]*", label) and not re.search(r"(std|cv)$", label):
+        return label
+    raise InvalidInputError(
+        f"--desc {label!r} cannot be part of a BIDS file name: use letters and digits only, "
+        "without 'std' or 'cv' at the end, for instance --desc local2024"
+    )
+
+
+def wml(
+    subject: str,
+    session: str | None,
+    *,
+    space: str,
+    seen_in: str,
+    kind: str = "mask",
+    model_label: str = "",
+) -> PurePosixPath:
+    """White matter lesions seen in one image, on the grid of `space` (``CT`` or ``FLAIR``)."""
+    desc = model_desc(seen_in, model_label, kind)
+    return derivative(subject, session, suffix=_MAPS[kind][1], space=space, label="WML", desc=desc)
+
+
+def brain_mask(
+    subject: str, session: str | None, *, space: str, carried: bool = False
+) -> PurePosixPath:
+    """Brain mask of the image of `space`; `carried` is the other image's mask, resampled to it."""
+    desc = "brain"
+    if carried:
+        desc += {"CT": "flair", "FLAIR": "ct"}[space]
+    return derivative(subject, session, suffix="mask", space=space, desc=desc)
+
+
+def ventricle_mask(subject: str, session: str | None, *, space: str) -> PurePosixPath:
+    """Ventricles found on the image of `space`."""
+    return derivative(
+        subject, session, suffix="mask", space=space, label="ventricles", desc=space.lower()
+    )
+
+
+def xfm(subject: str, session: str | None, *, source: str, target: str) -> PurePosixPath:
+    """Transform that resamples the image in `source` onto `target` (ITK text).
+
+    It maps points of `target` to points of `source`, as a resampler needs them. Source and
+    target are ``CT``, ``FLAIR`` or the name of a template.
+    """
+    name = f"{stem(subject, session)}_from-{_alphanumeric('from', source)}"
+    name += f"_to-{_alphanumeric('to', target)}_mode-image_xfm.txt"
+    return folder(subject, session) / "anat" / name
+
+
+def stats(
+    subject: str, session: str | None, *, desc: str = "wml", model_label: str = ""
+) -> PurePosixPath:
+    """Table of volumes; the table of single lesions has ``desc="wmllesions"``."""
+    desc = f"{desc}{check_model_label(model_label)}"
+    return derivative(subject, session, suffix="stats", extension=".tsv", desc=desc)
+
+
+def figure(
+    subject: str, session: str | None, *, desc: str, suffix: str, extension: str = ".png"
+) -> PurePosixPath:
+    """Name a picture of the report, in the subject's ``figures/``."""
+    name = f"{stem(subject, session)}_desc-{_alphanumeric('desc', desc)}_{suffix}{extension}"
+    return PurePosixPath(f"sub-{subject}") / "figures" / name
+
+
+def report(subject: str, session: str | None, *, model_label: str = "") -> PurePosixPath:
+    """Name the unit's report, at the top of the output folder."""
+    return PurePosixPath(_with_model(stem(subject, session), model_label) + ".html")
+
+
+def logs(subject: str, session: str | None) -> PurePosixPath:
+    """Folder of the unit's log, crash files and status."""
+    return PurePosixPath("logs") / stem(subject, session)
+
+
+def status(subject: str, session: str | None, *, model_label: str = "") -> PurePosixPath:
+    """Name the unit's status file; another model has its own beside the first."""
+    return logs(subject, session) / (_with_model("status", model_label) + ".json")
+
+
+def sidecar(path: PurePath) -> PurePath:
+    """Name the JSON file that describes an image, a transform or a table."""
+    for ending in _IMAGE_ENDINGS:
+        if path.name.endswith(ending):
+            return path.with_name(path.name.removesuffix(ending) + ".json")
+    raise ValueError(f"no sidecar is known for {path.name}")
+
+
+def bids_uri(path: PurePath, root: PurePath | None = None, *, dataset: str = "") -> str:
+    """``bids::sub-X/...`` for a file of this data set, ``bids:raw:sub-X/...`` for a raw one.
+
+    Parameters
+    ----------
+    path
+        A path relative to the data set, or an absolute one below `root`.
+    root
+        The data set's folder; needed for an absolute path only.
+    dataset
+        Key in DatasetLinks; empty for the derivative data set itself.
+    """
+    relative = path.relative_to(root) if root is not None and path.is_absolute() else path
+    if relative.is_absolute():
+        raise ValueError(f"a BIDS URI needs the data set's folder for an absolute path: {path}")
+    return f"bids:{dataset}:{relative.as_posix()}"
+
+
+def _with_model(name: str, model_label: str) -> str:
+    label = check_model_label(model_label)
+    return f"{name}_desc-{label}" if label else name
+
+
+def _alphanumeric(key: str, value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9+]+", value):
+        raise ValueError(f"{key}-{value} is not a BIDS entity: letters and digits only")
+    return value

@@ -1,0 +1,189 @@
+"""Pair the CT of each session with a FLAIR: same session first, else the nearest in time."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ctwml_bids.bids.selection import Ambiguous, choose
+from ctwml_bids.bids.units import Candidate, Skipped, Unit
+
+# The paper's longest interval between CT and MRI: six weeks.
+MAX_DAYS = 42.0
+Times = Mapping[Path, datetime]
+
+
+@dataclass(frozen=True)
+class _Partner:
+    """The FLAIR that goes with a CT, if any."""
+
+    flair: Candidate | None
+    notes: tuple[str, ...] = ()
+
+
+def pair_subject(
+    subject: str, ct: list[Candidate], flair: list[Candidate], times: Times
+) -> list[Unit | Skipped]:
+    """Make the units of one subject from the images that may be used.
+
+    A CT takes the FLAIR of its session. Where there is none it takes the FLAIR nearest by
+    ``acq_time``; without times, the only one there is; where several are left it is skipped and
+    the choices are named. A FLAIR that has a CT in its own session is lent to another CT only
+    when the times of both are known and at most six weeks lie between them; else that CT runs
+    alone. A FLAIR that no CT uses runs alone.
+
+    Parameters
+    ----------
+    subject
+        Label without ``sub-``.
+    ct, flair
+        All images of the subject that may be used.
+    times
+        Acquisition times by image, from scans.tsv, as far as they are known.
+    """
+    chosen_ct, chosen_flair, skipped = {}, {}, []
+    ct_notes, flair_notes = {}, {}
+    for session in _sessions(ct, flair):
+        try:
+            if here := [c for c in ct if c.session == session]:
+                chosen_ct[session], ct_notes[session] = choose(here, kind="ct")
+            if here := [c for c in flair if c.session == session]:
+                chosen_flair[session], flair_notes[session] = choose(here, kind="flair")
+        except Ambiguous as reason:
+            chosen_ct.pop(session, None)
+            skipped.append(Skipped(subject, session, str(reason)))
+    units: list[Unit | Skipped] = list(skipped)
+    used: set[str | None] = set()
+    for session, image in chosen_ct.items():
+        try:
+            partner = _partner(image, set(chosen_ct), chosen_flair, times)
+        except Ambiguous as reason:
+            units.append(Skipped(subject, session, str(reason)))
+            used |= set(chosen_flair)
+            continue
+        notes = ct_notes[session] + partner.notes
+        if partner.flair:
+            used.add(partner.flair.session)
+            notes += flair_notes[partner.flair.session]
+        units.append(_unit(subject, image, partner.flair, notes))
+    for session, image in chosen_flair.items():
+        if session not in used and session not in chosen_ct:
+            units.append(_unit(subject, None, image, flair_notes[session]))
+    return sorted(units, key=lambda unit: unit.session or "")
+
+
+def read_times(subject_dir: Path) -> tuple[dict[Path, datetime], list[str]]:
+    """Acquisition times from a subject's scans.tsv files.
+
+    Returns
+    -------
+    times, notes
+        Times by path of the image (without time zone, as BIDS has local times), and what could
+        not be read.
+    """
+    times: dict[Path, datetime] = {}
+    notes = []
+    found = [*subject_dir.glob("*_scans.tsv"), *subject_dir.glob("ses-*/*_scans.tsv")]
+    for table in sorted(found):
+        try:
+            with table.open(encoding="utf-8-sig", newline="") as opened:
+                rows = list(csv.DictReader(opened, delimiter="\t"))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            notes.append(f"{table.name} cannot be read ({error}): its times are not used")
+            continue
+        for row in rows:
+            name, value = row.get("filename"), row.get("acq_time") or "n/a"
+            if not name or value == "n/a":
+                continue
+            try:
+                moment = datetime.fromisoformat(value)
+            except ValueError:
+                notes.append(f"{table.name}: acq_time {value!r} of {name} is not a time of BIDS")
+                continue
+            times[table.parent / name] = moment.replace(tzinfo=None)
+    return times, notes
+
+
+def _sessions(ct: list[Candidate], flair: list[Candidate]) -> list[str | None]:
+    return sorted({c.session for c in [*ct, *flair]}, key=lambda session: session or "")
+
+
+def _partner(
+    image: Candidate,
+    with_ct: set[str | None],
+    flair: Mapping[str | None, Candidate],
+    times: Times,
+) -> _Partner:
+    """Find the FLAIR for one CT (the rule of `pair_subject`)."""
+    if image.session in flair:
+        same = flair[image.session]
+        days = _days(image, same, times)
+        return _Partner(same, _far(days) if days is not None else ())
+    gaps = {s: _days(image, other, times) for s, other in flair.items()}
+    free = [s for s in flair if s not in with_ct]
+    near = [s for s in flair if s in with_ct and gaps[s] is not None and gaps[s] <= MAX_DAYS]
+    choices = free + near
+    if not choices:
+        if not flair:
+            return _Partner(None)
+        return _Partner(None, ("no FLAIR in this session; those of others belong to their CTs",))
+    timed = sorted((gaps[s], s or "", s) for s in choices if gaps[s] is not None)
+    if timed and (len(timed) == 1 or timed[0][0] < timed[1][0]):
+        days, _, session = timed[0]
+        untimed = [flair[s].path.name for s in choices if gaps[s] is None]
+        notes = (f"FLAIR is from {_shown(session)}, {days:.1f} days from the CT", *_far(days))
+        if untimed:
+            notes += (f"no acq_time in scans.tsv for {', '.join(untimed)}: not considered",)
+        return _Partner(flair[session], notes)
+    if len(choices) == 1:
+        note = f"FLAIR is from {_shown(choices[0])}, the only one; scans.tsv does not say when"
+        return _Partner(flair[choices[0]], (note,))
+    raise Ambiguous(_which(image, [flair[s] for s in choices]))
+
+
+def _which(image: Candidate, choices: list[Candidate]) -> str:
+    names = ", ".join(choice.path.name for choice in choices)
+    return (
+        f"cannot tell which FLAIR belongs to {image.path.name}: {names}; give acq_time in "
+        "scans.tsv, or choose with --bids-filter-file, for instance "
+        f'{{"flair": {{"session": "{choices[0].session}"}}}}'
+    )
+
+
+def _days(ct: Candidate, flair: Candidate, times: Times) -> float | None:
+    """Days between two images; None where a time is not known."""
+    if ct.path not in times or flair.path not in times:
+        return None
+    return abs((times[flair.path] - times[ct.path]).total_seconds()) / 86400.0
+
+
+def _far(days: float) -> tuple[str, ...]:
+    if days <= MAX_DAYS:
+        return ()
+    return (
+        f"warning: CT and FLAIR are {days:.0f} days apart, more than six weeks: lesions may have "
+        "changed between them",
+    )
+
+
+def _shown(session: str | None) -> str:
+    return f"ses-{session}" if session is not None else "no session"
+
+
+def _unit(
+    subject: str, ct: Candidate | None, flair: Candidate | None, notes: tuple[str, ...]
+) -> Unit:
+    under = ct or flair
+    return Unit(
+        subject=subject,
+        session=under.session,
+        ct=ct.path if ct else None,
+        flair=flair.path if flair else None,
+        ct_sidecar=ct.sidecar if ct else {},
+        flair_sidecar=flair.sidecar if flair else {},
+        notes=notes,
+        flair_session=flair.session if flair else None,
+    )

@@ -1,0 +1,227 @@
+"""Choose one image among several of the same kind in one session, and say why."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from ctwml_bids.bids.units import Candidate
+
+# An adult brain from the vertex to the foramen magnum is about 130 to 140 mm high; what a scan
+# covers beyond that is neck or air and no reason to prefer it (CT angiography, coronal reformats).
+WHOLE_BRAIN_MM = 140.0
+# A volume has at least this many voxels on each axis; below it is a localiser.
+_VOLUME_VOXELS = 4
+_SOFT, _UNKNOWN, _BONE = 0, 1, 2
+
+
+class Ambiguous(Exception):  # noqa: N818 - an outcome that the caller turns into Skipped
+    """Several images are equally good; the message names them."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What the choice looks at in a header.
+
+    Parameters
+    ----------
+    coverage_mm
+        Extent along the axis nearest to foot–head: voxels times spacing.
+    spacing_mm
+        Distance between slices (the largest of the three spacings).
+    axial
+        Slices are stacked along foot–head, or voxels are so isotropic that no plane is preferred.
+    """
+
+    coverage_mm: float
+    spacing_mm: float
+    axial: bool
+
+
+def geometry(path: Path) -> Geometry | None:
+    """Read a header; None for what is not a volume (unreadable, a localiser, a time series)."""
+    try:
+        image = nib.load(path)
+    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError):
+        return None
+    shape = image.shape
+    if len(shape) < 3 or min(shape[:3]) < _VOLUME_VOXELS or int(np.prod(shape[3:])) > 1:
+        return None
+    spacing = np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))
+    if not (np.isfinite(spacing).all() and (spacing > 0).all()):
+        return None
+    upwards = int(np.argmax(np.abs(image.affine[2, :3]) / spacing))
+    slices = int(np.argmax(spacing))
+    return Geometry(
+        coverage_mm=float(shape[upwards] * spacing[upwards]),
+        spacing_mm=float(spacing[slices]),
+        axial=slices == upwards or spacing.max() < 1.2 * spacing.min(),
+    )
+
+
+def kernel_rank(kernel: object) -> int:
+    """0 for a soft-tissue kernel, 2 for bone, lung or edge, 1 for one that is not known.
+
+    Names as the makers use them in DICOM (0018,1210): GE by words; Siemens by a letter or two
+    and a sharpness, where about 55 and more are for bone and lung; Toshiba/Canon FC0x to FC2x
+    and FC4x soft, FC3x, FC5x and FC8x bone and lung; Philips UA to UC and A to C soft, L and Y
+    sharp. Siemens writes two values for iterative reconstruction; the first is the kernel.
+    """
+    if isinstance(kernel, list | tuple):
+        kernel = kernel[0] if kernel else ""
+    name = re.sub(r"[\s_-]", "", str(kernel or "")).upper()
+    if re.match(r"(BONE|EDGE|LUNG|ULTRA|DETAIL\+|SHARP|YA|YB|YC|YD|YE|HD.*(BONE|EDGE|LUNG))", name):
+        return _BONE
+    if name == "L":
+        return _BONE
+    if re.match(r"(SOFT|STANDARD|STND|STD|DETAIL|BRAIN|SMOOTH)", name):
+        return _SOFT
+    if re.fullmatch(r"U?[ABC]", name):
+        return _SOFT
+    if toshiba := re.match(r"FC(\d\d)", name):
+        number = int(toshiba[1])
+        if number // 10 in (3, 5, 8):
+            return _BONE
+        return _SOFT if number // 10 in (0, 1, 2, 4) or number in (62, 64, 67, 68) else _UNKNOWN
+    if siemens := re.match(r"[BHIJQTUD][A-Z]?(\d\d)[A-Z]?", name):
+        return _BONE if int(siemens[1]) >= 55 else _SOFT
+    return _UNKNOWN
+
+
+def has_contrast(candidate: Candidate) -> bool:
+    """Whether the name (``ce-``) or the sidecar says that a contrast agent was given."""
+    if candidate.entities.get("ceagent"):
+        return True
+    agent = candidate.sidecar.get("ContrastBolusAgent") or candidate.sidecar.get(
+        "ContrastBolusIngredient"
+    )
+    return bool(agent) and str(agent).strip().upper() not in {"NONE", "NO", "N/A", "NULL"}
+
+
+def is_reformatted(candidate: Candidate, seen: Geometry) -> bool:
+    """Whether slices are not axial, or the name or ImageType say that they were recomputed."""
+    words = " ".join(
+        str(candidate.entities.get(key, "")) for key in ("acquisition", "reconstruction")
+    )
+    hints = [words.lower(), str(candidate.sidecar.get("ImageType", "")).lower()]
+    return not seen.axial or any(
+        re.search(r"coronal|sagittal|mpr|reformat|(\b|\d)(cor|sag|mip)(\b|\d)", hint)
+        for hint in hints
+    )
+
+
+def choose(candidates: list[Candidate], *, kind: str) -> tuple[Candidate, tuple[str, ...]]:
+    """Take one image of a session.
+
+    A CT: the largest coverage (up to a whole brain), then without contrast agent, then a
+    soft-tissue kernel over bone, then axial over reformatted, then the thinnest slices. A FLAIR:
+    coverage, contrast, then the thinnest slices.
+
+    Parameters
+    ----------
+    candidates
+        At least one.
+    kind
+        ``ct`` or ``flair``, also the key of the filter file.
+
+    Returns
+    -------
+    candidate, notes
+        The image, and a sentence that says what decided (none when there was only one).
+
+    Raises
+    ------
+    Ambiguous
+        Two or more are equal in everything that the rule looks at.
+    """
+    if len(candidates) == 1:
+        return candidates[0], ()
+    volumes = [(c, g) for c in candidates if (g := geometry(c.path)) is not None]
+    if not volumes:
+        raise Ambiguous(
+            f"none of the {kind.upper()} images {_names(candidates)} can be read as a 3D volume"
+        )
+    reasons = ["the only 3D volume"] if len(volumes) == 1 else []
+    for reason, keep in _rules(kind):
+        if len(volumes) > 1 and len(kept := keep(volumes)) < len(volumes):
+            volumes = kept
+            reasons.append(reason)
+    if len(volumes) > 1:
+        raise Ambiguous(_equal([c for c, _ in volumes], kind))
+    taken = volumes[0][0]
+    others = [c for c in candidates if c is not taken]
+    return taken, (
+        f"{kind.upper()}: took {taken.path.name} ({', '.join(reasons)}), "
+        f"not {_names(others)}; --bids-filter-file chooses otherwise",
+    )
+
+
+Volume = tuple[Candidate, Geometry]
+
+
+def _rules(kind: str) -> list:
+    """List the steps of the choice in their order: a reason, and what keeps the better ones."""
+    rules = [
+        ("largest coverage", _covering),
+        ("no contrast agent", lambda found: _lowest(found, lambda c, g: has_contrast(c))),
+    ]
+    if kind == "ct":
+        rules += [
+            (
+                "soft-tissue kernel",
+                lambda found: _lowest(
+                    found, lambda c, g: kernel_rank(c.sidecar.get("ConvolutionKernel"))
+                ),
+            ),
+            ("axial, not reformatted", lambda found: _lowest(found, is_reformatted)),
+        ]
+    thinnest = (
+        "thinnest slices",
+        lambda found: _lowest(found, lambda c, g: round(g.spacing_mm, 2)),
+    )
+    return [*rules, thinnest]
+
+
+def _covering(found: list[Volume]) -> list[Volume]:
+    """Those that cover as much as the best, give or take one slice."""
+
+    def capped(seen: Geometry) -> float:
+        return min(seen.coverage_mm, WHOLE_BRAIN_MM)
+
+    best = max((seen for _, seen in found), key=capped)
+    return [
+        (candidate, seen)
+        for candidate, seen in found
+        if capped(seen) > capped(best) - 1.01 * max(seen.spacing_mm, best.spacing_mm)
+    ]
+
+
+def _lowest(found: list[Volume], rank) -> list[Volume]:
+    best = min(rank(candidate, seen) for candidate, seen in found)
+    return [(candidate, seen) for candidate, seen in found if rank(candidate, seen) == best]
+
+
+def _equal(candidates: list[Candidate], kind: str) -> str:
+    """Say which are equal, and the filter that would choose between them."""
+    first, second = candidates[:2]
+    keys = [
+        key
+        for key in sorted(first.entities.keys() | second.entities.keys())
+        if first.entities.get(key) != second.entities.get(key)
+    ]
+    remedy = "keep one of them"
+    if keys:
+        value = first.entities.get(keys[0])
+        shown = "null" if value is None else f'"{value}"'
+        remedy = (
+            f'choose with --bids-filter-file, for instance {{"{kind}": {{"{keys[0]}": {shown}}}}}'
+        )
+    return f"cannot choose between the {kind.upper()} images {_names(candidates)}: {remedy}"
+
+
+def _names(candidates: list[Candidate]) -> str:
+    return ", ".join(candidate.path.name for candidate in candidates)

@@ -1,0 +1,37 @@
+"""Metadata of an image: all JSON files that apply to it, merged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ctwml_bids.errors import BadDataError
+
+
+def inherited(
+    image: Path, entities: dict, sidecars: list[tuple[Path, dict]], loaded: dict[Path, dict]
+) -> dict:
+    """Merge the JSON files that apply to an image, the nearest last (BIDS inheritance)."""
+    applicable = []
+    for path, named in sidecars:
+        conditions = {k: v for k, v in named.items() if k not in ("extension", "datatype")}
+        if path.parent in image.parents and conditions.items() <= entities.items():
+            applicable.append((len(path.parents), len(conditions), path))
+    merged: dict = {}
+    for *_, path in sorted(applicable):
+        if path not in loaded:
+            loaded[path] = _read_sidecar(path)
+        merged.update(loaded[path])
+    return merged
+
+
+def _read_sidecar(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise BadDataError(
+            f"{path}: the sidecar is not JSON ({error}); mend or remove it"
+        ) from error
+    if not isinstance(content, dict):
+        raise BadDataError(f"{path}: the sidecar is not a JSON object; mend or remove it")
+    return content

@@ -1,0 +1,82 @@
+"""What a run works on: one CT, one FLAIR or a pair of them, and what is left out, with why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ctwml_bids.bids.names import stem
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One subject, or one subject and session, with the images that are used for it.
+
+    Parameters
+    ----------
+    subject, session
+        Labels without ``sub-`` and ``ses-``; the session is the CT's (the FLAIR's where there is
+        no CT), None where the subject has no sessions.
+    ct, flair
+        The images; at least one of them is there.
+    ct_sidecar, flair_sidecar
+        Their metadata, merged from all JSON files that apply (BIDS inheritance); the dicts are
+        not to be changed.
+    notes
+        Sentences for the log and the report: which reconstruction was taken and why, how the
+        pair was found, what to be careful about.
+    flair_session
+        Session that the FLAIR comes from; differs from `session` when the pair spans two.
+    """
+
+    subject: str
+    session: str | None
+    ct: Path | None
+    flair: Path | None
+    ct_sidecar: dict = field(default_factory=dict, compare=False)
+    flair_sidecar: dict = field(default_factory=dict, compare=False)
+    notes: tuple[str, ...] = ()
+    flair_session: str | None = None
+
+    @property
+    def label(self) -> str:
+        """``sub-X`` or ``sub-X_ses-Y``."""
+        return stem(self.subject, self.session)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A subject, or one of its sessions, that does not run; `reason` is for the user."""
+
+    subject: str
+    session: str | None
+    reason: str
+
+    @property
+    def label(self) -> str:
+        """``sub-X`` or ``sub-X_ses-Y``."""
+        return stem(self.subject, self.session)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An image that was found, with what its name and its sidecars say.
+
+    Parameters
+    ----------
+    path
+        The image.
+    session
+        Its session, None where there is none.
+    entities
+        BIDS entities of its name by their long names (``acquisition``, ``run``...), values as
+        text, runs without leading zeros; with ``suffix``, ``extension`` and ``datatype`` (the
+        name of its folder).
+    sidecar
+        Its merged metadata.
+    """
+
+    path: Path
+    session: str | None
+    entities: dict
+    sidecar: dict
