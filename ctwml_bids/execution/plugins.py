@@ -8,8 +8,7 @@ machine after every node. The fork server holds the heavy imports, which makes a
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
+import fcntl
 import logging
 import multiprocessing as mp
 import os
@@ -29,7 +28,6 @@ LOG = logging.getLogger("ctwml_bids")
 GRACE = 2.0
 # Signals that mean "out of memory" rather than a bug, in almost every case.
 KILLED = (signal.SIGKILL, signal.SIGTERM)
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -261,13 +259,17 @@ def _work(
 
 
 def _die_with_parent() -> None:
-    """Ask Linux to kill this process when the fork server ends, as it does with the main process.
+    """End this process once the main process is gone, even in the middle of a computation.
 
-    Without it, killing the main process outright would leave nodes running.
+    The main process holds the other end of the sentinel's pipe. When it closes, the kernel sends
+    SIGIO, which ends a process that does not handle it; a watching thread would have to wait for
+    a library that holds Python's lock.
     """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = mp.parent_process()
+    if sys.platform == "linux" and parent is not None:
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
 
 
 def _dead_worker(task: _Task, taskid: int) -> dict[str, Any]:
