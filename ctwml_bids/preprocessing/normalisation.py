@@ -37,7 +37,7 @@ _HU_CENTRE, _HU_PER_UNIT = 30.0, 10.0
 
 # Nine parameters leave local differences of shape; this much room keeps the brain inside (mm).
 _MARGIN_MM = 8.0
-# Values further than this many robust SDs from the median do not stretch mean and SD.
+# Values further than this many robust SDs from the median do not count for mean and SD.
 _ROBUST_SDS = 5.0
 
 
@@ -157,9 +157,8 @@ def zscore(array: np.ndarray, mask: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray
         float32: (value − mean) / SD, cut to [−3, 3]; −3 outside the mask (Pitkänen et al. 2020).
-        For mean and SD, values further than five robust SDs (1.4826 · median absolute deviation)
-        from the median count as lying there: a rim of bone in a CT's mask would otherwise set
-        the SD.
+        Mean and SD leave out values further than five robust SDs (1.4826 · median absolute
+        deviation) from the median: a rim of bone in a CT's mask would otherwise set the SD.
 
     Raises
     ------
@@ -175,7 +174,7 @@ def zscore(array: np.ndarray, mask: np.ndarray) -> np.ndarray:
         )
     median = np.median(values)
     reach = _ROBUST_SDS * 1.4826 * np.median(np.abs(values - median))
-    usual = np.clip(values, median - reach, median + reach) if reach > 0 else values
+    usual = values[np.abs(values - median) <= reach] if reach > 0 else values
     deviation = usual.std()
     if not deviation > 0:
         raise BadDataError("The image is constant within the brain mask and cannot be z-scored.")
