@@ -199,7 +199,7 @@ def _shaped(
 
 
 def _template_z(pose: np.ndarray, grid: Grid) -> np.ndarray:
-    """z of every voxel in the template's space, mm."""
+    """Height of every voxel in the template's space, mm."""
     row = (np.linalg.inv(pose) @ grid.affine)[2]
     x, y, z = (np.arange(n, dtype=np.float32) for n in grid.shape)
     return row[0] * x[:, None, None] + row[1] * y[None, :, None] + row[2] * z + row[3]

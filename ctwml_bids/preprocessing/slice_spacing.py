@@ -1,0 +1,156 @@
+"""Notice slices that are not spaced as the header says.
+
+A NIfTI header has one slice spacing. Clinical CT may have thin slices through the skull base and
+thick ones above; converters then write one of them, or a mean, and every volume is wrong. The
+sidecar sometimes tells. Otherwise only the picture can: the vault of a skull is close to half an
+ellipsoid, about as high above its widest level as it is wide on average.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from ctwml_bids.preprocessing.grids import Grid
+
+# Sidecar entries that list slice positions in mm; single numbers are not lists and are ignored.
+POSITION_KEYS = ("SlicePositions", "SliceLocations", "SliceLocation", "ImagePositionPatient")
+# Relative deviation from even spacing that changes volumes noticeably.
+UNEVEN = 0.02
+# Vertical half axis of the vault over the radius of the disc with its largest area. Two heads
+# whose spacing is right measured 0.92 and 0.97; beyond these bounds the shape contradicts the
+# header.
+VAULT_RATIO = (0.78, 1.4)
+BONE_HU = 150.0
+# Silhouettes are measured on pixels of about this size, in mm.
+PIXEL_MM = 2.0
+# Slices of the vault used: from the widest level up to this share of its area.
+SMALLEST_SHARE = 0.35
+MIN_VAULT_SLICES = 5
+
+
+def spacing_facts(data: np.ndarray, native: Grid, sidecar: dict) -> tuple[dict, list[str]]:
+    """Compare the header's slice spacing with the sidecar and with the shape of the skull.
+
+    Parameters
+    ----------
+    data
+        CT in HU, shape (x, y, z), on the file's own grid.
+    native
+        That grid; tilt is allowed.
+    sidecar
+        BIDS sidecar, may be empty.
+
+    Returns
+    -------
+    facts : dict
+        ``slice_spacing_mm``; ``slice_positions_uneven`` (relative, None where unknown);
+        ``vault_ratio`` (None where the vault is not in the picture).
+    warnings : list of str
+    """
+    axis = int(np.argmax(native.spacing))
+    others = [a for a in range(3) if a != axis]
+    normal = np.cross(native.affine[:3, others[0]], native.affine[:3, others[1]])
+    normal /= np.linalg.norm(normal)
+    gap = float(abs(native.affine[:3, axis] @ normal))
+    uneven = _uneven_positions(sidecar, native.shape[axis], normal)
+    ratio = vault_ratio(data, native)
+    warnings = []
+    if uneven is not None and uneven > UNEVEN:
+        warnings.append(
+            f"slice positions in the sidecar are uneven by {uneven:.0%} of their mean distance, "
+            f"but the header has one spacing ({gap:.2f} mm); volumes are wrong by up to that share "
+            "where the slices are not evenly spaced"
+        )
+    stated = sidecar.get("SpacingBetweenSlices")
+    if isinstance(stated, int | float) and stated > 0 and abs(stated / gap - 1) > UNEVEN:
+        along = float(native.spacing[axis])
+        if abs(stated / along - 1) > UNEVEN:
+            warnings.append(
+                f"the sidecar says {stated:g} mm between slices, the header {gap:.2f} mm; volumes "
+                f"would change by a factor of {stated / gap:.2f}"
+            )
+    if ratio is not None and not VAULT_RATIO[0] <= ratio <= VAULT_RATIO[1]:
+        warnings.append(
+            f"the skull looks {'flattened' if ratio < 1 else 'stretched'}: with the header's "
+            f"{gap:.2f} mm between slices the vault is {ratio:.2f} times as high as expected. The "
+            f"slices there may lie about {gap / ratio:.1f} mm apart (variable slice spacing is "
+            "lost in NIfTI); volumes are wrong by the same factor. Convert the scan again with "
+            "a version of dcm2niix that corrects it (files ending in _Eq)"
+        )
+    facts = {
+        "slice_spacing_mm": round(gap, 4),
+        "slice_positions_uneven": None if uneven is None else round(uneven, 4),
+        "vault_ratio": None if ratio is None else round(ratio, 3),
+    }
+    return facts, warnings
+
+
+def vault_ratio(data: np.ndarray, native: Grid) -> float | None:
+    """Height of the skull's vault relative to its mean radius, None if it cannot be measured.
+
+    The area inside the outer skull is fitted as that of an ellipsoid, A(z) = A0 (1 − (z/c)²),
+    from the widest slice upwards; the ratio is c / √(A0/π).
+    """
+    axis = int(np.argmax(native.spacing))
+    direction = native.affine[:3, axis] / native.spacing[axis]
+    if abs(direction[2]) < np.cos(np.radians(35)):
+        return None
+    slices = np.moveaxis(data, axis, 2)
+    if direction[2] < 0:
+        slices = slices[:, :, ::-1]
+    others = [a for a in range(3) if a != axis]
+    edges = native.affine[:3, others]
+    normal = np.cross(edges[:, 0], edges[:, 1])
+    step = np.maximum(np.round(PIXEL_MM / native.spacing[others]), 1).astype(int)
+    pixel = float(np.linalg.norm(normal) * step.prod())
+    gap = float(abs(native.affine[:3, axis] @ normal) / np.linalg.norm(normal))
+    stride = max(1, round(2.0 / gap))
+    areas = pixel * np.array(
+        [_skull_area(slices[:: step[0], :: step[1], k]) for k in range(0, slices.shape[2], stride)]
+    )
+    return _ellipsoid_ratio(areas, gap * stride)
+
+
+def _skull_area(values: np.ndarray) -> int:
+    """Pixels inside the largest outline of bone in a slice."""
+    bone = values > min(BONE_HU, 0.85 * float(values.max()))
+    filled = ndimage.binary_opening(ndimage.binary_fill_holes(bone), iterations=2)
+    labels, count = ndimage.label(filled)
+    return int(np.bincount(labels.ravel())[1:].max()) if count else 0
+
+
+def _ellipsoid_ratio(areas: np.ndarray, gap: float) -> float | None:
+    # A head's largest section measures 200 to 330 cm²; much less is no head.
+    if len(areas) < MIN_VAULT_SLICES or areas.max() < 12000:
+        return None
+    widest = int(areas.argmax())
+    above = areas[widest:]
+    end = np.flatnonzero(above < SMALLEST_SHARE * areas.max())
+    vault = above[: end[0]] if end.size else above
+    if len(vault) < MIN_VAULT_SLICES or vault.min() > 0.6 * vault.max():
+        return None
+    z = np.arange(len(vault)) * gap
+    curvature, slope, offset = np.polyfit(z, vault, 2)
+    largest = offset - slope**2 / (4 * curvature)
+    if curvature >= 0 or largest <= 0:
+        return None
+    return float(np.sqrt(largest / -curvature) / np.sqrt(largest / np.pi))
+
+
+def _uneven_positions(sidecar: dict, count: int, normal: np.ndarray) -> float | None:
+    """Largest deviation of a distance between slices from their mean, as a share of it."""
+    for key in POSITION_KEYS:
+        positions = sidecar.get(key)
+        if not isinstance(positions, list) or len(positions) != count or count < 3:
+            continue
+        try:
+            values = np.asarray(positions, dtype=float)
+        except (TypeError, ValueError):
+            continue
+        # Sidecar positions follow DICOM (LPS); the normal is RAS.
+        line = values @ (normal * [-1, -1, 1]) if values.ndim == 2 else values
+        gaps = np.abs(np.diff(np.sort(line)))
+        if gaps.mean() > 0:
+            return float(np.abs(gaps - gaps.mean()).max() / gaps.mean())
+    return None
