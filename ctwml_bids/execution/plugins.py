@@ -12,6 +12,7 @@ import fcntl
 import logging
 import multiprocessing as mp
 import os
+import resource
 import signal
 import sys
 import time
@@ -71,6 +72,8 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
         Full name of each failed node to its traceback as text.
     seconds : dict
         Full name of each node that ran in a worker to the time it took.
+    peak_memory_gb : dict
+        Full name of each node that ran in a worker to the most memory (GiB) it held.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
         self.pool.shutdown(wait=False)
         self.failures: dict[str, str] = {}
         self.seconds: dict[str, float] = {}
+        self.peak_memory_gb: dict[str, float] = {}
         self._environment = dict(environment or {})
         self._on_nodes, self._on_event = on_nodes, on_event
         self._on_failure, self._crash_folder = on_failure, crash_folder
@@ -163,6 +167,8 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
         else:
             result = _dead_worker(task, taskid)
         self.seconds[task.name] = time.monotonic() - task.started
+        if "peak_memory_gb" in result:
+            self.peak_memory_gb[task.name] = result["peak_memory_gb"]
         self._leaving.append(task)
         del self._tasks[taskid]
         self._taskresult[taskid] = result
@@ -249,6 +255,8 @@ def _work(
         for name in ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
     result = run_node(node, updatehash, taskid)
+    # Linux counts in KiB.
+    result["peak_memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     try:
         sending.send(result)
     except Exception:

@@ -1,0 +1,266 @@
+"""From a command line to an exit code: check, plan, run, tell."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ctwml_bids.bids.filters import load_filters
+from ctwml_bids.bids.query import Skipped, Unit, plan_with_matches, validator_hint
+from ctwml_bids.cli.parser import parse
+from ctwml_bids.cli.participant import run_participants, write_skipped
+from ctwml_bids.cli.preflight import Ready, preflight
+from ctwml_bids.cli.progress import Progress, log_to, start_logging, stop_logging
+from ctwml_bids.cli.provenance import check_same_settings, write_record
+from ctwml_bids.errors import CtwmlError, InputOutputError, NoInputError
+from ctwml_bids.execution.status import UnitResult, rebuild_table
+from ctwml_bids.settings import Settings
+
+LOG = logging.getLogger("ctwml_bids")
+INTERRUPTED, TERMINATED = 130, 143
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as a scheduler or a container engine sends it: stop as Ctrl-C does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the app.
+
+    Parameters
+    ----------
+    argv
+        The arguments after the program's name; those of this process by default.
+
+    Returns
+    -------
+    int
+        The exit code: 0 done, 1 some unit failed, else as `ctwml_bids --help` lists them.
+    """
+    settings, started = None, datetime.now()
+    previous = _catch_sigterm()
+    try:
+        settings = parse(argv)
+        return run(settings, started)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except CtwmlError as error:
+        return _complain(str(error), error.exit_code)
+    except _Terminated:
+        return _complain("stopped by the system (SIGTERM); run again to go on.", TERMINATED)
+    except KeyboardInterrupt:
+        return _complain("interrupted; run the same command again to go on.", INTERRUPTED)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            return _complain(f"the disk is full: {error}", InputOutputError.exit_code)
+        return _unexpected(error, settings, started)
+    finally:
+        stop_logging()
+        if previous is not None:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def run(settings: Settings, started: datetime) -> int:
+    """Do what settings say.
+
+    Parameters
+    ----------
+    settings
+        As the command line gave them.
+    started
+        When the program started; names its files in ``logs/``.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Raises
+    ------
+    CtwmlError
+        If the run as a whole cannot go on.
+    """
+    progress = start_logging(settings.verbose)
+    ready = preflight(settings)
+    if settings.boilerplate_only:
+        from ctwml_bids.workflows.reporting import boilerplate
+
+        print(boilerplate(ready.settings, ready.template, ready.cards))
+        return 0
+    code = 0
+    if not settings.dry_run:
+        log_to(settings.output_dir / "logs" / f"ctwml_{started:%Y%m%dT%H%M%S}.log")
+    if "participant" in settings.analysis_levels:
+        code = _participant(ready, progress, started)
+    if "group" in settings.analysis_levels:
+        if settings.dry_run:
+            print(f"group: would summarise {settings.output_dir}")
+            return code
+        # Plotting and tables are slow to import; --help and --dry-run need none.
+        from ctwml_bids.workflows.group import run_group
+
+        report = run_group(ready.settings)
+        LOG.info("group: done, open %s", report)
+    return code
+
+
+def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
+    settings = ready.settings
+    planned, matched = plan_with_matches(
+        settings.bids_dir,
+        participant_labels=settings.participant_labels,
+        session_labels=settings.session_labels,
+        filters=load_filters(settings.bids_filter_file),
+        skip_validation=settings.skip_bids_validation,
+    )
+    units = [item for item in planned if isinstance(item, Unit)]
+    skipped = [item for item in planned if isinstance(item, Skipped)]
+    lines = [matched] if matched else []
+    lines += describe_plan(units, skipped, settings.bids_dir)
+    hint = validator_hint(settings.bids_dir, planned)
+    lines += [hint] if hint else []
+    if settings.dry_run:
+        print("\n".join(lines))
+        return 0
+    check_same_settings(ready)
+    for line in lines:
+        LOG.info(line)
+    if not units:
+        reasons = "; ".join(f"{item.label}: {item.reason}" for item in skipped)
+        raise NoInputError(f"{settings.bids_dir}: there is nothing to run. {reasons}")
+    if settings.reports_only:
+        from ctwml_bids.workflows.reporting import rewrite_reports
+
+        rewrite_reports(units, settings)
+        return 0
+    _start_dataset(ready)
+    write_record(ready, started)
+    results = write_skipped(skipped, ready)
+    results += _run_units(units, ready, progress)
+    rebuild_table(settings.output_dir)
+    print("\n".join(status_table(results)))
+    return exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))
+
+
+def _run_units(units: Sequence[Unit], ready: Ready, progress: Progress) -> list[UnitResult]:
+    # Nipype takes a second to import; nothing before this needs it.
+    from ctwml_bids.cli.resources import resources_of, unit_files
+    from ctwml_bids.workflows.participant import init_participant_wf, workflow_name
+
+    resources, work_dir = resources_of(ready), ready.settings.work_dir
+
+    def build(batch: Sequence[Unit]) -> Any:
+        files = [unit_files(unit, ready) for unit in batch]
+        return init_participant_wf(units=files, resources=resources, work_dir=work_dir)
+
+    return run_participants(units, ready, progress, build=build, workflow_name=workflow_name)
+
+
+def _start_dataset(ready: Ready) -> None:
+    from ctwml_bids.bids.dataset import start_dataset
+
+    start_dataset(ready.settings.output_dir, ready.settings.bids_dir)
+
+
+def describe_plan(units: Sequence[Unit], skipped: Sequence[Skipped], bids_dir: Path) -> list[str]:
+    """Say in lines what would run from which files, and why the rest would not.
+
+    Parameters
+    ----------
+    units, skipped
+        The plan.
+    bids_dir
+        File names are shown relative to it.
+    """
+    lines = [f"{len(units)} to run, {len(skipped)} skipped, in {bids_dir}"]
+    for unit in units:
+        lines.append(f"run   {unit.label}")
+        for name, path in (("CT", unit.ct), ("FLAIR", unit.flair)):
+            shown = _relative(path, bids_dir) if path else "none"
+            lines.append(f"        {name:<6}{shown}")
+        lines += [f"        note: {note}" for note in unit.notes]
+    lines += [f"skip  {item.label}: {item.reason}" for item in skipped]
+    return lines
+
+
+def status_table(results: Sequence[UnitResult]) -> list[str]:
+    """Show how every unit ended, as aligned lines under a count."""
+    counts = [f"{sum(r.state == s for r in results)} {s}" for s in ("done", "failed", "skipped")]
+    width = max((len(result.label) for result in results), default=0)
+    lines = ["", ", ".join(counts)]
+    for result in sorted(results, key=lambda result: result.label):
+        seconds = f"{result.seconds:.0f} s" if result.seconds is not None else ""
+        what = result.reason or (f"quality {result.quality}" if result.quality else "")
+        line = f"  {result.label:<{width}}  {result.state:<7}  {seconds:>7}  {what}"
+        lines.append(line.rstrip())
+    return lines
+
+
+def exit_code(results: Sequence[UnitResult], *, asked: bool) -> int:
+    """Give the exit code of a participant run.
+
+    One failed unit makes it 1; where every unit failed for the same kind of reason, it is that
+    reason's own code, so that a run of one subject tells what was wrong.
+
+    Parameters
+    ----------
+    results
+        How every unit ended.
+    asked
+        Whether the user named subjects or sessions: one that is skipped then counts as failed.
+    """
+    failed = [r for r in results if r.state == "failed" or (asked and r.state == "skipped")]
+    if not failed:
+        return 0
+    codes = {result.exit_code for result in failed}
+    others = [result for result in results if result.state == "done"]
+    return codes.pop() if len(codes) == 1 and not others else 1
+
+
+def _relative(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _catch_sigterm() -> Any:
+    """Make SIGTERM stop the run in order; None where signals are not ours to handle."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _complain(message: str, code: int) -> int:
+    LOG.debug("exit code %d: %s", code, message)
+    print(f"ctwml_bids: error: {message}", file=sys.stderr)
+    return code
+
+
+def _unexpected(error: Exception, settings: Settings | None, started: datetime) -> int:
+    """Write the traceback of a bug to a file and say where it is."""
+    text = "".join(traceback.format_exception(error))
+    what = f"unexpected {type(error).__name__}: {error}"
+    if settings is not None:
+        path = settings.output_dir / "logs" / f"ctwml_{started:%Y%m%dT%H%M%S}_traceback.txt"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError:
+            print(text, file=sys.stderr)
+        else:
+            return _complain(f"{what}. This is a bug; please report it with {path}.", 1)
+    else:
+        print(text, file=sys.stderr)
+    return _complain(f"{what}. This is a bug; please report it.", 1)

@@ -1,0 +1,161 @@
+"""How Nipype runs a batch of units: which plugin, and how much of what it says is heard."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from nipype import config
+from nipype.interfaces.utility import IdentityInterface
+from nipype.pipeline import plugins
+from nipype.pipeline.engine import Workflow
+
+from ctwml_bids.errors import InvalidInputError
+from ctwml_bids.execution.plugins import IsolatedMultiProcPlugin
+from ctwml_bids.settings import Settings
+
+NIPYPE_LOGGERS = ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils")
+# Imported once by the fork server, so that a step does not pay for them; none starts a thread.
+PRELOAD = ("nipype.pipeline.engine", "nibabel", "scipy.ndimage", "ctwml_bids.workflows.participant")
+
+
+class Listener(Protocol):
+    """Who is told of nodes, by their full names."""
+
+    memory: Mapping[str, float]
+
+    def expect(self, nodes: list[str]) -> None:
+        """Take note of all nodes that will run."""
+
+    def event(self, node: str, event: str) -> None:
+        """Take note of "start", "end" or "exception"."""
+
+    def failure(self, node: str, text: str) -> None:
+        """Take note of a failed node's traceback."""
+
+
+def run_workflow(
+    workflow: Workflow,
+    settings: Settings,
+    listener: Listener,
+    crash_folder: Callable[[str], Path],
+) -> None:
+    """Run a workflow to its end; nodes that fail are told to the listener, not raised.
+
+    Parameters
+    ----------
+    workflow
+        Units as sub-workflows.
+    settings
+        Plugin, CPUs, memory, seed, verbosity.
+    listener
+        Who is told what happens.
+    crash_folder
+        Gives the folder for a node's crash file by its full name.
+    """
+    _quiet(settings.verbose)
+    workflow.config["execution"] = {
+        "poll_sleep_duration": "0.1",
+        "crashfile_format": "txt",
+        "hash_method": "content",
+        "create_report": "false",
+        "stop_on_first_crash": str(settings.stop_on_first_crash).lower(),
+    }
+    if settings.use_plugin is not None:
+        _run_elsewhere(workflow, settings.use_plugin, listener)
+        return
+    plugin = IsolatedMultiProcPlugin(
+        processors=settings.nprocs,
+        memory_gb=settings.mem_gb,
+        environment=worker_environment(settings),
+        preload=PRELOAD,
+        on_nodes=listener.expect,
+        on_event=listener.event,
+        on_failure=listener.failure,
+        crash_folder=crash_folder,
+        quiet=settings.verbose < 2,
+    )
+    listener.memory = plugin.peak_memory_gb
+    try:
+        workflow.run(plugin=plugin)
+    except RuntimeError:
+        # Nipype says again, at the end, what the listener knows of each failed node.
+        if not plugin.failures:
+            raise
+
+
+def worker_environment(settings: Settings) -> dict[str, str]:
+    """Give the variables that a worker needs before its first computation."""
+    threads = str(settings.registration_threads)
+    return {
+        "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "ANTS_RANDOM_SEED": str(settings.random_seed),
+        "MPLBACKEND": "Agg",
+        "NO_ET": "1",
+    }
+
+
+def read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
+    """Read a plugin file: JSON or TOML with "plugin" and "plugin_args".
+
+    Raises
+    ------
+    InvalidInputError
+        If it is neither, or names no plugin that Nipype has.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        name, arguments = content["plugin"], dict(content.get("plugin_args", {}))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInputError(
+            f'{path}: not a plugin file ({error}); expected {{"plugin": "SLURM", '
+            '"plugin_args": {}}} as JSON or TOML.'
+        ) from error
+    if not hasattr(plugins, f"{name}Plugin"):
+        raise InvalidInputError(f"{path}: Nipype has no plugin {name!r}.")
+    return name, arguments
+
+
+def _run_elsewhere(workflow: Workflow, path: Path, listener: Listener) -> None:
+    """Run with one of Nipype's own plugins, which tell less than ours."""
+    name, arguments = read_plugin(path)
+    failed: list[Any] = []
+
+    def on_event(node: Any, event: str) -> None:
+        listener.event(node.fullname, event)
+        if event == "exception":
+            failed.append(node)
+
+    listener.expect(
+        [
+            f"{workflow.name}.{step}"
+            for step in workflow.list_node_names()
+            if not isinstance(workflow.get_node(step).interface, IdentityInterface)
+        ]
+    )
+    try:
+        workflow.run(plugin=name, plugin_args={**arguments, "status_callback": on_event})
+    except Exception as error:
+        # Which class a failed node is raised as differs from plugin to plugin.
+        if not failed:
+            raise
+        logging.getLogger("ctwml_bids").debug("%s plugin: %s", name, error)
+    finally:
+        for node in failed:
+            listener.failure(node.fullname, "".join(getattr(node, "_traceback", None) or []))
+
+
+def _quiet(verbose: int) -> None:
+    """Keep Nipype's own lines from the screen unless -vv asks for them; no update checks."""
+    config.set("execution", "check_version", "false")
+    level = logging.INFO if verbose > 1 else logging.CRITICAL
+    for name in NIPYPE_LOGGERS:
+        logging.getLogger(name).setLevel(level)

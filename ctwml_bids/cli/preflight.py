@@ -1,0 +1,223 @@
+"""What is checked before anything runs, so that no run fails after hours on a typing error."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ctwml_bids.cli.machine import choose_device, free_gb, prepare_environment
+from ctwml_bids.errors import (
+    CannotCreateError,
+    InputOutputError,
+    NoInputError,
+    UsageError,
+)
+from ctwml_bids.segmentation import model_store
+from ctwml_bids.settings import Settings
+
+# Space (GiB) that one unit takes: 512 x 512 x 400 float32 images in scratch, maps in the output.
+WORK_GB = 2.0
+OUTPUT_GB = 0.2
+# The folder inside the work folder that is ours: only this is ever emptied.
+SCRATCH = "participant_wf"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A run that may start: settings with everything settled, the template and the models.
+
+    Attributes
+    ----------
+    settings
+        With device, work folder and model folders settled.
+    template
+        `ctwml_bids.templates.Template`; None where no image is processed.
+    cards
+        "ct" and "flair" to the `ModelCard` of that model; empty where no image is processed.
+    """
+
+    settings: Settings
+    template: Any = None
+    cards: Mapping[str, model_store.ModelCard] = field(default_factory=dict)
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Model name to the checksum of its weights."""
+        return {name: card.checksum for name, card in self.cards.items()}
+
+
+def preflight(settings: Settings) -> Ready:
+    """Check and settle everything that can be known before the first image is read.
+
+    With ``--dry-run`` nothing is created.
+
+    Raises
+    ------
+    CtwmlError
+        The first thing found that would make the run fail, with its exit code.
+    """
+    check_levels(settings)
+    # The group level reads the output folder alone; nothing else of the data set need be there.
+    participant = "participant" in settings.analysis_levels
+    check_folders(settings, images=participant)
+    prepare_environment(settings.work_dir)
+    if not participant:
+        return Ready(settings)
+    check_spaces(settings)
+    settings, cards = choose_models(settings)
+    template = _template(settings.template)
+    if settings.dry_run:
+        return Ready(settings, template, cards)
+    make_folders(settings)
+    settings = dataclasses.replace(settings, device=choose_device(settings.device))
+    return Ready(settings, template, cards)
+
+
+def check_levels(settings: Settings) -> None:
+    """Refuse what this version does not do.
+
+    Raises
+    ------
+    UsageError
+        For the analysis level train.
+    """
+    if "train" in settings.analysis_levels:
+        raise UsageError(
+            "the analysis level train is not available in this version; participant and group are."
+        )
+
+
+def check_folders(settings: Settings, *, images: bool) -> None:
+    """Check input, output and scratch folders against each other and the disk.
+
+    Parameters
+    ----------
+    settings
+        The settings of the run.
+    images
+        Whether images of the data set will be read.
+
+    Raises
+    ------
+    NoInputError
+        If a file or folder to read is missing.
+    CannotCreateError
+        If the output or the scratch folder is in a place where it must not be.
+    """
+    if images and not settings.bids_dir.is_dir():
+        raise NoInputError(f"{settings.bids_dir}: there is no such folder (bids_dir).")
+    if not images and not settings.output_dir.is_dir():
+        raise NoInputError(
+            f"{settings.output_dir}: there is no such folder; the group level reads the results "
+            "of the participant level from it."
+        )
+    for path in (settings.bids_filter_file, settings.use_plugin):
+        if path is not None and not path.is_file():
+            raise NoInputError(f"{path}: there is no such file.")
+    for name, path in settings.derivatives.items():
+        if not path.is_dir():
+            raise NoInputError(f"{path}: there is no such folder (--derivatives {name}).")
+    if images:
+        _check_output_dir(settings.bids_dir, settings.output_dir)
+    work, raw = settings.work_dir.resolve(), settings.bids_dir.resolve()
+    if work == raw or raw in work.parents:
+        raise CannotCreateError(
+            f"{settings.work_dir}: the work folder is inside the data set; name another with -w."
+        )
+    if work == Path.cwd().resolve():
+        raise CannotCreateError(
+            f"{settings.work_dir}: the work folder is the current folder; name another with -w, "
+            "such as a new folder below it."
+        )
+
+
+def check_spaces(settings: Settings) -> None:
+    """Check that every output space is one that this run makes.
+
+    Raises
+    ------
+    UsageError
+        If it is not.
+    """
+    known = ("CT", "FLAIR", settings.template)
+    unknown = [space for space in settings.output_spaces if space not in known]
+    if unknown:
+        raise UsageError(
+            f"--output-spaces {' '.join(unknown)}: known are {', '.join(known)} "
+            "(another template needs --template)."
+        )
+
+
+def choose_models(settings: Settings) -> tuple[Settings, dict[str, model_store.ModelCard]]:
+    """Find the model for CT and the model for FLAIR, and check their files.
+
+    Raises
+    ------
+    UsageError
+        If two models for the same image are named.
+    NoInputError, BadDataError
+        If a model is not there, or was changed.
+    """
+    folders: dict[str, Path] = {}
+    cards: dict[str, model_store.ModelCard] = {}
+    for folder in settings.models:
+        card = model_store.load_card(folder)
+        if card.modality in folders:
+            raise UsageError(
+                f"--model: both {folders[card.modality]} and {folder} are {card.modality} models."
+            )
+        folders[card.modality], cards[card.modality] = folder, card
+    for modality in model_store.MODALITIES:
+        if modality not in folders:
+            folders[modality] = model_store.default(modality)
+            cards[modality] = model_store.load_card(folders[modality])
+    found = {f"model_{modality}": folders[modality] for modality in model_store.MODALITIES}
+    ordered = {modality: cards[modality] for modality in model_store.MODALITIES}
+    return dataclasses.replace(settings, **found), ordered
+
+
+def make_folders(settings: Settings) -> None:
+    """Create output and scratch folders and look for free space.
+
+    Raises
+    ------
+    CannotCreateError
+        If one cannot be created or written to.
+    InputOutputError
+        If a disk is too full for even one unit.
+    """
+    if settings.clean_workdir:
+        shutil.rmtree(settings.work_dir / SCRATCH, ignore_errors=True)
+    needs = ((settings.output_dir, OUTPUT_GB, "output"), (settings.work_dir, WORK_GB, "work"))
+    for folder, need, what in needs:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotCreateError(
+                f"{folder}: the {what} folder cannot be created ({error.strerror})."
+            ) from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise CannotCreateError(f"{folder}: the {what} folder cannot be written to.")
+        free = free_gb(folder)
+        if free < need:
+            raise InputOutputError(
+                f"{folder}: {free:.1f} GB are free where the {what} folder is; one subject takes "
+                f"about {need:g} GB. Make room, or name another folder."
+            )
+
+
+def _check_output_dir(bids_dir: Path, output_dir: Path) -> None:
+    from ctwml_bids.bids.dataset import check_output_dir
+
+    check_output_dir(bids_dir, output_dir)
+
+
+def _template(name: str) -> Any:
+    from ctwml_bids import templates
+
+    return templates.get(name)

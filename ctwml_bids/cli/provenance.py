@@ -1,0 +1,102 @@
+"""What an output folder was made with, and whether another run may add to it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ctwml_bids import __version__
+from ctwml_bids.bids.files import write_text
+from ctwml_bids.cli.preflight import Ready
+from ctwml_bids.errors import CannotCreateError
+from ctwml_bids.execution.status import collect
+from ctwml_bids.settings import (
+    content_hash,
+    differences,
+    preprocessing_fields,
+    segmentation_fields,
+    to_toml,
+)
+
+RECORD = Path("logs") / "settings.json"
+LIBRARIES = ("antspyx", "nipype", "nibabel", "numpy", "scipy", "torch")
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of this program and of the libraries that results depend on."""
+    return {"ctwml_bids": __version__, **{name: version(name) for name in LIBRARIES}}
+
+
+def hashes(ready: Ready) -> dict[str, str]:
+    """Give both settings hashes of a run, as they go into every unit's status."""
+    fields = _fields(ready)
+    return {name: content_hash(fields[name]) for name in fields}
+
+
+def check_same_settings(ready: Ready) -> None:
+    """Refuse to mix results of different settings in one output folder.
+
+    Raises
+    ------
+    CannotCreateError
+        If finished units are there that were made with another preprocessing, or under the same
+        label with another model; the message says what differs and what to do.
+    """
+    settings = ready.settings
+    record = _read(settings.output_dir)
+    done = [status for status in collect(settings.output_dir) if status.state == "done"]
+    fields = _fields(ready)
+    if done and "preprocessing" in record:
+        changed = differences(record["preprocessing"], fields["preprocessing"])
+        if changed:
+            raise CannotCreateError(
+                f"{settings.output_dir}: it has results of another preprocessing "
+                f"({'; '.join(changed)}). Use the same settings or another output folder."
+            )
+    label = settings.desc or ""
+    before = record.get("segmentation", {}).get(label)
+    if before is not None and any(status.model_label == label for status in done):
+        changed = differences(before, fields["segmentation"])
+        if changed:
+            raise CannotCreateError(
+                f"{settings.output_dir}: it has results of another model "
+                f"({'; '.join(changed)}). Give --desc LABEL to keep both side by side, or "
+                "another output folder."
+            )
+
+
+def write_record(ready: Ready, started: datetime) -> None:
+    """Write the settings of a run: for the next run's check, and as TOML for --config-file.
+
+    Parameters
+    ----------
+    ready
+        The run.
+    started
+        When it started; names the TOML file in ``logs/``.
+    """
+    output_dir, fields = ready.settings.output_dir, _fields(ready)
+    record = _read(output_dir)
+    models = {**record.get("segmentation", {}), ready.settings.desc or "": fields["segmentation"]}
+    record = {"preprocessing": fields["preprocessing"], "segmentation": models}
+    write_text(output_dir / RECORD, json.dumps(record, indent=2) + "\n")
+    name = f"ctwml_{started:%Y%m%dT%H%M%S}.toml"
+    write_text(output_dir / "logs" / name, to_toml(ready.settings))
+
+
+def _fields(ready: Ready) -> dict[str, dict[str, Any]]:
+    return {
+        "preprocessing": preprocessing_fields(ready.settings),
+        "segmentation": segmentation_fields(ready.settings, ready.checksums),
+    }
+
+
+def _read(output_dir: Path) -> dict[str, Any]:
+    try:
+        record = json.loads((output_dir / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}

@@ -1,0 +1,72 @@
+"""From a checked run to what the participant workflow takes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from ctwml_bids.bids.units import Unit
+from ctwml_bids.cli.preflight import Ready
+from ctwml_bids.cli.provenance import hashes, versions
+from ctwml_bids.workflows.participant import Resources, UnitFiles
+
+
+def resources_of(ready: Ready) -> Resources:
+    """Gather what every step of a run shares.
+
+    Parameters
+    ----------
+    ready
+        The run, after `preflight`.
+    """
+    settings, cards = ready.settings, ready.cards
+    return Resources(
+        template_mask=ready.template.brain_mask,
+        template_ventricles=ready.template.ventricles,
+        ct_model=settings.model_ct,
+        flair_model=settings.model_flair,
+        ct_threshold=cards["ct"].threshold,
+        flair_threshold=cards["flair"].threshold,
+        seed=settings.random_seed,
+        threads=settings.inference_threads,
+        use_gpu=settings.device == "cuda",
+        context={
+            "output_dir": str(settings.output_dir),
+            "template": settings.template,
+            "normalisation": settings.normalisation,
+            "model_label": settings.desc or "",
+            "output_spaces": list(settings.output_spaces),
+            "seed": settings.random_seed,
+            "device": settings.device,
+            "versions": versions(),
+            "hashes": hashes(ready),
+            "thresholds": {name: card.threshold for name, card in cards.items()},
+            "models": {
+                name: {**asdict(card), "checksum": card.checksum} for name, card in cards.items()
+            },
+        },
+    )
+
+
+def unit_files(unit: Unit, ready: Ready) -> UnitFiles:
+    """Describe one unit for its workflow.
+
+    Parameters
+    ----------
+    unit
+        As planned.
+    ready
+        The run.
+    """
+    return UnitFiles(
+        label=unit.label,
+        ct=unit.ct,
+        flair=unit.flair,
+        ct_sidecar=unit.ct_sidecar,
+        context={
+            "subject": unit.subject,
+            "session": unit.session,
+            "flair_session": unit.flair_session,
+            "notes": list(unit.notes),
+            "bids_dir": str(ready.settings.bids_dir),
+        },
+    )
