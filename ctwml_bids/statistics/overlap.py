@@ -78,8 +78,8 @@ def compare(
     if exclude is not None:
         ct, flair = ct & ~(np.asarray(exclude) > 0), flair & ~(np.asarray(exclude) > 0)
     voxel_ml = abs(float(np.linalg.det(np.asarray(affine, dtype=float)[:3, :3]))) / 1000.0
-    both = np.count_nonzero(ct & flair)
-    in_ct, in_flair = np.count_nonzero(ct), np.count_nonzero(flair)
+    both = int(np.count_nonzero(ct & flair))
+    in_ct, in_flair = int(np.count_nonzero(ct)), int(np.count_nonzero(flair))
     recall, f1 = lesion_detection(ct, flair)
     return Overlap(
         dice=dice(ct, flair),
@@ -98,8 +98,8 @@ def dice(first: np.ndarray, second: np.ndarray) -> float:
     """Return 2|X∩Y| / (|X| + |Y|) of two masks of one shape; 1 when both are empty."""
     first, second = np.asarray(first) > 0, np.asarray(second) > 0
     _require_same_shape(first, second)
-    total = np.count_nonzero(first) + np.count_nonzero(second)
-    return 2.0 * np.count_nonzero(first & second) / total if total else 1.0
+    total = int(np.count_nonzero(first)) + int(np.count_nonzero(second))
+    return 2.0 * int(np.count_nonzero(first & second)) / total if total else 1.0
 
 
 def absolute_volume_difference(result: float, reference: float) -> float:
@@ -174,7 +174,7 @@ def _share_of_lesions_hit(lesions: np.ndarray, other: np.ndarray) -> float:
     """Return the share of 26-connected components of ``lesions`` that share a voxel."""
     labels, count = ndimage.label(lesions, structure=CORNERS_TOUCH)
     hit = np.unique(labels[other & lesions])
-    return hit.size / count if count else 1.0
+    return float(hit.size / count) if count else 1.0
 
 
 def _boundary_points(mask: np.ndarray, affine: np.ndarray, slice_axis: int) -> np.ndarray:

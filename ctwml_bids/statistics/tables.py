@@ -131,6 +131,22 @@ def cell(value: object, digits: int = 4) -> object:
     return round(value, digits) if isinstance(value, float) else value
 
 
+def number_in(value: object) -> float:
+    """Return a cell's number; NaN for ``n/a``."""
+    return math.nan if value == MISSING else float(value)
+
+
+def unit_columns() -> dict[str, tuple[str, str]]:
+    """Return the columns of a table with one row per unit: name → (image, column).
+
+    Those of one image have its name in front, ``ct_wml_ml``; those of the pair keep theirs.
+    """
+    of_pair = tuple(Overlap.__dataclass_fields__)
+    of_image = [name for name in COLUMNS if name not in (*of_pair, "image", "qc")]
+    named = {f"{image}_{name}": (image, name) for image in ("ct", "flair") for name in of_image}
+    return named | {name: ("pair", name) for name in COLUMNS if name in of_pair}
+
+
 def _measure_columns(measures: LesionMeasures) -> dict[str, object]:
     return {
         "wml_ml": measures.total_ml,

@@ -1,0 +1,50 @@
+"""What both reports share: the template environment and how values are written."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+
+MISSING = ("n/a", None, "")
+
+
+def render(template: str, **values: Any) -> str:
+    """Render a packaged template; every value is escaped.
+
+    Parameters
+    ----------
+    template
+        File name in ``data/html``.
+    **values
+        What the template names; a name that is missing is an error.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ctwml_bids", "data/html"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=number, data_uri=data_uri)
+    environment.tests["mapping_value"] = lambda value: isinstance(value, Mapping)
+    return environment.get_template(template).render(**values)
+
+
+def number(value: Any, digits: int = 1, *, sign: bool = False) -> str:
+    """Write a value of a table for people: ``12.3``, a whole number, ``–`` where there is none."""
+    if value in MISSING or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:d}"
+    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
+
+
+def data_uri(png: bytes) -> str:
+    """Return a PNG as a data URI, so that the report stays one file."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -1,0 +1,179 @@
+"""The methods paragraph that users may put into a paper, with its references."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+REFERENCES = {
+    "avants": "Avants BB, Tustison NJ, Song G, Cook PA, Klein A, Gee JC (2011). A reproducible "
+    "evaluation of ANTs similarity metric performance in brain image registration. NeuroImage "
+    "54:2033–2044.",
+    "bids": "Gorgolewski KJ, Auer T, Calhoun VD, et al (2016). The brain imaging data structure, "
+    "a format for organizing and describing outputs of neuroimaging experiments. Scientific Data "
+    "3:160044.",
+    "bidsapps": "Gorgolewski KJ, Alfaro-Almagro F, Auer T, et al (2017). BIDS Apps: improving "
+    "ease of use, accessibility, and reproducibility of neuroimaging data analysis methods. PLoS "
+    "Computational Biology 13:e1005209.",
+    "bland": "Bland JM, Altman DG (1999). Measuring agreement in method comparison studies. "
+    "Statistical Methods in Medical Research 8:135–160.",
+    "ciric": "Ciric R, Thompson WH, Lorenz R, et al (2022). TemplateFlow: FAIR-sharing of "
+    "multi-scale, multi-species brain models. Nature Methods 19:1568–1571.",
+    "fonov": "Fonov V, Evans AC, Botteron K, Almli CR, McKinstry RC, Collins DL (2011). Unbiased "
+    "average age-appropriate atlases for pediatric studies. NeuroImage 54:313–327.",
+    "griffanti": "Griffanti L, Jenkinson M, Suri S, et al (2018). Classification and "
+    "characterization of periventricular and deep white matter hyperintensities on MRI: a study "
+    "in older adults. NeuroImage 170:174–181.",
+    "guerrero": "Guerrero R, Qin C, Oktay O, et al (2018). White matter hyperintensity and stroke "
+    "lesion segmentation and differentiation using convolutional neural networks. NeuroImage: "
+    "Clinical 17:918–934.",
+    "kuijf": "Kuijf HJ, Biesbroek JM, de Bresser J, et al (2019). Standardized assessment of "
+    "automatic segmentation of white matter hyperintensities and results of the WMH Segmentation "
+    "Challenge. IEEE Transactions on Medical Imaging 38:2556–2568.",
+    "nipype": "Gorgolewski K, Burns CD, Madison C, et al (2011). Nipype: a flexible, lightweight "
+    "and extensible neuroimaging data processing framework in Python. Frontiers in "
+    "Neuroinformatics 5:13.",
+    "pitkanen": "Pitkänen J, Koikkalainen J, Nieminen T, et al (2020). Evaluating severity of "
+    "white matter lesions from computed tomography images with convolutional neural network. "
+    "Neuroradiology 62:1257–1263.",
+    "studholme": "Studholme C, Hill DLG, Hawkes DJ (1999). An overlap invariant entropy measure "
+    "of 3D medical image alignment. Pattern Recognition 32:71–86.",
+}
+
+
+@dataclass(frozen=True)
+class MethodsSection:
+    """A methods section: paragraphs, and the references that they cite, in full."""
+
+    paragraphs: tuple[str, ...]
+    references: tuple[str, ...]
+
+
+def methods(
+    *,
+    version: str,
+    images: tuple[str, ...] = ("ct", "flair"),
+    template: str = "MNI152NLin2009aSym",
+    normalisation: str = "nine",
+    models: Mapping[str, Mapping[str, Any]] | None = None,
+) -> MethodsSection:
+    """Describe what was done, in the words of a methods section.
+
+    Parameters
+    ----------
+    version
+        Version of ctwml_bids.
+    images
+        What was segmented: ``ct``, ``flair`` or both.
+    template, normalisation
+        TemplateFlow name; ``nine`` or ``syn``.
+    models
+        ``ct`` and/or ``flair`` → fields of its model card: ``name``, ``version``, ``threshold``
+        and ``members`` are mentioned where they are given.
+
+    Returns
+    -------
+    MethodsSection
+        Paragraphs, and the references that they cite.
+    """
+    cards = models or {}
+    has_pair = {"ct", "flair"} <= set(images)
+    steps = [_brain_text(images), _registration_text() if has_pair else ""]
+    steps.append(_normalisation_text(template, normalisation, has_pair=has_pair))
+    paragraphs = [
+        f"White matter lesions were segmented with ctwml_bids {version}, a BIDS App "
+        "(Gorgolewski et al. 2016, 2017) that follows the method of Pitkänen et al. (2020) and "
+        "runs on Nipype (Gorgolewski et al. 2011). " + " ".join(step for step in steps if step),
+        " ".join(_network_text(image, cards.get(image, {})) for image in images),
+        _measure_text(has_pair=has_pair),
+    ]
+    cited = ["avants", "bids", "bidsapps", "ciric", "fonov", "nipype"]
+    cited += ["griffanti", "guerrero", "pitkanen"]
+    cited += ["bland", "kuijf", "studholme"] if has_pair else []
+    return MethodsSection(tuple(paragraphs), tuple(sorted(REFERENCES[key] for key in cited)))
+
+
+def methods_text(
+    *,
+    version: str,
+    images: tuple[str, ...] = ("ct", "flair"),
+    template: str = "MNI152NLin2009aSym",
+    normalisation: str = "nine",
+    models: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
+    """Return `methods` as plain text, references last; parameters as there."""
+    found = methods(
+        version=version,
+        images=images,
+        template=template,
+        normalisation=normalisation,
+        models=models,
+    )
+    return "\n\n".join([*found.paragraphs, "References", *found.references]) + "\n"
+
+
+def _brain_text(images: tuple[str, ...]) -> str:
+    how = {
+        "ct": "from CT by Hounsfield units and shape",
+        "flair": "from FLAIR with a convolutional network",
+    }
+    return (
+        f"The brain was extracted {' and '.join(how[image] for image in images)}; the mask holds "
+        "parenchyma with ventricles and sulci, the cerebellum, and the brainstem down to the "
+        "foramen magnum."
+    )
+
+
+def _registration_text() -> str:
+    return (
+        "CT was registered rigidly to FLAIR by mutual information with ANTs (Avants et al. "
+        "2011); normalised mutual information (Studholme et al. 1999) and the overlap of both "
+        "brain masks gated its quality."
+    )
+
+
+def _normalisation_text(template: str, normalisation: str, *, has_pair: bool) -> str:
+    mask = "FLAIR brain mask" if has_pair else "brain mask"
+    text = (
+        f"The {mask} was registered to that of the template {template} (Fonov et al. 2011; Ciric "
+        "et al. 2022) with nine parameters (rotations, translations, scales), and intensities "
+        "were z-scored within the brain mask."
+    )
+    if normalisation == "syn":
+        text += (
+            " For regional maps the image was additionally registered to the template by ANTs' "
+            "symmetric diffeomorphic method; segmentation did not use that transform."
+        )
+    return text
+
+
+def _network_text(image: str, card: Mapping[str, Any]) -> str:
+    name = f"the model {card['name']}" if "name" in card else "a model"
+    name += f" (version {card['version']})" if "version" in card else ""
+    size = f"{len(card['members'])} uResNets" if card.get("members") else "uResNets"
+    text = (
+        f"Lesions on {image.upper()} were segmented with {name}, an ensemble of {size} (Guerrero "
+        "et al. 2018); the probabilities of its members were averaged"
+    )
+    if "threshold" in card:
+        text += f" and voxels above {card['threshold']:g} counted as lesions"
+    return text + "."
+
+
+def _measure_text(*, has_pair: bool) -> str:
+    text = (
+        "Masks were brought back to the space of each image in one interpolation and measured "
+        "there: total volume, volume as a percentage of the brain mask, number and size of "
+        "26-connected lesions, volume in either hemisphere, and volume within and beyond 10 mm "
+        "of the ventricles (Griffanti et al. 2018)."
+    )
+    if has_pair:
+        text += (
+            " CT was compared with FLAIR in FLAIR space by the Dice overlap, by the volumes "
+            "segmented on both and on either alone, and by the metrics of the WMH Segmentation "
+            "Challenge (Kuijf et al. 2019); over the group, volumes were compared by Pearson "
+            "correlation, a least-squares line, and bias and limits of agreement (Bland and "
+            "Altman 1999)."
+        )
+    return text
