@@ -6,27 +6,18 @@ Outlines differ in colour and in line style, so that they read in grey and to th
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from PIL import Image
 from skimage.feature import canny
 
+from ctwml_bids.reports.canvas import SCREEN_DPI, Canvas, encode
 from ctwml_bids.reports.slices import View, backdrop, cut, plan_view
 
 CT_WINDOW = (-5.0, 75.0)  # brain window: level 35 HU, width 80 HU
-MAX_BYTES = 1_500_000
 LESION_COLOUR = "#F5C710"
 BRAIN_COLOUR = "#56B4E9"
 WHOLE_HEAD_ML = 2600.0  # a mask beyond this is no brain and could uncover the face
-STRIP_PX = 34  # below the mosaic, for the legend
-SCREEN_DPI = 100
-GAP_PX = 4
 
 
 def image_window(array: np.ndarray, brain: np.ndarray) -> tuple[float, float]:
@@ -85,7 +76,7 @@ def mosaic(
             (lesions, LESION_COLOUR, "solid"),
         )
     ]
-    canvas = _Canvas(pairs, columns, radiological)
+    canvas = Canvas(pairs, columns, radiological)
     for panels, colour, style in outlines:
         canvas.outline(panels, colour, style)
     canvas.label_slices(np.repeat(view.heights_mm, 2))
@@ -128,7 +119,7 @@ def maps(
         shades[offset::2] = colormaps["inferno"](level)
         shades[offset::2, ..., 3] = np.clip(level / 0.15, 0.0, 1.0)
     columns = 6 if len(view.indices) > 2 else 2 * len(view.indices)
-    canvas = _Canvas(np.repeat(grey, 2, axis=0), columns, radiological)
+    canvas = Canvas(np.repeat(grey, 2, axis=0), columns, radiological)
     canvas.shade(shades)
     canvas.label_slices(np.repeat(view.heights_mm, 2))
     canvas.colour_scale("left of each pair: probability 0–1; right: disagreement (SD) 0–0.5")
@@ -172,15 +163,16 @@ def registration(
     edges &= view.near_brain
     panels = np.concatenate([of_flair, of_ct, mixed, of_ct])
     nothing = np.zeros_like(of_flair)
-    canvas = _Canvas(panels, len(view.indices), radiological)
+    canvas = Canvas(panels, len(view.indices), radiological)
     outline = cut(np.asarray(brain) > 0, view)
     canvas.outline(np.concatenate([nothing, outline, nothing, nothing]), BRAIN_COLOUR, "dashed")
     canvas.shade(_painted(np.concatenate([nothing, nothing, nothing, edges]), LESION_COLOUR))
     canvas.label_slices(np.tile(view.heights_mm, 4))
+    canvas.label_rows(("FLAIR", "CT", "CT / FLAIR", "CT + edges"))
     canvas.legend(
         [
-            ("rows: FLAIR; CT with the FLAIR brain mask", BRAIN_COLOUR, "dashed"),
-            ("checkerboard of both; CT with FLAIR edges", LESION_COLOUR, "solid"),
+            ("FLAIR brain mask", BRAIN_COLOUR, "dashed"),
+            ("FLAIR edges", LESION_COLOUR, "solid"),
         ]
     )
     return canvas.png()
@@ -207,121 +199,11 @@ def flicker_frames(
         ("FLAIR", flair, image_window(flair, brain)),
         ("CT on FLAIR", ct, CT_WINDOW),
     ):
-        canvas = _Canvas(backdrop(array, view, window), min(3, len(view.indices)), radiological)
+        canvas = Canvas(backdrop(array, view, window), min(3, len(view.indices)), radiological)
         canvas.label_slices(view.heights_mm)
         canvas.write(name)
         frames.append(canvas.png())
     return frames[0], frames[1]
-
-
-class _Canvas:
-    """Panels laid side by side in one picture; everything drawn on it is laid out alike."""
-
-    def __init__(self, panels: np.ndarray, columns: int, radiological: bool) -> None:
-        self.columns = columns
-        self.radiological = radiological
-        self.panel = (panels.shape[2] + GAP_PX, panels.shape[1] + GAP_PX)  # rows, columns
-        picture = self._tile(panels)
-        self.height, self.width = picture.shape
-        size = (self.width / SCREEN_DPI, (self.height + STRIP_PX) / SCREEN_DPI)
-        self.figure = Figure(figsize=size, dpi=SCREEN_DPI, facecolor="black")
-        share = STRIP_PX / (self.height + STRIP_PX)
-        self.axes = self.figure.add_axes((0.0, share, 1.0, 1.0 - share))
-        self.axes.set_axis_off()
-        self.axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        self.strip = self.figure.add_axes((0.0, 0.0, 1.0, share))
-        self.strip.set_axis_off()
-
-    def _tile(self, panels: np.ndarray) -> np.ndarray:
-        """Lay panels (n, x, y, ...) out in rows, anterior at the top."""
-        rows = -(-len(panels) // self.columns)
-        picture = np.zeros(
-            (rows * self.panel[0], self.columns * self.panel[1], *panels.shape[3:]), np.float32
-        )
-        for at, panel in enumerate(panels):
-            upright = np.swapaxes(panel, 0, 1)[::-1]
-            upright = upright[:, ::-1] if self.radiological else upright
-            top, left = self._corner(at)
-            picture[top : top + upright.shape[0], left : left + upright.shape[1]] = upright
-        return picture
-
-    def _corner(self, at: int) -> tuple[int, int]:
-        return (at // self.columns) * self.panel[0], (at % self.columns) * self.panel[1]
-
-    def outline(self, panels: np.ndarray, colour: str, style: str) -> None:
-        """Draw the 0.5 contour of panels (n, x, y)."""
-        picture = self._tile(panels)
-        if picture.max() > 0.5:
-            self.axes.contour(picture, [0.5], colors=[colour], linestyles=[style], linewidths=1.1)
-
-    def shade(self, panels: np.ndarray) -> None:
-        """Lay RGBA panels (n, x, y, 4) over the picture."""
-        self.axes.imshow(self._tile(panels), interpolation="nearest")
-
-    def label_slices(self, heights_mm: Sequence[float]) -> None:
-        """Write z and the patient's sides on each panel."""
-        sides = ("R", "L") if self.radiological else ("L", "R")
-        style = {"color": "white", "fontsize": 7.5, "va": "top"}
-        for at, height in enumerate(heights_mm):
-            top, left = self._corner(at)
-            right = left + self.panel[1] - GAP_PX
-            self.axes.text(left + 3, top + 3, sides[0], ha="left", **style)
-            self.axes.text(right - 3, top + 3, sides[1], ha="right", **style)
-            below = top + self.panel[0] - GAP_PX - 3
-            self.axes.text(left + 3, below, f"z {height:+.0f}", **{**style, "va": "bottom"})
-
-    def legend(self, entries: Sequence[tuple[str, str, str]]) -> None:
-        """Explain lines (text, colour, line style) below the picture."""
-        lines = [Line2D([], [], color=colour, ls=style, lw=1.8) for _, colour, style in entries]
-        self.strip.legend(
-            lines,
-            [text for text, _, _ in entries],
-            loc="center",
-            ncols=len(entries),
-            frameon=False,
-            labelcolor="white",
-            fontsize=9,
-        )
-
-    def write(self, text: str) -> None:
-        """Write a line below the picture."""
-        place = {"ha": "center", "va": "center", "transform": self.strip.transAxes}
-        self.strip.text(0.5, 0.5, text, color="white", fontsize=10, **place)
-
-    def colour_scale(self, text: str) -> None:
-        """Draw the colour scale with its explanation below the picture."""
-        bar = self.strip.inset_axes((0.04, 0.36, 0.18, 0.32))
-        bar.imshow(np.linspace(0, 1, 128)[None], cmap="inferno", aspect="auto")
-        bar.set_axis_off()
-        for place, word, side in ((0.03, "low", "right"), (0.23, "high", "left")):
-            self.strip.text(place, 0.5, word, color="white", fontsize=8, ha=side, va="center")
-        self.strip.text(0.3, 0.5, text, color="white", fontsize=9, ha="left", va="center")
-
-    def png(self) -> bytes:
-        """Return the picture as PNG."""
-        return encode(self.figure)
-
-
-def encode(figure: Figure) -> bytes:
-    """Render a figure as PNG of at most `MAX_BYTES`, with fewer colours where it takes that."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    encoded = _save(picture)
-    for colours in (256, 64, 32):
-        if len(encoded) <= MAX_BYTES:
-            break
-        encoded = _save(picture.quantize(colours, Image.Quantize.FASTOCTREE))
-    while len(encoded) > MAX_BYTES:
-        picture = picture.resize((picture.width * 3 // 4, picture.height * 3 // 4))
-        encoded = _save(picture)
-    return encoded
-
-
-def _save(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
 
 
 def _every_second(panels: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, data_uri=data_uri)
+    environment.filters.update(number=number, short=short, data_uri=data_uri)
     environment.tests["mapping_value"] = lambda value: isinstance(value, Mapping)
     return environment.get_template(template).render(**values)
 
@@ -43,6 +43,12 @@ def number(value: Any, digits: int = 1, *, sign: bool = False) -> str:
     if isinstance(value, int):
         return f"{value:d}"
     return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
+
+
+def short(value: Any) -> str:
+    """Write a value with about three digits: ``1377``, ``31.2``, ``0.96``."""
+    size = abs(value) if isinstance(value, int | float) else 0
+    return number(float(value) if size else value, 0 if size >= 100 else 1 if size >= 10 else 2)
 
 
 def data_uri(png: bytes) -> str:

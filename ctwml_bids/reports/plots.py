@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ctwml_bids.reports.figures import encode
+from ctwml_bids.reports.canvas import encode
 
 POINT = {"s": 26, "facecolors": "none", "edgecolors": "#0072B2", "linewidths": 1.3}
 LINE = "#D55E00"

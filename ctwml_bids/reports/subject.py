@@ -23,10 +23,10 @@ VERDICTS = {
 # Column of the statistics table → label, unit, digits.
 MEASURES = {
     "wml_ml": ("White matter lesions", "mL", 2),
-    "wml_percent": ("share of the brain mask", "%", 2),
+    "wml_percent": ("Share of the brain mask", "%", 2),
     "lesion_count": ("Number of lesions", "", 0),
-    "lesion_median_ml": ("median lesion", "mL", 3),
-    "lesion_largest_ml": ("largest lesion", "mL", 2),
+    "lesion_median_ml": ("Median lesion", "mL", 3),
+    "lesion_largest_ml": ("Largest lesion", "mL", 2),
     "periventricular_ml": ("Periventricular (within 10 mm of the ventricles)", "mL", 2),
     "deep_ml": ("Deep (beyond 10 mm)", "mL", 2),
     "left_ml": ("Left hemisphere", "mL", 2),

@@ -260,7 +260,7 @@ def slice_spacing(ratio: float, *, image: str) -> Gate:
     return Gate(
         f"{image} slice spacing",
         ratio,
-        "ratio",
+        "largest / smallest",
         status,
         _limit_text(SPACING_RATIO, "", digits=2),
         _said(ratio, status, message),

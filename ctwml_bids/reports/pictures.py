@@ -1,0 +1,128 @@
+"""The pictures of a subject's report with their titles, captions and alternative texts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ctwml_bids.reports import figures
+from ctwml_bids.reports.subject import Figure
+
+_CONVENTIONS = {
+    True: "Radiological convention: the patient's right is on the left of the picture.",
+    False: "Neurological convention: the patient's right is on the right of the picture.",
+}
+
+
+def segmentation(
+    image: str,
+    array: np.ndarray,
+    affine: np.ndarray,
+    *,
+    brain: np.ndarray,
+    lesions: np.ndarray,
+    radiological: bool = True,
+) -> Figure:
+    """Show an image (``CT`` in HU or ``FLAIR``) plain and with outlines (`figures.mosaic`)."""
+    window = _window(image, array, brain)
+    png = figures.mosaic(
+        array,
+        affine,
+        brain=brain,
+        lesions=lesions,
+        window=window,
+        radiological=radiological,
+    )
+    shown = "brain window (level 35 HU, width 80 HU)" if image == "CT" else "window of its own"
+    return Figure(
+        f"Lesions on {image}",
+        f"Axial slices of the {image} in a {shown}, each plain and beside it with the lesions "
+        "(yellow, solid) and the brain mask (blue, dashed); z in mm. "
+        f"{_CONVENTIONS[radiological]}",
+        f"Axial slices of the {image}, each without and with outlines of lesions and brain",
+        png,
+    )
+
+
+def uncertainty(
+    image: str,
+    array: np.ndarray,
+    affine: np.ndarray,
+    *,
+    brain: np.ndarray,
+    probability: np.ndarray,
+    disagreement: np.ndarray,
+    radiological: bool = True,
+) -> Figure:
+    """Show lesion probability and the disagreement of the ensemble (`figures.maps`)."""
+    png = figures.maps(
+        array,
+        affine,
+        brain=brain,
+        probability=probability,
+        disagreement=disagreement,
+        window=_window(image, array, brain),
+        radiological=radiological,
+    )
+    return Figure(
+        f"Probability and disagreement on {image}",
+        "In each pair of slices the left one shows the mean probability of a lesion, the right "
+        "one how much the networks of the ensemble disagree (standard deviation). Bright is "
+        "high. Where they disagree, the outline is least certain.",
+        f"Axial slices of the {image} overlaid with lesion probability and its disagreement",
+        png,
+    )
+
+
+def alignment(
+    ct: np.ndarray,
+    flair: np.ndarray,
+    affine: np.ndarray,
+    *,
+    brain: np.ndarray,
+    radiological: bool = True,
+) -> tuple[Figure, Figure]:
+    """Show whether CT and FLAIR line up, both on the FLAIR's grid.
+
+    Parameters
+    ----------
+    ct, flair
+        CT in HU resampled onto the FLAIR, and the FLAIR, shape (x, y, z).
+    affine
+        4×4 of the FLAIR, voxel indices → RAS mm.
+    brain
+        FLAIR brain mask.
+    radiological
+        The patient's right on the left of the picture.
+
+    Returns
+    -------
+    tuple of Figure
+        Checkerboard and edges; the two images in turn.
+    """
+    still = figures.registration(ct, flair, affine, brain=brain, radiological=radiological)
+    first, second = figures.flicker_frames(
+        ct, flair, affine, brain=brain, radiological=radiological
+    )
+    return (
+        Figure(
+            "Registration of CT and FLAIR",
+            "From the top: FLAIR; CT with the FLAIR brain mask; checkerboard of both; CT with "
+            "the edges of the FLAIR. Skull, ventricles and the midline should run on without "
+            f"steps, and edges should lie on edges. {_CONVENTIONS[radiological]}",
+            "Axial slices of FLAIR and CT, their checkerboard, and FLAIR edges on CT",
+            still,
+        ),
+        Figure(
+            "Registration, in turn",
+            "The same slices of FLAIR and CT in turn. What lines up stays where it is; what "
+            "jumps does not.",
+            "The same axial slices of FLAIR and of CT",
+            first,
+            second,
+            ("FLAIR", "CT"),
+        ),
+    )
+
+
+def _window(image: str, array: np.ndarray, brain: np.ndarray) -> tuple[float, float]:
+    return figures.CT_WINDOW if image == "CT" else figures.image_window(array, brain)
