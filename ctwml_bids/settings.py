@@ -22,6 +22,7 @@ ANALYSIS_LEVELS = ("participant", "train", "group")
 NORMALISATIONS = ("nine", "syn")
 DEVICES = ("auto", "cpu", "cuda")
 KEEP_WORK = ("always", "on-failure", "never")
+CHOICES = {"normalisation": NORMALISATIONS, "device": DEVICES, "keep_work": KEEP_WORK}
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Settings:
     model_flair: Path | None = None
     desc: str | None = None
     derivatives: dict[str, Path] = field(default_factory=dict)
+    include_failed_qc: bool = False
     reports_only: bool = False
     boilerplate_only: bool = False
     dry_run: bool = False
@@ -117,7 +119,7 @@ def from_toml(text: str, source: str = "configuration file") -> dict[str, Any]:
     Raises
     ------
     InvalidInputError
-        If the text is not TOML, or has a key or a type that settings do not have.
+        If the text is not TOML, or has a key, a type or a value that settings do not have.
     """
     try:
         raw = tomllib.loads(text)
@@ -131,11 +133,20 @@ def from_toml(text: str, source: str = "configuration file") -> dict[str, Any]:
             f"{source} has settings that do not exist: {', '.join(unknown)}. "
             f"Known: {', '.join(sorted(set(hints) - set(RESOLVED)))}."
         )
-    return {
+    values = {
         name: _typed(value, hints[name], f"{name} in {source}")
         for name, value in raw.items()
         if name not in RESOLVED
     }
+    for name, known in CHOICES.items():
+        if values.get(name, known[0]) not in known:
+            raise InvalidInputError(
+                f"{name} in {source} is {values[name]!r}; known: {', '.join(known)}."
+            )
+    for name in ("nprocs", "omp_nthreads", "mem_gb", "random_seed"):
+        if values.get(name, 1) <= 0:
+            raise InvalidInputError(f"{name} in {source} is {values[name]}; it must be above 0.")
+    return values
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ctwml_bids import __version__
 from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.bids.query import Skipped, Unit, plan_with_matches, validator_hint
 from ctwml_bids.cli.parser import parse
@@ -109,7 +110,12 @@ def run(settings: Settings, started: datetime) -> int:
         # Plotting and tables are slow to import; --help and --dry-run need none.
         from ctwml_bids.workflows.group import run_group
 
-        report = run_group(ready.settings)
+        report = run_group(
+            settings.output_dir,
+            version=__version__,
+            include_failed_qc=settings.include_failed_qc,
+            model_label=settings.desc or "",
+        )
         LOG.info("group: done, open %s", report)
     return code
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,15 @@ from typing import Any, NoReturn
 
 from ctwml_bids import __version__
 from ctwml_bids.cli.machine import usable_cpus, usable_memory_gb
+from ctwml_bids.cli.values import (
+    absolute,
+    absolute_path,
+    at_least_one,
+    label_reader,
+    letters_and_digits,
+    memory_gb,
+    named_path,
+)
 from ctwml_bids.errors import CtwmlError, UsageError
 from ctwml_bids.settings import (
     ANALYSIS_LEVELS,
@@ -24,6 +32,7 @@ from ctwml_bids.settings import (
 )
 
 POSITIONALS = ("bids_dir", "output_dir", "analysis_levels")
+NOT_SETTINGS = ("notrack", "config_file")
 DESCRIPTION = """\
 White matter lesions measured on head CT and FLAIR, after Pitkanen et al. 2020.
 
@@ -82,9 +91,10 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     """
     config = _config(argv)
     given = vars(build_parser(optional=tuple(config)).parse_intermixed_args(argv))
-    given.pop("notrack", None)
-    given.pop("config_file", None)
-    values: dict[str, Any] = {**config, **given}
+    values: dict[str, Any] = {
+        **config,
+        **{name: value for name, value in given.items() if _was_given(name, value)},
+    }
     levels = tuple(dict.fromkeys(values["analysis_levels"]))
     unknown = [level for level in levels if level not in ANALYSIS_LEVELS]
     if unknown:
@@ -97,7 +107,7 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     values["derivatives"] = dict(values.get("derivatives", {}))
     for name in ("bids_dir", "output_dir", "work_dir", "bids_filter_file", "use_plugin"):
         if values.get(name) is not None:
-            values[name] = _absolute(values[name])
+            values[name] = absolute(values[name])
     values.setdefault("work_dir", default_work_dir(values["output_dir"]))
     values.setdefault("nprocs", usable_cpus())
     values.setdefault("mem_gb", usable_memory_gb())
@@ -163,7 +173,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         metavar="LABEL",
         nargs="+",
         action="extend",
-        type=_label("sub-"),
+        type=label_reader("sub-"),
         help="subjects to process, with or without sub- (default: all)",
     )
     group.add_argument(
@@ -175,7 +185,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         metavar="LABEL",
         nargs="+",
         action="extend",
-        type=_label("ses-"),
+        type=label_reader("ses-"),
         help="sessions to process, with or without ses- (default: all)",
     )
     group.add_argument(
@@ -198,7 +208,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         metavar="PACKAGE=PATH",
         nargs="+",
         action="extend",
-        type=_named_path,
+        type=named_path,
         help="derivative data sets to link in dataset_description.json (this version reads none)",
     )
     group.add_argument(
@@ -216,7 +226,7 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         nargs="+",
         action="extend",
-        type=_absolute_path,
+        type=absolute_path,
         help="model folders to use instead of the shipped ones, one for CT, one for FLAIR or "
         "both; the card in a folder says which it is",
     )
@@ -242,7 +252,7 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--random-seed",
         metavar="N",
-        type=_at_least_one,
+        type=at_least_one,
         help="seed of everything random (default: 1; the same seed and one thread give the same "
         "masks bit by bit)",
     )
@@ -255,13 +265,13 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
         "--n_cpus",
         "--nthreads",
         metavar="N",
-        type=_at_least_one,
+        type=at_least_one,
         help="CPUs in all (default: those that this process may use)",
     )
     group.add_argument(
         "--omp-nthreads",
         metavar="N",
-        type=_at_least_one,
+        type=at_least_one,
         help="threads of one step (default: 1 for registration, whose result depends on it, and "
         "all of --nprocs for the networks)",
     )
@@ -314,8 +324,13 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--desc",
         metavar="LABEL",
-        type=_desc,
+        type=letters_and_digits,
         help="label for the results of another model, kept beside those that exist",
+    )
+    group.add_argument(
+        "--include-failed-qc",
+        action="store_true",
+        help="at the group level, keep subjects with a failed quality gate in the agreement",
     )
     group.add_argument(
         "--reports-only", action="store_true", help="write the reports again from what exists"
@@ -325,64 +340,11 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def memory_gb(text: str) -> float:
-    """Read an amount of memory: a bare number is MB, else with a unit (K, M, G or T).
-
-    Parameters
-    ----------
-    text
-        Such as "8000", "4G", "1.5GB" or "512M".
-
-    Returns
-    -------
-    float
-        The amount in GiB.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
-    factor = {"K": 1024**-2, "": 1 / 1024, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
-    amount = float(match[1]) * factor[match[2].upper()] if match else 0.0
-    if amount <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory (8000, 4G, 1.5G)")
-    return amount
-
-
-def _label(prefix: str) -> Any:
-    """Make a reader of one label that may carry its prefix."""
-
-    def label(text: str) -> str:
-        bare = text.removeprefix(prefix)
-        if not bare.isalnum():
-            raise argparse.ArgumentTypeError(f"{text!r} is no label; labels are letters and digits")
-        return bare
-
-    return label
-
-
-def _desc(text: str) -> str:
-    if not (text.isascii() and text.isalnum()):
-        raise argparse.ArgumentTypeError(f"{text!r} may only have letters and digits")
-    return text
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def _named_path(text: str) -> tuple[str, Path]:
-    name, equals, path = text.partition("=")
-    if not (name and equals and path):
-        raise argparse.ArgumentTypeError(f"{text!r} is not PACKAGE=PATH")
-    return name, _absolute_path(path)
-
-
-def _absolute_path(text: str) -> Path:
-    return _absolute(Path(text))
-
-
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path.expanduser()))
+def _was_given(name: str, value: Any) -> bool:
+    """Tell what was typed from argparse's stand-ins for positionals that were not."""
+    if name in POSITIONALS:
+        return value != [] and str(value) != argparse.SUPPRESS
+    return name not in NOT_SETTINGS
 
 
 def _config(argv: Sequence[str] | None) -> dict[str, Any]:

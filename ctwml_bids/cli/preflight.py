@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ctwml_bids.bids import names
 from ctwml_bids.cli.machine import choose_device, free_gb, prepare_environment
 from ctwml_bids.errors import (
     CannotCreateError,
@@ -62,6 +63,7 @@ def preflight(settings: Settings) -> Ready:
         The first thing found that would make the run fail, with its exit code.
     """
     check_levels(settings)
+    names.check_model_label(settings.desc or "")
     # The group level reads the output folder alone; nothing else of the data set need be there.
     participant = "participant" in settings.analysis_levels
     check_folders(settings, images=participant)
