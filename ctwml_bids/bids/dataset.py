@@ -1,0 +1,278 @@
+"""The output as a BIDS derivative data set: its root files, and checks of the folder itself.
+
+The atomic writers are in `ctwml_bids.bids.files` and offered here too.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+
+from ctwml_bids import __version__
+from ctwml_bids.bids.files import (
+    copy_into,
+    explain_os_error,
+    make_folder,
+    write_bytes,
+    write_json,
+    write_nifti,
+    write_text,
+    write_tsv,
+)
+from ctwml_bids.errors import CannotCreateError, InvalidInputError
+
+__all__ = [
+    "check_output_dir",
+    "copy_into",
+    "map_sidecar",
+    "refresh_participants",
+    "start_dataset",
+    "write_bytes",
+    "write_json",
+    "write_nifti",
+    "write_text",
+    "write_tsv",
+]
+
+NAME = "ctwml_bids"
+BIDS_VERSION = "1.11.1"
+# What the BIDS validator has no names for (BIDS 1.11.1); patterns as in .gitignore.
+BIDSIGNORE = (
+    "*_xfm.txt",
+    "*_xfm.json",
+    "*_ct.*",
+    "*_CT.*",
+    "*_stats.tsv",
+    "*_stats.json",
+    "*.html",
+    "**/figures",
+    "logs",
+)
+_README = """# White matter lesions on head CT and FLAIR
+
+Made by ctwml_bids {version} (method: Pitkänen et al. 2020, doi:10.1007/s00234-020-02410-2), for
+research only.
+
+- `sub-*/[ses-*/]anat/*_label-WML_desc-{{ct,flair}}_mask` are lesions; `desc-` says which image they
+  were seen in, `space-` on whose grid they lie; `_probseg` is the probability, `desc-ctstd` and
+  `desc-flairstd` its standard deviation over the networks.
+- `*_desc-brain_mask` is the brain; `*_desc-wml_stats.tsv` has volumes in millilitres.
+- `*_from-A_to-B_mode-image_xfm.txt` resamples an image in A onto B (ITK text).
+- `sub-*.html` is the report of one subject or session, `logs/status.tsv` says how each ended.
+
+`bids:raw:` in a sidecar's Sources stands for the input data set.
+"""
+
+
+def check_output_dir(bids_dir: Path, output_dir: Path, *, create: bool = True) -> Path:
+    """Check that results may be written to a folder, and make it.
+
+    Parameters
+    ----------
+    bids_dir, output_dir
+        The input data set and where the results go.
+    create
+        Make the folder and try to write there; False only looks (for a dry run).
+
+    Raises
+    ------
+    InvalidInputError
+        It is the input data set or inside it (other than in ``derivatives/``), or holds another
+        program's data set.
+    CannotCreateError
+        It is not a folder or cannot be written to.
+    """
+    raw, output = Path(bids_dir).resolve(), Path(output_dir).resolve()
+    advice = f"choose another folder, for instance {raw / 'derivatives' / NAME}"
+    if output == raw:
+        raise InvalidInputError(f"{output_dir}: the output folder is the input data set; {advice}")
+    if raw in output.parents and output.relative_to(raw).parts[0] != "derivatives":
+        raise InvalidInputError(f"{output_dir}: is inside the input data set; {advice}")
+    if output.exists() and not output.is_dir():
+        raise CannotCreateError(f"{output_dir}: is a file; {advice}")
+    _read_description(output)
+    if not create:
+        return output
+    make_folder(output)
+    probe = output / f".{os.getpid()}-writable.tmp"
+    try:
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        probe.unlink(missing_ok=True)
+        raise explain_os_error(error, output) from error
+    return output
+
+
+def start_dataset(
+    output_dir: Path,
+    bids_dir: Path,
+    *,
+    hashes: Mapping[str, str] | None = None,
+    model_label: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Write or refresh dataset_description.json, .bidsignore, README.md, participants.tsv.
+
+    Parameters
+    ----------
+    output_dir, bids_dir
+        The derivative data set and its input.
+    hashes
+        "preprocessing" and "segmentation" to the hash of the settings that decide them; recorded
+        in GeneratedBy, beside those of other models that the folder has.
+    model_label
+        The ``--desc`` of the run, empty for the first model.
+    environment
+        Where a container tells its name; by default that of the process.
+    """
+    output, raw = Path(output_dir), Path(bids_dir)
+    made_by = _generated_by(_read_description(output))
+    record = {
+        "Name": NAME,
+        "Version": __version__,
+        "Description": "White matter lesions segmented on head CT and FLAIR",
+    }
+    if container := _container(os.environ if environment is None else environment):
+        record["Container"] = container
+    if recorded := _hashes(made_by.get("SettingsHash", {}), hashes or {}, model_label):
+        record["SettingsHash"] = recorded
+    source = _raw_description(raw)
+    description = {
+        "Name": f"{NAME} - white matter lesions of {source.get('Name') or 'an unnamed data set'}",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [record],
+        "DatasetLinks": {"raw": _link(raw, output, source)},
+    }
+    if source.get("DatasetDOI"):
+        description["SourceDatasets"] = [{"DOI": source["DatasetDOI"]}]
+    write_json(output / "dataset_description.json", description)
+    write_text(output / ".bidsignore", "\n".join(BIDSIGNORE) + "\n")
+    write_text(output / "README.md", _README.format(version=__version__))
+    refresh_participants(output, raw)
+
+
+def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
+    """Carry over the rows of participants.tsv whose subjects have results (and its JSON).
+
+    The table is made from the folders that are there, so that jobs that end at the same time
+    mend each other's. Without a readable table in the input none is written.
+    """
+    output, table = Path(output_dir), Path(bids_dir) / "participants.tsv"
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as opened:
+            reader = csv.DictReader(opened, delimiter="\t")
+            columns, rows = list(reader.fieldnames or ()), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return
+    kept = [row for row in rows if _has_results(output, row.get("participant_id"))]
+    if not kept:
+        return
+    write_tsv(output / "participants.tsv", kept, columns)
+    described = table.with_suffix(".json")
+    if described.is_file():
+        copy_into(described, output / described.name)
+
+
+def map_sidecar(
+    *,
+    sources: Sequence[str],
+    space: str | None = None,
+    spatial_reference: str | None = None,
+    kind: str | None = None,
+    threshold: float | None = None,
+    model: str | None = None,
+    model_sha256: str | None = None,
+    description: str | None = None,
+) -> dict[str, object]:
+    """Content of the JSON file beside a mask or a map, only with the fields that are known.
+
+    Parameters
+    ----------
+    sources
+        BIDS URIs of what it was made from.
+    space
+        ``CT`` or ``FLAIR``, which need a `spatial_reference`: the URI of that image.
+    kind
+        BIDS ``Type`` of a mask: ``Brain`` or ``Lesion``.
+    threshold
+        Probability above which a voxel is in the mask.
+    model, model_sha256
+        Name and checksum of the model.
+    """
+    if space in ("CT", "FLAIR") and not spatial_reference:
+        raise ValueError(f"space-{space} needs the URI of the image as its SpatialReference")
+    fields = {
+        "Description": description,
+        "Type": kind,
+        "Sources": list(sources),
+        "SpatialReference": spatial_reference,
+        "Threshold": threshold,
+        "Model": model,
+        "ModelSHA256": model_sha256,
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _has_results(output: Path, participant: str | None) -> bool:
+    return bool(participant) and (output / participant).is_dir()
+
+
+def _read_description(output: Path) -> dict:
+    """Read the output's dataset_description.json, {} where there is none; refuse others."""
+    path = output / "dataset_description.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"{path}: cannot be read ({error}); mend or remove it") from error
+    if not _generated_by(content):
+        raise InvalidInputError(
+            f"{path}: the output folder holds a data set that {NAME} did not make; choose another"
+        )
+    return content
+
+
+def _generated_by(description: object) -> dict:
+    """Our entry of GeneratedBy, {} where there is none."""
+    entries = description.get("GeneratedBy", []) if isinstance(description, dict) else []
+    ours = [entry for entry in entries if isinstance(entry, dict) and entry.get("Name") == NAME]
+    return ours[0] if ours else {}
+
+
+def _raw_description(raw: Path) -> dict:
+    """Read what the input says of itself; {} where it does not."""
+    try:
+        content = json.loads((raw / "dataset_description.json").read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _link(raw: Path, output: Path, source: Mapping) -> str:
+    """Where the input is: its DOI, or the way there from the output; never an absolute path."""
+    if doi := source.get("DatasetDOI"):
+        return doi
+    return PurePath(os.path.relpath(raw.resolve(), output.resolve())).as_posix()
+
+
+def _container(environment: Mapping[str, str]) -> dict[str, str]:
+    """Say what is known of the container that the program runs in."""
+    tag = environment.get("CTWML_CONTAINER_TAG")
+    image = environment.get("APPTAINER_NAME") or environment.get("SINGULARITY_NAME")
+    if image:
+        return {"Type": "apptainer", "Tag": tag or image}
+    return {"Type": "docker", "Tag": tag} if tag else {}
+
+
+def _hashes(before: Mapping, now: Mapping[str, str], model_label: str) -> dict[str, object]:
+    """Add this run's hashes to those that are recorded."""
+    if not now:
+        return dict(before)
+    models = {**before.get("Segmentation", {}), model_label or "default": now["segmentation"]}
+    return {"Preprocessing": now["preprocessing"], "Segmentation": dict(sorted(models.items()))}
