@@ -59,17 +59,19 @@ def ct_mask(image: nib.Nifti1Image) -> BrainMask:
     """
     native = grid_of(image)
     data = np.asarray(image.dataobj, dtype=np.float32)
-    working, hu = _working_copy(data, native)
     low, bone_hu = _thresholds(data)
     facts = {"bone_threshold_hu": round(bone_hu, 1), "tissue_threshold_hu": round(low, 1)}
-    bone = hu >= bone_hu
-    tissue = ndimage.gaussian_filter(hu, 0.7)
-    tissue = (tissue > low) & (tissue < bone_hu)
     extracted = _extracted(data, native)
     facts["already_extracted"] = extracted is not None
     if extracted is not None:
         mask = extracted
     else:
+        # Shares of bone and of soft tissue in each working voxel, not its mean HU: a window that
+        # clips bone must not move its border, and noise averages away all the same.
+        working, bone_share = _working_copy(data >= bone_hu, native)
+        _, tissue_share = _working_copy((data > low) & (data < bone_hu), native)
+        bone = bone_share >= 0.5
+        tissue = (ndimage.gaussian_filter(tissue_share, 0.7) >= 0.5) & ~bone
         inside = _inside_skull(tissue, bone)
         pose, distance = template_pose(image_on(inside.astype(np.uint8), working))
         facts["template_distance_mm"] = round(distance, 2)
@@ -81,34 +83,28 @@ def ct_mask(image: nib.Nifti1Image) -> BrainMask:
     return BrainMask(image_on(mask.astype(np.uint8), native), facts)
 
 
-def _working_copy(data: np.ndarray, native: Grid) -> tuple[Grid, np.ndarray]:
-    """Isotropic copy of the image along its own axes, HU averaged over each working voxel."""
+def _working_copy(voxels: np.ndarray, native: Grid) -> tuple[Grid, np.ndarray]:
+    """Share of true voxels on an isotropic grid along the image's own axes."""
     steps = np.maximum(np.floor(WORKING_MM / native.spacing + 0.05), 1).astype(int)
     shape = np.asarray(native.shape) // steps
-    blocks = data[tuple(slice(0, n * s) for n, s in zip(shape, steps, strict=True))]
-    for axis, step in enumerate(steps):
-        if step > 1:
-            split = (*blocks.shape[:axis], blocks.shape[axis] // step, step)
-            blocks = blocks.reshape(*split, *blocks.shape[axis + 1 :]).mean(axis + 1)
+    blocks = voxels[tuple(slice(0, n * s) for n, s in zip(shape, steps, strict=True))]
+    split = [size for pair in zip(shape, steps, strict=True) for size in pair]
+    blocks = blocks.reshape(split).mean(axis=(1, 3, 5), dtype=np.float32)
     scale = np.diag([*steps, 1.0])
     scale[:3, 3] = (steps - 1) / 2.0
-    affine = native.affine @ scale
-    spacing = native.spacing * steps
-    extent = spacing * shape
-    count = np.maximum(np.round(extent / WORKING_MM), 1).astype(int)
+    count = np.maximum(np.round(native.spacing * steps * shape / WORKING_MM), 1).astype(int)
     fine = np.diag([*(shape / count), 1.0])
     fine[:3, 3] = 0.5 * shape / count - 0.5
-    grid = Grid((int(count[0]), int(count[1]), int(count[2])), affine @ fine)
-    hu = ndimage.affine_transform(
-        blocks, fine[:3, :3], fine[:3, 3], grid.shape, order=1, mode="nearest", output=np.float32
+    share = ndimage.affine_transform(
+        blocks, fine[:3, :3], fine[:3, 3], tuple(count), order=1, mode="nearest", output=np.float32
     )
-    return grid, hu
+    return Grid((int(count[0]), int(count[1]), int(count[2])), native.affine @ scale @ fine), share
 
 
 def _thresholds(data: np.ndarray) -> tuple[float, float]:
     """Lower bound of tissue and of bone in HU; a brain window's own ends move them."""
     low, high = float(data.min()), float(data.max())
-    tissue = TISSUE_HU if low < TISSUE_HU - 5 else low + 2.0
+    tissue = TISSUE_HU if low < TISSUE_HU else low
     return tissue, min(BONE_HU, low + 0.9 * (high - low) if high < 200 else BONE_HU)
 
 
@@ -134,6 +130,10 @@ def _extracted(data: np.ndarray, native: Grid) -> np.ndarray | None:
 
 def _inside_skull(tissue: np.ndarray, bone: np.ndarray) -> np.ndarray:
     """Largest body of soft tissue that has bone around it in plane."""
+    # Where the picture cuts through the head, its border stands for the bone beyond it.
+    bone = bone.copy()
+    for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        bone[edge] |= tissue[edge]
     count = np.zeros(bone.shape, dtype=np.uint8)
     for axis in (0, 1):
         count += _behind(bone, axis) + _behind(bone, axis, reverse=True)

@@ -18,14 +18,17 @@ from ctwml_bids.preprocessing.grids import Grid, image_on, resample
 TEMPLATE = Path(__file__).resolve().parents[1] / "data/templates/tpl-MNI152NLin2009aSym"
 # Head pitches to start from, in degrees: chin down, neutral, chin up.
 START_PITCH = (-20.0, 0.0, 20.0)
-# How far heads differ from the template (SD), as residuals in mm: one SD of scale, 8%, weighs
-# like a 2 mm surface distance at every point; a missing vertex cannot stretch the template.
+# Bounds: rotations in radians (50 degrees), translation from the start in cm, log scales.
+BOUNDS = np.array([0.87] * 3 + [8.0] * 3 + [0.4] * 3)
+# How far heads differ from the template (SD): log scales 8%, rotations 17 degrees. Deviations
+# weigh as if every fourth point lay one SD off in mm; a missing vertex cannot stretch the brain.
 SCALE_SD = 0.08
-# SD of head rotation in radians (about 17 degrees).
 ROTATION_SD = 0.3
 # Surface distance in mm above which a point is treated as an outlier (leak, missing coverage).
 OUTLIER_MM = 4.0
-POINTS = 1500
+# What a template point outside the image costs, in mm: no free way out, no pull either.
+OUTSIDE_MM = 3.0
+COARSE_POINTS, POINTS = 300, 1500
 
 
 @lru_cache(maxsize=1)
@@ -57,24 +60,47 @@ def template_pose(mask: nib.Nifti1Image) -> tuple[np.ndarray, float]:
     """
     target = _Surface(mask)
     template = _Surface(template_brain())
-    best = None
-    for pitch in START_PITCH:
-        start = np.zeros(9)
-        start[0] = np.radians(pitch)
-        start[3:6] = (target.centre - template.centre) / 10.0
-        solution = optimize.least_squares(
-            _residuals,
-            start,
-            args=(template, target),
-            loss="soft_l1",
-            f_scale=OUTLIER_MM,
-            max_nfev=60,
-        )
-        if best is None or solution.cost < best.cost:
-            best = solution
+    best = min(
+        (_fit(start, template, target, COARSE_POINTS, 25) for start in _starts(template, target)),
+        key=lambda solution: solution.cost,
+    )
+    best = _fit(best.x, template, target, POINTS, 60)
     matrix = _matrix(best.x, template.centre)
-    distance = np.abs(target.distance_at(_apply(matrix, template.points)))
-    return matrix, float(np.median(distance))
+    points = _apply(matrix, template.points)
+    distance = np.abs(target.distance_at(points))[~target.is_outside(points)]
+    return matrix, float(np.median(distance)) if distance.size else np.inf
+
+
+def _starts(template: _Surface, target: _Surface) -> list[np.ndarray]:
+    """Pitches, with the centres matched and with the vertices matched (missing skull base)."""
+    shift = target.centre - template.centre
+    top = shift.copy()
+    top[2] = target.points[:, 2].max() - template.points[:, 2].max()
+    starts = []
+    for pitch in START_PITCH:
+        for translation in (shift, top):
+            start = np.zeros(9)
+            start[0] = np.radians(pitch)
+            start[3:6] = translation / 10.0
+            starts.append(start)
+    return starts
+
+
+def _fit(
+    start: np.ndarray, template: _Surface, target: _Surface, points: int, evaluations: int
+) -> optimize.OptimizeResult:
+    bounds = BOUNDS.copy()
+    centre = np.zeros(9)
+    centre[3:6] = start[3:6]
+    return optimize.least_squares(
+        _residuals,
+        np.clip(start, centre - bounds + 1e-6, centre + bounds - 1e-6),
+        bounds=(centre - bounds, centre + bounds),
+        args=(template, target, points),
+        loss="soft_l1",
+        f_scale=OUTLIER_MM,
+        max_nfev=evaluations,
+    )
 
 
 class _Surface:
@@ -97,18 +123,23 @@ class _Surface:
         self.points = _apply(mask.affine, voxels)
         self.centre = _apply(mask.affine, np.argwhere(inside).mean(axis=0)[None])[0]
 
+    def is_outside(self, points: np.ndarray) -> np.ndarray:
+        """Tell which points (n, 3) in RAS mm lie outside the image."""
+        voxels = _apply(self.to_voxel, points)
+        return np.any((voxels < 1) | (voxels > self.shape - 2), axis=1)
+
     def distance_at(self, points: np.ndarray) -> np.ndarray:
-        """Signed distance at points (n, 3) in RAS mm; 0, no opinion, outside the image."""
+        """Signed distance in mm at points (n, 3) in RAS mm."""
         voxels = _apply(self.to_voxel, points).T
-        outside = np.any((voxels < 1) | (voxels > self.shape[:, None] - 2), axis=0)
-        distance = ndimage.map_coordinates(self.distance, voxels, order=1, mode="nearest")
-        return np.where(outside, 0.0, distance)
+        return ndimage.map_coordinates(self.distance, voxels, order=1, mode="nearest")
 
 
-def _residuals(x: np.ndarray, template: _Surface, target: _Surface) -> np.ndarray:
+def _residuals(x: np.ndarray, template: _Surface, target: _Surface, points: int) -> np.ndarray:
     matrix = _matrix(x, template.centre)
-    forward = target.distance_at(_apply(matrix, template.points))
-    backward = template.distance_at(_apply(np.linalg.inv(matrix), target.points))
+    moved = _apply(matrix, template.points[:: max(1, len(template.points) // points)])
+    forward = np.where(target.is_outside(moved), OUTSIDE_MM, target.distance_at(moved))
+    surface = target.points[:: max(1, len(target.points) // points)]
+    backward = template.distance_at(_apply(np.linalg.inv(matrix), surface))
     count = np.sqrt(len(forward) + len(backward))
     prior = np.concatenate([x[6:9] / SCALE_SD, x[0:3] / ROTATION_SD]) * count * 0.5
     return np.concatenate([forward, backward, prior])
