@@ -1,0 +1,233 @@
+"""The head from which every simulated head is bent: template tissues and a procedural rest.
+
+Everything here lies in the frame of MNI152NLin2009aSym (RAS mm) on one fixed 1 mm grid that is
+larger than the template's own, since a CT shows face and neck too. Positions of eyes, sinuses
+and skull base were read off a whole-head average in the same space; they are geometry, no image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage
+
+ORIGIN = np.array([-98.0, -134.0, -100.0])  # RAS mm of the first voxel of the working grid
+SHAPE = (197, 239, 207)
+AFFINE = np.array(
+    [[1.0, 0, 0, ORIGIN[0]], [0, 1.0, 0, ORIGIN[1]], [0, 0, 1.0, ORIGIN[2]], [0, 0, 0, 1.0]]
+)
+FORAMEN_Z = -70.0  # mm; the brain mask ends here
+
+# Labels of the canonical head. 1-9 lie in the brain, the others outside it.
+OUTSIDE = 0
+CEREBRUM, CEREBELLUM, BRAINSTEM, DEEP_GREY, CAPSULE, CALLOSUM = 1, 2, 3, 4, 5, 6
+SOFT, FAT, MUSCLE, SKIN, FACE_BONE = 20, 21, 22, 23, 24
+FRONTAL_SINUS, NASAL, SPHENOID, MAXILLARY, MASTOID, AIRWAY = 25, 26, 27, 28, 29, 30
+EYE, LENS, OPTIC, ORBIT_FAT, CORD, SPINAL_CSF, PETROUS, TEETH = 31, 32, 33, 34, 35, 36, 37, 38
+
+
+@dataclass(frozen=True)
+class CanonicalHead:
+    """Fields on the working grid (``SHAPE``, ``AFFINE``), all in template space.
+
+    Attributes
+    ----------
+    grey, white
+        Tissue probabilities, float32.
+    brain
+        Brain mask by the project's definition, float32 0–1, slightly smoothed.
+    skull_distance
+        Distance in mm outside the brain with its cisterns; negative inside.
+    ventricle_distance
+        Distance in mm from the surface of the lateral ventricles; negative inside.
+    labels
+        uint8, the codes of this module.
+    """
+
+    grey: np.ndarray
+    white: np.ndarray
+    brain: np.ndarray
+    skull_distance: np.ndarray
+    ventricle_distance: np.ndarray
+    labels: np.ndarray
+
+
+def signed_distance(mask: np.ndarray) -> np.ndarray:
+    """Return the distance in voxels from a mask's surface: negative inside, float32."""
+    outside = ndimage.distance_transform_edt(~mask)
+    inside = ndimage.distance_transform_edt(mask)
+    return (np.maximum(outside - 0.5, 0) - np.maximum(inside - 0.5, 0)).astype(np.float32)
+
+
+def coordinates() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return x, y, z in mm of the working grid, broadcastable (nx,1,1), (1,ny,1), (1,1,nz)."""
+    axes = [
+        (ORIGIN[axis] + np.arange(SHAPE[axis], dtype=np.float32)).astype(np.float32)
+        for axis in range(3)
+    ]
+    return axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :]
+
+
+def _template(name: str) -> np.ndarray:
+    """Read one packaged template volume onto the working grid (float32, 0 outside)."""
+    folder = resources.files("ctwml_bids") / "data/templates/tpl-MNI152NLin2009aSym"
+    with resources.as_file(folder / f"tpl-MNI152NLin2009aSym_res-1_{name}.nii.gz") as path:
+        image = nib.as_closest_canonical(nib.load(path))
+        array = np.asarray(image.dataobj, dtype=np.float32)
+    start = np.round(image.affine[:3, 3] - ORIGIN).astype(int)
+    stop = np.minimum(start + array.shape, SHAPE)
+    placed = np.zeros(SHAPE, dtype=np.float32)
+    length = stop - start
+    placed[start[0] : stop[0], start[1] : stop[1], start[2] : stop[2]] = array[
+        : length[0], : length[1], : length[2]
+    ]
+    return placed
+
+
+def _ellipsoid(centre: tuple[float, ...], radii: tuple[float, ...]) -> np.ndarray:
+    """Return a boolean ellipsoid that is mirrored at x = 0 when its centre is off the midline."""
+    x, y, z = coordinates()
+    return (
+        ((np.abs(x) - abs(centre[0])) / radii[0]) ** 2
+        + ((y - centre[1]) / radii[1]) ** 2
+        + ((z - centre[2]) / radii[2]) ** 2
+    ) < 1
+
+
+def _rod(
+    start: tuple[float, ...], end: tuple[float, ...], radii: tuple[float, float]
+) -> np.ndarray:
+    """Return a mirrored cone frustum between two points, radii at its ends in mm."""
+    x, y, z = coordinates()
+    a, b = np.array(start), np.array(end)
+    direction = (b - a) / np.dot(b - a, b - a)
+    along = (
+        (np.abs(x) - a[0]) * direction[0] + (y - a[1]) * direction[1] + (z - a[2]) * direction[2]
+    )
+    along = np.clip(along, 0, 1)
+    away = (
+        (np.abs(x) - a[0] - along * (b[0] - a[0])) ** 2
+        + (y - a[1] - along * (b[1] - a[1])) ** 2
+        + (z - a[2] - along * (b[2] - a[2])) ** 2
+    )
+    return away < (radii[0] + along * (radii[1] - radii[0])) ** 2
+
+
+def _brain_labels(mask: np.ndarray, grey: np.ndarray, white: np.ndarray) -> np.ndarray:
+    """Divide the brain by simple surfaces in template space (uint8 labels, 0 outside)."""
+    x, y, z = coordinates()
+    side = np.abs(x)
+    labels = np.where(mask, CEREBRUM, OUTSIDE).astype(np.uint8)
+    tentorium = (
+        5 + 0.5 * (y + 50) - 0.45 * side - 0.25 * np.maximum(side - 20, 0)
+        - 0.8 * np.maximum(y + 60, 0) * np.minimum(side / 30, 1)
+    )  # fmt: skip
+    labels[mask & (z < tentorium) & (y < -32)] = CEREBELLUM
+    stem = (side < np.where(z > -22, 17, 26)) & (y < -8) & (y > -48 + 0.0 * z) & (z < -7)
+    stem &= y > np.where(z > -48, -38, -60) - 0.0 * side
+    labels[mask & stem & (z < -7)] = BRAINSTEM
+    core = (side < 34 - 0.3 * np.maximum(np.abs(z - 2) - 8, 0)) & (y > -34) & (y < 24)
+    core = core & (z > -12) & (z < 22) & ~((side < 9) & ((y > 8) | (z > 16)))
+    deep = core & mask & (labels == CEREBRUM)
+    labels[deep & (grey > 0.35)] = DEEP_GREY
+    labels[deep & (grey <= 0.35) & (white > 0.5) & (side > 8)] = CAPSULE
+    callosum = (side < 11) & (y > -45) & (y < 36) & (z > -2) & (z < 32) & (white > 0.5)
+    labels[callosum & (labels == CEREBRUM)] = CALLOSUM
+    return labels
+
+
+def _cisterns() -> np.ndarray:
+    """Return where cerebrospinal fluid lies below the brain, outside the brain mask."""
+    return (
+        _ellipsoid((0, -4, -17), (16, 13, 9))
+        | _ellipsoid((0, -10, -30), (9, 9, 18))
+        | _ellipsoid((0, -78, -58), (16, 9, 12))
+        | _ellipsoid((0, -42, -64), (16, 17, 14))
+        | _ellipsoid((17, -25, -42), (12, 8, 10))
+    )
+
+
+def _head_labels(labels: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Add face, orbits, sinuses, skull base and neck outside the brain to its labels."""
+    x, y, z = coordinates()
+    side = np.abs(x)
+    low = np.clip((-z - 60) / 40, 0, 1)  # the section narrows from the ears to the neck
+    face = (side / (84 - 12 * low)) ** 2.4 + (np.abs(y + 15 + 4 * low) / (98 - 10 * low)) ** 2.4 < 1
+    face = face & (z < -14 - 0.35 * np.maximum(y - 40, 0))
+    face |= _rod((0, 78, -40), (0, 92, -66), (6, 11))
+    depth = ndimage.distance_transform_edt(face)
+    out = np.zeros(SHAPE, dtype=np.uint8)
+    out[face] = MUSCLE
+    out[face & (depth < 9) & (y < -20)] = FAT
+    out[face & (depth < 7) & (y >= -20)] = FAT
+    out[_ellipsoid((45, 38, -72), (16, 20, 24)) & face] = FAT
+    out[_ellipsoid((62, 28, -40), (8, 24, 22)) & face] = MUSCLE
+    out[_rod((0, -88, -58), (0, -92, -100), (9, 9)) & face] = FAT
+    bone = _rod((66, 38, -50), (66, -12, -50), (4, 4))  # zygomatic arch
+    bone |= _rod((47, 62, -52), (66, 38, -50), (7, 5))
+    bone |= _rod((42, 62, -22), (56, 48, -38), (6, 6))  # lateral orbital rim
+    bone |= _rod((58, -14, -58), (50, 20, -100), (6, 8))  # mandible
+    bone |= _ellipsoid((27, 48, -70), (20, 23, 20)) & (z < -52)  # maxilla
+    bone |= _ellipsoid((0, 42, -48), (18, 36, 24)) | _ellipsoid((0, 8, -38), (20, 20, 16))
+    bone |= _rod((0, -1, -30), (0, -26, -66), (9, 8)) & (side < 14)  # clivus
+    bone |= _ellipsoid((52, -38, -52), (17, 17, 22))
+    bone |= _rod((22, 14, -26), (58, 22, -22), (4, 5))  # sphenoid wings
+    bone |= _ellipsoid((20, -44, -73), (9, 12, 8))  # occipital condyles, atlas
+    ring = ((side / 24) ** 2 + ((y + 50) / 25) ** 2 < 1) & (z < -72)
+    bone |= ring
+    out[bone & face] = FACE_BONE
+    out[_rod((16, -16, -44), (52, -34, -42), (7, 11))] = PETROUS
+    orbit = _rod((33, 58, -40), (14, 16, -35), (19, 7))
+    out[_rod((34, 66, -40), (14, 14, -35), (22, 9)) & (out != MUSCLE) & face] = FACE_BONE
+    out[orbit] = ORBIT_FAT
+    for start in ((33, 46, -30), (33, 46, -50), (45, 46, -40), (22, 46, -40)):
+        out[_rod(start, (14, 16, -36), (2.5, 2.5)) & orbit] = MUSCLE
+    out[_rod((33, 46, -40), (12, 14, -35), (2.2, 2.2))] = OPTIC
+    out[_ellipsoid((33, 58, -40), (12.6, 12.6, 12.6))] = EYE
+    out[_ellipsoid((33, 67, -40), (5, 2.2, 5))] = LENS
+    out[_ellipsoid((0, 38, -46), (12, 32, 19))] = NASAL
+    out[(side < 3.5) & (y > 60) & (y < 90) & (z < -60) & (z > -74) & (out != OUTSIDE)] = NASAL
+    out[_ellipsoid((27, 46, -69), (14.5, 17, 15))] = MAXILLARY
+    out[_ellipsoid((0, 9, -38), (14, 14, 10))] = SPHENOID
+    out[_ellipsoid((9, 75, -22), (13, 6, 16))] = FRONTAL_SINUS
+    out[_ellipsoid((54, -42, -50), (13, 13, 19))] = MASTOID
+    out[_rod((50, -28, -44), (76, -26, -47), (4, 4))] = AIRWAY  # ear canals
+    out[_ellipsoid((0, 12, -72), (12, 14, 20)) | _rod((0, 2, -78), (0, -4, -100), (11, 9))] = AIRWAY
+    out[_ellipsoid((0, 52, -96), (26, 30, 12)) & ~_ellipsoid((0, 46, -97), (19, 25, 12))] = TEETH
+    canal = ((side / 15) ** 2 + ((y + 46) / 17) ** 2 < 1) & (z < -58) & (distance > 0)
+    out[canal] = SPINAL_CSF
+    out[((side / 7) ** 2 + ((y + 46) / 6.5) ** 2 < 1) & (z < FORAMEN_Z + 3)] = CORD
+    return np.where((labels > 0) & ~((z < FORAMEN_Z) & canal), labels, out)
+
+
+@lru_cache(maxsize=1)
+def canonical_head() -> CanonicalHead:
+    """Build the canonical head (about ten seconds, once in a process)."""
+    grey = np.clip(_template("label-GM_probseg"), 0, 1)
+    white = np.clip(_template("label-WM_probseg"), 0, 1)
+    mask = _template("desc-brain_mask") > 0.5
+    _, _, z = coordinates()
+    mask &= z >= FORAMEN_Z
+    ventricles = _template("label-lateralventricles_mask") > 0.5
+    closed = signed_distance(signed_distance(mask) < 4.0) < -4.0
+    mask |= closed & (z >= FORAMEN_Z)
+    skull_distance = signed_distance(mask | _cisterns())
+    wide = signed_distance(skull_distance < 9.0) < -9.0  # the inner table follows no gyri
+    skull_distance = signed_distance(mask | _cisterns() | (wide & (z > -22)))
+    labels = _brain_labels(mask, grey, white)
+    # The average shows a grey rim between white matter and ventricle; no single brain has it.
+    rim = (signed_distance(ventricles) < 4) & (labels != DEEP_GREY) & (grey > 0)
+    white = np.where(rim, white + grey, white)
+    grey = np.where(rim, 0, grey).astype(np.float32)
+    return CanonicalHead(
+        grey=grey,
+        white=white.astype(np.float32),
+        brain=ndimage.gaussian_filter(mask.astype(np.float32), 0.7),
+        skull_distance=ndimage.gaussian_filter(skull_distance, 1.5),
+        ventricle_distance=ndimage.gaussian_filter(signed_distance(ventricles), 0.8),
+        labels=_head_labels(labels, skull_distance),
+    )

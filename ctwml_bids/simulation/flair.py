@@ -1,0 +1,162 @@
+"""A FLAIR of a simulated head: relative signal per tissue, then the scanner's share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ctwml_bids.simulation import canonical as c
+from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head, vault
+from ctwml_bids.simulation.fields import coarse_shape, smooth_noise, soft_step, upsample
+from ctwml_bids.simulation.lesions import Lesions
+from ctwml_bids.simulation.sampling import Scan
+
+
+@dataclass(frozen=True)
+class FlairSettings:
+    """Signals relative to normal white matter = 1, and what the scanner adds.
+
+    Attributes
+    ----------
+    grey, fluid, lesion, fat, muscle
+        Signal of cortex, cerebrospinal fluid, lesions (where fully lesion), fat, muscle.
+    rim
+        Extra signal of the normal thin bright line and caps along the ventricles.
+    bias
+        SD of the logarithm of the coil's shading.
+    noise
+        SD of each of the two channels of the Rician noise.
+    gain
+        Intensity units of one unit of signal.
+    """
+
+    grey: float
+    fluid: float
+    lesion: float
+    fat: float
+    muscle: float
+    rim: float
+    bias: float
+    noise: float
+    gain: float
+
+
+def draw_settings(rng: np.random.Generator) -> FlairSettings:
+    """Draw signals and noise of one examination; a third has its fat suppressed."""
+    suppressed = rng.random() < 0.35
+    return FlairSettings(
+        grey=float(rng.uniform(1.12, 1.38)),
+        fluid=float(rng.uniform(0.08, 0.32)),
+        lesion=float(rng.uniform(1.45, 2.2)),
+        fat=float(rng.uniform(0.25, 0.6) if suppressed else rng.uniform(1.1, 2.3)),
+        muscle=float(rng.uniform(0.35, 0.7)),
+        rim=float(rng.uniform(0.05, 0.45)),
+        bias=float(rng.uniform(0.03, 0.16)),
+        noise=float(rng.uniform(0.015, 0.06)),
+        gain=float(np.exp(rng.uniform(np.log(150), np.log(1200)))),
+    )
+
+
+def _brain(rng: np.random.Generator, head: Head, lesions: Lesions, s: FlairSettings) -> np.ndarray:
+    labels = head.labels[BRAIN_BOX]
+    shape = labels.shape
+    regional = 0.03 * smooth_noise(rng, shape, 12.0)
+    distance = head.ventricle_distance
+    white = 1 + regional + s.rim * np.exp(-np.maximum(distance, 0) / rng.uniform(0.8, 1.6))
+    # Posterior periventricular white matter and long tracts are a little brighter.
+    white = white + rng.uniform(0, 0.15) * lesions.haze
+    white = white + (s.lesion - 1) * lesions.lesion * lesions.depth
+    grey = s.grey + regional
+    grey = grey + (rng.uniform(-0.18, 0.0)) * (labels == c.DEEP_GREY)
+    grey = grey + rng.uniform(-0.1, 0.05) * (labels == c.CEREBELLUM)
+    fluid = s.fluid * np.ones(shape, dtype=np.float32)
+    # Fluid that moves is not inverted fully: patches of signal in ventricles and cisterns.
+    pulsation = np.clip(smooth_noise(rng, shape, 7.0) - rng.uniform(1.0, 2.5), 0, 1)
+    below = soft_step(-10 - c.coordinates()[2][:, :, BRAIN_BOX[2]], 20.0)
+    fluid += rng.uniform(0.1, 0.7) * pulsation * (0.3 + 0.7 * below)
+    signal = head.white * white + head.grey * grey + head.csf * fluid
+    tissue = head.white + head.grey + head.csf
+    core = soft_step(lesions.infarct - 0.75, 0.4)
+    gliosis = lesions.infarct * (1 - core)
+    signal += gliosis * tissue * (s.lesion - 1.0)
+    signal += core * (tissue * (s.fluid + 0.15) - signal)
+    signal += lesions.cavity * (tissue * (s.fluid + 0.1) - signal)
+    signal *= 1 - 0.6 * np.clip(lesions.calcification, 0, 1)
+    return signal
+
+
+def relative_signal(
+    rng: np.random.Generator, head: Head, lesions: Lesions, settings: FlairSettings
+) -> np.ndarray:
+    """Return the signal on the whole working grid (float32), white matter = 1."""
+    s = settings
+    table = np.full(256, s.muscle, dtype=np.float32)
+    dark = rng.uniform(0.02, 0.08)
+    for label in (
+        c.OUTSIDE, c.FRONTAL_SINUS, c.NASAL, c.SPHENOID, c.MAXILLARY, c.MASTOID, c.AIRWAY, c.TEETH,
+        c.PETROUS,
+    ):  # fmt: skip
+        table[label] = 0.0 if label == c.OUTSIDE else dark
+    table[c.FACE_BONE] = 0.25 * s.fat
+    table[c.FAT] = table[c.ORBIT_FAT] = s.fat
+    table[c.EYE], table[c.LENS], table[c.OPTIC] = s.fluid, 0.3, 1.0
+    table[c.CORD], table[c.SPINAL_CSF] = 1.0, s.fluid + 0.1
+    if rng.random() < 0.2:
+        table[c.MAXILLARY] = 1.6  # swollen mucosa
+    signal = table[head.labels]
+    nasal = head.labels == c.NASAL
+    texture = head.texture
+    signal[nasal] = np.where(texture[nasal] > 0.4, 1.3, dark)
+    muscle = head.labels == c.MUSCLE
+    signal[muscle] = np.where(texture[muscle] > 0.8, s.fat, s.muscle)
+    _add_vault(rng, head, signal, s, dark)
+    tissue = head.white + head.grey + head.csf
+    box = signal[BRAIN_BOX]
+    box *= 1 - np.clip(tissue, 0, 1)
+    box += _brain(rng, head, lesions, s)
+    return signal
+
+
+def _add_vault(
+    rng: np.random.Generator,
+    head: Head,
+    signal: np.ndarray,
+    s: FlairSettings,
+    dark: float,
+) -> None:
+    """Put dark bone with fatty marrow and bright scalp around the brain, in place."""
+    distance = head.skull_distance - head.gap
+    _, _, z = c.coordinates()
+    outer, scalp = vault(head)
+    open_label = (head.labels == c.OUTSIDE) | (head.labels == c.FAT) | (head.labels == c.MUSCLE)
+    open_label |= head.labels == c.FACE_BONE
+    fits = open_label & (distance > -0.5)
+    skin = fits & (outer < scalp) & (head.labels == c.OUTSIDE) & (z > -45)
+    depth = (scalp - outer)[skin]
+    signal[skin] = np.where(depth > 1.8, s.fat, 0.6 * s.fat + 0.2)
+    bone = fits & (outer < 0.5) & (z > -78)
+    marrow = soft_step(np.minimum(distance, -outer)[bone] - 2.2, 1.0)
+    signal[bone] = dark + rng.uniform(0.05, 0.4) * s.fat * marrow
+
+
+def scanner(
+    rng: np.random.Generator, signal: np.ndarray, scan: Scan, settings: FlairSettings
+) -> np.ndarray:
+    """Add coil shading, Rician noise and gain to a sampled FLAIR; returns int16."""
+    step = np.maximum(np.round(12.0 / scan.spacing), 1)
+    grids = [np.arange(n, dtype=np.float32) for n in scan.shape]
+    width = float(np.mean(step))
+    shading = smooth_noise(rng, coarse_shape(scan.shape, width), 4.0, step=1)
+    shading = upsample(shading, scan.shape, width)
+    middle = [(g - (len(g) - 1) / 2) * s for g, s in zip(grids, scan.spacing, strict=True)]
+    axis = rng.normal(0, 0.0012, 3)
+    for a in range(3):
+        shading = shading + 0  # shading stays float32
+        shape = [1, 1, 1]
+        shape[a] = -1
+        shading += (axis[a] / settings.bias * middle[a]).reshape(shape).astype(np.float32)
+    signal = signal * np.exp(settings.bias * shading)
+    noise = settings.noise * rng.standard_normal((2, *scan.shape), dtype=np.float32)
+    magnitude = np.hypot(signal + noise[0], noise[1])
+    return np.clip(np.round(settings.gain * magnitude), 0, 32767).astype(np.int16)

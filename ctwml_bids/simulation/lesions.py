@@ -1,0 +1,253 @@
+"""White matter lesions of a wanted amount, and what looks like them but is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ctwml_bids.simulation import canonical
+from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head
+from ctwml_bids.simulation.fields import smooth_noise, soft_step, upsample
+
+# mL by Fazekas grade, mean and SD (n = 198, see the method's description); grade 0 is near zero.
+GRADE_ML = {1: (3.7, 2.3), 2: (10.8, 3.1), 3: (35.2, 17.9)}
+GRADE_ML_RANGE = {1: (0.6, 9.0), 2: (5.0, 18.0), 3: (14.0, 95.0)}
+STEP = 2  # mm between the points at which lesion fields are drawn
+INFARCT, CAVITY, CALCIFICATION = 1, 2, 3  # codes of the mimic mask
+
+
+@dataclass(frozen=True)
+class Lesions:
+    """Fractions (float32, anatomy.BRAIN_BOX) of what lies in the white matter.
+
+    Attributes
+    ----------
+    lesion
+        White matter lesions, 0–1 with soft edges.
+    depth
+        How strongly each place of a lesion is changed, around 1.
+    haze
+        Normal darkening of white matter on CT, 0–1; never labelled.
+    infarct, cavity, calcification
+        Mimics: old infarct (with its cortex); lacunes and perivascular spaces; calcium.
+    """
+
+    lesion: np.ndarray
+    depth: np.ndarray
+    haze: np.ndarray
+    infarct: np.ndarray
+    cavity: np.ndarray
+    calcification: np.ndarray
+
+
+def draw_lesion_ml(rng: np.random.Generator, fazekas: int) -> float:
+    """Draw the lesion volume in mL for a Fazekas grade (0–3)."""
+    if fazekas == 0:
+        return float(min(rng.exponential(0.35), 1.2)) if rng.random() < 0.6 else 0.0
+    mean, spread = GRADE_ML[fazekas]
+    # Gamma: positive, with the given mean and SD.
+    volume = rng.gamma((mean / spread) ** 2, spread**2 / mean)
+    return float(np.clip(volume, *GRADE_ML_RANGE[fazekas]))
+
+
+def _thin(array: np.ndarray) -> np.ndarray:
+    return array[::STEP, ::STEP, ::STEP]
+
+
+def _symmetric_noise(rng: np.random.Generator, shape: tuple[int, ...], scale: float) -> np.ndarray:
+    """Return noise (SD about 1) whose halves resemble each other without being mirrored."""
+    noise = smooth_noise(rng, shape, scale / STEP)
+    share = rng.uniform(0.35, 0.65)
+    mixed = share * noise[::-1] + (1 - share) * noise
+    return mixed / np.sqrt(share**2 + (1 - share) ** 2)
+
+
+def _horn_caps(shape: tuple[int, ...]) -> np.ndarray:
+    """Return where caps lie at frontal horns and trigones: 0–1, on the lesion grid."""
+    axes = np.meshgrid(
+        *[
+            canonical.ORIGIN[a] + BRAIN_BOX[a].start + STEP * np.arange(shape[a], dtype=np.float32)
+            for a in range(3)
+        ],
+        indexing="ij",
+    )
+    caps = np.zeros(shape, dtype=np.float32)
+    for x, y, z, width in ((22, 32, 6, 11), (30, -52, 14, 13), (20, -22, 32, 13)):
+        squared = (np.abs(axes[0]) - x) ** 2 + (axes[1] - y) ** 2 + (axes[2] - z) ** 2
+        caps += np.exp(-squared / (2 * width**2))
+    return caps
+
+
+def _room(head: Head) -> np.ndarray:
+    """Return how freely lesions may lie at each point of the lesion grid (0–1)."""
+    labels = head.labels[BRAIN_BOX]
+    core = ndimage.gaussian_filter(_thin(head.white), 0.9)
+    allowed = soft_step(core - 0.72, 0.25)  # keeps the U-fibres below the cortex free
+    place = _thin(labels)
+    factor = np.select(
+        [place == canonical.CEREBRUM, place == canonical.CAPSULE, place == canonical.CALLOSUM],
+        [1.0, 0.45, 0.25],
+        default=0.0,
+    )
+    # One voxel of margin, so that nothing leaks into brainstem or cerebellum.
+    below = np.isin(place, (canonical.BRAINSTEM, canonical.CEREBELLUM, canonical.OUTSIDE))
+    factor[ndimage.binary_dilation(below, iterations=2)] = 0
+    return (allowed * ndimage.uniform_filter(factor, 3)).astype(np.float32)
+
+
+def _score(rng: np.random.Generator, head: Head, distance: np.ndarray) -> np.ndarray:
+    """Return a field that is highest where lesions appear first (lesion grid)."""
+    shape = distance.shape
+    length = rng.uniform(2, 14)
+    near = rng.uniform(1.2, 3.2) * np.exp(-np.maximum(distance, 0) / length)
+    caps = rng.uniform(0.4, 1.6) * _horn_caps(shape) * np.exp(-np.maximum(distance, 0) / 12.0)
+    weights = rng.dirichlet((1.6, 2.0, 2.0)) * rng.uniform(0.9, 1.7)
+    noise = sum(
+        weight * _symmetric_noise(rng, shape, scale)
+        for weight, scale in zip(weights, (2.0, 5.0, 13.0), strict=True)
+    )
+    # The temporal and occipital poles are spared until late.
+    z = np.arange(shape[2], dtype=np.float32) * STEP + canonical.ORIGIN[2] + BRAIN_BOX[2].start
+    low = 0.8 * np.clip((-4 - z) / 15.0, 0, 1)[None, None, :]
+    return (near + caps + noise - low).astype(np.float32)
+
+
+def _fraction_of_volume(
+    score: np.ndarray,
+    room: np.ndarray,
+    white: np.ndarray,
+    voxel_ml: float,
+    volume: float,
+    soft: float,
+) -> np.ndarray:
+    """Return the fraction 0–1 (full grid) of the highest scores that make a volume in mL."""
+    if volume <= 0:
+        return np.zeros(white.shape, dtype=np.float32)
+    field = np.where(room > 0.02, score - 2.5 * (1 - room), -50.0).astype(np.float32)
+    fine = np.maximum(upsample(field, white.shape, STEP), -20)
+    ground = white > 0.3
+    values, share = fine[ground], white[ground]
+    high, low = float(values.max()), float(np.percentile(values, 20))
+    for _ in range(14):
+        level = (high + low) / 2
+        # Half the fraction lies on each side of the edge: what a mask at 0.5 will hold.
+        total = float(((values > level) & (share > 0.5)).sum()) * voxel_ml
+        high, low = (level, low) if total < volume else (high, level)
+    return (soft_step(fine - level, soft) * np.minimum(white * 1.25, 1)).astype(np.float32)
+
+
+def _blob(rng: np.random.Generator, box: tuple[int, ...], centre: np.ndarray, radii: np.ndarray):
+    """Return slices around a centre and an irregular blob 0–1 in them."""
+    reach = int(np.ceil(1.6 * radii.max())) + 2
+    low = np.maximum(np.floor(centre - reach).astype(int), 0)
+    high = np.minimum(np.ceil(centre + reach).astype(int) + 1, box)
+    slices = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    grids = np.meshgrid(*[np.arange(a, b) for a, b in zip(low, high, strict=True)], indexing="ij")
+    squared = sum(((g - c) / r) ** 2 for g, c, r in zip(grids, centre, radii, strict=True))
+    away = np.sqrt(squared)
+    if radii.max() > 5:
+        away = away + 0.22 * smooth_noise(rng, away.shape, radii.max() / 3)
+    return slices, soft_step(1 - away, 1.5 / float(radii.mean())).astype(np.float32)
+
+
+def _points(rng: np.random.Generator, where: np.ndarray, count: int) -> np.ndarray:
+    """Draw voxel positions (count, 3) from a mask; none if it is empty."""
+    candidates = np.flatnonzero(where)
+    if count == 0 or len(candidates) == 0:
+        return np.zeros((0, 3))
+    return np.stack(np.unravel_index(rng.choice(candidates, count), where.shape), axis=1)
+
+
+def _infarct(rng: np.random.Generator, head: Head, chance: float) -> np.ndarray:
+    """Return an old infarct of 3–60 mL that reaches the cortex, or nothing."""
+    field = np.zeros(head.white.shape, dtype=np.float32)
+    if rng.random() >= chance:
+        return field
+    rim = (head.skull_distance[BRAIN_BOX] < -8) & (head.skull_distance[BRAIN_BOX] > -14)
+    rim &= head.labels[BRAIN_BOX] == canonical.CEREBRUM
+    for centre in _points(rng, rim, 1):
+        radii = rng.uniform(8, 24) * rng.uniform(0.7, 1.3, 3)
+        slices, blob = _blob(rng, field.shape, centre, radii)
+        field[slices] = blob
+    tissue = head.grey + head.white
+    tissue[head.labels[BRAIN_BOX] != canonical.CEREBRUM] = 0
+    return field * np.minimum(tissue, 1)
+
+
+def _cavities(rng: np.random.Generator, head: Head, age: float) -> np.ndarray:
+    """Return lacunes (3–10 mm) and enlarged perivascular spaces (1–3 mm) with fluid inside."""
+    field = np.zeros(head.white.shape, dtype=np.float32)
+    labels = head.labels[BRAIN_BOX]
+    deep = np.isin(labels, (canonical.DEEP_GREY, canonical.CAPSULE)) & (head.csf < 0.1)
+    wide = (labels == canonical.CEREBRUM) & (head.white > 0.9)
+    old = np.clip((age - 40) / 40, 0, 1)
+    spots = [(deep, rng.poisson(2 + 8 * old), (0.7, 1.5)), (wide, rng.poisson(6 * old), (0.6, 1.2))]
+    spots.append((deep | wide, rng.poisson(0.7 * old), (2.0, 4.5)))
+    for where, count, (smallest, largest) in spots:
+        for centre in _points(rng, where, count):
+            radii = rng.uniform(smallest, largest) * np.array([1, 1, rng.uniform(1, 2.5)])
+            slices, blob = _blob(rng, field.shape, centre, radii)
+            field[slices] = np.maximum(field[slices], blob)
+    return field * (head.grey + head.white)
+
+
+def _calcifications(rng: np.random.Generator, head: Head, age: float) -> np.ndarray:
+    """Return calcium in choroid plexus, pineal gland, pallidum and falx."""
+    field = np.zeros(head.white.shape, dtype=np.float32)
+    offset = canonical.ORIGIN + [part.start for part in BRAIN_BOX]
+    old = np.clip((age - 15) / 50, 0.1, 1)
+    sites = [((0, -30, 3), 0.75 * old, (1.5, 3)), ((0, 30, 50), 0.25 * old, (1, 3))]
+    for side in (-1, 1):
+        sites.append(((side * 25, -44, 8), 0.75 * old, (1.5, 4)))  # choroid glomus
+        sites.append(((side * 19, -4, 0), 0.2 * old, (1, 3)))  # pallidum
+    for place, chance, (smallest, largest) in sites:
+        if rng.random() < chance:
+            centre = np.array(place) - offset + rng.normal(0, 1.5, 3)
+            radii = rng.uniform(smallest, largest) * rng.uniform(0.6, 1.4, 3)
+            slices, blob = _blob(rng, field.shape, centre, radii)
+            field[slices] = np.maximum(field[slices], blob)
+    return field
+
+
+def make_lesions(rng: np.random.Generator, head: Head, volume_ml: float) -> Lesions:
+    """Draw lesions of a volume in mL, unlabelled darkening, and mimics for a head.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    head
+        Whose brain it is.
+    volume_ml
+        Real volume that the lesion mask (fraction > 0.5) shall have.
+
+    Returns
+    -------
+    Lesions
+    """
+    room = _room(head)
+    distance = _thin(head.ventricle_distance)
+    volume_ml = min(volume_ml, 0.5 * float(head.white.sum()) * head.voxel_ml)
+    infarct = _infarct(rng, head, 0.03 + 0.07 * float(head.age > 60))
+    white = head.white * (1 - infarct)
+    args = (room, white, head.voxel_ml)
+    lesion = _fraction_of_volume(
+        _score(rng, head, distance), *args, volume_ml, float(rng.uniform(0.15, 0.6))
+    )
+    # Darker normal white matter is shaped as lesions are, wider and without an edge.
+    old = np.clip((head.age - 20) / 60, 0, 1)
+    haze = _fraction_of_volume(
+        _score(rng, head, distance), *args, float(rng.uniform(10, 60) + 60 * old), 1.2
+    )
+    haze = upsample(ndimage.gaussian_filter(_thin(haze), rng.uniform(1, 2.2)), haze.shape, STEP)
+    depth = 1 + 0.18 * np.clip(smooth_noise(rng, white.shape, 7.0), -2, 2)
+    return Lesions(
+        lesion=lesion,
+        depth=depth.astype(np.float32),
+        haze=haze,
+        infarct=infarct,
+        cavity=_cavities(rng, head, head.age),
+        calcification=_calcifications(rng, head, head.age),
+    )

@@ -1,0 +1,345 @@
+"""A CT and a FLAIR of one simulated head, with everything about it that is true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import nibabel as nib
+import numpy as np
+
+from ctwml_bids.simulation import canonical, ct, flair
+from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head, make_head
+from ctwml_bids.simulation.lesions import (
+    CALCIFICATION,
+    CAVITY,
+    INFARCT,
+    Lesions,
+    draw_lesion_ml,
+    make_lesions,
+)
+from ctwml_bids.simulation.sampling import Scan, head_centre, native_range, pose, take
+
+VERSION = "1"  # of the simulation; the same seed gives the same heads within a version
+BOX_START = tuple(part.start for part in BRAIN_BOX)
+# Age by Fazekas group (Table 1 of Pitkänen et al. 2020): mean, SD.
+AGE = {0: (65.7, 11.5), 1: (65.7, 11.5), 2: (73.4, 7.1), 3: (74.7, 7.2)}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true on one image's grid; uint8 images unless said otherwise.
+
+    Attributes
+    ----------
+    lesions
+        White matter lesions: more than half of a voxel's tissue is lesion.
+    lesion_fraction
+        float32 share of each voxel that is lesion.
+    brain
+        Parenchyma with ventricles and sulci, cerebellum, brainstem to the foramen magnum.
+    ventricles
+        Lateral ventricles.
+    mimics
+        1 old infarct, 2 lacune or perivascular space, 3 calcification (see ``lesions``).
+    """
+
+    lesions: nib.Nifti1Image
+    lesion_fraction: nib.Nifti1Image
+    brain: nib.Nifti1Image
+    ventricles: nib.Nifti1Image
+    mimics: nib.Nifti1Image
+
+
+@dataclass(frozen=True)
+class SimulatedPair:
+    """A simulated CT and FLAIR of one person; an image that was not asked for is None.
+
+    Attributes
+    ----------
+    ct, flair
+        int16 images; the CT in HU with padding outside its circle.
+    ct_truth, flair_truth
+        Masks on the images' grids.
+    flair_to_ct, template_to_ct, template_to_flair
+        4×4, RAS mm. The last two are T·R·S, applied before the head's elastic warp.
+    facts
+        Age, sex, fazekas, true volumes, slice thickness and the like; plain numbers and strings.
+    """
+
+    ct: nib.Nifti1Image | None
+    flair: nib.Nifti1Image | None
+    ct_truth: Truth | None
+    flair_truth: Truth | None
+    flair_to_ct: np.ndarray
+    template_to_ct: np.ndarray
+    template_to_flair: np.ndarray
+    facts: dict = field(default_factory=dict)
+
+
+def _draw_person(
+    rng: np.random.Generator, fazekas: int | None, age: float | None, sex: str | None
+) -> tuple[int, float, str]:
+    """Draw grade, age and sex where they were not given."""
+    if fazekas is None:
+        fazekas = int(rng.choice(4, p=[0.25, 0.2, 0.25, 0.3]))
+    if age is None:
+        # A part of the lesion-free are young, or normal young brains would never be seen.
+        if fazekas == 0 and rng.random() < 0.4:
+            age = rng.uniform(20, 60)
+        else:
+            age = np.clip(rng.normal(*AGE[fazekas]), 40, 95)
+    if sex is None:
+        sex = "F" if rng.random() < 0.5 else "M"
+    return fazekas, float(np.round(age)), sex
+
+
+def _spaced_affine(
+    shape: Sequence[int],
+    spacing: Sequence[float],
+    centre: np.ndarray,
+    flip_x: bool,
+    tilt: float = 0.0,
+) -> np.ndarray:
+    """Return the affine of an axial grid about a centre; ``tilt`` shears y along z (degrees)."""
+    steps = np.diag(np.asarray(spacing, dtype=float))
+    if flip_x:
+        steps[0, 0] *= -1
+    steps[1, 2] = spacing[2] * np.tan(np.deg2rad(tilt))
+    affine = np.eye(4)
+    affine[:3, :3] = steps
+    affine[:3, 3] = centre - steps @ ((np.asarray(shape) - 1) / 2)
+    return affine
+
+
+def _ct_scan(
+    rng: np.random.Generator, matrix: np.ndarray, spacing: Sequence[float] | None, size: str
+) -> Scan:
+    """Draw a CT's grid: the paper's range, a coarser one (``small``), or a given spacing."""
+    pixel = rng.uniform(0.41, 0.55) if size == "full" else rng.uniform(1.2, 1.6)
+    thick = float(rng.choice([1.5, 2.5, 3, 4, 5, 5])) if size == "full" else rng.choice([4.0, 5.0])
+    low = rng.uniform(-98, -80)
+    if spacing is None:
+        spacing = (pixel, pixel, thick)
+        columns = 512 if size == "full" else int(np.ceil(230 / pixel / 2) * 2)
+        rows = columns
+    else:
+        columns, rows = int(np.ceil(196 / spacing[0])), int(np.ceil(236 / spacing[1]))
+        low = -84.0
+    bottom, top = native_range(matrix, low, 96.0)
+    slices = int(np.ceil((top - bottom) / spacing[2])) + 1
+    centre = head_centre(matrix)
+    centre[2] = (bottom + top) / 2
+    tilt = float(rng.uniform(-18, 18)) if size == "full" and rng.random() < 0.15 else 0.0
+    shape = (columns, rows, slices)
+    flip = bool(rng.random() < 0.5)
+    affine = _spaced_affine(shape, spacing, centre, flip, tilt)
+    return Scan(shape, affine, float(spacing[2]))
+
+
+def _flair_scan(
+    rng: np.random.Generator,
+    matrix: np.ndarray,
+    spacing: Sequence[float] | None,
+    size: str,
+    sagittal: bool,
+) -> Scan:
+    """Draw a FLAIR's grid: axial 2D, or sagittal 3D, stored as the scanner would."""
+    bottom, top = native_range(matrix, rng.uniform(-98, -84), 98.0)
+    centre = head_centre(matrix)
+    centre[2] = (bottom + top) / 2
+    if sagittal and spacing is None:
+        pixel = rng.uniform(0.9, 1.1) if size == "full" else rng.uniform(1.2, 1.5)
+        thick = rng.uniform(0.9, 1.2) if size == "full" else 2.0
+        shape = (int(240 / pixel), int((top - bottom + 15) / pixel), int(176 / thick))
+        affine = np.eye(4)
+        affine[:3, :3] = np.array([[0, 0, thick], [pixel, 0, 0], [0, pixel, 0]])
+        affine[:3, 3] = centre - affine[:3, :3] @ ((np.asarray(shape) - 1) / 2)
+        return Scan(shape, affine, float(thick))
+    if spacing is None:
+        pixel = rng.uniform(0.43, 0.98) if size == "full" else rng.uniform(1.1, 1.5)
+        spacing = (pixel, pixel, rng.uniform(4.0, 5.0))
+    gap = 1.0 if rng.random() < 0.5 else rng.uniform(0.8, 0.95)  # part of a slice not seen
+    shape = (
+        int(np.ceil(196 / spacing[0] / 2) * 2),
+        int(np.ceil(236 / spacing[1] / 2) * 2),
+        int(np.ceil((top - bottom) / spacing[2])) + 1,
+    )
+    affine = _spaced_affine(shape, spacing, centre, bool(rng.random() < 0.5))
+    return Scan(shape, affine, float(spacing[2] * gap))
+
+
+def _image(array: np.ndarray, scan: Scan) -> nib.Nifti1Image:
+    """Wrap an array with its grid; a sheared one states it in the sform alone."""
+    image = nib.Nifti1Image(array, scan.affine)
+    image.set_sform(scan.affine, code=1)
+    axes = scan.affine[:3, :3] / scan.spacing
+    is_orthogonal = np.allclose(axes.T @ axes, np.eye(3), atol=1e-4)
+    image.set_qform(scan.affine if is_orthogonal else None, code=1 if is_orthogonal else 0)
+    image.header.set_xyzt_units("mm")
+    return image
+
+
+def _truth(head: Head, lesions: Lesions, matrix: np.ndarray, scan: Scan) -> Truth:
+    """Sample all masks on a grid."""
+    slab = Scan(scan.shape, scan.affine, min(scan.thickness, 3.3))
+
+    def sampled(fraction: np.ndarray) -> np.ndarray:
+        if not fraction.any():
+            return np.zeros(scan.shape, dtype=np.float32)
+        return take(fraction, BOX_START, matrix, slab, finest=1.0)
+
+    fraction = sampled(lesions.lesion)
+    mimics = np.zeros(scan.shape, dtype=np.uint8)
+    mimics[sampled(lesions.cavity) > 0.5] = CAVITY
+    mimics[sampled(lesions.infarct) > 0.5] = INFARCT
+    mimics[sampled(lesions.calcification) > 0.3] = CALCIFICATION
+    return Truth(
+        lesions=_image((fraction > 0.5).astype(np.uint8), scan),
+        lesion_fraction=_image(fraction, scan),
+        brain=_image((sampled(head.brain) > 0.5).astype(np.uint8), scan),
+        ventricles=_image((sampled(head.ventricles) > 0.5).astype(np.uint8), scan),
+        mimics=_image(mimics, scan),
+    )
+
+
+def _scan_ct(
+    rng: np.random.Generator,
+    head: Head,
+    lesions: Lesions,
+    matrix: np.ndarray,
+    scan: Scan,
+    facts: dict,
+) -> nib.Nifti1Image:
+    """Take a CT of a head."""
+    settings = ct.draw_settings(rng, head.age)
+    hu = ct.hounsfield(rng, head, lesions, settings)
+    sampled = take(hu, (0, 0, 0), matrix, scan, fill=-1000.0)
+    image = ct.scanner(rng, sampled, scan, settings, np.linalg.inv(matrix) @ scan.affine)
+    if rng.random() < 0.7:
+        back = (matrix @ np.array([0, -117.0, 10, 1]))[1]
+        ct.add_table(rng, image, scan, float(back))
+    if rng.random() < 0.6:
+        ct.pad_circle(rng, image)
+    facts["ct"] = {
+        "slice_thickness_mm": scan.thickness,
+        "noise_hu_5mm": settings.noise,
+        "grey_minus_white_hu": settings.contrast,
+        "lesion_drop_hu": settings.lesion_drop,
+        "kernel": "sharp" if settings.sharp else "soft",
+    }
+    return _image(image, scan)
+
+
+def _scan_flair(
+    rng: np.random.Generator,
+    head: Head,
+    lesions: Lesions,
+    matrix: np.ndarray,
+    scan: Scan,
+    facts: dict,
+) -> nib.Nifti1Image:
+    """Take a FLAIR of a head."""
+    settings = flair.draw_settings(rng)
+    signal = flair.relative_signal(rng, head, lesions, settings)
+    sampled = take(signal, (0, 0, 0), matrix, scan)
+    facts["flair"] = {"slice_thickness_mm": scan.thickness, "lesion_signal": settings.lesion}
+    return _image(flair.scanner(rng, sampled, scan, settings), scan)
+
+
+def simulate_pair(
+    seed: int,
+    *,
+    fazekas: int | None = None,
+    age: float | None = None,
+    sex: str | None = None,
+    lesion_ml: float | None = None,
+    modality: str = "both",
+    size: str = "full",
+    ct_spacing: Sequence[float] | None = None,
+    flair_spacing: Sequence[float] | None = None,
+    sagittal: bool | None = None,
+) -> SimulatedPair:
+    """Simulate one person's CT and FLAIR with known lesions.
+
+    Parameters
+    ----------
+    seed
+        Decides everything that is not given; the same seed and options give the same images.
+    fazekas
+        Grade 0–3; sets the lesion volume and, without ``age``, the age.
+    age, sex, lesion_ml
+        Years, "F" or "M", millilitres; drawn where None.
+    modality
+        "both", "ct" or "flair". The head is the same whichever is asked for.
+    size
+        "full": clinical matrices; "small": 1.1–1.6 mm in plane, 4–5 mm slices.
+    ct_spacing, flair_spacing
+        Voxel edges in mm to use instead of drawn ones, for training: (1, 1, 3), say. Slices
+        are as thick as they are apart, their field of view holds the head tightly.
+    sagittal
+        Whether the FLAIR is a sagittal 3D one; drawn (13 in 147) if None.
+
+    Returns
+    -------
+    SimulatedPair
+
+    Raises
+    ------
+    ValueError
+        If modality, size or grade is none of those above.
+    """
+    if modality not in ("both", "ct", "flair") or size not in ("full", "small"):
+        raise ValueError(f"modality {modality!r} or size {size!r} is not known")
+    if fazekas not in (None, 0, 1, 2, 3):
+        raise ValueError(f"fazekas must be 0, 1, 2 or 3, not {fazekas!r}")
+    # Independent streams: what one part draws never shifts another part.
+    streams = [np.random.default_rng([seed, part]) for part in range(7)]
+    fazekas, age, sex = _draw_person(streams[0], fazekas, age, sex)
+    head = make_head(streams[1], age, sex)
+    volume = draw_lesion_ml(streams[2], fazekas) if lesion_ml is None else lesion_ml
+    lesions = make_lesions(streams[2], head, volume)
+    template_to_ct = pose(streams[3], head.scale, 6.0, 30.0)
+    template_to_flair = pose(streams[4], head.scale, 4.0, 20.0)
+    facts = _facts(seed, fazekas, head, lesions)
+    ct_image = flair_image = ct_truth = flair_truth = None
+    if modality != "flair":
+        scan = _ct_scan(streams[3], template_to_ct, ct_spacing, size)
+        ct_image = _scan_ct(streams[5], head, lesions, template_to_ct, scan, facts)
+        ct_truth = _truth(head, lesions, template_to_ct, scan)
+    if modality != "ct":
+        if sagittal is None:
+            sagittal = bool(streams[4].random() < 13 / 147)
+        scan = _flair_scan(streams[4], template_to_flair, flair_spacing, size, sagittal)
+        flair_image = _scan_flair(streams[6], head, lesions, template_to_flair, scan, facts)
+        facts["flair"]["sagittal_3d"] = sagittal
+        flair_truth = _truth(head, lesions, template_to_flair, scan)
+    return SimulatedPair(
+        ct=ct_image,
+        flair=flair_image,
+        ct_truth=ct_truth,
+        flair_truth=flair_truth,
+        flair_to_ct=template_to_ct @ np.linalg.inv(template_to_flair),
+        template_to_ct=template_to_ct,
+        template_to_flair=template_to_flair,
+        facts=facts,
+    )
+
+
+def _facts(seed: int, fazekas: int, head: Head, lesions: Lesions) -> dict:
+    """Return what is true of a person, measured on the 1 mm head."""
+    brain = float(head.brain.sum())
+    return {
+        "seed": seed,
+        "version": VERSION,
+        "fazekas": fazekas,
+        "age": head.age,
+        "sex": head.sex,
+        "scale": [float(value) for value in head.scale],
+        "lesion_ml": float((lesions.lesion > 0.5).sum()) * head.voxel_ml,
+        "brain_ml": brain * head.voxel_ml,
+        "ventricle_ml": float(head.ventricles.sum()) * head.voxel_ml,
+        "csf_share": float((head.csf * head.brain).sum()) / brain,
+        "infarct_ml": float((lesions.infarct > 0.5).sum()) * head.voxel_ml,
+        "foramen_magnum_z_template_mm": canonical.FORAMEN_Z,
+    }

@@ -1,0 +1,129 @@
+"""Taking images of a head: scanner grids, poses, slice profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ctwml_bids.simulation import canonical
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A scanner's grid.
+
+    Attributes
+    ----------
+    shape
+        Voxels along x, y, z.
+    affine
+        4×4, voxel indices → RAS mm; sheared when a gantry was tilted.
+    thickness
+        Width in mm of the box over which each slice averages, along the third axis.
+    """
+
+    shape: tuple[int, int, int]
+    affine: np.ndarray
+    thickness: float
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """Voxel edge lengths in mm."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+
+def rotation(angles: Sequence[float]) -> np.ndarray:
+    """Return the 3×3 rotation Rz·Ry·Rx for angles about x, y, z in degrees."""
+    a, b, c = np.deg2rad(np.asarray(angles, dtype=float))
+    rx = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    ry = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+    rz = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+    return rz @ ry @ rx
+
+
+def pose(rng: np.random.Generator, scale: np.ndarray, degrees: float, shift: float) -> np.ndarray:
+    """Draw template_to_native = T·R·S with three rotations and a translation (4×4, RAS mm)."""
+    angles = rng.normal(0, degrees, 3) * np.array([1.3, 0.7, 0.8])
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation(np.clip(angles, -25, 25)) @ np.diag(scale)
+    matrix[:3, 3] = rng.uniform(-shift, shift, 3)
+    return matrix
+
+
+def take(
+    array: np.ndarray,
+    start: Sequence[int],
+    template_to_native: np.ndarray,
+    scan: Scan,
+    *,
+    fill: float = 0.0,
+    finest: float = 0.8,
+) -> np.ndarray:
+    """Sample a field of the working grid on a scanner's grid, averaging over each slice.
+
+    Parameters
+    ----------
+    array
+        Values on (a box of) the working grid.
+    start
+        Index of its first voxel on the working grid.
+    template_to_native
+        4×4 of the pose.
+    scan
+        Where values are wanted.
+    fill
+        Value beyond the box.
+    finest
+        Along axes finer than this (mm) the field is sampled so, then interpolated: the head is
+        known to 1 mm, and finer sampling costs time without adding anything.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape ``scan.shape``.
+    """
+    origin = np.eye(4)
+    origin[:3, 3] = canonical.ORIGIN + np.asarray(start)
+    to_array = np.linalg.inv(origin) @ np.linalg.inv(template_to_native) @ scan.affine
+    factor = np.maximum(finest / scan.spacing, 1.0)
+    shape = [int(np.ceil((n - 1) / f)) + 1 for n, f in zip(scan.shape, factor, strict=True)]
+    matrix = to_array[:3, :3] * factor
+    count = max(1, round(scan.thickness / 1.1))
+    along = to_array[:3, 2] * scan.thickness / scan.spacing[2]
+    total = np.zeros(shape, dtype=np.float32)
+    for index in range(count):
+        offset = to_array[:3, 3] + along * ((index + 0.5) / count - 0.5)
+        total += ndimage.affine_transform(
+            array, matrix, offset, shape, order=1, cval=fill, output=np.float32
+        )
+    total /= count
+    for axis in range(3):
+        if factor[axis] > 1:
+            total = _interpolate(total, axis, float(factor[axis]), scan.shape[axis])
+    return total
+
+
+def _interpolate(array: np.ndarray, axis: int, factor: float, length: int) -> np.ndarray:
+    """Interpolate linearly along one axis at positions 0, 1/factor, 2/factor, ..."""
+    position = np.arange(length, dtype=np.float32) / factor
+    low = np.minimum(position.astype(int), array.shape[axis] - 2)
+    shape = [1, 1, 1]
+    shape[axis] = length
+    weight = (position - low).reshape(shape).astype(np.float32)
+    first = np.take(array, low, axis=axis)
+    return first + weight * (np.take(array, low + 1, axis=axis) - first)
+
+
+def head_centre(template_to_native: np.ndarray) -> np.ndarray:
+    """Return the native point (mm) around which a technician centres the field of view."""
+    return template_to_native[:3, :3] @ np.array([0, -17.0, 5.0]) + template_to_native[:3, 3]
+
+
+def native_range(template_to_native: np.ndarray, low: float, high: float) -> tuple[float, float]:
+    """Return native z of two template heights on the midline (mm)."""
+    points = np.array([[0, -40.0, low, 1], [0, -30.0, high, 1]]).T
+    z = (template_to_native @ points)[2]
+    return float(z[0]), float(z[1])
