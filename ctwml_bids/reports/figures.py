@@ -159,7 +159,7 @@ def registration(
     of_flair = backdrop(flair, view, image_window(flair, brain))
     of_ct = backdrop(ct, view, CT_WINDOW)
     mixed = np.where(_checkers(view, 20.0), of_ct, of_flair)
-    edges = np.stack([canny(plane, sigma=2.2 / view.pixel_mm * 0.75) for plane in of_flair])
+    edges = np.stack([canny(plane, sigma=1.65 / view.pixel_mm) for plane in of_flair])
     edges &= view.near_brain
     panels = np.concatenate([of_flair, of_ct, mixed, of_ct])
     nothing = np.zeros_like(of_flair)

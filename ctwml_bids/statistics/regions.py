@@ -240,7 +240,8 @@ def _lesion_table(
     sizes = np.bincount(labels)
     centres = np.stack([np.bincount(labels, weights=axis) / sizes for axis in indices.T], axis=1)
     nearest = np.full(len(sizes), np.inf)
-    np.minimum.at(nearest, labels, distance)
+    with np.errstate(invalid="ignore"):  # NaN without ventricles, and NaN is what is wanted
+        np.minimum.at(nearest, labels, distance)
     voxel_ml = voxel_volume_ml(affine)
     centroids = _millimetres(centres, affine)
     order = np.argsort(-sizes, kind="stable")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.files import write_json, write_text, write_tsv
+from ctwml_bids.bids.dataset import write_json, write_text, write_tsv
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.reports import plots
 from ctwml_bids.reports.group import GroupReport, render_group
