@@ -1,0 +1,229 @@
+"""Make the shipped models, in three steps.
+
+``python -m ctwml_bids.segmentation.train_shipped`` with one of::
+
+    heads  training/heads --seeds 0 120               simulate heads, lay them on the grid
+    train  training/heads training/ct-0 --modality ct --member 0
+    export training/ct-0 training/ct-1 --modality ct --name ct-sim1 --to ctwml_bids/data/models
+
+Each step goes on where it was stopped. ``benchmarks/lesions_simulated.py`` measures the result on
+heads of other seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ctwml_bids.preprocessing.grids import Grid
+from ctwml_bids.segmentation import model_store, shipped_heads
+from ctwml_bids.segmentation.patches import PatchConfig, TrainingVolume, jitter_intensities
+from ctwml_bids.segmentation.training import TrainingConfig, checkpoint_weights, train
+from ctwml_bids.simulation.cohort import simulate_pair
+
+# Heads of these seeds and above are held out: `benchmarks/lesions_simulated.py` uses them.
+HELD_OUT_FROM = 900_000
+# Share of heads without any lesion: specificity is the hard part.
+_NORMAL_SHARE = 0.4
+# Each member of an ensemble sees its own choice of the heads.
+_SHARE_OF_HEADS = 0.85
+_THRESHOLDS = {"ct": 0.25, "flair": 0.5}
+_NEVER = ("sub-ge01", "sub-dv01", "sub-sr01", "sub-ll12", "sub-ll20")
+
+
+def make_heads(folder: Path, seeds: Sequence[int], poses: int = 1) -> None:
+    """Simulate pairs and lay both images on the network's grid, each in ``poses`` poses."""
+    grid = shipped_heads.shipped_grid()
+    for seed in seeds:
+        if not (folder / _name(seed, poses - 1, "flair", "_image.npy")).is_file():
+            _make_head(folder, seed, poses, grid)
+            print(f"head {seed} done", flush=True)
+
+
+def _make_head(folder: Path, seed: int, poses: int, grid: Grid) -> None:
+    rng = np.random.default_rng([seed, 1])
+    pair = simulate_pair(seed, **_person(rng), **_scans(rng))
+    images = {
+        "ct": (pair.ct, pair.ct_truth, pair.template_to_ct),
+        "flair": (pair.flair, pair.flair_truth, pair.template_to_flair),
+    }
+    for modality, (image, truth, transform) in images.items():
+        for pose in range(poses):
+            head = shipped_heads.on_grid(
+                rng, image, truth.lesion_fraction, truth.brain, transform, grid, modality
+            )
+            channels, labels = shipped_heads.training_arrays(rng, head, grid, modality)
+            facts = dict(pair.facts) | {"grid_voxel_ml": head.voxel_ml}
+            name = _name(seed, pose, modality)
+            shipped_heads.save_head(folder, name, channels, labels, facts)
+
+
+def _person(rng: np.random.Generator) -> dict:
+    """Draw who is simulated: the lesion-free are young and old in equal parts."""
+    if rng.random() < _NORMAL_SHARE:
+        age = float(rng.uniform(18, 60) if rng.random() < 0.5 else rng.uniform(60, 90))
+        return {"fazekas": 0, "lesion_ml": 0.0, "age": age}
+    return {"fazekas": int(rng.choice([1, 2, 3], p=[0.25, 0.35, 0.4]))}
+
+
+def _scans(rng: np.random.Generator) -> dict:
+    """Draw voxel sizes (mm): clinical slices; in plane no finer than the grid can use."""
+    pixel = rng.uniform(0.6, 1.0)
+    thickness = float(rng.choice([1.5, 2.5, 3.0, 4.0, 5.0, 5.0, 6.0, 8.0]))
+    return {"ct_spacing": (pixel, pixel, thickness)}
+
+
+def _name(seed: int, pose: int, modality: str, suffix: str = "") -> str:
+    return f"head-{seed:06d}_pose-{pose}_{modality}{suffix}"
+
+
+def train_member(
+    heads: Path, folder: Path, modality: str, member: int, steps: int, batch: int, threads: int
+) -> None:
+    """Train one network of an ensemble on its own choice of the heads."""
+    volumes = _choose(shipped_heads.load_heads(heads, modality), member)
+    config = TrainingConfig(
+        steps=steps,
+        batch=batch,
+        seed=member,
+        threads=threads,
+        patches=PatchConfig(lesion_share=0.5),
+        checkpoint_every=100,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "heads": len({_seed(volume) for volume in volumes}),
+        "volumes": len(volumes),
+        "volumes_without_lesion": sum(not volume.labels.any() for volume in volumes),
+        "config": asdict(config),
+    }
+    (folder / "facts.json").write_text(json.dumps(facts, indent=2))
+    train(
+        volumes,
+        config,
+        folder,
+        augment=jitter_intensities,
+        on_log=lambda row: print(json.dumps(row), flush=True),
+    )
+
+
+def _choose(heads: list[tuple[TrainingVolume, dict]], member: int) -> list[TrainingVolume]:
+    """Choose by simulated person, not by pose, and never a held-out one."""
+    seeds = sorted({seed for volume, _ in heads if (seed := _seed(volume)) < HELD_OUT_FROM})
+    rng = np.random.default_rng([member, 2])
+    count = max(1, round(_SHARE_OF_HEADS * len(seeds)))
+    chosen = set(rng.choice(seeds, count, replace=False).tolist())
+    return [volume for volume, _ in heads if _seed(volume) in chosen]
+
+
+def _seed(volume: TrainingVolume) -> int:
+    return int(volume.name.split("_")[0].removeprefix("head-"))
+
+
+def export(
+    runs: Sequence[Path],
+    folder: Path,
+    *,
+    name: str,
+    modality: str,
+    version: str,
+    accuracy: dict | None = None,
+    flip: bool = False,
+) -> model_store.ModelCard:
+    """Write the networks of finished or running trainings as a model with its card."""
+    networks, members = [], []
+    for run in runs:
+        weights, step = checkpoint_weights(run / "checkpoint.safetensors")
+        networks.append({key: tensor.numpy() for key, tensor in weights.items()})
+        facts = json.loads((run / "facts.json").read_text())
+        members.append(facts | {"steps_done": step})
+    channels = shipped_heads.CHANNELS[modality]
+    config = members[0]["config"]
+    card = model_store.ModelCard(
+        name=name,
+        modality=modality,
+        version=version,
+        network={
+            "variant": config["variant"],
+            "in_channels": len(channels),
+            "classes": config["classes"],
+        },
+        channels=channels,
+        threshold=_THRESHOLDS[modality],
+        members=(),
+        license="Apache-2.0",
+        flip=flip,
+        training={
+            "data": "simulated heads only (ctwml_bids.simulation)",
+            "command": "python -m ctwml_bids.segmentation.train_shipped",
+            "torch": torch.__version__,
+            "members": members,
+        },
+        accuracy=accuracy or {},
+        never_trained_on=_NEVER,
+    )
+    return model_store.write_model(folder / name, card, networks)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Make the shipped models.")
+    steps = parser.add_subparsers(dest="step", required=True)
+    heads = steps.add_parser("heads", help="simulate heads and lay them on the network's grid")
+    heads.add_argument("folder", type=Path)
+    heads.add_argument("--seeds", type=int, nargs=2, metavar=("FROM", "TO"), default=(0, 120))
+    heads.add_argument("--poses", type=int, default=1)
+    member = steps.add_parser("train", help="train one network")
+    member.add_argument("heads", type=Path)
+    member.add_argument("folder", type=Path)
+    member.add_argument("--modality", choices=model_store.MODALITIES, required=True)
+    member.add_argument("--member", type=int, default=0, help="seed of the member")
+    member.add_argument("--steps", type=int, default=3000)
+    member.add_argument("--batch", type=int, default=32)
+    member.add_argument("--threads", type=int, default=1)
+    model = steps.add_parser("export", help="write trained networks as a model")
+    model.add_argument("runs", type=Path, nargs="+")
+    model.add_argument("--to", type=Path, required=True)
+    model.add_argument("--name", required=True)
+    model.add_argument("--modality", choices=model_store.MODALITIES, required=True)
+    model.add_argument("--model-version", default="1")
+    model.add_argument("--accuracy", type=Path, help="JSON with what was measured")
+    model.add_argument("--flip", action="store_true", help="average with the mirror image")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one step."""
+    args = _parser().parse_args(arguments)
+    if args.step == "heads":
+        make_heads(args.folder, range(*args.seeds), args.poses)
+    elif args.step == "train":
+        train_member(
+            args.heads,
+            args.folder,
+            args.modality,
+            args.member,
+            args.steps,
+            args.batch,
+            args.threads,
+        )
+    else:
+        accuracy = json.loads(args.accuracy.read_text()) if args.accuracy else None
+        export(
+            args.runs,
+            args.to,
+            name=args.name,
+            modality=args.modality,
+            version=args.model_version,
+            accuracy=accuracy,
+            flip=args.flip,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The command that makes the shipped models, on toy heads."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from ctwml_bids.segmentation import ensemble, shipped_heads, train_shipped
+from tests.segmentation.toy import toy_head
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("heads")
+    for seed in [*range(6), train_shipped.HELD_OUT_FROM]:
+        head = toy_head(seed, lesions=seed % 3)
+        name = f"head-{seed:06d}_pose-0_ct"
+        shipped_heads.save_head(folder, name, head.channels, head.labels, {"grid_voxel_ml": 0.003})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(heads, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    arguments = f"train {heads} {folder} --modality ct --member 3 --steps 2 --batch 2"
+    train_shipped.main(arguments.split())
+    return folder
+
+
+def test_held_out_heads_are_never_trained_on_and_members_differ(heads):
+    loaded = shipped_heads.load_heads(heads, "ct")
+    assert len(loaded) == 7
+    choices = [
+        {volume.name for volume in train_shipped._choose(loaded, member)} for member in range(5)
+    ]
+    assert all(len(choice) == 5 for choice in choices)
+    assert all(f"head-{train_shipped.HELD_OUT_FROM}_pose-0_ct" not in choice for choice in choices)
+    assert len({frozenset(choice) for choice in choices}) > 1
+
+
+def test_exported_model_loads_and_its_card_says_what_it_was_trained_on(run, tmp_path):
+    accuracy = tmp_path / "accuracy.json"
+    accuracy.write_text(json.dumps({"simulated": {"dice": 0.5}}))
+    train_shipped.main(
+        f"export {run} {run} --to {tmp_path} --name ct-toy --modality ct "
+        f"--accuracy {accuracy} --flip".split()
+    )
+    model = ensemble.load(tmp_path / "ct-toy")
+    assert len(model.members) == 2
+    assert model.card.threshold == 0.25
+    assert model.card.flip
+    assert model.card.accuracy == {"simulated": {"dice": 0.5}}
+    assert model.card.training["members"][0]["heads"] == 5
+    assert model.card.training["members"][0]["steps_done"] == 2
+    assert set(model.card.never_trained_on) >= {"sub-ge01", "sub-dv01", "sub-sr01"}
+    channels = toy_head(1).channels.astype(np.float32)
+    assert ensemble.predict(model, channels).probability.max() > 0
+
+
+def test_training_goes_on_where_it_stopped(heads, run):
+    before = (run / "log.tsv").read_text()
+    train_shipped.main(f"train {heads} {run} --modality ct --member 3 --steps 2 --batch 2".split())
+    assert (run / "log.tsv").read_text() == before
