@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 
 from ctwml_bids import __version__
 from ctwml_bids.bids.files import (
+    FULL,
     copy_into,
     explain_os_error,
     make_folder,
@@ -103,7 +104,10 @@ def check_output_dir(bids_dir: Path, output_dir: Path, *, create: bool = True) -
         probe.unlink()
     except OSError as error:
         probe.unlink(missing_ok=True)
-        raise explain_os_error(error, output) from error
+        explained = explain_os_error(error, output)
+        if error.errno in FULL:
+            raise explained from error
+        raise CannotCreateError(f"{output_dir}: cannot be written to; {advice}") from error
     return output
 
 
@@ -198,7 +202,7 @@ def map_sidecar(
     space
         ``CT`` or ``FLAIR``, which need a `spatial_reference`: the URI of that image.
     kind
-        BIDS ``Type`` of a mask: ``Brain`` or ``Lesion``.
+        BIDS ``Type`` of a mask: ``Brain``, ``Lesion`` or ``ROI``.
     threshold
         Probability above which a voxel is in the mask.
     model, model_sha256
@@ -227,7 +231,7 @@ def _read_description(output: Path) -> dict:
     path = output / "dataset_description.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"{path}: cannot be read ({error}); mend or remove it") from error

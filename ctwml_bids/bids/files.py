@@ -19,7 +19,8 @@ import nibabel as nib
 
 from ctwml_bids.errors import BadDataError, CannotCreateError, CtwmlError, InputOutputError
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# The system says in these ways that there is no room.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
 
 
@@ -83,7 +84,7 @@ def copy_into(source: Path, path: Path) -> Path:
 
 def explain_os_error(error: OSError, path: Path) -> CtwmlError:
     """Turn a failure of the system into an error that says what to do."""
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return InputOutputError(
             f"{path}: cannot write, the disk (or the quota) is full; make room and run again: "
             "what is done is kept"

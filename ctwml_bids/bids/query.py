@@ -77,7 +77,7 @@ def plan_with_matches(
     filters: Filters | None = None,
     skip_validation: bool = False,
 ) -> tuple[list[Unit | Skipped], str]:
-    """As `plan`, and with it a text that says what the filters matched (for the log)."""
+    """As `plan`, and with it a text that says what the filters matched (empty without filters)."""
     root = Path(bids_dir).absolute()
     filters = filters or Filters()
     present = subjects_of(root, skip_validation=skip_validation)
@@ -110,7 +110,7 @@ def plan_with_matches(
         raise NothingMatchedError(
             f"no CT or FLAIR in session {', '.join(missing)}; sessions that are there: {there}"
         )
-    return planned, describe_matches(filters, *matched, root)
+    return planned, describe_matches(filters, *matched, root) if filters else ""
 
 
 def subjects_of(bids_dir: Path, *, skip_validation: bool = False) -> list[str]:

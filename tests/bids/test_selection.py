@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ctwml_bids.bids.filters import load_filters
+from ctwml_bids.bids.query import Skipped, plan
+from ctwml_bids.bids.selection import kernel_rank
+
+
+def taken(raw) -> str:
+    (unit,) = plan(raw.root)
+    return (unit.ct or unit.flair).name
+
+
+def ct(raw, name: str, **options) -> None:
+    raw.image(f"sub-01/ct/sub-01_{name}_ct.nii.gz", **options)
+
+
+def test_the_largest_coverage_comes_before_the_kernel(raw):
+    ct(raw, "acq-part", shape=(8, 8, 10), sidecar={"ConvolutionKernel": "STANDARD"})
+    ct(raw, "acq-whole", shape=(8, 8, 26), sidecar={"ConvolutionKernel": "BONE"})
+    assert taken(raw) == "sub-01_acq-whole_ct.nii.gz"
+    assert "largest coverage" in plan(raw.root)[0].notes[0]
+
+
+def test_a_soft_tissue_kernel_comes_before_thin_slices(raw):
+    ct(raw, "rec-a", shape=(8, 8, 30), sidecar={"ConvolutionKernel": "H30s"})
+    bone = {"ConvolutionKernel": ["H70h", "3"]}
+    ct(raw, "rec-b", shape=(8, 8, 150), spacing=(1, 1, 1), sidecar=bone)
+    assert taken(raw) == "sub-01_rec-a_ct.nii.gz"
+    assert "soft-tissue kernel" in plan(raw.root)[0].notes[0]
+    assert "sub-01_rec-b_ct.nii.gz" in plan(raw.root)[0].notes[0]
+
+
+def test_axial_comes_before_a_coronal_reformat_that_shows_more_air(raw):
+    ct(raw, "acq-1", shape=(8, 8, 30), spacing=(1, 1, 5))
+    ct(raw, "acq-2", shape=(8, 250, 60), spacing=(1, 1, 3), axes="RSA")
+    assert taken(raw) == "sub-01_acq-1_ct.nii.gz"
+    assert "axial" in plan(raw.root)[0].notes[0]
+
+
+def test_an_isotropic_reformat_is_known_by_its_image_type(raw):
+    ct(raw, "acq-1", shape=(8, 8, 150), spacing=(1, 1, 1), sidecar={"ImageType": ["X", "MPR"]})
+    ct(raw, "acq-2", shape=(8, 8, 30), spacing=(1, 1, 5), sidecar={"ImageType": ["X", "AXIAL"]})
+    assert taken(raw) == "sub-01_acq-2_ct.nii.gz"
+
+
+def test_a_name_that_only_contains_cor_is_no_coronal_reformat(raw):
+    ct(raw, "acq-tiltcorrected", shape=(8, 8, 75), spacing=(1, 1, 2))
+    ct(raw, "acq-raw", shape=(8, 8, 30), spacing=(1, 1, 5))
+    assert taken(raw) == "sub-01_acq-tiltcorrected_ct.nii.gz"
+
+
+def test_all_else_equal_the_thinnest_slices_are_taken(raw):
+    ct(raw, "acq-thick", shape=(8, 8, 30), spacing=(1, 1, 5))
+    ct(raw, "acq-thin", shape=(8, 8, 120), spacing=(1, 1, 1.25))
+    assert taken(raw) == "sub-01_acq-thin_ct.nii.gz"
+
+
+def test_a_ct_angiography_down_to_the_neck_does_not_win_over_the_plain_head(raw):
+    ct(raw, "acq-head", shape=(8, 8, 30), spacing=(1, 1, 5))
+    agent = {"ContrastBolusAgent": "IOHEXOL"}
+    ct(raw, "acq-cta", shape=(8, 8, 350), spacing=(1, 1, 1), sidecar=agent)
+    assert taken(raw) == "sub-01_acq-head_ct.nii.gz"
+    assert "no contrast agent" in plan(raw.root)[0].notes[0]
+
+
+def test_localisers_and_time_series_are_no_choice(raw):
+    ct(raw, "acq-scout", shape=(250, 250, 1))
+    ct(raw, "acq-perfusion", shape=(8, 8, 8, 20))
+    ct(raw, "acq-head", shape=(8, 8, 8))
+    assert taken(raw) == "sub-01_acq-head_ct.nii.gz"
+
+
+def test_an_unreadable_image_is_no_choice(raw):
+    ct(raw, "run-1")
+    raw.text("sub-01/ct/sub-01_run-2_ct.nii.gz", "not an image")
+    assert taken(raw) == "sub-01_run-1_ct.nii.gz"
+
+
+def test_equal_cts_are_skipped_and_the_named_filter_settles_it(raw, tmp_path):
+    ct(raw, "run-1")
+    ct(raw, "run-2")
+    (skipped,) = plan(raw.root)
+    assert isinstance(skipped, Skipped)
+    assert "sub-01_run-1_ct.nii.gz, sub-01_run-2_ct.nii.gz" in skipped.reason
+    remedy = skipped.reason.partition("for instance ")[2]
+    (tmp_path / "filter.json").write_text(json.dumps(json.loads(remedy)))
+    (unit,) = plan(raw.root, filters=load_filters(tmp_path / "filter.json"))
+    assert unit.ct.name == "sub-01_run-1_ct.nii.gz"
+
+
+def test_flairs_are_chosen_by_coverage_then_slices_else_not(raw):
+    flair = "sub-01/anat/sub-01_acq-{}_FLAIR.nii.gz"
+    raw.image(flair.format("a"), shape=(8, 8, 30), spacing=(1, 1, 5))
+    raw.image(flair.format("b"), shape=(8, 8, 150), spacing=(1, 1, 1))
+    raw.image(flair.format("c"), shape=(8, 8, 50), spacing=(1, 1, 1))
+    assert taken(raw) == "sub-01_acq-b_FLAIR.nii.gz"
+    raw.image(flair.format("d"), shape=(8, 8, 150), spacing=(1, 1, 1))
+    (skipped,) = plan(raw.root)
+    assert isinstance(skipped, Skipped)
+    assert "acq-b" in skipped.reason
+    assert "acq-d" in skipped.reason
+    assert "acq-a" not in skipped.reason
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    ["STANDARD", "STD+", "SOFT", "H30s", "H31f", "J40s", "Hr38f", "Hc40", "FC21", "FC26", "FC68",
+     "UB", ["J40s", "3"]],
+)  # fmt: skip
+def test_soft_tissue_kernels_are_known(kernel):
+    assert kernel_rank(kernel) == 0
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    ["BONE", "BONEPLUS", "Bone Plus", "EDGE", "LUNG", "H60s", "H70h", "Hr59", "B70f", "FC30",
+     "FC81", "YC", ["J70h", "2"]],
+)  # fmt: skip
+def test_bone_and_lung_kernels_are_known(kernel):
+    assert kernel_rank(kernel) == 2
+
+
+@pytest.mark.parametrize("kernel", [None, "", [], "house special", 7])
+def test_other_kernels_stand_between(kernel):
+    assert kernel_rank(kernel) == 1
+
+
+def test_planning_needs_pybids_only_when_a_data_set_is_searched():
+    code = "import sys, ctwml_bids.bids.query; sys.exit('bids' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
