@@ -24,6 +24,10 @@ BONE_HU = 140.0
 TISSUE_HU = -25.0
 # Soft tissue thinner than twice this does not connect: optic canal and fissures are narrower.
 NECK_MM = 6.0
+# Gaps and calcifications in the brain up to twice this are closed, in mm.
+CLOSING_MM = 3.0
+# Air in sinuses and mastoid cells, partly filled voxels included (HU).
+AIR_HU = -200.0
 # Directions, of the eight in plane, in which bone must lie around a voxel inside the skull.
 ENCLOSED_DIRECTIONS = 7
 # The template's brain, posed, is right to about this many mm.
@@ -70,12 +74,14 @@ def ct_mask(image: nib.Nifti1Image) -> BrainMask:
         # clips bone must not move its border, and noise averages away all the same.
         working, bone_share = _working_copy(data >= bone_hu, native)
         _, tissue_share = _working_copy((data > low) & (data < bone_hu), native)
-        bone = bone_share >= 0.5
+        _, air_share = _working_copy(data < AIR_HU, native)
+        bone, air = bone_share >= 0.5, air_share >= 0.5
         tissue = (ndimage.gaussian_filter(tissue_share, 0.7) >= 0.5) & ~bone
         inside = _inside_skull(tissue, bone)
         pose, distance = template_pose(image_on(inside.astype(np.uint8), working))
         facts["template_distance_mm"] = round(distance, 2)
-        shaped = _shaped(tissue, inside, _template_distance(pose, working), pose, working)
+        shell = _skull(bone) | (air if low == TISSUE_HU else False)
+        shaped = _shaped(tissue, inside, shell, pose, working)
         mask = _to_native(shaped, working, native)
     facts["brain_ml"] = round(float(mask.sum()) * native.voxel_ml, 1)
     if facts["brain_ml"] < MIN_BRAIN_ML:
@@ -179,21 +185,25 @@ def _template_distance(pose: np.ndarray, working: Grid) -> np.ndarray:
     return resample(signed, affine, working, np.linalg.inv(pose), fill=100.0)
 
 
+def _skull(bone: np.ndarray) -> np.ndarray:
+    """Largest piece of bone: the skull, but not a calcified choroid plexus or pineal gland."""
+    return _largest(bone) if bone.any() else bone
+
+
 def _shaped(
-    tissue: np.ndarray, inside: np.ndarray, distance: np.ndarray, pose: np.ndarray, grid: Grid
+    tissue: np.ndarray, inside: np.ndarray, shell: np.ndarray, pose: np.ndarray, grid: Grid
 ) -> np.ndarray:
     """Brain on the working grid: free of orbits, neck and scalp, with its corners and holes."""
-    z = _template_z(pose, grid)
-    allowed = (distance < POSE_MM) & (z > FORAMEN_MAGNUM_Z)
+    distance = _template_distance(pose, grid)
+    allowed = (distance < POSE_MM) & (_template_z(pose, grid) > FORAMEN_MAGNUM_Z)
     allowed_tissue = tissue & allowed
     core = _eroded(tissue & (distance < 2 * POSE_MM), NECK_MM) & allowed
     core = _largest(core | (_eroded(inside, NECK_MM) & allowed))
     body = _dilated(core, NECK_MM + WORKING_MM) & allowed_tissue
-    corners = allowed_tissue & (distance < CORNER_MM)
-    body = _largest(body | corners)
-    body = _dilated(body, 2 * WORKING_MM)
-    body = ~_dilated(~body, 2 * WORKING_MM) if not body.all() else body
-    body = ndimage.binary_fill_holes(body)
+    body = _largest(body | (allowed_tissue & (distance < CORNER_MM)))
+    # Close over vessels, falx and calcifications, but not over skull base and sinuses.
+    closed = ~_dilated(~_dilated(body, CLOSING_MM), CLOSING_MM)
+    body = ndimage.binary_fill_holes(body | (closed & ~shell))
     smooth = ndimage.gaussian_filter(body.astype(np.float32), 1.0, mode="nearest")
     return _largest(smooth >= 0.5)
 
