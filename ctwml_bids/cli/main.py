@@ -15,13 +15,14 @@ from types import FrameType
 from typing import Any
 
 from ctwml_bids import __version__
+from ctwml_bids.bids.dataset import refresh_participants, start_dataset
 from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.bids.query import Skipped, Unit, plan_with_matches, validator_hint
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.participant import run_participants, write_skipped
-from ctwml_bids.cli.preflight import Ready, preflight
+from ctwml_bids.cli.preflight import Ready, make_folders, preflight
 from ctwml_bids.cli.progress import Progress, log_to, start_logging, stop_logging
-from ctwml_bids.cli.provenance import check_same_settings, write_record
+from ctwml_bids.cli.provenance import check_same_settings, hashes, write_record
 from ctwml_bids.errors import CtwmlError, InputOutputError, NoInputError
 from ctwml_bids.execution.status import UnitResult, rebuild_table
 from ctwml_bids.settings import Settings
@@ -99,14 +100,13 @@ def run(settings: Settings, started: datetime) -> int:
         print(boilerplate(ready.settings, ready.template, ready.cards))
         return 0
     code = 0
-    if not settings.dry_run:
-        log_to(settings.output_dir / "logs" / f"ctwml_{started:%Y%m%dT%H%M%S}.log")
     if "participant" in settings.analysis_levels:
         code = _participant(ready, progress, started)
     if "group" in settings.analysis_levels:
         if settings.dry_run:
             print(f"group: would summarise {settings.output_dir}")
             return code
+        log_to(_log_file(settings, started))
         # Plotting and tables are slow to import; --help and --dry-run need none.
         from ctwml_bids.workflows.group import run_group
 
@@ -131,17 +131,20 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     )
     units = [item for item in planned if isinstance(item, Unit)]
     skipped = [item for item in planned if isinstance(item, Skipped)]
-    lines = [matched] if matched else []
-    lines += describe_plan(units, skipped, settings.bids_dir)
     hint = validator_hint(settings.bids_dir, planned)
-    lines += [hint] if hint else []
+    lines = [matched, *describe_plan(units, skipped, settings.bids_dir), hint]
+    lines = [line for line in lines if line]
     if settings.dry_run:
         print("\n".join(lines))
         return 0
     check_same_settings(ready)
+    make_folders(settings)
+    log_to(_log_file(settings, started))
     for line in lines:
         LOG.info(line)
+    results = write_skipped(skipped, ready)
     if not units:
+        rebuild_table(settings.output_dir)
         reasons = "; ".join(f"{item.label}: {item.reason}" for item in skipped)
         raise NoInputError(f"{settings.bids_dir}: there is nothing to run. {reasons}")
     if settings.reports_only:
@@ -149,11 +152,11 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
 
         rewrite_reports(units, settings)
         return 0
-    _start_dataset(ready)
+    label = settings.desc or ""
+    start_dataset(settings.output_dir, settings.bids_dir, hashes=hashes(ready), model_label=label)
     write_record(ready, started)
-    results = write_skipped(skipped, ready)
     results += _run_units(units, ready, progress)
-    rebuild_table(settings.output_dir)
+    refresh_participants(settings.output_dir, settings.bids_dir)
     print("\n".join(status_table(results)))
     return exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))
 
@@ -170,12 +173,6 @@ def _run_units(units: Sequence[Unit], ready: Ready, progress: Progress) -> list[
         return init_participant_wf(units=files, resources=resources, work_dir=work_dir)
 
     return run_participants(units, ready, progress, build=build, workflow_name=workflow_name)
-
-
-def _start_dataset(ready: Ready) -> None:
-    from ctwml_bids.bids.dataset import start_dataset
-
-    start_dataset(ready.settings.output_dir, ready.settings.bids_dir)
 
 
 def describe_plan(units: Sequence[Unit], skipped: Sequence[Skipped], bids_dir: Path) -> list[str]:
@@ -231,6 +228,10 @@ def exit_code(results: Sequence[UnitResult], *, asked: bool) -> int:
     codes = {result.exit_code for result in failed}
     others = [result for result in results if result.state == "done"]
     return codes.pop() if len(codes) == 1 and not others else 1
+
+
+def _log_file(settings: Settings, started: datetime) -> Path:
+    return settings.output_dir / "logs" / f"ctwml_{started:%Y%m%dT%H%M%S}.log"
 
 
 def _relative(path: Path, root: Path) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
+from ctwml_bids.bids.dataset import check_output_dir
 from ctwml_bids.cli.machine import choose_device, free_gb, prepare_environment
 from ctwml_bids.errors import (
     CannotCreateError,
@@ -55,7 +56,7 @@ class Ready:
 def preflight(settings: Settings) -> Ready:
     """Check and settle everything that can be known before the first image is read.
 
-    With ``--dry-run`` nothing is created.
+    Nothing is created; `make_folders` does that once the plan is known too.
 
     Raises
     ------
@@ -73,10 +74,8 @@ def preflight(settings: Settings) -> Ready:
     check_spaces(settings)
     settings, cards = choose_models(settings)
     template = _template(settings.template)
-    if settings.dry_run:
-        return Ready(settings, template, cards)
-    make_folders(settings)
-    settings = dataclasses.replace(settings, device=choose_device(settings.device))
+    if not settings.dry_run:
+        settings = dataclasses.replace(settings, device=choose_device(settings.device))
     return Ready(settings, template, cards)
 
 
@@ -125,7 +124,7 @@ def check_folders(settings: Settings, *, images: bool) -> None:
         if not path.is_dir():
             raise NoInputError(f"{path}: there is no such folder (--derivatives {name}).")
     if images:
-        _check_output_dir(settings.bids_dir, settings.output_dir)
+        check_output_dir(settings.bids_dir, settings.output_dir, create=False)
     work, raw = settings.work_dir.resolve(), settings.bids_dir.resolve()
     if work == raw or raw in work.parents:
         raise CannotCreateError(
@@ -184,7 +183,7 @@ def choose_models(settings: Settings) -> tuple[Settings, dict[str, model_store.M
 
 
 def make_folders(settings: Settings) -> None:
-    """Create output and scratch folders and look for free space.
+    """Look for free space, then create the output and the scratch folder.
 
     Raises
     ------
@@ -193,30 +192,25 @@ def make_folders(settings: Settings) -> None:
     InputOutputError
         If a disk is too full for even one unit.
     """
-    if settings.clean_workdir:
-        shutil.rmtree(settings.work_dir / SCRATCH, ignore_errors=True)
-    needs = ((settings.output_dir, OUTPUT_GB, "output"), (settings.work_dir, WORK_GB, "work"))
-    for folder, need, what in needs:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CannotCreateError(
-                f"{folder}: the {what} folder cannot be created ({error.strerror})."
-            ) from error
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise CannotCreateError(f"{folder}: the {what} folder cannot be written to.")
+    output, work = settings.output_dir, settings.work_dir
+    for folder, need, what in ((output, OUTPUT_GB, "output"), (work, WORK_GB, "work")):
         free = free_gb(folder)
         if free < need:
             raise InputOutputError(
                 f"{folder}: {free:.1f} GB are free where the {what} folder is; one subject takes "
                 f"about {need:g} GB. Make room, or name another folder."
             )
-
-
-def _check_output_dir(bids_dir: Path, output_dir: Path) -> None:
-    from ctwml_bids.bids.dataset import check_output_dir
-
-    check_output_dir(bids_dir, output_dir)
+    check_output_dir(settings.bids_dir, output)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotCreateError(
+            f"{work}: the work folder cannot be created ({error.strerror}); name another with -w."
+        ) from error
+    if not os.access(work, os.W_OK | os.X_OK):
+        raise CannotCreateError(f"{work}: the work folder cannot be written to.")
+    if settings.clean_workdir:
+        shutil.rmtree(work / SCRATCH, ignore_errors=True)
 
 
 def _template(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sys
 import time
@@ -107,7 +108,11 @@ def start_logging(verbose: int, stream: TextIO | None = None) -> Progress:
 
 
 def log_to(path: Path) -> None:
-    """Send all messages to a file too, plain lines, with those of Nipype that are errors."""
+    """Send all messages to a file too, as plain lines; once is enough for each file."""
+    if any(
+        getattr(handler, "baseFilename", "") == os.path.abspath(path) for handler in LOG.handlers
+    ):
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(

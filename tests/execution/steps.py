@@ -19,7 +19,8 @@ from ctwml_bids.errors import BadDataError
 
 class _In(BaseInterfaceInputSpec):
     value = traits.Int(0, usedefault=True)
-    mark = traits.Str("", usedefault=True)
+    # Nipype hashes the content of a file that a string names; this one grows by itself.
+    mark = traits.Str("", usedefault=True, nohash=True)
 
 
 class _Out(TraitedSpec):

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pytest
+from nipype.pipeline import engine as pe
+
+from ctwml_bids.bids.query import Skipped, Unit, plan
+from ctwml_bids.cli.participant import run_participants, write_skipped
+from ctwml_bids.cli.preflight import SCRATCH, Ready, choose_models
+from ctwml_bids.cli.progress import start_logging
+from ctwml_bids.execution.status import collect, read_status
+from ctwml_bids.settings import Settings
+from tests.execution import steps
+
+
+def workflow_name(label):
+    return "unit_" + label.replace("-", "_")
+
+
+@pytest.fixture
+def ready(dataset, models, tmp_path):
+    settings = Settings(
+        bids_dir=dataset,
+        output_dir=tmp_path / "out",
+        analysis_levels=("participant",),
+        work_dir=tmp_path / "work",
+        nprocs=2,
+        mem_gb=4,
+        models=tuple(models),
+    )
+    settings, cards = choose_models(settings)
+    return Ready(settings, cards=cards)
+
+
+@pytest.fixture
+def units(dataset):
+    return [item for item in plan(dataset) if isinstance(item, Unit)]
+
+
+def run(units, ready, second, marks=None):
+    """Run units of two steps; `second` gives the second step of a unit by its label."""
+    screen = io.StringIO()
+
+    def build(batch):
+        wf = pe.Workflow(SCRATCH, base_dir=str(ready.settings.work_dir))
+        for unit in batch:
+            inner = pe.Workflow(workflow_name(unit.label))
+            first = pe.Node(steps.Succeed(mark=str(marks or "")), name="first", mem_gb=0.1)
+            last = pe.Node(second(unit.label), name="last", mem_gb=0.1)
+            inner.connect(first, "out", last, "value")
+            wf.add_nodes([inner])
+        return wf
+
+    results = run_participants(
+        units, ready, start_logging(0, screen), build=build, workflow_name=workflow_name
+    )
+    return {result.label: result for result in results}, screen.getvalue()
+
+
+def test_one_bad_subject_never_stops_the_others(units, ready):
+    bad = {"sub-01": steps.Refuses, "sub-02": steps.Succeed}
+    results, screen = run(units, ready, lambda label: bad[label]())
+    assert results["sub-02"].state == "done"
+    failed = results["sub-01"]
+    assert (failed.state, failed.error, failed.exit_code) == ("failed", "BadDataError", 65)
+    assert failed.reason == "sub-01_ct.nii.gz has NaN in 3 voxels. Convert it again."
+    assert "sub-02  last  done" in screen
+    assert "sub-01  last  failed" in screen
+    out = ready.settings.output_dir
+    status = read_status(out / "logs/sub-01/status.json")
+    assert (status.state, status.error, status.exit_code) == ("failed", "BadDataError", 65)
+    assert list((out / "logs/sub-01").glob("crash-*.txt"))
+    assert read_status(out / "logs/sub-02/status.json").peak_memory_gb > 0
+    table = (out / "logs/status.tsv").read_text()
+    assert "sub-01\tn/a\tfailed" in table
+    assert "sub-02\tn/a\tdone" in table
+
+
+def test_a_killed_worker_costs_its_unit_alone(units, ready):
+    bad = {"sub-01": steps.KilledOutright, "sub-02": steps.Slow}
+    results, _ = run(units, ready, lambda label: bad[label]())
+    assert results["sub-02"].state == "done"
+    assert (results["sub-01"].error, results["sub-01"].exit_code) == ("TemporaryError", 75)
+
+
+def test_what_is_done_is_not_done_again(units, ready, tmp_path):
+    marks = tmp_path / "marks"
+    run(units, ready, lambda label: steps.Succeed(), marks)
+    assert len(marks.read_text().split()) == 2
+    results, screen = run(units, ready, lambda label: steps.Refuses(), marks)
+    assert [result.state for result in results.values()] == ["done", "done"]
+    assert "done before" in screen
+    assert len(marks.read_text().split()) == 2
+
+
+def test_a_failed_or_changed_unit_is_done_again(units, ready, tmp_path):
+    marks = tmp_path / "marks"
+    bad = {"sub-01": steps.Succeed, "sub-02": steps.Refuses}
+    run(units, ready, lambda label: bad[label](), marks)
+    units[0].ct.write_bytes(units[0].ct.read_bytes() + b" ")
+    results, _ = run(units, ready, lambda label: steps.Succeed(), marks)
+    assert [result.state for result in results.values()] == ["done", "done"]
+    # sub-01 again after its scratch was removed; sub-02 finds its first step in the scratch.
+    assert len(marks.read_text().split()) == 3
+
+
+@pytest.mark.parametrize(
+    ("keep", "done", "failed"),
+    [("always", True, True), ("on-failure", False, True), ("never", False, False)],
+)
+def test_scratch_is_kept_as_asked(units, ready, keep, done, failed):
+    asked = dataclasses.replace(ready.settings, keep_work=keep)
+    bad = {"sub-01": steps.Succeed, "sub-02": steps.Refuses}
+    run(units, Ready(asked, cards=ready.cards), lambda label: bad[label]())
+    scratch = asked.work_dir / SCRATCH
+    assert (scratch / "unit_sub_01").exists() == done
+    assert (scratch / "unit_sub_02").exists() == failed
+
+
+def test_another_model_under_a_label_keeps_its_own_status(units, ready):
+    run(units, ready, lambda label: steps.Succeed())
+    labelled = dataclasses.replace(ready.settings, desc="other")
+    run(units, Ready(labelled, cards=ready.cards), lambda label: steps.Succeed())
+    found = [(s.label, s.model_label, s.state) for s in collect(ready.settings.output_dir)]
+    assert found == [
+        ("sub-01", "", "done"),
+        ("sub-01", "other", "done"),
+        ("sub-02", "", "done"),
+        ("sub-02", "other", "done"),
+    ]
+
+
+def test_stop_on_first_crash_stops(units, ready):
+    asked = dataclasses.replace(ready.settings, stop_on_first_crash=True)
+    bad = {"sub-01": steps.Refuses, "sub-02": steps.Endless}
+    results, _ = run(units, Ready(asked, cards=ready.cards), lambda label: bad[label]())
+    assert results["sub-01"].error == "BadDataError"
+    assert (results["sub-02"].state, results["sub-02"].exit_code) == ("failed", 75)
+
+
+def test_nipypes_own_plugins_can_run_it(units, ready, tmp_path):
+    plugin = tmp_path / "plugin.toml"
+    plugin.write_text('plugin = "Linear"')
+    asked = dataclasses.replace(ready.settings, use_plugin=plugin)
+    results, _ = run(units[1:], Ready(asked, cards=ready.cards), lambda label: steps.Succeed())
+    assert results["sub-02"].state == "done"
+
+
+def test_skipped_ones_are_in_the_table_but_do_not_undo_what_is_done(units, ready):
+    run(units, ready, lambda label: steps.Succeed())
+    skipped = [Skipped("01", None, "excluded now"), Skipped("03", None, "no CT and no FLAIR")]
+    results = write_skipped(skipped, ready)
+    assert [result.state for result in results] == ["skipped", "skipped"]
+    states = {s.label: s.state for s in collect(ready.settings.output_dir)}
+    assert states == {"sub-01": "done", "sub-02": "done", "sub-03": "skipped"}
