@@ -77,13 +77,14 @@ def check_model_label(label: str) -> str:
     Raises
     ------
     InvalidInputError
-        The label is not letters and digits, or ends like the names of our own maps.
+        The label is not letters and digits, or would make names that others of ours have.
     """
-    if re.fullmatch(r"[A-Za-z0-9]*", label) and not re.search(r"(std|cv)$", label):
+    if re.fullmatch(r"[A-Za-z0-9]*", label) and not re.search(r"^lesions|(std|cv)$", label):
         return label
     raise InvalidInputError(
         f"--desc {label!r} cannot be part of a BIDS file name: use letters and digits only, "
-        "without 'std' or 'cv' at the end, for instance --desc local2024"
+        "without 'lesions' at the beginning or 'std' or 'cv' at the end, for instance "
+        "--desc local2024"
     )
 
 

@@ -34,7 +34,7 @@ def test_another_model_lives_beside_the_first():
     assert str(status) == "logs/sub-X_ses-1/status_desc-mine2.json"
 
 
-@pytest.mark.parametrize("label", ["a_b", "a-b", "über", "x/y", "std", "minestd", "cv"])
+@pytest.mark.parametrize("label", ["a_b", "a-b", "über", "x/y", "std", "minestd", "cv", "lesions2"])
 def test_a_model_label_that_would_break_or_collide_is_refused(label):
     with pytest.raises(InvalidInputError, match="--desc"):
         names.check_model_label(label)

@@ -8,7 +8,7 @@ import pytest
 
 from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.bids.query import Skipped, plan
-from ctwml_bids.bids.selection import kernel_rank
+from ctwml_bids.bids.selection import geometry, kernel_rank
 
 
 def taken(raw) -> str:
@@ -106,6 +106,15 @@ def test_flairs_are_chosen_by_coverage_then_slices_else_not(raw):
     assert "acq-b" in skipped.reason
     assert "acq-d" in skipped.reason
     assert "acq-a" not in skipped.reason
+
+
+def test_a_tilted_scan_is_axial_and_as_high_as_its_slices(shared_data):
+    seen = geometry(shared_data / "awkward" / "ge01_tilted_variable-spacing_ct.nii.gz")
+    upright = geometry(shared_data / "bids-real" / "sub-ge01" / "ct" / "sub-ge01_ct.nii.gz")
+    assert seen.axial
+    assert upright.axial
+    assert 80 < seen.coverage_mm < 250
+    assert 3.5 < seen.spacing_mm < 7.5
 
 
 @pytest.mark.parametrize(
