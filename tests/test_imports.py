@@ -10,6 +10,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "ctwml_bids"
 SCIENCE = ("preprocessing", "segmentation", "simulation", "statistics", "reports")
 
+# The parts of bids that need no PyBIDS: names, units, atomic writers.
+WRITING = ("bids.names", "bids.units", "bids.files", "bids.dataset")
+
 # What each folder may import of the package; errors (and __version__) are open to all.
 ALLOWED = {
     "bids": set(),
@@ -26,10 +29,9 @@ ALLOWED = {
         "segmentation",
         "statistics",
         "reports",
-        "bids.names",
-        "bids.dataset",
+        *WRITING,
     },
-    "workflows": {"interfaces", "bids.names", "settings", "statistics", "reports", "bids.dataset"},
+    "workflows": {"interfaces", "settings", "preprocessing", "statistics", "reports", *WRITING},
     "cli": {
         "workflows",
         "bids",

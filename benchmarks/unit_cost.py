@@ -1,0 +1,100 @@
+"""Time and memory of one unit, from command line to report.
+
+    python benchmarks/unit_cost.py BIDS_DIR SUBJECT [--runs 3]
+
+Memory is the largest sum of proportional set sizes (shared pages counted once) over the program
+and all of its processes, sampled every 0.2 s from /proc.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from record import write_result
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def descendants(pid: int) -> list[int]:
+    """List a process and everything below it, fork server included."""
+    found, todo = [], [pid]
+    while todo:
+        current = todo.pop()
+        found.append(current)
+        for task in Path(f"/proc/{current}/task").glob("*/children"):
+            try:
+                todo += [int(child) for child in task.read_text().split()]
+            except OSError:
+                continue
+    return found
+
+
+def memory_gib(pid: int) -> float:
+    """Sum the proportional set sizes of a process tree."""
+    total = 0
+    for process in descendants(pid):
+        try:
+            for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1])
+        except OSError:
+            continue
+    return total / 2**20
+
+
+def run_once(bids_dir: Path, subject: str, nprocs: int) -> tuple[float, float]:
+    """Run one unit from nothing; return seconds and GiB."""
+    scratch = Path(tempfile.mkdtemp(prefix="ctwml-cost-"))
+    command = [sys.executable, str(ROOT / "run.py"), str(bids_dir), str(scratch / "out")]
+    command += ["participant", "--participant-label", subject, "-w", str(scratch / "work")]
+    command += ["--nprocs", str(nprocs)]
+    began = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    peak = 0.0
+    while process.poll() is None:
+        peak = max(peak, memory_gib(process.pid))
+        time.sleep(0.2)
+    seconds = time.monotonic() - began
+    shutil.rmtree(scratch)
+    if process.returncode:
+        raise SystemExit(f"the run ended with exit code {process.returncode}")
+    return seconds, peak
+
+
+def main() -> None:
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bids_dir", type=Path)
+    parser.add_argument("subject")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--nprocs", type=int, default=2)
+    arguments = parser.parse_args()
+    runs = [
+        run_once(arguments.bids_dir.resolve(), arguments.subject, arguments.nprocs)
+        for _ in range(arguments.runs)
+    ]
+    seconds, memory = zip(*runs, strict=True)
+    result = {
+        "subject": arguments.subject,
+        "runs": arguments.runs,
+        "nprocs": arguments.nprocs,
+        "seconds_median": round(statistics.median(seconds), 1),
+        "seconds": [round(value, 1) for value in seconds],
+        "peak_gib": round(max(memory), 2),
+        "load_average_after": round(os.getloadavg()[0], 2),
+    }
+    print(json.dumps(result, indent=2))
+    write_result("unit_cost", result)
+
+
+if __name__ == "__main__":
+    main()

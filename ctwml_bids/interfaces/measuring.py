@@ -1,0 +1,131 @@
+"""From a unit's files to its numbers: measures per image, agreement of the pair, quality gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from ctwml_bids.interfaces.base import load_facts, load_image
+from ctwml_bids.preprocessing import ct_quality
+from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
+from ctwml_bids.statistics import overlap, quality, regions, tables
+
+
+def on_native(path: str, native: Grid) -> np.ndarray:
+    """Bring a work mask onto an input image's grid; both lie in the same RAS mm space."""
+    mask = load_image(path)
+    return resample(np.asarray(mask.dataobj), mask.affine, native) >= 0.5
+
+
+def measure_unit(
+    files: Mapping[str, str], raw: Mapping[str, str], context: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Measure everything that the statistics table and the report state.
+
+    Parameters
+    ----------
+    files
+        Names of `UNIT_FILES` → paths in the work folder.
+    raw
+        ``ct`` and/or ``flair`` → the input image.
+    context
+        Thresholds and model names of the run.
+
+    Returns
+    -------
+    dict
+        JSON-able: ``rows`` and ``lesions`` of the tables, ``gates``, ``qc``, ``pair``, ``facts``.
+    """
+    measures, gates, facts = {}, [], {}
+    for name in raw:
+        measures[name], image_gates, facts[name] = _measure_image(name, files, raw[name])
+        gates += image_gates
+    pair = None
+    if len(raw) == 2:
+        registration = load_facts(files["registration_facts"])
+        facts["registration"] = {**registration, **load_facts(files["frame_facts"])}
+        gates.append(
+            quality.registration(
+                registration["verdict"],
+                registration["reason"],
+                nmi_gain=registration["nmi_after"] - registration["nmi_before"],
+                mask_dice=registration["mask_dice"],
+            )
+        )
+        pair = _compare(files, raw)
+    qc = quality.overall(gates)
+    return {
+        "rows": tables.unit_rows(
+            measures,
+            qc=qc,
+            thresholds=context["thresholds"],
+            models={name: context["models"][name]["name"] for name in raw},
+            pair=pair,
+        ),
+        "lesions": [row for name in measures for row in tables.lesion_rows(name, measures[name])],
+        "gates": [asdict(gate) for gate in gates],
+        "qc": qc,
+        "facts": facts,
+    }
+
+
+def _measure_image(
+    name: str, files: Mapping[str, str], raw: str
+) -> tuple[regions.LesionMeasures, list[quality.Gate], dict[str, Any]]:
+    native = grid_of(nib.load(raw))
+    label = name.upper()
+    lesions = np.asarray(nib.load(files[f"{name}_in_{name}_mask"]).dataobj) > 0
+    probability = np.asarray(nib.load(files[f"{name}_in_{name}_probability"]).dataobj)
+    own_brain = on_native(files[f"{name}_brain"], native)
+    brain = on_native(files[f"{name}_used_brain"], native)
+    native_to_template = np.linalg.inv(np.loadtxt(files[f"template_to_{name}"]))
+    found = regions.measure(
+        lesions,
+        affine=native.affine,
+        brain=brain,
+        ventricles=on_native(files[f"{name}_ventricles"], native),
+        left=regions.left_of_midline(native.shape, native.affine, native_to_template),
+    )
+    near = regions.share_near_border(np.where(lesions, probability, 0), brain, affine=native.affine)
+    facts = {
+        **load_facts(files[f"{name}_facts"]),
+        "brain_mask": load_facts(files[f"{name}_brain_facts"]),
+    }
+    top, bottom = ct_quality.end_slice_shares(own_brain, native.affine)
+    gates = [
+        quality.brain_volume(float(own_brain.sum()) * native.voxel_ml, image=label),
+        quality.coverage(top, bottom, image=label),
+        quality.lesions_near_skull(near, image=label, lesion_ml=found.total_ml),
+        quality.lesion_volume(found.total_ml, image=label),
+    ]
+    if name == "ct":
+        gates += _ct_gates(files, facts)
+    return found, gates, facts
+
+
+def _ct_gates(files: Mapping[str, str], facts: dict[str, Any]) -> list[quality.Gate]:
+    """Judge what only HU can tell, on the working image."""
+    numbers = ct_quality.ct_numbers(
+        load_image(files["ct_image"]),
+        load_image(files["ct_brain"]),
+        load_image(files["ct_ventricles"]),
+    )
+    facts["quality"] = numbers
+    return [
+        quality.tissue_hu(numbers["tissue_hu"]),
+        quality.bright(numbers["bright_ml"]),
+        quality.hypodensity(numbers["hypodense_ml"]),
+        quality.slice_spacing(facts.get("spacing_ratio", 1.0), image="CT"),
+    ]
+
+
+def _compare(files: Mapping[str, str], raw: Mapping[str, str]) -> overlap.Overlap:
+    """Compare the lesions of CT and FLAIR in FLAIR space."""
+    ct, flair = (
+        np.asarray(nib.load(files[f"{seen}_in_flair_mask"]).dataobj) for seen in ("ct", "flair")
+    )
+    return overlap.compare(ct, flair, affine=grid_of(nib.load(raw["flair"])).affine)

@@ -1,0 +1,285 @@
+"""Nipype wrappers of the preprocessing functions.
+
+The functions are imported when a node runs: the parent process must not load ITK or torch,
+whose threads do not survive in workers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    traits,
+)
+
+from ctwml_bids.interfaces.base import (
+    load_facts,
+    load_image,
+    load_mask,
+    node_file,
+    save_facts,
+    save_image,
+    save_matrix,
+)
+
+
+class _ReadInput(BaseInterfaceInputSpec):
+    in_file = File(exists=True, mandatory=True, desc="image of the data set")
+    modality = traits.Enum("ct", "flair", mandatory=True)
+    sidecar = traits.Dict(desc="the image's BIDS metadata")
+
+
+class _ReadOutput(TraitedSpec):
+    out_file = File(exists=True, desc="float32, closest to RAS, orthonormal; CT in HU")
+    facts = File(exists=True, desc="JSON: warnings and facts")
+
+
+class ReadImage(SimpleInterface):
+    """Read and check a CT or FLAIR (`read_ct`, `read_flair`)."""
+
+    input_spec = _ReadInput
+    output_spec = _ReadOutput
+
+    def _run_interface(self, runtime):
+        from ctwml_bids.preprocessing.grids import grid_of
+        from ctwml_bids.preprocessing.hounsfield import read_ct
+        from ctwml_bids.preprocessing.images import read_flair
+
+        if self.inputs.modality == "ct":
+            loaded = read_ct(self.inputs.in_file, dict(self.inputs.sidecar or {}))
+        else:
+            loaded = read_flair(self.inputs.in_file)
+        self._results["out_file"] = save_image(
+            np.asarray(loaded.image.dataobj, dtype=np.float32),
+            grid_of(loaded.image),
+            node_file(runtime.cwd, f"{self.inputs.modality}.nii"),
+        )
+        self._results["facts"] = save_facts(
+            {"warnings": list(loaded.warnings), **loaded.facts},
+            node_file(runtime.cwd, "facts.json"),
+        )
+        return runtime
+
+
+class _BrainMaskInput(BaseInterfaceInputSpec):
+    in_file = File(exists=True, mandatory=True)
+    modality = traits.Enum("ct", "flair", mandatory=True)
+    threads = traits.Int(1, usedefault=True, nohash=True)
+
+
+class _BrainMaskOutput(TraitedSpec):
+    mask = File(exists=True)
+    facts = File(exists=True)
+
+
+class ExtractBrain(SimpleInterface):
+    """Brain mask of a CT or FLAIR (`ct_mask`, `flair_mask`)."""
+
+    input_spec = _BrainMaskInput
+    output_spec = _BrainMaskOutput
+
+    def _run_interface(self, runtime):
+        from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
+        from ctwml_bids.preprocessing.grids import grid_of
+
+        image = load_image(self.inputs.in_file)
+        if self.inputs.modality == "ct":
+            result = ct_mask(image)
+        else:
+            from ctwml_bids.segmentation import brain_network
+
+            result = flair_mask(image, brain_network.predictor(threads=self.inputs.threads))
+        self._results["mask"] = save_image(
+            np.asarray(result.mask.dataobj).astype(np.uint8),
+            grid_of(image),
+            node_file(runtime.cwd, "mask.nii"),
+        )
+        self._results["facts"] = save_facts(result.facts, node_file(runtime.cwd, "facts.json"))
+        return runtime
+
+
+class _RegisterInput(BaseInterfaceInputSpec):
+    flair = File(exists=True, mandatory=True)
+    ct = File(exists=True, mandatory=True)
+    flair_mask = File(exists=True, mandatory=True)
+    ct_mask = File(exists=True, mandatory=True)
+    seed = traits.Int(mandatory=True)
+    threads = traits.Int(1, usedefault=True, nohash=True)
+
+
+class _RegisterOutput(TraitedSpec):
+    flair_to_ct = File(exists=True, desc="4×4 RAS mm")
+    ct_to_flair = File(exists=True, desc="its inverse")
+    facts = File(exists=True, desc="JSON: NMI before and after, gate numbers, verdict, reason")
+
+
+class RegisterRigid(SimpleInterface):
+    """CT→FLAIR rigid registration with its gate (`rigid`, `registration_verdict`)."""
+
+    input_spec = _RegisterInput
+    output_spec = _RegisterOutput
+
+    def _run_interface(self, runtime):
+        from ctwml_bids.preprocessing.registration import registration_verdict, rigid
+
+        result = rigid(
+            load_image(self.inputs.flair),
+            load_image(self.inputs.ct),
+            fixed_mask=load_mask(self.inputs.flair_mask),
+            moving_mask=load_mask(self.inputs.ct_mask),
+            seed=self.inputs.seed,
+            threads=self.inputs.threads,
+        )
+        facts = {"nmi_before": result.nmi_before, "nmi_after": result.nmi_after, **result.facts}
+        verdict, reason = registration_verdict(facts)
+        self._results["flair_to_ct"] = save_matrix(
+            result.flair_to_ct, node_file(runtime.cwd, "flair_to_ct.txt")
+        )
+        self._results["ct_to_flair"] = save_matrix(
+            np.linalg.inv(result.flair_to_ct), node_file(runtime.cwd, "ct_to_flair.txt")
+        )
+        self._results["facts"] = save_facts(
+            {**facts, "verdict": verdict, "reason": reason}, node_file(runtime.cwd, "facts.json")
+        )
+        return runtime
+
+
+class _NormaliseInput(BaseInterfaceInputSpec):
+    mask = File(exists=True, mandatory=True)
+    template_mask = File(exists=True, mandatory=True)
+    seed = traits.Int(mandatory=True)
+    threads = traits.Int(1, usedefault=True, nohash=True)
+
+
+class _NormaliseOutput(TraitedSpec):
+    template_to_native = File(exists=True, desc="4×4 RAS mm, T·R·S")
+
+
+class NormaliseNineParameter(SimpleInterface):
+    """Nine-parameter normalisation of a brain mask to the template's (`nine_parameter`)."""
+
+    input_spec = _NormaliseInput
+    output_spec = _NormaliseOutput
+
+    def _run_interface(self, runtime):
+        from ctwml_bids.preprocessing.normalisation import nine_parameter
+
+        matrix = nine_parameter(
+            load_mask(self.inputs.mask),
+            load_mask(self.inputs.template_mask),
+            seed=self.inputs.seed,
+            threads=self.inputs.threads,
+        )
+        self._results["template_to_native"] = save_matrix(
+            matrix, node_file(runtime.cwd, "template_to_native.txt")
+        )
+        return runtime
+
+
+class _PairFrameInput(BaseInterfaceInputSpec):
+    ct_mask = File(exists=True, mandatory=True)
+    flair_mask = File(exists=True, mandatory=True)
+    flair_to_ct = File(exists=True, mandatory=True)
+    registration_facts = File(exists=True, mandatory=True)
+    flair_mask_facts = File(exists=True, mandatory=True)
+    template_to_flair = File(exists=True, mandatory=True)
+    template_mask = File(exists=True, mandatory=True)
+    seed = traits.Int(mandatory=True)
+    threads = traits.Int(1, usedefault=True, nohash=True)
+
+
+class _PairFrameOutput(TraitedSpec):
+    mask = File(exists=True, desc="brain mask that normalises and z-scores the CT")
+    template_to_native = File(exists=True)
+    facts = File(exists=True, desc="JSON: which mask it is and why")
+
+
+class FramePair(SimpleInterface):
+    """Brain mask and template frame of a CT that has a FLAIR.
+
+    The FLAIR's mask is carried to the CT, as in the paper; the CT's own takes over when the
+    registration or the FLAIR's mask failed its gate.
+    """
+
+    input_spec = _PairFrameInput
+    output_spec = _PairFrameOutput
+
+    def _run_interface(self, runtime):
+        from ctwml_bids.preprocessing.grids import grid_of, resample
+        from ctwml_bids.preprocessing.normalisation import nine_parameter
+
+        ct_mask = load_mask(self.inputs.ct_mask)
+        flair_mask = load_mask(self.inputs.flair_mask)
+        registration = load_facts(self.inputs.registration_facts)
+        flair_failed = load_facts(self.inputs.flair_mask_facts).get("status") == "fail"
+        if registration["verdict"] != "fail" and not flair_failed:
+            flair_to_ct = np.loadtxt(self.inputs.flair_to_ct)
+            carried = resample(
+                np.asarray(flair_mask.dataobj),
+                flair_mask.affine,
+                grid_of(ct_mask),
+                np.linalg.inv(flair_to_ct),
+            )
+            mask = (carried >= 0.5).astype(np.uint8)
+            matrix = flair_to_ct @ np.loadtxt(self.inputs.template_to_flair)
+            facts = {"mask_from": "FLAIR"}
+        else:
+            mask = np.asarray(ct_mask.dataobj)
+            matrix = nine_parameter(
+                ct_mask,
+                load_mask(self.inputs.template_mask),
+                seed=self.inputs.seed,
+                threads=self.inputs.threads,
+            )
+            failed = "the FLAIR's brain mask" if flair_failed else "the registration"
+            facts = {"mask_from": "CT", "mask_reason": f"{failed} failed its quality gate"}
+        self._results["mask"] = save_image(
+            mask, grid_of(ct_mask), node_file(runtime.cwd, "mask.nii")
+        )
+        self._results["template_to_native"] = save_matrix(
+            matrix, node_file(runtime.cwd, "template_to_native.txt")
+        )
+        self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
+        return runtime
+
+
+class _VentriclesInput(BaseInterfaceInputSpec):
+    in_file = File(exists=True, mandatory=True)
+    mask = File(exists=True, mandatory=True)
+    template_to_native = File(exists=True, mandatory=True)
+    template_ventricles = File(exists=True, mandatory=True)
+    modality = traits.Enum("ct", "flair", mandatory=True)
+
+
+class _VentriclesOutput(TraitedSpec):
+    ventricles = File(exists=True)
+
+
+class FindVentricles(SimpleInterface):
+    """Lateral ventricles on the image itself (`ct_ventricles`, `flair_ventricles`)."""
+
+    input_spec = _VentriclesInput
+    output_spec = _VentriclesOutput
+
+    def _run_interface(self, runtime):
+        from ctwml_bids.preprocessing.flair_ventricles import flair_ventricles
+        from ctwml_bids.preprocessing.grids import grid_of
+        from ctwml_bids.preprocessing.ventricles import ct_ventricles
+
+        find = ct_ventricles if self.inputs.modality == "ct" else flair_ventricles
+        image = load_image(self.inputs.in_file)
+        ventricles = find(
+            image,
+            load_mask(self.inputs.mask),
+            np.loadtxt(self.inputs.template_to_native),
+            load_mask(self.inputs.template_ventricles),
+        )
+        self._results["ventricles"] = save_image(
+            np.asarray(ventricles.dataobj).astype(np.uint8),
+            grid_of(image),
+            node_file(runtime.cwd, "ventricles.nii"),
+        )
+        return runtime

@@ -1,0 +1,164 @@
+"""From a unit's files and numbers to its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from ctwml_bids.interfaces.base import load_image
+from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
+from ctwml_bids.reports import figures
+from ctwml_bids.reports.methods import methods
+from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
+
+
+def report_unit(
+    files: Mapping[str, str],
+    raw: Mapping[str, str],
+    context: Mapping[str, Any],
+    measures: Mapping[str, Any],
+) -> str:
+    """Make the HTML report of one unit.
+
+    Parameters
+    ----------
+    files
+        Names of `UNIT_FILES` → paths; images, masks and maps may lie on any grid of the image's
+        space.
+    raw
+        ``ct`` and/or ``flair`` → the input image.
+    context
+        What is known of the unit and the run.
+    measures
+        From `measure_unit`.
+
+    Returns
+    -------
+    str
+        One self-contained page.
+    """
+    pictures = [figure for name in raw for figure in _image_figures(name, files)]
+    if len(raw) == 2:
+        pictures[1:1] = _registration_figures(files)
+    cards = {name: context["models"][name] for name in raw}
+    facts = measures["facts"]
+    return render_subject(
+        SubjectReport(
+            unit=context["label"],
+            version=context["versions"]["ctwml_bids"],
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            rows=tuple(measures["rows"]),
+            gates=tuple(measures["gates"]),
+            methods=methods(
+                version=context["versions"]["ctwml_bids"],
+                images=tuple(raw),
+                template=context["template"],
+                normalisation=context["normalisation"],
+                models=cards,
+            ),
+            figures=tuple(pictures),
+            images=tuple(_described(name, raw[name], context) for name in raw),
+            notes=tuple(context["notes"]),
+            warnings=tuple(
+                f"{name.upper()}: {warning}" for name in raw for warning in facts[name]["warnings"]
+            ),
+            lesions=tuple(measures["lesions"]),
+            models=tuple(cards.values()),
+            settings={
+                "Template": context["template"],
+                "Normalisation": context["normalisation"],
+                "Random seed": context["seed"],
+                "Device": context["device"],
+                **{f"Settings hash, {name}": value for name, value in context["hashes"].items()},
+            },
+            software=context["versions"],
+        )
+    )
+
+
+def _described(name: str, path: str, context: Mapping[str, Any]) -> dict[str, str]:
+    image = nib.load(path)
+    spacing = grid_of(image).spacing
+    return {
+        "Image": name.upper(),
+        "File": Path(path).relative_to(context["bids_dir"]).as_posix(),
+        "Voxels": " × ".join(str(size) for size in image.shape[:3]),
+        "Voxel size (mm)": " × ".join(f"{size:.2f}" for size in spacing),
+        "Orientation": "".join(nib.aff2axcodes(image.affine)),
+    }
+
+
+def _on(path: str, grid: Grid, order: int = 1) -> np.ndarray:
+    image = load_image(path)
+    return resample(np.asarray(image.dataobj), image.affine, grid, order=order)
+
+
+def _image_figures(name: str, files: Mapping[str, str]) -> list[Figure]:
+    """Return the mosaic and the maps of one image."""
+    image = load_image(files[f"{name}_image"])
+    array, grid = np.asarray(image.dataobj), grid_of(image)
+    brain = _on(files[f"{name}_used_brain"], grid) >= 0.5
+    lesions = _on(files[f"{name}_in_{name}_mask"], grid) >= 0.5
+    window = figures.CT_WINDOW if name == "ct" else figures.image_window(array, brain)
+    label = name.upper()
+    shown = "brain window, level 35 HU, width 80 HU" if name == "ct" else "its own window"
+    return [
+        Figure(
+            f"Lesions on {label}",
+            f"Each slice twice, without and with outlines ({shown}). Heights in mm.",
+            f"Axial {label} slices with the outlines of lesions and brain mask",
+            figures.mosaic(array, grid.affine, brain=brain, lesions=lesions, window=window),
+        ),
+        Figure(
+            f"Probability and disagreement on {label}",
+            "Where the networks see lesions, and where they differ from each other.",
+            f"Axial {label} slices with lesion probability and ensemble disagreement in colour",
+            figures.maps(
+                array,
+                grid.affine,
+                brain=brain,
+                probability=_on(files[f"{name}_in_{name}_probability"], grid),
+                disagreement=_on(files[f"{name}_in_{name}_disagreement"], grid),
+                window=window,
+            ),
+        ),
+    ]
+
+
+def _registration_figures(files: Mapping[str, str]) -> list[Figure]:
+    """Return the checkerboard and the flicker of the pair, in FLAIR space."""
+    flair, ct = load_image(files["flair_image"]), load_image(files["ct_image"])
+    grid = grid_of(flair)
+    moved = resample(
+        np.asarray(ct.dataobj),
+        ct.affine,
+        grid,
+        np.loadtxt(files["flair_to_ct"]),
+        fill=-1000.0,
+        average=True,
+    )
+    brain = _on(files["flair_used_brain"], grid) >= 0.5
+    pair = (moved, np.asarray(flair.dataobj), grid.affine)
+    first, second = figures.flicker_frames(*pair, brain=brain)
+    return [
+        Figure(
+            "Registration of CT to FLAIR",
+            "Ventricles, sulci and the inner skull should go on across the squares, and the "
+            "FLAIR's edges should lie on those of the CT.",
+            "FLAIR, CT, checkerboard of both, and FLAIR edges on CT",
+            figures.registration(*pair, brain=brain),
+        ),
+        Figure(
+            "CT and FLAIR in turn",
+            "Nothing should jump between the two pictures.",
+            "The same slices of FLAIR and of the CT resampled onto it, shown in turn",
+            first,
+            second,
+            ("FLAIR", "CT"),
+        ),
+    ]

@@ -1,0 +1,109 @@
+"""Nipype wrappers of the segmentation: to the network's grid, through the ensemble, and back."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    traits,
+)
+
+from ctwml_bids.interfaces.base import (
+    load_image,
+    load_mask,
+    node_file,
+    save_image,
+)
+
+
+class _SegmentInput(BaseInterfaceInputSpec):
+    in_file = File(exists=True, mandatory=True)
+    mask = File(exists=True, mandatory=True)
+    template_to_native = File(exists=True, mandatory=True)
+    template_mask = File(exists=True, mandatory=True)
+    model = traits.Directory(exists=True, mandatory=True)
+    modality = traits.Enum("ct", "flair", mandatory=True)
+    use_gpu = traits.Bool(False, usedefault=True, nohash=True)
+    threads = traits.Int(1, usedefault=True, nohash=True)
+
+
+class _SegmentOutput(TraitedSpec):
+    probability = File(exists=True, desc="mean over the ensemble, network grid")
+    disagreement = File(exists=True, desc="SD over the ensemble, network grid")
+
+
+class SegmentLesions(SimpleInterface):
+    """Lesion probability and disagreement on the network's grid (`ensemble.predict`)."""
+
+    input_spec = _SegmentInput
+    output_spec = _SegmentOutput
+
+    def _run_interface(self, runtime):
+        from ctwml_bids.preprocessing.normalisation import network_grid, network_input, to_grid
+        from ctwml_bids.segmentation import ensemble
+
+        model = ensemble.load(self.inputs.model)
+        grid = network_grid(
+            load_mask(self.inputs.template_mask), spacing=tuple(model.card.grid_spacing_mm)
+        )
+        transform = np.loadtxt(self.inputs.template_to_native)
+        image = load_image(self.inputs.in_file)
+        fill = -1000.0 if self.inputs.modality == "ct" else 0.0
+        array = to_grid(image, transform, grid, fill=fill)
+        mask = to_grid(load_mask(self.inputs.mask), transform, grid, fill=0.0) >= 0.5
+        prediction = ensemble.predict(
+            model,
+            network_input(array, mask, model.card.channels),
+            device="cuda" if self.inputs.use_gpu else "cpu",
+            threads=self.inputs.threads,
+        )
+        for name in ("probability", "disagreement"):
+            self._results[name] = save_image(
+                np.where(mask, getattr(prediction, name), 0).astype(np.float32),
+                grid,
+                node_file(runtime.cwd, f"{name}.nii"),
+            )
+        return runtime
+
+
+class _ToNativeInput(BaseInterfaceInputSpec):
+    probability = File(exists=True, mandatory=True)
+    disagreement = File(exists=True, mandatory=True)
+    template_to_native = File(exists=True, mandatory=True)
+    native = File(exists=True, mandatory=True, desc="image whose exact grid is wanted")
+    native_to_seen = File(exists=True, desc="4×4: native space → space of the image that was seen")
+    threshold = traits.Float(mandatory=True)
+
+
+class _ToNativeOutput(TraitedSpec):
+    probability = File(exists=True)
+    disagreement = File(exists=True)
+    mask = File(exists=True)
+
+
+class ToNative(SimpleInterface):
+    """Maps from the network's grid onto an input image's exact grid, in one interpolation."""
+
+    input_spec = _ToNativeInput
+    output_spec = _ToNativeOutput
+
+    def _run_interface(self, runtime):
+        from ctwml_bids.preprocessing.grids import grid_of
+        from ctwml_bids.preprocessing.normalisation import from_grid
+
+        native = grid_of(nib.load(self.inputs.native))
+        transform = np.loadtxt(self.inputs.template_to_native)
+        if self.inputs.native_to_seen:
+            transform = np.linalg.inv(np.loadtxt(self.inputs.native_to_seen)) @ transform
+        arrays = {}
+        for name in ("probability", "disagreement"):
+            source = load_image(getattr(self.inputs, name))
+            arrays[name] = from_grid(np.asarray(source.dataobj), grid_of(source), transform, native)
+        arrays["mask"] = (arrays["probability"] > self.inputs.threshold).astype(np.uint8)
+        for name, array in arrays.items():
+            self._results[name] = save_image(array, native, node_file(runtime.cwd, f"{name}.nii"))
+        return runtime

@@ -1,0 +1,145 @@
+"""Reports and the methods text on their own, from what a run left in the output folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ctwml_bids.bids import names
+from ctwml_bids.bids.files import write_text
+from ctwml_bids.bids.units import Unit
+from ctwml_bids.errors import NoInputError
+from ctwml_bids.reports.methods import methods_text
+
+
+def boilerplate(
+    *,
+    version: str,
+    template: str,
+    normalisation: str,
+    models: Mapping[str, Mapping[str, Any]],
+) -> str:
+    """Return the methods text of a run, as plain text with its references."""
+    return methods_text(
+        version=version, template=template, normalisation=normalisation, models=models
+    )
+
+
+def rewrite_report(unit: Unit, context: Mapping[str, Any]) -> Path:
+    """Write one unit's report again from its derivatives and its input images.
+
+    Parameters
+    ----------
+    unit
+        A unit that has finished.
+    context
+        What is known of the unit and the run, as the workflow has it.
+
+    Returns
+    -------
+    Path
+        The report.
+
+    Raises
+    ------
+    NoInputError
+        The unit has no statistics table or lacks a derivative.
+    """
+    from ctwml_bids.interfaces.reporting import report_unit
+
+    output_dir, label = Path(context["output_dir"]), context["model_label"]
+    raw = {
+        image: str(getattr(unit, image))
+        for image in ("ct", "flair")
+        if getattr(unit, image) is not None
+    }
+    measures = _read_measures(
+        output_dir / names.stats(unit.subject, unit.session, model_label=label),
+        output_dir / names.stats(unit.subject, unit.session, model_label=label, desc="wmllesions"),
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        files = _derivative_files(unit, raw, output_dir, label, Path(scratch))
+        page = report_unit(files, raw, context, measures)
+    return write_text(
+        output_dir / names.report(unit.subject, unit.session, model_label=label), page
+    )
+
+
+def _read_measures(table: Path, lesions: Path) -> dict[str, Any]:
+    sidecar = table.with_suffix(".json")
+    if not (table.is_file() and sidecar.is_file() and lesions.is_file()):
+        raise NoInputError(
+            f"{table}: is not there; run the participant level for this unit before asking for "
+            "its report"
+        )
+    stored = json.loads(sidecar.read_text(encoding="utf-8"))
+    return {
+        "rows": _rows(table),
+        "lesions": _rows(lesions),
+        "gates": stored["QualityGates"],
+        "qc": stored["QualityControl"],
+        "facts": stored["Facts"],
+    }
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [
+            {name: _number(text) for name, text in row.items()}
+            for row in csv.DictReader(stream, delimiter="\t")
+        ]
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _derivative_files(
+    unit: Unit, raw: Mapping[str, str], output_dir: Path, label: str, scratch: Path
+) -> dict[str, str]:
+    """Find the files that a report needs among the derivatives; images are read anew."""
+    import numpy as np
+
+    from ctwml_bids.interfaces.base import save_image, save_matrix
+    from ctwml_bids.preprocessing.grids import grid_of
+    from ctwml_bids.preprocessing.hounsfield import read_ct
+    from ctwml_bids.preprocessing.images import read_flair
+    from ctwml_bids.preprocessing.transforms import read_itk
+
+    who = (unit.subject, unit.session)
+    files: dict[str, Path | str] = {}
+    for image in raw:
+        loaded = read_ct(raw[image], unit.ct_sidecar) if image == "ct" else read_flair(raw[image])
+        files[f"{image}_image"] = save_image(
+            np.asarray(loaded.image.dataobj, dtype=np.float32),
+            grid_of(loaded.image),
+            str(scratch / f"{image}.nii"),
+        )
+        carried = output_dir / names.brain_mask(*who, space=image.upper(), carried=True)
+        own = output_dir / names.brain_mask(*who, space=image.upper())
+        files[f"{image}_used_brain"] = carried if carried.is_file() else own
+        for name, kind in (("mask", "mask"), ("probability", "probseg"), ("disagreement", "std")):
+            files[f"{image}_in_{image}_{name}"] = output_dir / names.wml(
+                *who, space=image.upper(), seen_in=image, kind=kind, model_label=label
+            )
+    if len(raw) == 2:
+        xfm = output_dir / names.xfm(*who, source="CT", target="FLAIR")
+        files["flair_to_ct"] = save_matrix(read_itk(xfm), str(scratch / "flair_to_ct.txt"))
+    missing = [str(path) for path in files.values() if not Path(path).is_file()]
+    if missing:
+        raise NoInputError(f"{missing[0]}: is not there; run the participant level again")
+    return {name: str(path) for name, path in files.items()}
+
+
+def rewrite_reports(units: Sequence[Unit], contexts: Sequence[Mapping[str, Any]]) -> list[Path]:
+    """Write the reports of several units again; see `rewrite_report`."""
+    return [rewrite_report(unit, context) for unit, context in zip(units, contexts, strict=True)]
