@@ -127,8 +127,8 @@ def _brain_text(images: tuple[str, ...]) -> str:
 
 def _registration_text() -> str:
     return (
-        "CT was registered rigidly to FLAIR by mutual information with ANTs (Avants et al. "
-        "2011); normalised mutual information (Studholme et al. 1999) and the overlap of both "
+        "CT was registered rigidly to FLAIR by mutual information; normalised mutual information "
+        "(Studholme et al. 1999) and the overlap of both "
         "brain masks gated its quality."
     )
 
@@ -136,8 +136,9 @@ def _registration_text() -> str:
 def _normalisation_text(template: str, normalisation: str, *, has_pair: bool) -> str:
     mask = "FLAIR brain mask" if has_pair else "brain mask"
     text = (
-        f"The {mask} was registered to that of the template {template} (Fonov et al. 2011; Ciric "
-        "et al. 2022) with nine parameters (rotations, translations, scales), and intensities "
+        f"The {mask} was registered with ANTs (Avants et al. 2011) to that of the template "
+        f"{template} (Fonov et al. 2011; Ciric et al. 2022) with nine parameters (rotations, "
+        "translations, scales), and intensities "
         "were z-scored within the brain mask."
     )
     if normalisation == "syn":

@@ -163,7 +163,9 @@ def _spread(has_brain: np.ndarray, count: int) -> tuple[int, ...]:
     found = np.flatnonzero(has_brain)
     if found.size <= count:
         return tuple(int(index) for index in found)
-    positions = np.linspace(0.08, 0.94, count) * (found.size - 1)
+    positions = (np.linspace(0.08, 0.94, count) if count > 1 else np.array([0.5])) * (
+        found.size - 1
+    )
     return tuple(int(found[round(position)]) for position in positions)
 
 

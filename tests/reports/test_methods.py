@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ctwml_bids.reports.methods import REFERENCES, methods, methods_text
+
+
+@pytest.mark.parametrize("images", [("ct",), ("flair",), ("ct", "flair")])
+@pytest.mark.parametrize("normalisation", ["nine", "syn"])
+def test_every_citation_has_a_reference_and_every_reference_is_cited(images, normalisation):
+    found = methods(version="1.2.3", images=images, normalisation=normalisation)
+    text = " ".join(found.paragraphs)
+    # (Name et al. 2020, 2021; Name and Other 1999) and Name et al. (2020)
+    for reference in found.references:
+        name = reference.split()[0]
+        year = re.search(r"\((\d{4})\)", reference)[1]
+        assert re.search(rf"{name}[^.;]*(et al\.)?[^;]*{year}", text), reference
+    cited_years = set(re.findall(r"\b(?:19|20)\d\d\b", text))
+    known_years = {re.search(r"\((\d{4})\)", reference)[1] for reference in found.references}
+    assert cited_years <= known_years
+
+
+def test_ct_alone_speaks_of_no_registration_and_no_comparison():
+    text = " ".join(methods(version="1", images=("ct",)).paragraphs)
+    assert "registered rigidly" not in text
+    assert "FLAIR" not in text
+    assert REFERENCES["bland"] not in methods(version="1", images=("ct",)).references
+
+
+def test_the_model_and_its_threshold_are_named():
+    card = {"name": "ct-x", "version": "3", "threshold": 0.25, "members": [1, 2, 3]}
+    text = methods_text(version="1", images=("ct",), models={"ct": card})
+    assert "the model ct-x (version 3), an ensemble of 3 uResNets" in text
+    assert "voxels above 0.25 counted as lesions" in text
+    assert "Pitkänen J" in text
+
+
+def test_settings_appear():
+    text = methods_text(version="9.9", template="MNI152NLin6Asym", normalisation="syn")
+    assert "ctwml_bids 9.9" in text
+    assert "MNI152NLin6Asym" in text
+    assert "diffeomorphic" in text

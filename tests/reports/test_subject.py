@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from ctwml_bids.reports.html import number, short
+from ctwml_bids.reports.methods import methods
+from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
+
+VOID = {"meta", "img", "input", "br", "link"}
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+class Page(HTMLParser):
+    """Collects tags, and finds out whether they nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open, self.tags, self.words = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def gate(name, status, value=1.0):
+    return {
+        "name": name,
+        "value": value,
+        "unit": "mL",
+        "status": status,
+        "limits": "warn above 5",
+        "message": f"{name} was measured.",
+    }
+
+
+def image_row(image, ml):
+    names = ("wml_percent", "lesion_median_ml", "lesion_largest_ml", "periventricular_ml")
+    names += ("deep_ml", "left_ml", "right_ml", "brain_ml", "ventricle_ml")
+    row = dict.fromkeys(names, 1.5) | {"periventricular_ml": "n/a", "lesion_count": 3}
+    return row | {"image": image, "wml_ml": ml, "threshold": 0.25, "model": "ct-a", "dice": "n/a"}
+
+
+PAIR = {
+    "image": "pair",
+    "dice": 0.613,
+    "true_positive_ml": 3.0,
+    "ct_only_ml": 1.0,
+    "flair_only_ml": 2.0,
+    "h95_mm": "n/a",
+    "avd_percent": 12.0,
+    "lesion_recall": 0.5,
+    "lesion_f1": 0.4,
+}
+
+
+@pytest.fixture
+def report():
+    return SubjectReport(
+        unit="sub-01_ses-a",
+        version="0.1.0",
+        created="2026-01-01T00:00:00+00:00",
+        rows=(image_row("ct", 12.34), image_row("flair", 10.1), PAIR),
+        gates=(gate("CT brain volume", "pass"), gate("CT coverage", "warn")),
+        methods=methods(version="0.1.0"),
+        figures=(
+            Figure("Lesions on CT", "What to see.", "Axial CT slices", PNG),
+            Figure("In turn", "Moves?", "CT and FLAIR", PNG, PNG, ("FLAIR", "CT")),
+        ),
+        images=({"Image": "CT", "File": "bids:raw:sub-01/ct/sub-01_ct.nii.gz"},),
+        notes=("Took the largest coverage.",),
+        warnings=("Uneven slices.",),
+        lesions=tuple(
+            {
+                "image": "ct",
+                "lesion": n,
+                "volume_ml": 1 / n,
+                "x_mm": 1.0,
+                "y_mm": -2.0,
+                "z_mm": 3.0,
+                "ventricle_distance_mm": "n/a",
+            }
+            for n in range(1, 41)
+        ),
+        models=(
+            {
+                "name": "ct-a",
+                "members": [{"file": "a", "sha256": "abc123"}],
+                "training": {"data": "simulated"},
+                "never_trained_on": ["sub-ge01"],
+            },
+        ),
+        settings={"random_seed": 1},
+        software={"antspyx": "0.6.3"},
+    )
+
+
+def test_the_page_is_whole_and_says_what_it_should(report):
+    page = Page(render_subject(report))
+    assert page.open == []
+    for words in (
+        "sub-01_ses-a",
+        "12.3 mL",
+        "0.61",
+        "CT coverage was measured.",
+        "Took the largest coverage.",
+        "Uneven slices.",
+        "abc123",
+        "simulated",
+        "antspyx",
+        "Pitkänen J",
+        "For research use only",
+        "15 smaller lesions",
+    ):
+        assert words in page.text, words
+
+
+def test_it_needs_nothing_from_outside_and_runs_nothing(report):
+    text = render_subject(report)
+    page = Page(text)
+    sources = [v for _, a in page.tags for k, v in a.items() if k in ("src", "href", "action")]
+    assert all(source.startswith(("data:image/png;base64,", "#")) for source in sources)
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert not any(tag in ("script", "link", "iframe", "object") for tag, _ in page.tags)
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+
+
+def test_whatever_the_data_holds_is_escaped(report):
+    evil = '<b onclick="x()">"\'&</b>'
+    report = replace(
+        report,
+        unit=evil,
+        notes=(evil,),
+        warnings=(evil,),
+        gates=({**gate("g", "warn"), "message": evil, "name": evil},),
+        images=({evil: evil},),
+        models=({"name": evil, "training": {evil: [evil]}},),
+        settings={"x": evil},
+        figures=(Figure(evil, evil, evil, PNG, PNG, (evil, evil)),),
+    )
+    page = Page(render_subject(report))
+    assert page.open == []
+    assert not any(tag == "b" and attrs for tag, attrs in page.tags)
+    assert evil in page.text
+    assert any(attrs.get("alt", "").startswith(evil) for _, attrs in page.tags)
+
+
+@pytest.mark.parametrize(
+    ("worst", "word"), [("pass", "Pass"), ("warn", "Look first"), ("fail", "Failed")]
+)
+def test_the_verdict_is_the_worst_gate_and_comes_first(report, worst, word):
+    text = render_subject(replace(report, gates=(gate("a", "pass"), gate("b", worst))))
+    page = Page(text)
+    assert ("section", f"verdict {worst}") in [(t, a.get("class")) for t, a in page.tags]
+    assert page.text.index(word) < page.text.index("12.3 mL")
+
+
+def test_every_picture_has_words_and_every_control_a_label(report):
+    page = Page(render_subject(report))
+    assert all(attrs.get("alt") for tag, attrs in page.tags if tag == "img")
+    labels = {attrs["for"] for tag, attrs in page.tags if tag == "label"}
+    controls = {attrs["id"] for tag, attrs in page.tags if tag == "input"}
+    assert labels == controls
+    assert len(controls) == 3
+    assert page.tags[0] == ("html", {"lang": "en"})
+
+
+def test_ct_alone_shows_no_pair_and_no_flair(report):
+    page = Page(render_subject(replace(report, rows=report.rows[:1], figures=())))
+    assert "Dice" not in page.text.split("Methods")[0]
+    assert "White matter lesions on FLAIR" not in page.text
+
+
+def test_no_lesion_is_said(report):
+    assert "No lesion was found." in Page(render_subject(replace(report, lesions=()))).text
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [("n/a", "–"), (float("nan"), "–"), (None, "–"), (3, "3"), (-1.26, "−1.3"), ("x", "x")],
+)
+def test_numbers_for_people(value, written):
+    assert number(value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"), [(1376.8, "1377"), (31.24, "31.2"), (0.962, "0.96"), (0, "0")]
+)
+def test_short_numbers(value, written):
+    assert short(value) == written
