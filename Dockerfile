@@ -27,7 +27,7 @@ COPY run.py /opt/ctwml/run.py
 ENV PATH=/opt/ctwml/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     NO_ET=1 \
-    CTWML_CONTAINER=docker
+    CTWML_CONTAINER_TAG=ctwml_bids:0.1.0
 LABEL org.opencontainers.image.title="ctwml_bids" \
       org.opencontainers.image.description="White matter lesions measured on head CT: a BIDS App" \
       org.opencontainers.image.licenses="Apache-2.0"
