@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -97,7 +98,14 @@ def run(settings: Settings, started: datetime) -> int:
     if settings.boilerplate_only:
         from ctwml_bids.workflows.reporting import boilerplate
 
-        print(boilerplate(ready.settings, ready.template, ready.cards))
+        print(
+            boilerplate(
+                version=__version__,
+                template=settings.template,
+                normalisation=settings.normalisation,
+                models={name: asdict(card) for name, card in ready.cards.items()},
+            )
+        )
         return 0
     code = 0
     if "participant" in settings.analysis_levels:
@@ -148,17 +156,31 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
         reasons = "; ".join(f"{item.label}: {item.reason}" for item in skipped)
         raise NoInputError(f"{settings.bids_dir}: there is nothing to run. {reasons}")
     if settings.reports_only:
-        from ctwml_bids.workflows.reporting import rewrite_reports
-
-        rewrite_reports(units, settings)
-        return 0
+        return _reports_only(units, ready)
     label = settings.desc or ""
     start_dataset(settings.output_dir, settings.bids_dir, hashes=hashes(ready), model_label=label)
     write_record(ready, started)
     results += _run_units(units, ready, progress)
     refresh_participants(settings.output_dir, settings.bids_dir)
+    rebuild_table(settings.output_dir)
     print("\n".join(status_table(results)))
     return exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))
+
+
+def _reports_only(units: Sequence[Unit], ready: Ready) -> int:
+    """Write reports again; a unit without results is told, and the others go on."""
+    from ctwml_bids.cli.resources import resources_of, unit_files
+    from ctwml_bids.workflows.reporting import rewrite_report
+
+    shared, code = resources_of(ready).context, 0
+    for unit in units:
+        try:
+            report = rewrite_report(unit, {**shared, **unit_files(unit, ready).context})
+            LOG.info("%s: report written, %s", unit.label, report)
+        except CtwmlError as error:
+            LOG.error("%s: %s", unit.label, error)
+            code = 1
+    return code
 
 
 def _run_units(units: Sequence[Unit], ready: Ready, progress: Progress) -> list[UnitResult]:

@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from ctwml_bids import templates
 from ctwml_bids.bids import names
 from ctwml_bids.bids.dataset import check_output_dir
 from ctwml_bids.cli.machine import choose_device, free_gb, prepare_environment
@@ -38,13 +38,13 @@ class Ready:
     settings
         With device, work folder and model folders settled.
     template
-        `ctwml_bids.templates.Template`; None where no image is processed.
+        None where no image is processed.
     cards
         "ct" and "flair" to the `ModelCard` of that model; empty where no image is processed.
     """
 
     settings: Settings
-    template: Any = None
+    template: templates.Template | None = None
     cards: Mapping[str, model_store.ModelCard] = field(default_factory=dict)
 
     @property
@@ -73,7 +73,7 @@ def preflight(settings: Settings) -> Ready:
         return Ready(settings)
     check_spaces(settings)
     settings, cards = choose_models(settings)
-    template = _template(settings.template)
+    template = templates.get(settings.template)
     if not settings.dry_run:
         settings = dataclasses.replace(settings, device=choose_device(settings.device))
     return Ready(settings, template, cards)
@@ -211,9 +211,3 @@ def make_folders(settings: Settings) -> None:
         raise CannotCreateError(f"{work}: the work folder cannot be written to.")
     if settings.clean_workdir:
         shutil.rmtree(work / SCRATCH, ignore_errors=True)
-
-
-def _template(name: str) -> Any:
-    from ctwml_bids import templates
-
-    return templates.get(name)

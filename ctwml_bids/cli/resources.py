@@ -63,6 +63,7 @@ def unit_files(unit: Unit, ready: Ready) -> UnitFiles:
         flair=unit.flair,
         ct_sidecar=unit.ct_sidecar,
         context={
+            "label": unit.label,
             "subject": unit.subject,
             "session": unit.session,
             "flair_session": unit.flair_session,

@@ -1,0 +1,254 @@
+"""Each exit code of the command line, from a command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from ctwml_bids.cli import main as app
+from ctwml_bids.cli.preflight import Ready, choose_models
+from ctwml_bids.cli.provenance import check_same_settings, write_record
+from ctwml_bids.errors import CannotCreateError
+from ctwml_bids.execution.status import UnitResult, UnitStatus, write_status
+from ctwml_bids.settings import Settings
+
+
+@pytest.fixture
+def run(dataset, models, tmp_path, capsys):
+    """Run a command line on the small data set; returns exit code, output and errors."""
+
+    def run_app(*options, levels=("participant",), bids=dataset, out=tmp_path / "out"):
+        fixed = ["-w", str(tmp_path / "work"), "--device", "cpu", "--model", *map(str, models)]
+        code = app.main([str(bids), str(out), *levels, *fixed, *map(str, options)])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return code, said.out, said.err
+
+    return run_app
+
+
+def test_dry_run_prints_units_files_and_reasons_and_creates_nothing(run, tmp_path):
+    code, out, _ = run("--dry-run")
+    assert code == 0
+    assert "2 to run, 1 skipped" in out
+    assert "sub-01/ct/sub-01_ct.nii.gz" in out
+    assert "sub-01/anat/sub-01_FLAIR.nii.gz" in out
+    assert "skip  sub-03" in out
+    assert "T1w" in out
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "work").exists()
+
+
+def test_dry_run_shows_what_the_filters_match(run, tmp_path):
+    file = tmp_path / "filter.json"
+    file.write_text(json.dumps({"ct": {"acquisition": None}, "flair": {"acquisition": "x"}}))
+    code, out, _ = run("--dry-run", "--bids-filter-file", file)
+    assert code == 0
+    assert "sub-02/ct/sub-02_ct.nii.gz" in out
+    assert "sub-01_FLAIR" not in out
+
+
+def test_help_and_version_are_0(capsys):
+    assert app.main(["--version"]) == 0
+    assert app.main(["--help"]) == 0
+    assert "ctwml_bids" in capsys.readouterr().out
+
+
+def test_invalid_input_is_16(run, dataset, tmp_path):
+    file = tmp_path / "filter.json"
+    file.write_text("{")
+    assert run("--bids-filter-file", file)[0] == 16
+    file.write_text('{"t1w": {}}')
+    assert run("--bids-filter-file", file)[0] == 16
+    assert run(out=dataset)[0] == 16
+    (dataset / "dataset_description.json").unlink()
+    code, _, said = run()
+    assert code == 16
+    assert "--skip-bids-validation" in said
+    assert run("--skip-bids-validation", "--dry-run")[0] == 0
+
+
+def test_a_data_set_without_subjects_is_16(run, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.11.1"}')
+    assert run(bids=empty)[0] == 16
+
+
+def test_an_unknown_level_is_17(run):
+    code, _, said = run(levels=("subject",))
+    assert code == 17
+    assert "participant, train, group" in said
+
+
+def test_labels_and_filters_that_match_nothing_are_18(run, tmp_path):
+    code, _, said = run("--participant-label", "99")
+    assert code == 18
+    assert "99" in said
+    assert run("--session-label", "9")[0] == 18
+    file = tmp_path / "filter.json"
+    file.write_text(json.dumps({"ct": {"acquisition": "x"}, "flair": {"acquisition": "x"}}))
+    assert run("--bids-filter-file", file)[0] == 18
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_usage_is_64(run):
+    code, _, said = run("--mem", "much")
+    assert code == 64
+    assert said.startswith("ctwml_bids: error: ")
+    assert run("--nope")[0] == 64
+    assert run(levels=("train",))[0] == 64
+
+
+def test_missing_input_is_66(run, tmp_path):
+    assert run(bids=tmp_path / "none")[0] == 66
+    assert run("--model", tmp_path / "none")[0] == 66
+    assert run("--config-file", tmp_path / "none.toml")[0] == 66
+    assert run(levels=("group",))[0] == 66
+
+
+def test_only_skipped_subjects_is_66_with_the_reason(run, tmp_path):
+    code, _, said = run("--participant-label", "03")
+    assert code == 66
+    assert "T1w" in said
+    status = json.loads((tmp_path / "out/logs/sub-03/status.json").read_text())
+    assert status["state"] == "skipped"
+
+
+def test_an_output_that_cannot_be_made_is_73(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert run(out=tmp_path / "file")[0] == 73
+    assert run(out=tmp_path / "file" / "out")[0] == 73
+
+
+def stop_with(error):
+    def stopped(*_):
+        raise error
+
+    return stopped
+
+
+def test_a_full_disk_is_74(run, monkeypatch):
+    monkeypatch.setattr(app, "_run_units", stop_with(OSError(28, "No space left on device")))
+    code, _, said = run()
+    assert code == 74
+    assert "disk is full" in said
+
+
+def test_ctrl_c_is_130(run, monkeypatch):
+    monkeypatch.setattr(app, "_run_units", stop_with(KeyboardInterrupt()))
+    code, _, said = run()
+    assert code == 130
+    assert "run the same command again" in said
+
+
+def test_a_bug_is_1_and_its_traceback_is_in_a_file(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(app, "_run_units", stop_with(ZeroDivisionError("oh")))
+    code, _, said = run()
+    assert code == 1
+    (written,) = (tmp_path / "out/logs").glob("*_traceback.txt")
+    assert str(written) in said
+    assert "ZeroDivisionError: oh" in written.read_text()
+
+
+def test_a_run_leaves_settings_log_and_table(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        app, "_run_units", lambda units, *_: [UnitResult(u.label, "done") for u in units]
+    )
+    code, out, _ = run()
+    assert code == 0
+    assert "2 done, 0 failed, 1 skipped" in out
+    (log,) = (tmp_path / "out/logs").glob("ctwml_*.log")
+    assert "sub-03: no CT" in log.read_text()
+    (toml,) = (tmp_path / "out/logs").glob("ctwml_*.toml")
+    assert "model_ct" in toml.read_text()
+    assert (tmp_path / "out/logs/status.tsv").is_file()
+    assert (tmp_path / "out/dataset_description.json").is_file()
+    monkeypatch.setattr(app, "_run_units", stop_with(AssertionError("not in a dry run")))
+    assert app.main(["--config-file", str(toml), "--dry-run"]) == 0
+
+
+DONE = UnitResult("sub-01", "done")
+BAD = UnitResult("sub-02", "failed", exit_code=65)
+KILLED = UnitResult("sub-03", "failed", exit_code=75)
+SKIPPED = UnitResult("sub-04", "skipped", exit_code=66)
+
+
+@pytest.mark.parametrize(
+    ("results", "asked", "code"),
+    [
+        ([DONE], False, 0),
+        ([DONE, SKIPPED], False, 0),
+        ([DONE, SKIPPED], True, 1),
+        ([DONE, BAD], False, 1),
+        ([BAD, KILLED], False, 1),
+        ([BAD], False, 65),
+        ([BAD, BAD], False, 65),
+        ([BAD, SKIPPED], False, 65),
+        ([KILLED], True, 75),
+    ],
+)
+def test_the_exit_code_tells_how_the_units_ended(results, asked, code):
+    assert app.exit_code(results, asked=asked) == code
+
+
+@pytest.fixture
+def ready(dataset, models, tmp_path):
+    settings = Settings(dataset, tmp_path / "out", ("participant",), models=tuple(models))
+    settings, cards = choose_models(settings)
+    return Ready(settings, cards=cards)
+
+
+def with_done_unit(ready, started, label=""):
+    write_record(ready, started)
+    path = ready.settings.output_dir / f"logs/sub-01/status{label and '_desc-' + label}.json"
+    write_status(path, UnitStatus("sub-01", "done", model_label=label))
+
+
+def changed(ready, **fields):
+    return Ready(replace(ready.settings, **fields), cards=ready.cards)
+
+
+def test_another_preprocessing_in_the_same_folder_is_refused_with_what_differs(ready):
+    with_done_unit(ready, datetime(2026, 1, 1))
+    check_same_settings(ready)
+    check_same_settings(changed(ready, nprocs=7, output_spaces=("CT",)))
+    with pytest.raises(CannotCreateError, match="random_seed: 1 before, 2 now"):
+        check_same_settings(changed(ready, random_seed=2))
+    with pytest.raises(CannotCreateError, match="normalisation"):
+        check_same_settings(changed(ready, normalisation="syn", desc="other"))
+
+
+def test_another_model_needs_a_label(ready):
+    with_done_unit(ready, datetime(2026, 1, 1))
+    members = (replace(ready.cards["ct"].members[0], sha256="0" * 64),)
+    other = Ready(
+        ready.settings, cards={**ready.cards, "ct": replace(ready.cards["ct"], members=members)}
+    )
+    with pytest.raises(CannotCreateError, match="--desc"):
+        check_same_settings(other)
+    labelled = changed(other, desc="other")
+    check_same_settings(labelled)
+    with_done_unit(labelled, datetime(2026, 1, 2), "other")
+    check_same_settings(labelled)
+    check_same_settings(ready)
+
+
+def test_a_folder_in_which_nothing_finished_may_be_used_otherwise(ready):
+    write_record(ready, datetime(2026, 1, 1))
+    check_same_settings(changed(ready, random_seed=2))
+
+
+def test_run_py_is_the_same_program():
+    run_py = Path(__file__).resolve().parents[2] / "run.py"
+    answer = subprocess.run(
+        [sys.executable, run_py, "bids", "out", "nonsense"], capture_output=True, text=True
+    )
+    assert answer.returncode == 17
+    assert answer.stderr.startswith("ctwml_bids: error: unknown analysis level nonsense")
