@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.preprocessing.blocks import block_mean, finer
 from ctwml_bids.preprocessing.brain_masks import BrainMask
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.template_pose import template_brain, template_pose
@@ -82,7 +83,7 @@ def ct_mask(image: nib.Nifti1Image) -> BrainMask:
         facts["template_distance_mm"] = round(distance, 2)
         shell = _skull(bone) | (air if low == TISSUE_HU else False)
         shaped = _shaped(tissue, inside, shell, pose, working)
-        mask = _to_native(shaped, working, native)
+        mask = finer(shaped, working, native, smooth=0.7)
     facts["brain_ml"] = round(float(mask.sum()) * native.voxel_ml, 1)
     if facts["brain_ml"] < MIN_BRAIN_ML:
         raise BadDataError(f"no brain found: only {facts['brain_ml']} mL lie inside a skull")
@@ -91,20 +92,15 @@ def ct_mask(image: nib.Nifti1Image) -> BrainMask:
 
 def _working_copy(voxels: np.ndarray, native: Grid) -> tuple[Grid, np.ndarray]:
     """Share of true voxels on an isotropic grid along the image's own axes."""
-    steps = np.maximum(np.floor(WORKING_MM / native.spacing + 0.05), 1).astype(int)
-    shape = np.asarray(native.shape) // steps
-    blocks = voxels[tuple(slice(0, n * s) for n, s in zip(shape, steps, strict=True))]
-    split = [size for pair in zip(shape, steps, strict=True) for size in pair]
-    blocks = blocks.reshape(split).mean(axis=(1, 3, 5), dtype=np.float32)
-    scale = np.diag([*steps, 1.0])
-    scale[:3, 3] = (steps - 1) / 2.0
-    count = np.maximum(np.round(native.spacing * steps * shape / WORKING_MM), 1).astype(int)
+    blocks, grid = block_mean(voxels, native, WORKING_MM)
+    shape = np.asarray(grid.shape)
+    count = np.maximum(np.round(grid.spacing * shape / WORKING_MM), 1).astype(int)
     fine = np.diag([*(shape / count), 1.0])
     fine[:3, 3] = 0.5 * shape / count - 0.5
     share = ndimage.affine_transform(
         blocks, fine[:3, :3], fine[:3, 3], tuple(count), order=1, mode="nearest", output=np.float32
     )
-    return Grid((int(count[0]), int(count[1]), int(count[2])), native.affine @ scale @ fine), share
+    return Grid((int(count[0]), int(count[1]), int(count[2])), grid.affine @ fine), share
 
 
 def _thresholds(data: np.ndarray) -> tuple[float, float]:
@@ -213,22 +209,6 @@ def _template_z(pose: np.ndarray, grid: Grid) -> np.ndarray:
     row = (np.linalg.inv(pose) @ grid.affine)[2]
     x, y, z = (np.arange(n, dtype=np.float32) for n in grid.shape)
     return row[0] * x[:, None, None] + row[1] * y[None, :, None] + row[2] * z + row[3]
-
-
-def _to_native(mask: np.ndarray, working: Grid, native: Grid) -> np.ndarray:
-    soft = ndimage.gaussian_filter(mask.astype(np.float32), 0.7, mode="nearest")
-    to_working = np.linalg.inv(working.affine) @ native.affine
-    return (
-        ndimage.affine_transform(
-            soft,
-            to_working[:3, :3],
-            to_working[:3, 3],
-            native.shape,
-            order=1,
-            mode="nearest",
-        )
-        >= 0.5
-    )
 
 
 def _largest(mask: np.ndarray) -> np.ndarray:
