@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from PIL import Image
 
 MAX_BYTES = 1_500_000
@@ -52,10 +53,13 @@ class Canvas:
         return (at // self.columns) * self.panel[0], (at % self.columns) * self.panel[1]
 
     def outline(self, panels: np.ndarray, colour: str, style: str) -> None:
-        """Draw the 0.5 contour of panels (n, x, y)."""
+        """Draw the 0.5 contour of panels (n, x, y), rimmed in black to show on bright tissue."""
         picture = self._tile(panels)
         if picture.max() > 0.5:
-            self.axes.contour(picture, [0.5], colors=[colour], linestyles=[style], linewidths=1.1)
+            lines = self.axes.contour(
+                picture, [0.5], colors=[colour], linestyles=[style], linewidths=1.1
+            )
+            lines.set_path_effects([withStroke(linewidth=2.3, foreground="black")])
 
     def shade(self, panels: np.ndarray) -> None:
         """Lay RGBA panels (n, x, y, 4) over the picture."""

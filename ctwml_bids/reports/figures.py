@@ -21,12 +21,16 @@ WHOLE_HEAD_ML = 2600.0  # a mask beyond this is no brain and could uncover the f
 
 
 def image_window(array: np.ndarray, brain: np.ndarray) -> tuple[float, float]:
-    """Return a display window for an image without units: percentiles 1 and 99.7 in the brain."""
+    """Return a display window for an image without units, from its values in the brain.
+
+    From the 1st percentile to the 99.7th, and wide enough that the median is a middle grey:
+    without lesions there would be nothing to tell tissue from bright.
+    """
     values = np.asarray(array)[np.asarray(brain) > 0]
     if not values.size:
         return 0.0, 1.0
-    low, high = np.percentile(values, [1.0, 99.7])
-    return float(low), float(max(high, low + 1e-6))
+    low, middle, high = np.percentile(values, [1.0, 50.0, 99.7])
+    return float(low), float(max(high, low + 1.8 * (middle - low), low + 1e-6))
 
 
 def mosaic(

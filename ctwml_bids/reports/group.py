@@ -39,7 +39,9 @@ class GroupReport:
     agreement
         Fields of `statistics.agreement.Agreement` as a dictionary.
     mean_dice
-        Over the units in the agreement; NaN without any.
+        Over the units in the agreement that have lesions; NaN without any.
+    both_empty
+        How many units in the agreement have no lesion on either image.
     figures
         Scatter and Bland–Altman plots.
     include_failed_qc
@@ -52,6 +54,7 @@ class GroupReport:
     failures: tuple[Mapping[str, Any], ...]
     agreement: Mapping[str, Any]
     mean_dice: float = math.nan
+    both_empty: int = 0
     figures: tuple[Figure, ...] = ()
     include_failed_qc: bool = False
 
@@ -78,12 +81,14 @@ def render_group(report: GroupReport) -> str:
         "group.html.j2",
         report=report,
         columns=shown,
-        sentences=agreement_sentences(report.agreement, report.mean_dice),
+        sentences=agreement_sentences(report.agreement, report.mean_dice, report.both_empty),
         failed_qc=[row for row in report.units if row["qc"] == "fail"],
     )
 
 
-def agreement_sentences(agreement: Mapping[str, Any], mean_dice: float) -> list[str]:
+def agreement_sentences(
+    agreement: Mapping[str, Any], mean_dice: float, both_empty: int = 0
+) -> list[str]:
     """Say in sentences what the agreement of CT with FLAIR is, leaving out what is undefined."""
     pairs = agreement["pairs"]
     sentences = []
@@ -109,6 +114,10 @@ def agreement_sentences(agreement: Mapping[str, Any], mean_dice: float) -> list[
         )
     if not math.isnan(mean_dice):
         sentences.append(f"The mean Dice overlap of CT with FLAIR is {number(mean_dice, 2)}.")
+    if both_empty:
+        sentences.append(
+            f"The mean Dice leaves out {both_empty} of them, without lesions on either image."
+        )
     if agreement["note"]:
         sentences.append(agreement["note"])
     return sentences

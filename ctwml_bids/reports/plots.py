@@ -64,7 +64,7 @@ def bland_altman(
         if np.isfinite(value):
             axes.axhline(value, color=LINE, lw=1.5, ls=style)
             axes.annotate(
-                f"{name} {value:+.1f}",
+                f"{name} {value:+.1f}".replace("-", "−"),
                 (1.01, value),
                 xycoords=("axes fraction", "data"),
                 fontsize=8.5,

@@ -19,8 +19,9 @@ TISSUE_HU = (22.0, 42.0)  # median over the brain mask: CSF 0–15, white 25–3
 TISSUE_HU_IMPOSSIBLE = (10.0, 60.0)
 NEAR_SKULL_SHARE = (0.25, 0.60)
 END_SLICE_SHARE = (0.05, 0.50)  # of the largest slice; the medulla alone takes some 2%
+FEW_LESIONS_ML = 5.0  # where lesions are few, a handful of voxels makes a large share
 BRIGHT_ML = (2.0, 30.0)
-HYPODENSE_ML = (5.0, 50.0)
+HYPODENSE_ML = (5.0, 100.0)
 LESIONS_ML = (120.0, 250.0)
 SPACING_RATIO = (1.05, 2.00)
 
@@ -130,9 +131,8 @@ def registration(verdict: str, reason: str, *, nmi_gain: float, mask_dice: float
 
 def lesions_near_skull(share: float, *, image: str, lesion_ml: float) -> Gate:
     """Judge the share (0–1) of lesion probability within 3 mm of the brain mask's border."""
-    # A share of next to nothing is noise: below 1 mL it is reported but cannot fail.
     status = _above(share, NEAR_SKULL_SHARE)
-    status = "warn" if status == "fail" and lesion_ml < 1.0 else status
+    status = "warn" if status == "fail" and lesion_ml < FEW_LESIONS_ML else status
     found = (
         f"{100 * share:.0f}% of the lesion probability on {image} lies within 3 mm of the border"
     )
@@ -209,12 +209,12 @@ def bright(ml: float) -> Gate:
 def hypodensity(ml: float) -> Gate:
     """Judge the volume of large dark areas that look unlike white matter lesions, in mL."""
     status = _above(ml, HYPODENSE_ML)
-    found = f"{ml:.1f} mL form large dark areas that reach the surface of the brain"
+    found = f"{ml:.1f} mL lie in large dark areas"
     message = {
-        "pass": "No large dark area that reaches the surface of the brain stands out.",
-        "warn": f"{found}: look whether they are an infarct or wide sulci; they may be counted "
-        "as white matter lesions.",
-        "fail": f"{found}, as large infarcts or cysts may: white matter lesions cannot be "
+        "pass": f"{found}, little enough.",
+        "warn": f"{found}: look whether they are an infarct, a cyst or wide sulci; they may be "
+        "counted as white matter lesions.",
+        "fail": f"{found}, as with large infarcts or cysts: white matter lesions cannot be "
         "measured apart from them.",
     }
     return Gate(

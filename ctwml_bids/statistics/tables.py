@@ -46,6 +46,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "threshold": {"Description": "Probability above which a voxel counts as a lesion"},
     "model": {"Description": "Model that segmented the image"},
     "dice": {"Description": f"Dice overlap of CT and FLAIR lesions, {_PAIR}; 1 if both are empty"},
+    "both_empty": {"Description": "Neither image has a lesion: the Dice of 1 says nothing"},
     "true_positive_ml": {"Description": f"Lesion volume on both images, {_PAIR}", "Units": "mL"},
     "ct_only_ml": {"Description": f"Lesion volume on CT but not on FLAIR, {_PAIR}", "Units": "mL"},
     "flair_only_ml": {

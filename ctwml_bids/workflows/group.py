@@ -67,9 +67,8 @@ def run_group(
     compared = [row for row in units if row["in_agreement"] == "yes"]
     ct, flair = ([number_in(row[f"{image}_wml_ml"]) for row in compared] for image in _IMAGES)
     found = _with_reason(agreement(ct, flair), units)
-    overlaps = [number_in(row["dice"]) for row in compared]
-    known = [value for value in overlaps if not math.isnan(value)]
-    mean_dice = sum(known) / len(known) if known else math.nan
+    overlaps = [number_in(row["dice"]) for row in compared if row["both_empty"] == "false"]
+    mean_dice = sum(overlaps) / len(overlaps) if overlaps else math.nan
     folder = output_dir / "group"
     _write_units(folder, units)
     _write_agreement(folder, found, mean_dice, units)
@@ -80,6 +79,7 @@ def run_group(
         failures=tuple(failures),
         agreement=asdict(found),
         mean_dice=mean_dice,
+        both_empty=sum(row["both_empty"] == "true" for row in compared),
         figures=_figures(ct, flair, found),
         include_failed_qc=include_failed_qc,
     )

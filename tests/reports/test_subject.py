@@ -189,6 +189,13 @@ def test_ct_alone_shows_no_pair_and_no_flair(report):
     assert "White matter lesions on FLAIR" not in page.text
 
 
+def test_a_dice_of_two_empty_masks_says_so(report):
+    pair = {**PAIR, "dice": 1.0, "both_empty": True}
+    page = Page(render_subject(replace(report, rows=(*report.rows[:2], pair))))
+    assert "(no lesion on either)" in page.text
+    assert "(no lesion on either)" not in Page(render_subject(report)).text
+
+
 def test_no_lesion_is_said(report):
     assert "No lesion was found." in Page(render_subject(replace(report, lesions=()))).text
 

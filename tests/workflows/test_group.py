@@ -36,7 +36,9 @@ def parts():
     return measures, compare(lesions, lesions, affine=np.eye(4))
 
 
-def add_unit(out, parts, subject, ct=None, flair=None, *, session=None, brain_ml=1300, label=""):
+def add_unit(
+    out, parts, subject, ct=None, flair=None, *, session=None, brain_ml=1300, label="", dice=0.5
+):
     measures, pair = parts
     volumes = {"ct": ct, "flair": flair}
     found = {
@@ -50,7 +52,7 @@ def add_unit(out, parts, subject, ct=None, flair=None, *, session=None, brain_ml
         qc=gate.status,
         thresholds={"ct": 0.25, "flair": 0.5},
         models={"ct": "ct-a", "flair": "flair-a"},
-        pair=replace(pair, dice=0.5) if len(found) == 2 else None,
+        pair=replace(pair, dice=dice) if len(found) == 2 else None,
     )
     table = out / names.stats(subject, session, model_label=label)
     write_tsv(table, rows)
@@ -103,6 +105,15 @@ def test_one_table_of_all_units_with_described_columns(cohort):
     assert [float(row["flair_wml_ml"]) for row in rows] == FLAIR
     assert list(rows[0]) == list(described)
     assert described["ct_wml_ml"]["Units"] == "mL"
+
+
+def test_units_without_lesions_do_not_raise_the_mean_dice(cohort, parts):
+    measures, pair = parts
+    healthy = replace(pair, dice=1.0, both_empty=True, true_positive_ml=0.0)
+    add_unit(cohort, (measures, healthy), "70", 0.0, 0.0, dice=1.0)
+    page = run_group(cohort, version="0.1.0").read_text()
+    assert float(estimates(cohort)["mean_dice"]["value"]) == pytest.approx(0.5)
+    assert "leaves out 1 of them" in page
 
 
 def test_a_unit_that_failed_quality_control_stays_out_by_name(cohort, parts):
