@@ -73,7 +73,8 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
     seconds : dict
         Full name of each node that ran in a worker to the time it took.
     peak_memory_gb : dict
-        Full name of each node that ran in a worker to the most memory (GiB) it held.
+        Full name of each node that ran in a worker to the most memory (GiB) it held; preloaded
+        libraries, which all workers share, count in each.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ import pytest
 from nipype.pipeline import engine as pe
 
 from ctwml_bids.bids.query import Skipped, Unit, plan
+from ctwml_bids.cli import nipype_setup
 from ctwml_bids.cli.participant import run_participants, write_skipped
 from ctwml_bids.cli.preflight import SCRATCH, Ready, choose_models
 from ctwml_bids.cli.progress import start_logging
@@ -37,6 +38,12 @@ def ready(dataset, models, tmp_path):
 @pytest.fixture
 def units(dataset):
     return [item for item in plan(dataset) if isinstance(item, Unit)]
+
+
+@pytest.fixture(autouse=True)
+def _light_workers(monkeypatch):
+    """These steps need neither ANTs nor torch, which take seconds to import."""
+    monkeypatch.setattr(nipype_setup, "PRELOAD", ("nipype.pipeline.engine",))
 
 
 def run(units, ready, second, marks=None):
