@@ -100,14 +100,33 @@ def _elastic(rng: np.random.Generator) -> list[np.ndarray]:
     """Draw a smooth displacement in mm on the warp grid: several mm over 40 mm, less below."""
     shape = coarse_shape(canonical.SHAPE, WARP_STEP)
     strength = rng.uniform(0.6, 1.3)
-    return [
+    field = [
         strength
         * (
-            2.6 * smooth_noise(rng, shape, 34 / WARP_STEP, step=4)
-            + 1.1 * smooth_noise(rng, shape, 13 / WARP_STEP, step=2)
+            2.8 * smooth_noise(rng, shape, 34 / WARP_STEP, step=4)
+            + 0.9 * smooth_noise(rng, shape, 14 / WARP_STEP, step=2)
         )
         for _ in range(3)
     ]
+    # Without its affine part over the brain, the nine parameters stay the head's true pose.
+    points, inverse = _affine_fit()
+    centred = [_indices(axis, WARP_STEP) - shape[axis] * WARP_STEP / 2 for axis in range(3)]
+    for part in field:
+        fit = inverse @ part.ravel()[points]
+        part -= fit[0] + sum(fit[axis + 1] * centred[axis] for axis in range(3))
+    return field
+
+
+@lru_cache(maxsize=1)
+def _affine_fit() -> tuple[np.ndarray, np.ndarray]:
+    """Return points of the warp grid in the brain, and the pseudo-inverse of (1, x, y, z)."""
+    thin = (slice(None, None, int(WARP_STEP)),) * 3
+    shape = coarse_shape(canonical.SHAPE, WARP_STEP)
+    points = np.flatnonzero(canonical.canonical_head().brain[thin] > 0.5)[::50]
+    index = np.stack(np.unravel_index(points, shape), axis=1) * WARP_STEP
+    centred = index - np.asarray(shape) * WARP_STEP / 2
+    design = np.column_stack([np.ones(len(points)), centred])
+    return points, np.linalg.pinv(design).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -256,7 +275,7 @@ def make_head(rng: np.random.Generator, age: float, sex: str) -> Head:
         gap=gap,
         skull=float(rng.uniform(5.5, 9.5)),
         scalp=float(rng.uniform(4.0, 8.5)),
-        texture=smooth_noise(rng, canonical.SHAPE, 7.0),
+        texture=smooth_noise(rng, canonical.SHAPE, 12.0),
     )
 
 
