@@ -34,6 +34,8 @@ _SCALE_RANGE = (0.7, 1.4)
 _ANISOTROPY_MM = 1.0
 _SURFACE_POINTS = 4000
 _SEARCH_POINTS = 500
+# Start rotations that are refined: those of the smallest distance.
+_SEARCH_REFINED = 8
 # Start rotations: about x (nodding) heads differ most; about y and z less.
 _SEARCH_DEGREES = ((-30, -15, 0, 15, 30), (-15, 0, 15), (-20, 0, 20))
 
@@ -90,13 +92,12 @@ def nine_parameter(
     """
     native = _surface(mask, seed)
     template = _surface(template_mask, seed)
-    best, best_cost = None, np.inf
     few = _residual_function(native, template, _SEARCH_POINTS)
-    for rotation in _start_rotations():
-        start = np.concatenate([rotation, np.zeros(3), _start_scales(native, template)])
-        fit = _least_squares(few, start, evaluations=15)
-        if fit.cost < best_cost:
-            best, best_cost = fit.x, fit.cost
+    scales = _start_scales(native, template)
+    starts = [np.concatenate([turn, np.zeros(3), scales]) for turn in _start_rotations()]
+    starts.sort(key=lambda start: np.abs(few(start)).mean())
+    fits = [_least_squares(few, start, evaluations=15) for start in starts[:_SEARCH_REFINED]]
+    best = min(fits, key=lambda fit: fit.cost).x
     many = _residual_function(native, template, _SURFACE_POINTS)
     fit = _least_squares(many, best, evaluations=60)
     return _matrix(fit.x, native.centre, template.centre)

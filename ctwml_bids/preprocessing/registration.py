@@ -21,7 +21,7 @@ from nibabel.affines import apply_affine
 from scipy import ndimage, optimize
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.preprocessing import transforms
+from ctwml_bids.preprocessing import registration_gate, transforms
 from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.preprocessing.nine_parameters import compose
 from ctwml_bids.preprocessing.similarity import Similarity, coarsened, nmi
@@ -127,12 +127,16 @@ def rigid(
     )
     flair, ct = metric_flair(fixed, _MIDDLE_MM), metric_ct(moving, _MIDDLE_MM)
     flair_to_ct = ants_rigid(flair, ct, flair_to_ct, iterations=60, sampling=0.5, seed=seed)
-    flair, ct = metric_flair(fixed, _FINE_MM), metric_ct(moving, _FINE_MM)
-    head = head_mask(flair)
-    flair_to_ct = polish(Similarity(flair, ct, thinned(head)), flair_to_ct)
-    similarity = Similarity(flair, ct, head)
+    fine_flair, fine_ct = metric_flair(fixed, _FINE_MM), metric_ct(moving, _FINE_MM)
+    similarity = Similarity(fine_flair, fine_ct, thinned(head_mask(fine_flair)))
+    flair_to_ct = polish(similarity, flair_to_ct)
     before, after = similarity(np.eye(4)), similarity(flair_to_ct)
-    return RigidResult(flair_to_ct, before, after, {})
+    brain = registration_gate.intracranial(ct, flair, flair_to_ct)
+    facts = registration_gate.gate_facts(flair, ct, flair_to_ct, head=head_mask(flair), brain=brain)
+    facts |= {"nmi_before": before, "nmi_after": after, "nmi_gain": after - before}
+    if fixed_mask is not None and moving_mask is not None:
+        facts |= registration_gate.mask_facts(fixed_mask, moving_mask, flair_to_ct)
+    return RigidResult(flair_to_ct, before, after, facts)
 
 
 def head_mask(flair: nib.Nifti1Image) -> np.ndarray:

@@ -1,0 +1,194 @@
+"""Tell whether a CT is registered to the FLAIR of the same head, the right way round.
+
+Three questions to the images themselves, besides the overlap of the brain masks:
+
+- Does the CT tell more about the FLAIR within the brain than chance (mutual information)?
+- Does it tell more than its own mirror image? Heads are nearly symmetric; a left–right flip shows
+  only here.
+- Does the fit stay when the axes may stretch? The same head has scales of one; another head
+  has not.
+"""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+from nibabel.affines import apply_affine
+from scipy import ndimage, optimize
+
+from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
+from ctwml_bids.preprocessing.nine_parameters import compose
+from ctwml_bids.preprocessing.similarity import Similarity
+
+# Rotations (rad), offsets (mm) and log scales that change the fit about equally.
+_STEPS = np.array([0.0125] * 3 + [1.0] * 3 + [0.02] * 3)
+_EVALUATIONS = 350
+
+
+def gate_facts(
+    flair: nib.Nifti1Image,
+    ct: nib.Nifti1Image,
+    flair_to_ct: np.ndarray,
+    *,
+    head: np.ndarray,
+    brain: np.ndarray,
+) -> dict[str, float]:
+    """Measure what separates true pairs from wrong heads and left–right flips.
+
+    Parameters
+    ----------
+    flair, ct
+        Grey levels in [0, 1] at about 3 mm.
+    flair_to_ct
+        4×4, RAS mm: the registration.
+    head, brain
+        On the FLAIR's grid, bool: where each similarity is measured.
+
+    Returns
+    -------
+    dict
+        ``nmi_head``, ``nmi_brain``; ``nmi_brain_mirrored`` with the CT mirrored and registered
+        again; ``mirror_ratio``, the brain's shared information in units of the mirrored one's,
+        (nmi − 1) / (nmi mirrored − 1); ``scale_in_plane`` and ``scale_through_plane``, the
+        largest deviation from 1 when scales are free; ``nmi_free_gain``, what freedom adds.
+    """
+    in_head, in_brain = Similarity(flair, ct, head), Similarity(flair, ct, brain)
+    start = flair_to_ct @ _reflection(flair, head)
+    mirrored = _fit(in_head, _fit(in_head, start, free=6, stride=4.0), free=6)
+    scaled, scales = _fit_scales(in_head, flair_to_ct)
+    here, there = in_brain(flair_to_ct), in_brain(mirrored)
+    through = int(np.argmax(grid_of(flair).spacing))
+    deviation = np.abs(scales - 1.0)
+    return {
+        "nmi_head": in_head(flair_to_ct),
+        "nmi_head_mirrored": in_head(mirrored),
+        "nmi_brain": here,
+        "nmi_brain_mirrored": there,
+        "mirror_ratio": (here - 1.0) / max(there - 1.0, 1e-4),
+        "scale_in_plane": float(np.delete(deviation, through).max()),
+        "scale_through_plane": float(deviation[through]),
+        "nmi_free_gain": in_head(scaled) - in_head(flair_to_ct),
+    }
+
+
+def mask_facts(
+    flair_mask: nib.Nifti1Image, ct_mask: nib.Nifti1Image, flair_to_ct: np.ndarray
+) -> dict[str, float]:
+    """Compare both brain masks where both images see.
+
+    Returns
+    -------
+    dict
+        ``mask_dice``, and ``mask_distance_mm``, the mean distance between both surfaces, on a
+        2 mm grid over the FLAIR mask.
+    """
+    grid = _box(flair_mask, 2.0)
+    ours = _on(flair_mask, grid, np.eye(4))
+    theirs = _on(ct_mask, grid, flair_to_ct)
+    whole = np.ones(ct_mask.shape[:3], np.float32)
+    seen = resample(whole, ct_mask.affine, grid, flair_to_ct, order=0) > 0.5
+    whole = np.ones(flair_mask.shape[:3], np.float32)
+    seen &= resample(whole, flair_mask.affine, grid, order=0) > 0.5
+    ours, theirs = ours & seen, theirs & seen
+    total = int(ours.sum() + theirs.sum())
+    if not ours.any() or not theirs.any():
+        return {"mask_dice": 0.0, "mask_distance_mm": 99.0}
+    # A surface at the end of what both see is a cut.
+    inner = ndimage.binary_erosion(seen)
+    edges = [m & ~ndimage.binary_erosion(m) & inner for m in (ours, theirs)]
+    apart = [
+        2.0 * ndimage.distance_transform_edt(~edges[1])[edges[0]],
+        2.0 * ndimage.distance_transform_edt(~edges[0])[edges[1]],
+    ]
+    distance = float(np.concatenate(apart).mean()) if edges[0].any() and edges[1].any() else 99.0
+    return {"mask_dice": 2.0 * int((ours & theirs).sum()) / total, "mask_distance_mm": distance}
+
+
+def intracranial(
+    ct: nib.Nifti1Image, flair: nib.Nifti1Image, flair_to_ct: np.ndarray
+) -> np.ndarray:
+    """Find what the skull encloses in a CT of grey levels, on the FLAIR's grid: bool, (x, y, z).
+
+    A stand-in for a brain mask: good enough to say where a similarity counts.
+    """
+    array = np.asarray(ct.dataobj)
+    disk = ndimage.generate_binary_structure(3, 1)
+    disk[:, :, [0, 2]] = False
+    bone = np.pad(array > 0.84, ((6, 6), (6, 6), (0, 0)))
+    bone = ndimage.binary_closing(bone, disk, iterations=5)
+    filled = [ndimage.binary_fill_holes(bone[:, :, z]) for z in range(bone.shape[2])]
+    inside = (np.stack(filled, axis=2) & ~bone)[6:-6, 6:-6] & (array > 0.17) & (array < 0.82)
+    labels, count = ndimage.label(ndimage.binary_opening(inside, disk, iterations=3))
+    if count == 0:
+        return np.ones(flair.shape[:3], dtype=bool)
+    largest = labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1
+    array = largest.astype(np.float32)
+    carried = resample(array, ct.affine, grid_of(flair), flair_to_ct) > 0.5
+    return ndimage.binary_dilation(carried, disk, iterations=1)
+
+
+def _reflection(flair: nib.Nifti1Image, head: np.ndarray) -> np.ndarray:
+    """4×4: mirrors points at the plane through the head's centre across the FLAIR's R axis."""
+    axes = flair.affine[:3, :3] / grid_of(flair).spacing
+    normal = axes[:, int(np.argmax(np.abs(axes[0])))]
+    centre = apply_affine(flair.affine, np.argwhere(head).mean(axis=0))
+    matrix = np.eye(4)
+    matrix[:3, :3] -= 2.0 * np.outer(normal, normal)
+    matrix[:3, 3] = centre - matrix[:3, :3] @ centre
+    return matrix
+
+
+def _fit(
+    similarity: Similarity, start: np.ndarray, *, free: int, stride: float = 1.0
+) -> np.ndarray:
+    """Climb a similarity with six (rigid) or nine (scales as well) parameters."""
+    return _climbed(similarity, start, free, stride)[0]
+
+
+def _fit_scales(similarity: Similarity, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Free the scales along the FLAIR's axes; return the transform and the three scales."""
+    return _climbed(similarity, start, 9, 1.0)
+
+
+def _climbed(
+    similarity: Similarity, start: np.ndarray, free: int, stride: float
+) -> tuple[np.ndarray, np.ndarray]:
+    centre = similarity.points.mean(axis=0)
+    target = apply_affine(start, centre)
+    steps = _STEPS[:free] * stride
+
+    def moved(scaled: np.ndarray) -> np.ndarray:
+        values = np.zeros(9)
+        values[:free] = scaled * steps
+        turn = compose([1, 1, 1], [0, 0, 0], values[:3])
+        matrix = turn @ start @ compose(np.exp(values[6:]), [0, 0, 0], [0, 0, 0])
+        matrix[:3, 3] = target + values[3:6] - matrix[:3, :3] @ centre
+        return matrix
+
+    result = optimize.minimize(
+        lambda scaled: -similarity(moved(scaled)),
+        np.zeros(free),
+        method="Powell",
+        options={"maxfev": _EVALUATIONS, "xtol": 0.02, "ftol": 1e-6},
+    )
+    scales = np.ones(3) if free < 9 else np.exp(result.x[6:] * steps[6:])
+    return moved(result.x), scales
+
+
+def _box(mask: nib.Nifti1Image, spacing: float) -> Grid:
+    """Isotropic grid along the mask's axes over its voxels and 20 mm around."""
+    inside = np.argwhere(np.asarray(mask.dataobj) > 0.5)
+    edge = grid_of(mask).spacing
+    low = inside.min(axis=0) if len(inside) else np.zeros(3)
+    high = inside.max(axis=0) if len(inside) else np.zeros(3)
+    counts = np.ceil(((high - low) * edge + 40.0) / spacing).astype(int) + 1
+    affine = np.eye(4)
+    affine[:3, :3] = mask.affine[:3, :3] / edge * spacing
+    centre = apply_affine(mask.affine, (low + high) / 2)
+    affine[:3, 3] = centre - affine[:3, :3] @ ((counts - 1) / 2)
+    return Grid((int(counts[0]), int(counts[1]), int(counts[2])), affine)
+
+
+def _on(mask: nib.Nifti1Image, grid: Grid, grid_to_mask: np.ndarray) -> np.ndarray:
+    array = np.asarray(mask.dataobj, dtype=np.float32)
+    return resample(array, mask.affine, grid, grid_to_mask, average=True) > 0.5
