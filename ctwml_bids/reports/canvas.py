@@ -133,5 +133,5 @@ def encode(figure: Figure) -> bytes:
 
 def _save(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
+    picture.save(buffer, format="PNG", compress_level=6)
     return buffer.getvalue()
