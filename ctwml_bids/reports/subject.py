@@ -159,7 +159,7 @@ def _key_numbers(rows: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Any, 
             found.append((label, rows[name]["wml_ml"], "mL", 1))
             found.append((f"of the brain, on {name.upper()}", rows[name]["wml_percent"], "%", 2))
     if "pair" in rows:
-        empty = " (no lesion on either)" if rows["pair"].get("both_empty") is True else ""
+        empty = " (no lesion on either)" if rows["pair"].get("both_empty") in (True, "true") else ""
         found.append((f"Dice overlap of CT and FLAIR{empty}", rows["pair"]["dice"], "", 2))
     return found
 
