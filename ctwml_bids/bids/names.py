@@ -119,14 +119,19 @@ def ventricle_mask(subject: str, session: str | None, *, space: str) -> PurePosi
     )
 
 
-def xfm(subject: str, session: str | None, *, source: str, target: str) -> PurePosixPath:
-    """Transform that resamples the image in `source` onto `target` (ITK text).
+def xfm(
+    subject: str, session: str | None, *, source: str, target: str, deformable: bool = False
+) -> PurePosixPath:
+    """Transform that resamples the image in `source` onto `target`.
+
+    ITK text, or an ITK displacement field where it is `deformable`.
 
     It maps points of `target` to points of `source`, as a resampler needs them. Source and
     target are ``CT``, ``FLAIR`` or the name of a template.
     """
     name = f"{stem(subject, session)}_from-{_alphanumeric('from', source)}"
-    name += f"_to-{_alphanumeric('to', target)}_mode-image_xfm.txt"
+    name += f"_to-{_alphanumeric('to', target)}_mode-image"
+    name += "_desc-syn_xfm.nii.gz" if deformable else "_xfm.txt"
     return folder(subject, session) / "anat" / name
 
 

@@ -20,8 +20,11 @@ def resources_of(ready: Ready) -> Resources:
     """
     settings, cards = ready.settings, ready.cards
     return Resources(
+        template_t1w=ready.template.t1w,
         template_mask=ready.template.brain_mask,
         template_ventricles=ready.template.ventricles,
+        deformable=settings.normalisation == "syn",
+        in_template=settings.normalisation == "syn" or settings.template in settings.output_spaces,
         ct_model=settings.model_ct,
         flair_model=settings.model_flair,
         ct_threshold=cards["ct"].threshold,

@@ -38,6 +38,8 @@ UNIT_FILES = [
     "flair_to_ct",
     "registration_facts",
     "frame_facts",
+    "syn_forward",
+    "syn_inverse",
 ]
 
 

@@ -283,3 +283,43 @@ class FindVentricles(SimpleInterface):
             node_file(runtime.cwd, "ventricles.nii"),
         )
         return runtime
+
+
+class _DeformInput(BaseInterfaceInputSpec):
+    in_file = File(exists=True, mandatory=True)
+    mask = File(exists=True, mandatory=True)
+    template_to_native = File(exists=True, mandatory=True)
+    template_t1w = File(exists=True, mandatory=True)
+    template_mask = File(exists=True, mandatory=True)
+    seed = traits.Int(mandatory=True)
+    threads = traits.Int(1, usedefault=True, nohash=True)
+
+
+class _DeformOutput(TraitedSpec):
+    forward = File(exists=True, desc="ITK displacement field: template → nine-parameter frame")
+    inverse = File(exists=True, desc="the reverse")
+
+
+class Deform(SimpleInterface):
+    """Deformable registration on top of the nine parameters (`syn`)."""
+
+    input_spec = _DeformInput
+    output_spec = _DeformOutput
+
+    def _run_interface(self, runtime):
+        from ctwml_bids.preprocessing.deformable import syn
+
+        fields = syn(
+            load_image(self.inputs.template_t1w),
+            load_mask(self.inputs.template_mask),
+            load_image(self.inputs.in_file),
+            load_mask(self.inputs.mask),
+            np.loadtxt(self.inputs.template_to_native),
+            seed=self.inputs.seed,
+            threads=self.inputs.threads,
+        )
+        for name in ("forward", "inverse"):
+            path = node_file(runtime.cwd, f"{name}.nii.gz")
+            getattr(fields, name).to_filename(path)
+            self._results[name] = path
+        return runtime

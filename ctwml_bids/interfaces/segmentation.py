@@ -43,8 +43,9 @@ class SegmentLesions(SimpleInterface):
     output_spec = _SegmentOutput
 
     def _run_interface(self, runtime):
-        from ctwml_bids.preprocessing.normalisation import network_grid, network_input, to_grid
+        from ctwml_bids.preprocessing.normalisation import network_grid, to_grid
         from ctwml_bids.segmentation import ensemble
+        from ctwml_bids.segmentation.inputs import network_channels
 
         model = ensemble.load(self.inputs.model)
         grid = network_grid(
@@ -57,7 +58,7 @@ class SegmentLesions(SimpleInterface):
         mask = to_grid(load_mask(self.inputs.mask), transform, grid, fill=0.0) >= 0.5
         prediction = ensemble.predict(
             model,
-            network_input(array, mask, model.card.channels),
+            network_channels(array, mask, model.card.channels),
             device="cuda" if self.inputs.use_gpu else "cpu",
             threads=self.inputs.threads,
         )
@@ -106,4 +107,41 @@ class ToNative(SimpleInterface):
         arrays["mask"] = (arrays["probability"] > self.inputs.threshold).astype(np.uint8)
         for name, array in arrays.items():
             self._results[name] = save_image(array, native, node_file(runtime.cwd, f"{name}.nii"))
+        return runtime
+
+
+class _ToTemplateInput(BaseInterfaceInputSpec):
+    probability = File(exists=True, mandatory=True, desc="on the network's grid")
+    template_t1w = File(exists=True, mandatory=True, desc="image whose grid is wanted")
+    forward = File(exists=True, desc="displacement field; without it, the nine-parameter frame")
+    inverse = File(exists=True)
+    threshold = traits.Float(mandatory=True)
+
+
+class _ToTemplateOutput(TraitedSpec):
+    probability = File(exists=True)
+    mask = File(exists=True)
+
+
+class ToTemplate(SimpleInterface):
+    """Lesion probability on the template's own grid, for maps over many heads."""
+
+    input_spec = _ToTemplateInput
+    output_spec = _ToTemplateOutput
+
+    def _run_interface(self, runtime):
+        from ctwml_bids.preprocessing.deformable import Deformation, warp_to_template
+        from ctwml_bids.preprocessing.grids import grid_of, resample
+
+        source = load_image(self.inputs.probability)
+        grid = grid_of(nib.load(self.inputs.template_t1w))
+        if self.inputs.forward:
+            fields = Deformation(nib.load(self.inputs.forward), nib.load(self.inputs.inverse))
+            # The network's grid lies in the frame that the field leads to.
+            array = warp_to_template(source, np.eye(4), fields, grid)
+        else:
+            array = resample(np.asarray(source.dataobj), source.affine, grid)
+        mask = (array > self.inputs.threshold).astype(np.uint8)
+        for name, values in (("probability", array), ("mask", mask)):
+            self._results[name] = save_image(values, grid, node_file(runtime.cwd, f"{name}.nii"))
         return runtime

@@ -71,6 +71,7 @@ def write_unit(
         for space in (*raw, "template"):
             writer.lesion_maps(files, seen, space)
     writer.transforms(files)
+    writer.deformation(files)
     writer.tables(measures)
     copy_into(Path(report), writer.path(writer.name(names.report, model=True)))
     return [*writer.written, str(writer.name(names.report, model=True))]
@@ -195,6 +196,35 @@ class _Writer:
                     },
                 )
                 self.written.append(str(name))
+
+    def deformation(self, files: Mapping[str, str]) -> None:
+        """Write the displacement fields of ``--normalisation syn``."""
+        seen, template = (
+            ("flair" if "flair" in self.raw else "ct").upper(),
+            self.context["template"],
+        )
+        for key, source, target in (
+            ("syn_forward", seen, template),
+            ("syn_inverse", template, seen),
+        ):
+            if key not in files:
+                continue
+            name = self.name(names.xfm, source=source, target=target, deformable=True)
+            copy_into(Path(files[key]), self.path(name))
+            affine = self.name(names.xfm, source=source, target=target)
+            write_json(
+                self.path(names.sidecar(name)),
+                {
+                    "Description": "ITK displacement field (LPS mm) on the template's side of the "
+                    f"nine parameters: a point of {template} is moved by the field, then by the "
+                    "affine transform, to reach the image"
+                    if key == "syn_forward"
+                    else "The reverse of the other field: a point of the image is moved by the "
+                    f"affine transform, then by this field, to reach {template}",
+                    "Sources": [self.uris[seen.lower()], names.bids_uri(affine)],
+                },
+            )
+            self.written.append(str(name))
 
     def tables(self, measures: Mapping[str, Any]) -> None:
         """Write volumes, with quality gates and facts in the sidecar, and the lesion table."""

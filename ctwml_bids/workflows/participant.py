@@ -11,6 +11,7 @@ from nipype.pipeline import engine as pe
 
 from ctwml_bids.interfaces.outputs import UNIT_FILES, MeasureUnit, ReportUnit, WriteUnit
 from ctwml_bids.interfaces.preprocessing import (
+    Deform,
     ExtractBrain,
     FindVentricles,
     FramePair,
@@ -18,7 +19,7 @@ from ctwml_bids.interfaces.preprocessing import (
     ReadImage,
     RegisterRigid,
 )
-from ctwml_bids.interfaces.segmentation import SegmentLesions, ToNative
+from ctwml_bids.interfaces.segmentation import SegmentLesions, ToNative, ToTemplate
 
 # Measured on a 512 × 512 × 56 CT with a 512 × 512 × 28 FLAIR, rounded up: GiB a node may need.
 MEMORY_GB = {
@@ -28,6 +29,7 @@ MEMORY_GB = {
     "normalise": 0.8,
     "segment": 1.5,
     "native": 1.5,
+    "template": 2.0,
     "ventricles": 1.5,
     "measure": 1.5,
     "report": 1.5,
@@ -41,8 +43,12 @@ class Resources:
 
     Attributes
     ----------
-    template_mask, template_ventricles
-        Template images on the template's grid.
+    template_t1w, template_mask, template_ventricles
+        Template images.
+    deformable
+        Whether SyN runs on top of the nine parameters.
+    in_template
+        Whether maps are written in the template's space.
     ct_model, flair_model
         Model folders.
     ct_threshold, flair_threshold
@@ -58,8 +64,11 @@ class Resources:
         model cards, template name, output folder.
     """
 
+    template_t1w: Path
     template_mask: Path
     template_ventricles: Path
+    deformable: bool
+    in_template: bool
     ct_model: Path
     flair_model: Path
     ct_threshold: float
@@ -119,6 +128,8 @@ def init_unit_wf(*, unit: UnitFiles, resources: Resources) -> pe.Workflow:
         _add_segmentation(wf, unit, resources, name, frames[name], collect)
     if len(present) == 2:
         _add_across(wf, unit, resources, frames, collect)
+    if resources.in_template:
+        _add_template_space(wf, resources, frames, collect)
     _add_results(wf, unit, resources, collect)
     return wf
 
@@ -302,6 +313,52 @@ def _add_across(
         wf.connect(register, f"{space}_to_{seen}", native, "native_to_seen")
 
 
+def _add_template_space(
+    wf: pe.Workflow,
+    resources: Resources,
+    frames: dict[str, tuple[pe.Node, str]],
+    collect: pe.Node,
+) -> None:
+    """Add the maps on the template's grid; a pair is deformed once, by its FLAIR."""
+    deform = None
+    if resources.deformable:
+        name = "flair" if "flair" in frames else "ct"
+        transform, mask_node = frames[name]
+        deform = _node(
+            Deform(
+                template_t1w=str(resources.template_t1w),
+                template_mask=str(resources.template_mask),
+                seed=resources.seed,
+                threads=1,
+            ),
+            "deform",
+            "register",
+        )
+        wf.connect(
+            [
+                (wf.get_node(f"read_{name}"), deform, [("out_file", "in_file")]),
+                (wf.get_node(mask_node), deform, [("mask", "mask")]),
+                (transform, deform, [("template_to_native", "template_to_native")]),
+                (deform, collect, [("forward", "syn_forward"), ("inverse", "syn_inverse")]),
+            ]
+        )
+    for name in frames:
+        to_template = _node(
+            ToTemplate(
+                template_t1w=str(resources.template_t1w),
+                threshold=getattr(resources, f"{name}_threshold"),
+            ),
+            f"{name}_in_template",
+            "template",
+        )
+        wf.connect(wf.get_node(f"segment_{name}"), "probability", to_template, "probability")
+        if deform is not None:
+            wf.connect(deform, "forward", to_template, "forward")
+            wf.connect(deform, "inverse", to_template, "inverse")
+        for kind in ("probability", "mask"):
+            wf.connect(to_template, kind, collect, f"{name}_in_template_{kind}")
+
+
 def _to_native(unit: UnitFiles, resources: Resources, *, seen: str, space: str) -> pe.Node:
     return _node(
         ToNative(
@@ -314,7 +371,7 @@ def _to_native(unit: UnitFiles, resources: Resources, *, seen: str, space: str) 
 
 def _add_results(wf: pe.Workflow, unit: UnitFiles, resources: Resources, collect: pe.Node) -> None:
     """Add the measures with their quality gates, the report, and the writing of all."""
-    context = {**resources.context, **unit.context}
+    context = {**resources.context, **unit.context, "label": unit.label}
     raw = {name: str(getattr(unit, name)) for name in ("ct", "flair") if getattr(unit, name)}
     measure = _node(MeasureUnit(context=context, raw=raw), "measure", "measure")
     report = _node(ReportUnit(context=context, raw=raw), "report", "report")
