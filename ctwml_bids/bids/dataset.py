@@ -43,6 +43,7 @@ BIDS_VERSION = "1.11.1"
 # What the BIDS validator has no names for (BIDS 1.11.1); patterns as in .gitignore.
 BIDSIGNORE = (
     "*_xfm.txt",
+    "*_xfm.nii.gz",
     "*_xfm.json",
     "*_ct.*",
     "*_CT.*",
@@ -51,6 +52,7 @@ BIDSIGNORE = (
     "*.html",
     "**/figures",
     "logs",
+    "group",
 )
 _README = """# White matter lesions on head CT and FLAIR
 

@@ -91,7 +91,7 @@ def plan_with_matches(
         try:
             ct, flair = _candidates(found[subject])
         except BadDataError as error:
-            planned.append(Skipped(subject, None, str(error)))
+            planned.append(Skipped(subject, None, str(error), error.exit_code))
             continue
         kept_ct = [c for c in ct if matches(c.entities, filters.ct)]
         kept_flair = [c for c in flair if matches(c.entities, filters.flair)]

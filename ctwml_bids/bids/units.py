@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctwml_bids.bids.names import stem
+from ctwml_bids.errors import NoInputError
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,15 @@ class Unit:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A subject, or one of its sessions, that does not run; `reason` is for the user."""
+    """A subject, or one of its sessions, that does not run.
+
+    `reason` is for the user; `exit_code` is that of a run that asked for this subject alone.
+    """
 
     subject: str
     session: str | None
     reason: str
+    exit_code: int = NoInputError.exit_code
 
     @property
     def label(self) -> str:

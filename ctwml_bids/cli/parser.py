@@ -209,7 +209,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         action="extend",
         type=named_path,
-        help="derivative data sets to link in dataset_description.json (this version reads none)",
+        help="other derivative data sets (checked to be there; this version reads none)",
     )
     group.add_argument(
         "--config-file",

@@ -16,7 +16,7 @@ from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.cli.preflight import SCRATCH, Ready
 from ctwml_bids.cli.progress import Progress
 from ctwml_bids.cli.provenance import hashes, versions
-from ctwml_bids.errors import NoInputError, TemporaryError
+from ctwml_bids.errors import TemporaryError
 from ctwml_bids.execution.failures import failure_of
 from ctwml_bids.execution.status import (
     UnitResult,
@@ -31,7 +31,7 @@ from ctwml_bids.execution.status import (
 
 LOG = logging.getLogger("ctwml_bids")
 # Units in one Nipype graph: enough to keep many CPUs busy, few enough for Nipype to be quick.
-BATCH = 50
+BATCH = 20
 Build = Callable[[Sequence[Unit]], Any]
 
 
@@ -244,9 +244,7 @@ def write_skipped(skipped: Sequence[Skipped], ready: Ready) -> list[UnitResult]:
         # What an earlier run with other filters finished stays finished.
         if before is None or before.state != "done":
             write_status(path, status)
-        results.append(
-            UnitResult(item.label, "skipped", item.reason, exit_code=NoInputError.exit_code)
-        )
+        results.append(UnitResult(item.label, "skipped", item.reason, exit_code=item.exit_code))
     return results
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ctwml_bids.interfaces.base import load_image
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
-from ctwml_bids.reports import figures
+from ctwml_bids.reports import pictures
 from ctwml_bids.reports.methods import methods
 from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
 
@@ -42,9 +42,9 @@ def report_unit(
     str
         One self-contained page.
     """
-    pictures = [figure for name in raw for figure in _image_figures(name, files)]
+    shown = [figure for name in raw for figure in _image_figures(name, files)]
     if len(raw) == 2:
-        pictures[1:1] = _registration_figures(files)
+        shown[1:1] = _registration_figures(files)
     cards = {name: context["models"][name] for name in raw}
     facts = measures["facts"]
     return render_subject(
@@ -61,7 +61,7 @@ def report_unit(
                 normalisation=context["normalisation"],
                 models=cards,
             ),
-            figures=tuple(pictures),
+            figures=tuple(shown),
             images=tuple(_described(name, raw[name], context) for name in raw),
             notes=tuple(context["notes"]),
             warnings=tuple(
@@ -99,38 +99,23 @@ def _on(path: str, grid: Grid, order: int = 1) -> np.ndarray:
 
 
 def _image_figures(name: str, files: Mapping[str, str]) -> list[Figure]:
-    """Return the mosaic and the maps of one image."""
+    """Return the outlines and the maps of one image."""
     image = load_image(files[f"{name}_image"])
     array, grid = np.asarray(image.dataobj), grid_of(image)
     brain = _on(files[f"{name}_used_brain"], grid) >= 0.5
     lesions = _on(files[f"{name}_in_{name}_mask"], grid) >= 0.5
-    window = figures.CT_WINDOW if name == "ct" else figures.image_window(array, brain)
-    label = name.upper()
-    shown = "brain window, level 35 HU, width 80 HU" if name == "ct" else "its own window"
+    probability = _on(files[f"{name}_in_{name}_probability"], grid)
+    disagreement = _on(files[f"{name}_in_{name}_disagreement"], grid)
+    shown = (name.upper(), array, grid.affine)
     return [
-        Figure(
-            f"Lesions on {label}",
-            f"Each slice twice, without and with outlines ({shown}). Heights in mm.",
-            f"Axial {label} slices with the outlines of lesions and brain mask",
-            figures.mosaic(array, grid.affine, brain=brain, lesions=lesions, window=window),
-        ),
-        Figure(
-            f"Probability and disagreement on {label}",
-            "Where the networks see lesions, and where they differ from each other.",
-            f"Axial {label} slices with lesion probability and ensemble disagreement in colour",
-            figures.maps(
-                array,
-                grid.affine,
-                brain=brain,
-                probability=_on(files[f"{name}_in_{name}_probability"], grid),
-                disagreement=_on(files[f"{name}_in_{name}_disagreement"], grid),
-                window=window,
-            ),
+        pictures.segmentation(*shown, brain=brain, lesions=lesions),
+        pictures.uncertainty(
+            *shown, brain=brain, probability=probability, disagreement=disagreement
         ),
     ]
 
 
-def _registration_figures(files: Mapping[str, str]) -> list[Figure]:
+def _registration_figures(files: Mapping[str, str]) -> tuple[Figure, ...]:
     """Return the checkerboard and the flicker of the pair, in FLAIR space."""
     flair, ct = load_image(files["flair_image"]), load_image(files["ct_image"])
     grid = grid_of(flair)
@@ -143,22 +128,4 @@ def _registration_figures(files: Mapping[str, str]) -> list[Figure]:
         average=True,
     )
     brain = _on(files["flair_used_brain"], grid) >= 0.5
-    pair = (moved, np.asarray(flair.dataobj), grid.affine)
-    first, second = figures.flicker_frames(*pair, brain=brain)
-    return [
-        Figure(
-            "Registration of CT to FLAIR",
-            "Ventricles, sulci and the inner skull should go on across the squares, and the "
-            "FLAIR's edges should lie on those of the CT.",
-            "FLAIR, CT, checkerboard of both, and FLAIR edges on CT",
-            figures.registration(*pair, brain=brain),
-        ),
-        Figure(
-            "CT and FLAIR in turn",
-            "Nothing should jump between the two pictures.",
-            "The same slices of FLAIR and of the CT resampled onto it, shown in turn",
-            first,
-            second,
-            ("FLAIR", "CT"),
-        ),
-    ]
+    return pictures.alignment(moved, np.asarray(flair.dataobj), grid.affine, brain=brain)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-# Tissue is what is at least this fraction of, and at most this many times, the brain's local
-# intensity: on FLAIR, CSF, dura and cortical bone lie below, subcutaneous fat mostly above.
+# Tissue is at least this fraction of the brain's local intensity: CSF, dura and bone lie below.
 DARKEST_TISSUE = 0.6
-BRIGHTEST_TISSUE = 1.8
 # The brain's local intensity is an average over about this distance (SD): longer than any lesion
 # or lobe, shorter than a coil's shading.
 SHADING_MM = 20.0
@@ -67,7 +65,13 @@ def local_intensity(array: np.ndarray, mask: np.ndarray, spacing: np.ndarray) ->
 
 
 def follow_tissue(
-    array: np.ndarray, mask: np.ndarray, spacing: np.ndarray, *, reach_mm: float, core_mm: float
+    array: np.ndarray,
+    mask: np.ndarray,
+    spacing: np.ndarray,
+    *,
+    reach_mm: float,
+    core_mm: float,
+    brightest: float,
 ) -> np.ndarray:
     """Regrow a brain mask from its core through tissue of the brain's own intensity.
 
@@ -83,6 +87,8 @@ def follow_tissue(
         The result stays within this distance of ``mask``.
     core_mm
         What lies deeper than this in ``mask`` is kept whatever its intensity.
+    brightest
+        Tissue is at most this many times the brain's local intensity (fat and marrow are above).
 
     Returns
     -------
@@ -95,7 +101,7 @@ def follow_tissue(
     values, region, rough = array[box], region[box], mask[box]
     core = largest(deeper(rough, core_mm, spacing))
     local = local_intensity(values, rough, spacing)
-    tissue = region & (values > DARKEST_TISSUE * local) & (values < BRIGHTEST_TISSUE * local)
+    tissue = region & (values > DARKEST_TISSUE * local) & (values < brightest * local)
     tissue = _filled(tissue | core, spacing)
     opened = _plane_filter(tissue, OPENING_MM, spacing, deeper)
     opened = largest(ndimage.binary_propagation(core & opened, np.ones((3, 3, 3)), opened))

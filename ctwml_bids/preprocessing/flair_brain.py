@@ -23,8 +23,11 @@ EXTRACTED_EDGE = 0.03
 # The edge is sought on pixels of about this size; finer ones cost time and show nothing more.
 WORKING_MM = 1.0
 # The network's border is a few mm off at most, and what lies deeper needs no second look.
-BORDER_REACH_MM = 4.0
+BORDER_REACH_MM = 2.5
 BORDER_CORE_MM = 6.0
+# Cortex hardly exceeds this many times the brain's mean; marrow and scalp without fat
+# suppression do. Lesions do too, but lie deeper than the core.
+BORDER_BRIGHTEST = 1.4
 # Left and right mirrored, and shifted by half a voxel of the coarse grid.
 SHIFTS = ((0.0, 0.0, 0.0), (0.5, 0.5, 0.5))
 LEAST_BRAIN_ML = 100.0
@@ -75,6 +78,7 @@ def flair_mask(image: nib.Nifti1Image, predict: Callable[[np.ndarray], np.ndarra
         work_grid.spacing,
         reach_mm=BORDER_REACH_MM,
         core_mm=BORDER_CORE_MM,
+        brightest=BORDER_BRIGHTEST,
     )
     mask = resample(refined.astype(np.float32), work_grid.affine, grid) > 0.5
     uncertain = (probability > 0.2) & (probability < 0.8)

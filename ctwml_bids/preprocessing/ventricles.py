@@ -21,7 +21,9 @@ CSF_HU = (0.0, 14.0)
 NEIGHBOURHOOD_MM = 6.0
 # Surely no fluid: this many HU above it. Leukoaraiosis reads 17.5 ± 4.7, CSF 5.
 ABOVE_CSF_HU = 7.0
-# The border lies midway between fluid and the tissue beside it, yet within these HU of fluid.
+# The border lies this far from fluid to the tissue beside it (the tissue mean is pulled down by
+# partly filled voxels), yet within these HU of fluid.
+BORDER_SHARE = 0.6
 BORDER_HU = (5.0, 13.0)
 # Seeds lie in the carried template ventricles or this close (mm) to them.
 SEED_MM = 3.0
@@ -120,13 +122,13 @@ def _smoothed(hu: np.ndarray, brain: np.ndarray, spacing: np.ndarray) -> np.ndar
 
 
 def _border(hu: np.ndarray, brain: np.ndarray, csf: float, spacing: np.ndarray) -> np.ndarray:
-    """HU below which a voxel is fluid: midway between fluid and the tissue around it."""
+    """HU below which a voxel is fluid, between fluid and the tissue around it."""
     tissue = brain & (hu > csf + ABOVE_CSF_HU)
     sigma = NEIGHBOURHOOD_MM / spacing
     weight = ndimage.gaussian_filter(tissue.astype(np.float32), sigma)
     total = ndimage.gaussian_filter(np.where(tissue, hu, 0).astype(np.float32), sigma)
     local = total / np.maximum(weight, 1e-3)
-    return csf + np.clip((local - csf) / 2.0, *BORDER_HU)
+    return csf + np.clip(BORDER_SHARE * (local - csf), *BORDER_HU)
 
 
 def _cisterns(

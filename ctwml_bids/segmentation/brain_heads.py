@@ -25,6 +25,8 @@ MARGIN_MM = 16.0
 # Reference masks made on T1 may miss a centimetre of frontal lobe and the cerebellum's base.
 REFERENCE_REACH_MM = 15.0
 REFERENCE_CORE_MM = 6.0
+# Fat is suppressed on these images; coil shading makes the cerebellum's base very bright.
+REFERENCE_BRIGHTEST = 1.8
 
 
 def fine_grid(network_grid: Grid) -> Grid:
@@ -51,6 +53,7 @@ def corrected_mask(image: nib.Nifti1Image, reference: nib.Nifti1Image) -> np.nda
         grid_of(image).spacing,
         reach_mm=REFERENCE_REACH_MM,
         core_mm=REFERENCE_CORE_MM,
+        brightest=REFERENCE_BRIGHTEST,
     )
 
 

@@ -199,7 +199,7 @@ def _tissues(
     by log-normal noise makes single folds of them; a factor on fluid opens the sulci.
     """
     grey, white, brain = head["grey"], head["white"], head["brain"]
-    cerebrum = head["labels"] == canonical.CEREBRUM
+    cerebrum = np.isin(head["labels"], (canonical.CEREBRUM, canonical.FALX))
     power = np.where(cerebrum, np.float32(rng.uniform(2.2, 3.2)), np.float32(1.3))
     fluid = np.clip(1 - grey - white, 0.004, 1)
     amplitude = rng.uniform(0.4, 0.8)

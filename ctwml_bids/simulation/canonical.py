@@ -26,10 +26,12 @@ FORAMEN_Z = -70.0  # mm; the brain mask ends here
 
 # Labels of the canonical head. 1-9 lie in the brain, the others outside it.
 OUTSIDE = 0
-CEREBRUM, CEREBELLUM, BRAINSTEM, DEEP_GREY, CAPSULE, CALLOSUM = 1, 2, 3, 4, 5, 6
+CEREBRUM, CEREBELLUM, BRAINSTEM, DEEP_GREY, CAPSULE, CALLOSUM, FALX = 1, 2, 3, 4, 5, 6, 7
 SOFT, FAT, MUSCLE, SKIN, FACE_BONE = 20, 21, 22, 23, 24
 FRONTAL_SINUS, NASAL, SPHENOID, MAXILLARY, MASTOID, AIRWAY = 25, 26, 27, 28, 29, 30
-EYE, LENS, OPTIC, ORBIT_FAT, CORD, SPINAL_CSF, PETROUS, TEETH = 31, 32, 33, 34, 35, 36, 37, 38
+EYE, LENS, OPTIC, ORBIT_FAT, CORD, SPINAL_CSF, PETROUS, TEETH, BLOOD_SINUS = (
+    31, 32, 33, 34, 35, 36, 37, 38, 39,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ def _brain_labels(mask: np.ndarray, grey: np.ndarray, white: np.ndarray) -> np.n
     labels[deep & (grey <= 0.35) & (white > 0.5) & (side > 8)] = CAPSULE
     callosum = (side < 11) & (y > -45) & (y < 36) & (z > -2) & (z < 32) & (white > 0.5)
     labels[callosum & (labels == CEREBRUM)] = CALLOSUM
+    fissure = (side < 1) & ((y > 38) | (y < -55) | (z > 40)) & (grey + white < 0.8)
+    labels[fissure & (labels == CEREBRUM)] = FALX
     return labels
 
 
@@ -205,6 +209,8 @@ def _head_labels(labels: np.ndarray, distance: np.ndarray) -> np.ndarray:
     out[_rod((50, -28, -44), (76, -26, -47), (4, 4))] = AIRWAY  # ear canals
     out[_ellipsoid((0, 12, -72), (12, 14, 20)) | _rod((0, 2, -78), (0, -4, -100), (11, 9))] = AIRWAY
     out[_ellipsoid((0, 52, -96), (26, 30, 12)) & ~_ellipsoid((0, 46, -97), (19, 25, 12))] = TEETH
+    behind = (y < -40) | (z > 60)
+    out[(side < 4.5) & (distance > 0) & (distance < 5) & behind & (z > -14)] = BLOOD_SINUS
     canal = ((side / 15) ** 2 + ((y + 46) / 17) ** 2 < 1) & (z < -58) & (distance > 0)
     out[canal] = SPINAL_CSF
     out[((side / 7) ** 2 + ((y + 46) / 6.5) ** 2 < 1) & (z < FORAMEN_Z + 3)] = CORD

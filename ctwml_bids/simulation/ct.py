@@ -18,10 +18,10 @@ HU = {
     c.OUTSIDE: -1000, c.SOFT: 40, c.FAT: -95, c.MUSCLE: 52, c.SKIN: 30, c.FACE_BONE: 650,
     c.FRONTAL_SINUS: -1000, c.NASAL: -1000, c.SPHENOID: -1000, c.MAXILLARY: -1000,
     c.MASTOID: -450, c.AIRWAY: -1000, c.EYE: 8, c.LENS: 75, c.OPTIC: 35, c.ORBIT_FAT: -95,
-    c.CORD: 30, c.SPINAL_CSF: 10, c.PETROUS: 1450, c.TEETH: 1900,
+    c.CORD: 30, c.SPINAL_CSF: 10, c.PETROUS: 1450, c.TEETH: 1900, c.BLOOD_SINUS: 55,
 }  # fmt: skip
 NEVER_BONE = (
-    c.EYE, c.LENS, c.OPTIC, c.ORBIT_FAT, c.CORD, c.SPINAL_CSF, c.NASAL, c.SPHENOID, c.MAXILLARY,
+    c.BLOOD_SINUS,    c.EYE, c.LENS, c.OPTIC, c.ORBIT_FAT, c.CORD, c.SPINAL_CSF, c.NASAL, c.SPHENOID, c.MAXILLARY,
     c.FRONTAL_SINUS, c.MASTOID, c.AIRWAY, c.PETROUS, c.TEETH,
 )  # fmt: skip
 
@@ -55,21 +55,22 @@ class CtSettings:
     sharp: bool
 
 
-def draw_settings(rng: np.random.Generator, age: float) -> CtSettings:
-    """Draw the tissue values and noise of one examination (sources: module docstring's ranges).
+def draw_settings(rng: np.random.Generator, age: float, lesion_ml: float) -> CtSettings:
+    """Draw the tissue values and noise of one examination for a person.
 
     White matter 30 ± 3.4 HU (Cala 1981), less in the old; cortex 4–8 above it; leukoaraiosis
     17.5 ± 4.7 (BMC Med Imaging 2024); scanners differ by several HU (Oh 2019).
     """
     old = np.clip((age - 45) / 40, 0, 1)
+    severity = np.clip(lesion_ml / 40, 0, 1)  # confluent lesions have lost more than small ones
     return CtSettings(
-        white=float(np.clip(rng.normal(29.5, 1.6) - 2.5 * old, 24, 34)),
-        contrast=float(rng.uniform(4.5, 8.0)),
+        white=float(np.clip(rng.normal(29.0, 2.0) - 2.0 * old, 23, 34)),
+        contrast=float(rng.uniform(3.8, 8.0)),
         fluid=float(rng.uniform(1, 9)),
-        offset=float(np.clip(rng.normal(0, 2.2), -5, 5)),
-        lesion_drop=float(np.clip(rng.normal(9.5, 2.8), 4.5, 16)),
+        offset=float(np.clip(rng.normal(-0.5, 2.8), -7, 6)),
+        lesion_drop=float(np.clip(rng.normal(8.0 + 3.0 * severity, 2.5), 4.5, 16)),
         haze_drop=float(rng.uniform(0, 3.5)),
-        noise=float(rng.uniform(2.0, 5.5)),
+        noise=float(np.clip(np.exp(rng.normal(np.log(3.1), 0.28)), 1.8, 6.0)),
         grain=float(rng.uniform(0.45, 0.9)),
         sharp=bool(rng.random() < 0.25),
     )
@@ -89,6 +90,7 @@ def _brain(rng: np.random.Generator, head: Head, lesions: Lesions, s: CtSettings
     grey = grey - rng.uniform(0.5, 2.5) * (labels == c.CEREBELLUM)
     # Sulcal fluid holds vessels and pia: a little denser than that of the ventricles.
     fluid = s.fluid + rng.uniform(0, 5) * (1 - head.ventricles)
+    fluid = fluid + rng.uniform(20, 50) * (labels == c.FALX)
     hu = head.white * white + head.grey * grey + head.csf * fluid
     tissue = head.white + head.grey + head.csf
     infarct = lesions.infarct
@@ -165,7 +167,7 @@ def scanner(
     level = np.exp(-(((z + 42) / 9) ** 2)) * np.exp(-(((y + 35) / 16) ** 2)) * (np.abs(x) < 55)
     wave = np.cos((y + rng.uniform(-60, -20)) / rng.uniform(4, 9))
     hu = hu - rng.uniform(0, 9) * level * (0.4 + wave)
-    hu += settings.offset * 0 + _noise(rng, scan, settings) * np.clip(1.15 - 0.3 * radius, 0.5, 1.2)
+    hu += _noise(rng, scan, settings) * np.clip(1.15 - 0.3 * radius, 0.5, 1.2)
     return np.clip(np.round(hu), -1024, 3071).astype(np.int16)
 
 

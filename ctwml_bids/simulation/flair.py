@@ -48,7 +48,7 @@ def draw_settings(rng: np.random.Generator) -> FlairSettings:
     return FlairSettings(
         grey=float(rng.uniform(1.12, 1.38)),
         fluid=float(rng.uniform(0.08, 0.32)),
-        lesion=float(rng.uniform(1.45, 2.2)),
+        lesion=float(rng.uniform(1.4, 2.0)),
         fat=float(rng.uniform(0.25, 0.6) if suppressed else rng.uniform(1.1, 2.3)),
         muscle=float(rng.uniform(0.35, 0.7)),
         rim=float(rng.uniform(0.05, 0.45)),
@@ -102,6 +102,7 @@ def relative_signal(
     table[c.FAT] = table[c.ORBIT_FAT] = s.fat
     table[c.EYE], table[c.LENS], table[c.OPTIC] = s.fluid, 0.3, 1.0
     table[c.CORD], table[c.SPINAL_CSF] = 1.0, s.fluid + 0.1
+    table[c.BLOOD_SINUS] = 0.2  # flowing blood
     if rng.random() < 0.2:
         table[c.MAXILLARY] = 1.6  # swollen mucosa
     signal = table[head.labels]
@@ -152,7 +153,6 @@ def scanner(
     middle = [(g - (len(g) - 1) / 2) * s for g, s in zip(grids, scan.spacing, strict=True)]
     axis = rng.normal(0, 0.0012, 3)
     for a in range(3):
-        shading = shading + 0  # shading stays float32
         shape = [1, 1, 1]
         shape[a] = -1
         shading += (axis[a] / settings.bias * middle[a]).reshape(shape).astype(np.float32)

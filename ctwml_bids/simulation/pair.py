@@ -212,7 +212,7 @@ def _scan_ct(
     facts: dict,
 ) -> nib.Nifti1Image:
     """Take a CT of a head."""
-    settings = ct.draw_settings(rng, head.age)
+    settings = ct.draw_settings(rng, head.age, facts["lesion_ml"])
     hu = ct.hounsfield(rng, head, lesions, settings)
     sampled = take(hu, (0, 0, 0), matrix, scan, fill=-1000.0)
     image = ct.scanner(rng, sampled, scan, settings, np.linalg.inv(matrix) @ scan.affine)
