@@ -8,6 +8,7 @@ because the image ends there do not count.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import nibabel as nib
@@ -23,8 +24,9 @@ from ctwml_bids.preprocessing.grids import Grid, resample
 _SPACING_MM = 2.0
 # Room around a mask in which distances are known; starts are off by less than this.
 _MARGIN_MM = 50.0
-# Surface distances beyond this are outliers: pieces of skull, a cut brainstem (mm).
-_OUTLIER_MM = 3.0
+# Surface distances beyond these are outliers: pieces of skull, missing slices (mm). The first
+# loss finds its way from afar, the second then all but ignores outliers.
+_OUTLIER_MM = {"soft_l1": 3.0, "cauchy": 1.5}
 # A template point's weight falls to zero over this length before the image's end (mm).
 _EDGE_MM = 4.0
 # Adult brains differ from the MNI template by less than this.
@@ -99,8 +101,9 @@ def nine_parameter(
     fits = [_least_squares(few, start, evaluations=15) for start in starts[:_SEARCH_REFINED]]
     best = min(fits, key=lambda fit: fit.cost).x
     many = _residual_function(native, template, _SURFACE_POINTS)
-    fit = _least_squares(many, best, evaluations=60)
-    return _matrix(fit.x, native.centre, template.centre)
+    best = _least_squares(many, best, evaluations=25).x
+    best = _least_squares(many, best, evaluations=25, loss="cauchy").x
+    return _matrix(best, native.centre, template.centre)
 
 
 def surface_distance(
@@ -142,7 +145,14 @@ def _matrix(
     return about_origin
 
 
-def _least_squares(residuals, start: np.ndarray, evaluations: int) -> optimize.OptimizeResult:
+def _least_squares(
+    residuals: Callable[[np.ndarray], np.ndarray],
+    start: np.ndarray,
+    *,
+    evaluations: int,
+    loss: str = "soft_l1",
+) -> optimize.OptimizeResult:
+    """Minimise robust distances over the nine parameters."""
     low, high = np.log(_SCALE_RANGE)
     limits = np.array([np.pi / 2] * 3 + [150.0] * 3 + [high] * 3)
     return optimize.least_squares(
@@ -150,15 +160,17 @@ def _least_squares(residuals, start: np.ndarray, evaluations: int) -> optimize.O
         start,
         bounds=(np.concatenate([-limits[:6], [low] * 3]), limits),
         x_scale=np.array([0.02] * 3 + [1.0] * 3 + [0.02] * 3),
-        loss="soft_l1",
-        f_scale=_OUTLIER_MM,
+        loss=loss,
+        f_scale=_OUTLIER_MM[loss],
         max_nfev=evaluations,
         xtol=1e-5,
         ftol=1e-6,
     )
 
 
-def _residual_function(native: _Surface, template: _Surface, count: int):
+def _residual_function(
+    native: _Surface, template: _Surface, count: int
+) -> Callable[[np.ndarray], np.ndarray]:
     """Signed distances (mm) of both surfaces from each other as a function of the parameters."""
     native_points, template_points = native.points[:count], template.points[:count]
 

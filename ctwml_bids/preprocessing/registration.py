@@ -24,9 +24,10 @@ from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing import registration_gate, transforms
 from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.preprocessing.nine_parameters import compose
+from ctwml_bids.preprocessing.registration_gate import registration_verdict
 from ctwml_bids.preprocessing.similarity import Similarity, coarsened, nmi
 
-__all__ = ["RigidResult", "nmi", "rigid"]
+__all__ = ["RigidResult", "nmi", "registration_verdict", "rigid"]
 
 # HU → grey level of the metric. Four fifths of the range are brain and CSF (0–80 HU); air, fat
 # and bone keep levels of their own, since skin and skull guide the search.

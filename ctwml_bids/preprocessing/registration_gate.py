@@ -11,6 +11,8 @@ Three questions to the images themselves, besides the overlap of the brain masks
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import nibabel as nib
 import numpy as np
 from nibabel.affines import apply_affine
@@ -23,6 +25,14 @@ from ctwml_bids.preprocessing.similarity import Similarity
 # Rotations (rad), offsets (mm) and log scales that change the fit about equally.
 _STEPS = np.array([0.0125] * 3 + [1.0] * 3 + [0.02] * 3)
 _EVALUATIONS = 350
+
+# Thresholds, from `benchmarks/registration.py` (ROC in docs/validation.md). The mirror ratio is
+# about 1 for another head, which fits neither way, and its own reciprocal for a flip.
+MIRROR_FAIL, MIRROR_WARN = 1.08, 1.15
+# Deviation of a free scale from 1, in the planes. Through them, thick slices blur it.
+SCALE_FAIL, SCALE_WARN = 0.06, 0.03
+# Brain masks of one head, made from two images.
+DICE_FAIL, DICE_WARN = 0.80, 0.90
 
 
 def gate_facts(
@@ -69,6 +79,51 @@ def gate_facts(
         "scale_through_plane": float(deviation[through]),
         "nmi_free_gain": in_head(scaled) - in_head(flair_to_ct),
     }
+
+
+def registration_verdict(facts: Mapping[str, float]) -> tuple[str, str]:
+    """Judge a registration by its facts.
+
+    Parameters
+    ----------
+    facts
+        As in `registration.RigidResult`; the masks' overlap may be missing.
+
+    Returns
+    -------
+    tuple of str
+        "pass", "warn" or "fail", and the reason in one sentence.
+    """
+    ratio, scale = facts["mirror_ratio"], facts["scale_in_plane"]
+    dice = facts.get("mask_dice", 1.0)
+    if ratio < 1.0 / MIRROR_FAIL:
+        return (
+            "fail",
+            f"The mirrored CT fits the FLAIR better (ratio {ratio:.2f}): left and right "
+            "are exchanged in one of both images.",
+        )
+    if ratio < MIRROR_FAIL:
+        return (
+            "fail",
+            f"The CT fits the FLAIR no better than its mirror image (ratio {ratio:.2f}): "
+            "both may be of different heads.",
+        )
+    if scale > SCALE_FAIL:
+        return (
+            "fail",
+            f"The CT would fit better {100 * scale:.0f}% larger or smaller: both may be "
+            "of different heads, or a voxel size is wrong.",
+        )
+    if dice < DICE_FAIL:
+        return "fail", f"The brain masks of CT and FLAIR overlap by {dice:.2f} (Dice) only."
+    for is_odd, reason in (
+        (ratio < MIRROR_WARN, f"the CT fits little better than its mirror image ({ratio:.2f})"),
+        (scale > SCALE_WARN, f"the CT would fit better {100 * scale:.0f}% larger or smaller"),
+        (dice < DICE_WARN, f"the brain masks overlap by {dice:.2f} (Dice)"),
+    ):
+        if is_odd:
+            return "warn", f"Look at the registration: {reason}."
+    return "pass", f"The CT fits the FLAIR {ratio:.1f} times as well as its mirror image."
 
 
 def mask_facts(
