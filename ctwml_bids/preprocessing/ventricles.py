@@ -21,9 +21,8 @@ CSF_HU = (0.0, 14.0)
 NEIGHBOURHOOD_MM = 6.0
 # Surely no fluid: this many HU above it. Leukoaraiosis reads 17.5 ± 4.7, CSF 5.
 ABOVE_CSF_HU = 7.0
-# The border lies this far from fluid to the tissue beside it (the tissue mean is pulled down by
-# partly filled voxels), yet within these HU of fluid.
-BORDER_SHARE = 0.6
+# The border lies midway between fluid and the tissue beside it, yet within these HU of fluid.
+BORDER_SHARE = 0.5
 BORDER_HU = (5.0, 13.0)
 # Seeds lie in the carried template ventricles or this close (mm) to them.
 SEED_MM = 3.0
@@ -33,6 +32,8 @@ REACH_MM = 16.0
 SURFACE_MM = 14.0
 # Bridges thinner than twice this (mm), as the choroid fissure's, do not carry growth.
 BRIDGE_MM = 1.0
+# Smaller pieces are sulci or holes in leukoaraiosis, in mL.
+MIN_PIECE_ML = 0.3
 # Cisterns that touch the ventricles, as boxes in template coordinates (x taken without its
 # sign), mm: quadrigeminal and ambient; suprasellar and interpeduncular.
 CISTERNS = (
@@ -160,7 +161,7 @@ def _grown(fluid: np.ndarray, near: np.ndarray, spacing: np.ndarray) -> np.ndarr
     labels, count = ndimage.label(body)
     sizes = np.bincount(labels.ravel(), minlength=count + 1) * spacing.prod() / 1000.0
     sizes[0] = 0
-    body = (sizes >= 0.1)[labels]
+    body = (sizes >= MIN_PIECE_ML)[labels]
     for k in range(body.shape[2]):
         body[:, :, k] = ndimage.binary_fill_holes(body[:, :, k])
     return body
