@@ -80,7 +80,7 @@ def flair_mask(image: nib.Nifti1Image, predict: Callable[[np.ndarray], np.ndarra
         core_mm=BORDER_CORE_MM,
         brightest=BORDER_BRIGHTEST,
     )
-    mask = resample(refined.astype(np.float32), work_grid.affine, grid) > 0.5
+    mask = _from_working(refined, grid)
     uncertain = (probability > 0.2) & (probability < 0.8)
     facts = {
         "method": "network",
@@ -111,14 +111,32 @@ def extracted_support(array: np.ndarray, grid: Grid) -> np.ndarray | None:
 
 
 def working_image(array: np.ndarray, grid: Grid) -> nib.Nifti1Image:
-    """Average fine pixels to about `WORKING_MM`; axes and orientation stay."""
-    steps = np.maximum(np.floor(1.3 * WORKING_MM / grid.spacing), 1).astype(int)
+    """Average blocks of fine pixels to about `WORKING_MM`; axes and orientation stay."""
+    steps = _working_steps(grid)
+    padded = np.pad(array, [(0, -n % s) for n, s in zip(array.shape, steps, strict=True)], "edge")
+    x, y, z = (n // s for n, s in zip(padded.shape, steps, strict=True))
+    blocks = padded.reshape(x, steps[0], y, steps[1], z, steps[2])
     affine = grid.affine @ np.diag([*steps, 1.0])
     affine[:3, 3] = (grid.affine @ [*((steps - 1) / 2), 1])[:3]
-    shape = tuple(int(n) for n in -(-np.asarray(grid.shape) // steps))
-    work = Grid(shape, affine)
-    low = float(array.min())
-    return image_on(resample(array, grid.affine, work, fill=low, average=True), work)
+    return image_on(blocks.mean(axis=(1, 3, 5)), Grid((x, y, z), affine))
+
+
+def _working_steps(grid: Grid) -> np.ndarray:
+    return np.maximum(np.floor(1.3 * WORKING_MM / grid.spacing), 1).astype(int)
+
+
+def _from_working(mask: np.ndarray, grid: Grid) -> np.ndarray:
+    """Carry a mask from the working grid to the image's own.
+
+    In voxel indices, where the numbers are exact: in mm, rounding would put the outermost slices
+    a hair outside of the image and lose them.
+    """
+    steps = _working_steps(grid)
+    index_affine = np.diag([*steps.astype(float), 1.0])
+    index_affine[:3, 3] = (steps - 1) / 2
+    edge = np.pad(mask.astype(np.float32), 1, "edge")
+    index_affine[:3, 3] -= steps
+    return resample(edge, index_affine, Grid(grid.shape, np.eye(4))) > 0.5
 
 
 def brain_probability(
