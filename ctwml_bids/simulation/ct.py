@@ -65,10 +65,10 @@ def draw_settings(rng: np.random.Generator, age: float, lesion_ml: float) -> CtS
     old = np.clip((age - 45) / 40, 0, 1)
     severity = np.clip(lesion_ml / 40, 0, 1)  # confluent lesions have lost more than small ones
     return CtSettings(
-        white=float(np.clip(rng.normal(29.0, 2.0) - 2.0 * old, 23, 34)),
+        white=float(np.clip(rng.normal(29.0, 1.8) - 2.0 * old, 24, 34)),
         contrast=float(rng.uniform(3.8, 8.0)),
         fluid=float(rng.uniform(1, 9)),
-        offset=float(np.clip(rng.normal(-0.5, 2.8), -7, 6)),
+        offset=float(np.clip(rng.normal(0, 2.3), -5, 5)),
         lesion_drop=float(np.clip(rng.normal(8.0 + 3.0 * severity, 2.5), 4.5, 16)),
         haze_drop=float(rng.uniform(0, 3.5)),
         noise=float(np.clip(np.exp(rng.normal(np.log(3.1), 0.28)), 1.8, 6.0)),
