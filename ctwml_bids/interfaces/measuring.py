@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from ctwml_bids.interfaces.base import load_facts, load_image
-from ctwml_bids.preprocessing import ct_quality
+from ctwml_bids.interfaces.base import load_facts, load_image, load_mask
+from ctwml_bids.preprocessing.ct_quality import ct_quality
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
+from ctwml_bids.preprocessing.slice_spacing import VAULT_RATIO
 from ctwml_bids.statistics import overlap, quality, regions, tables
 
 
@@ -19,6 +21,27 @@ def on_native(path: str, native: Grid) -> np.ndarray:
     """Bring a work mask onto an input image's grid; both lie in the same RAS mm space."""
     mask = load_image(path)
     return resample(np.asarray(mask.dataobj), mask.affine, native) >= 0.5
+
+
+def end_slice_shares(brain: np.ndarray) -> tuple[float, float]:
+    """Return the brain's area on the top and bottom slice as shares of its largest slice.
+
+    Parameters
+    ----------
+    brain
+        Mask, shape (x, y, z), z upwards.
+    """
+    areas = np.count_nonzero(brain, axis=(0, 1))
+    return float(areas[-1] / areas.max()), float(areas[0] / areas.max())
+
+
+def spacing_ratio(facts: Mapping[str, Any]) -> float:
+    """Return by what factor a CT's slices seem to lie unevenly: 1 where nothing says so."""
+    ratios = [1.0 + (facts["slice_positions_uneven"] or 0.0)]
+    vault = facts["vault_ratio"]
+    if vault is not None and not VAULT_RATIO[0] <= vault <= VAULT_RATIO[1]:
+        ratios.append(max(vault, 1.0 / vault))
+    return max(ratios)
 
 
 def measure_unit(
@@ -95,7 +118,7 @@ def _measure_image(
         **load_facts(files[f"{name}_facts"]),
         "brain_mask": load_facts(files[f"{name}_brain_facts"]),
     }
-    top, bottom = ct_quality.end_slice_shares(own_brain, native.affine)
+    top, bottom = end_slice_shares(np.asarray(load_mask(files[f"{name}_brain"]).dataobj))
     gates = [
         quality.brain_volume(float(own_brain.sum()) * native.voxel_ml, image=label),
         quality.coverage(top, bottom, image=label),
@@ -109,17 +132,18 @@ def _measure_image(
 
 def _ct_gates(files: Mapping[str, str], facts: dict[str, Any]) -> list[quality.Gate]:
     """Judge what only HU can tell, on the working image."""
-    numbers = ct_quality.ct_numbers(
+    numbers = ct_quality(
         load_image(files["ct_image"]),
-        load_image(files["ct_brain"]),
-        load_image(files["ct_ventricles"]),
+        load_mask(files["ct_brain"]),
+        load_mask(files["ct_ventricles"]),
     )
     facts["quality"] = numbers
+    median = numbers["tissue_hu"]
     return [
-        quality.tissue_hu(numbers["tissue_hu"]),
+        quality.tissue_hu(math.nan if median is None else median),
         quality.bright(numbers["bright_ml"]),
-        quality.hypodensity(numbers["hypodense_ml"]),
-        quality.slice_spacing(facts.get("spacing_ratio", 1.0), image="CT"),
+        quality.hypodensity(numbers["dark_region_ml"]),
+        quality.slice_spacing(spacing_ratio(facts), image="CT"),
     ]
 
 

@@ -6,6 +6,8 @@ whose threads do not survive in workers.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
@@ -48,20 +50,26 @@ class ReadImage(SimpleInterface):
         from ctwml_bids.preprocessing.hounsfield import read_ct
         from ctwml_bids.preprocessing.images import read_flair
 
+        path = self.inputs.in_file
         if self.inputs.modality == "ct":
-            loaded = read_ct(self.inputs.in_file, dict(self.inputs.sidecar or {}))
+            loaded = read_ct(path, dict(self.inputs.sidecar or {}))
         else:
-            loaded = read_flair(self.inputs.in_file)
+            loaded = read_flair(path)
         self._results["out_file"] = save_image(
             np.asarray(loaded.image.dataobj, dtype=np.float32),
             grid_of(loaded.image),
             node_file(runtime.cwd, f"{self.inputs.modality}.nii"),
         )
         self._results["facts"] = save_facts(
-            {"warnings": list(loaded.warnings), **loaded.facts},
+            {"warnings": [_without_folder(text, path) for text in loaded.warnings], **loaded.facts},
             node_file(runtime.cwd, "facts.json"),
         )
         return runtime
+
+
+def _without_folder(text: str, path: str) -> str:
+    """Name a file without its folder: results are passed on, and folders tell of their owner."""
+    return text.replace(str(path), Path(path).name)
 
 
 class _BrainMaskInput(BaseInterfaceInputSpec):
@@ -123,7 +131,8 @@ class RegisterRigid(SimpleInterface):
     output_spec = _RegisterOutput
 
     def _run_interface(self, runtime):
-        from ctwml_bids.preprocessing.registration import registration_verdict, rigid
+        from ctwml_bids.preprocessing.registration import rigid
+        from ctwml_bids.preprocessing.registration_gate import registration_verdict
 
         result = rigid(
             load_image(self.inputs.flair),
