@@ -15,6 +15,8 @@ from ctwml_bids.preprocessing.grids import grid_of
 
 # Analysis voxels, mm: no finer than this, so that noise averages out.
 WORKING_MM = 2.0
+# Smoothing (SD, mm) on top of that.
+SMOOTH_MM = 2.0
 # Depth below the brain's surface from which brightness is not partial volume of bone, mm.
 DEPTH_MM = 6.0
 # Fresh blood reads 60 to 80 HU, enhanced vessels more; grey matter stays below 45.
@@ -23,9 +25,9 @@ BRIGHT_HU = 55.0
 CALCIUM_HU = 120.0
 # An infarct reads 11.9 ± 5.9 (old) to 18.9 ± 6.4 HU (acute); a voxel counts this far below the
 # head's own tissue, so that a scanner's offset does not matter.
-DARK_BELOW_TISSUE_HU = 11.0
+DARK_BELOW_TISSUE_HU = 9.0
 # An infarct is bulky: this much room (radius, mm) distinguishes it from sulci and fissures.
-BULK_MM = 5.0
+BULK_MM = 4.0
 # It reaches the cortex: this close (mm) to the brain's surface.
 CORTEX_MM = 8.0
 
@@ -63,7 +65,7 @@ def ct_quality(
     fluid = np.zeros_like(brain)
     if ventricles is not None:
         fluid = block_mean(np.asarray(ventricles.dataobj) > 0, grid, WORKING_MM)[0] > 0
-    hu = ndimage.gaussian_filter(np.clip(hu, -50, 200), 1.0 / coarse.spacing)
+    hu = ndimage.gaussian_filter(np.clip(hu, -50, 200), SMOOTH_MM / coarse.spacing)
     depth = ndimage.distance_transform_edt(brain, coarse.spacing)
     tissue = tissue_hu(hu[(depth > DEPTH_MM) & ~fluid])
     bright = (depth > DEPTH_MM) & (hu > BRIGHT_HU) & (hu < CALCIUM_HU)

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import gzip
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.preprocessing.images import load_nifti, orthonormal, read_flair, shear
+
+
+def volume(shape=(20, 24, 10)):
+    return np.random.default_rng(0).normal(100, 10, shape).astype(np.float32)
+
+
+def saved(path, data, affine=None):
+    nib.save(nib.Nifti1Image(data, np.diag([1, 1, 3, 1.0]) if affine is None else affine), path)
+    return path
+
+
+def test_values_and_grid_are_kept(tmp_path):
+    data = volume()
+    image = load_nifti(saved(tmp_path / "a.nii.gz", data))
+    np.testing.assert_array_equal(np.asarray(image.dataobj), data)
+    np.testing.assert_allclose(image.affine, np.diag([1, 1, 3, 1.0]))
+
+
+def test_stored_scaling_is_applied(tmp_path):
+    stored = np.arange(20 * 24 * 10, dtype=np.int16).reshape(20, 24, 10)
+    path = saved(tmp_path / "a.nii", stored)
+    raw = bytearray(path.read_bytes())
+    raw[112:120] = np.array([0.5, -1024], np.float32).tobytes()  # scl_slope, scl_inter
+    path.write_bytes(raw)
+    np.testing.assert_allclose(np.asarray(load_nifti(path).dataobj), stored * 0.5 - 1024)
+
+
+def test_trailing_axis_of_one_is_dropped(tmp_path):
+    assert load_nifti(saved(tmp_path / "a.nii.gz", volume()[..., None])).shape == (20, 24, 10)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(NoInputError, match=r"nothing\.nii"):
+        load_nifti(tmp_path / "nothing.nii.gz")
+
+
+def test_truncated_gzip_is_refused(tmp_path):
+    path = saved(tmp_path / "a.nii.gz", volume((64, 64, 20)))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(BadDataError, match=r"a\.nii\.gz.*(truncated|damaged)"):
+        load_nifti(path)
+
+
+def test_text_named_nifti_is_refused(tmp_path):
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(b"this is not an image" * 100))
+    with pytest.raises(BadDataError, match="cannot be opened as NIfTI"):
+        load_nifti(path)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_and_infinite_are_counted_and_refused(tmp_path, bad):
+    data = volume()
+    data[3, 4, 5] = bad
+    with pytest.raises(BadDataError, match="1 of 4800 voxels"):
+        load_nifti(saved(tmp_path / "a.nii.gz", data))
+
+
+@pytest.mark.parametrize("spacing", [0.0, -3.0])
+def test_zero_and_negative_spacing_are_refused(tmp_path, spacing):
+    path = saved(tmp_path / "a.nii", volume())
+    raw = bytearray(path.read_bytes())
+    raw[76 + 12 : 76 + 16] = np.float32(spacing).tobytes()  # pixdim[3]
+    path.write_bytes(raw)
+    with pytest.raises(BadDataError, match="must be positive"):
+        load_nifti(path)
+
+
+def test_spacing_that_contradicts_the_affine_is_refused(tmp_path):
+    path = saved(tmp_path / "a.nii", volume())
+    raw = bytearray(path.read_bytes())
+    raw[76 + 12 : 76 + 16] = np.float32(5.0).tobytes()
+    path.write_bytes(raw)
+    with pytest.raises(BadDataError, match="affine says"):
+        load_nifti(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (np.stack([volume()] * 2, axis=-1), "one 3D volume"),
+        (np.zeros((20, 24, 10), np.float32), "empty"),
+        (volume((4, 2, 2)), "4 x 2 x 2"),
+        (volume((16, 16, 10)), "16 x 16 x 10"),
+    ],
+    ids=["4D", "zeros", "16 voxels", "16 in plane"],
+)
+def test_unusable_volumes_are_refused(tmp_path, data, found):
+    with pytest.raises(BadDataError, match=found):
+        load_nifti(saved(tmp_path / "a.nii.gz", data))
+
+
+def test_image_without_orientation_is_refused(tmp_path):
+    image = nib.Nifti1Image(volume(), None)
+    image.header["sform_code"] = image.header["qform_code"] = 0
+    nib.save(image, tmp_path / "a.nii.gz")
+    with pytest.raises(BadDataError, match="no orientation"):
+        load_nifti(tmp_path / "a.nii.gz")
+
+
+def test_flipped_and_oblique_image_is_only_reordered():
+    angle = np.radians(20)
+    turn = np.array(
+        [[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]]
+    )
+    affine = np.eye(4)
+    affine[:3, :3] = (turn * [1, 1, 3]) @ np.array([[0, -1, 0], [1, 0, 0], [0, 0, -1.0]])
+    data = volume()
+    upright = orthonormal(nib.Nifti1Image(data, affine))
+    assert nib.aff2axcodes(upright.affine) == ("R", "A", "S")
+    np.testing.assert_array_equal(np.sort(np.asarray(upright.dataobj), None), np.sort(data, None))
+    voxel = np.array([3, 4, 5, 1.0])
+    there = np.linalg.inv(upright.affine) @ affine @ voxel
+    index = tuple(np.round(there[:3]).astype(int))
+    assert np.asarray(upright.dataobj)[index] == data[3, 4, 5]
+
+
+def test_gantry_tilt_is_undone_and_a_point_stays_where_it_is():
+    affine = np.diag([-1.0, 1.0, 3.0, 1.0])
+    affine[1, 2] = 3 * np.tan(np.radians(18.5))
+    data = np.zeros((40, 60, 20), np.float32)
+    data[20:23, 30:33, 9:12] = 100
+    upright = orthonormal(nib.Nifti1Image(data, affine), fill=-7)
+    assert shear(affine) == pytest.approx(np.sin(np.radians(18.5)), abs=1e-6)
+    assert shear(upright.affine) < 1e-6
+    weights = np.clip(np.asarray(upright.dataobj), 0, None)
+    centre = (np.argwhere(weights > 0) * weights[weights > 0][:, None]).sum(0) / weights.sum()
+    expected = affine @ [21, 31, 10, 1]
+    np.testing.assert_allclose((upright.affine @ [*centre, 1])[:3], expected[:3], atol=0.05)
+    assert float(weights.sum()) == pytest.approx(float(data.sum()), rel=0.01)
+    assert np.asarray(upright.dataobj).min() == -7
+
+
+def test_the_native_grid_keeps_its_shear(tmp_path):
+    affine = np.diag([1.0, 1.0, 3.0, 1.0])
+    affine[1, 2] = 1.0
+    loaded = read_flair(saved(tmp_path / "a.nii.gz", volume((32, 32, 10)), affine))
+    np.testing.assert_allclose(loaded.native.affine, affine, atol=1e-6)
+    assert loaded.native.shape == (32, 32, 10)
