@@ -167,7 +167,9 @@ def area_under_roc(true: list[float], false: list[float]) -> float:
 
 
 def report(ledger: Ledger, spread: dict | None) -> dict:
-    """Print tables; return them as data."""
+    """Print tables; return them as data. Verdicts are those of today's thresholds."""
+    for row in ledger.rows.values():
+        row["verdict"] = registration.registration_verdict(row)[0]
     true = ledger.of("simulated true", "real true", "real true, re-posed")
     kinds = sorted({row["kind"] for row in ledger.rows.values()})
     print("\n| pairs | n | fail | warn | pass | mirror ratio | free scale in plane |")
