@@ -1,0 +1,95 @@
+"""First steps of a unit: read, find the brain, register the pair, find the template frame."""
+
+from __future__ import annotations
+
+from nipype.pipeline import engine as pe
+
+from ctwml_bids.interfaces.preprocessing import (
+    ExtractBrain,
+    FramePair,
+    NormaliseNineParameter,
+    ReadImage,
+    RegisterRigid,
+)
+from ctwml_bids.workflows.resources import Resources, UnitFiles, step
+
+
+def add_reading(
+    wf: pe.Workflow, unit: UnitFiles, resources: Resources, name: str, collect: pe.Node
+) -> None:
+    """Add reading and brain extraction of one image."""
+    read = step(
+        ReadImage(
+            in_file=str(getattr(unit, name)),
+            modality=name,
+            sidecar=unit.ct_sidecar if name == "ct" else {},
+        ),
+        f"read_{name}",
+        "read",
+    )
+    brain = step(
+        ExtractBrain(modality=name, threads=resources.threads),
+        f"brain_{name}",
+        "brain",
+        threads=resources.threads if name == "flair" else 1,
+    )
+    wf.connect(
+        [
+            (read, brain, [("out_file", "in_file")]),
+            (read, collect, [("out_file", f"{name}_image"), ("facts", f"{name}_facts")]),
+            (brain, collect, [("mask", f"{name}_brain"), ("facts", f"{name}_brain_facts")]),
+        ]
+    )
+
+
+def _normalise(resources: Resources, name: str) -> pe.Node:
+    return step(
+        NormaliseNineParameter(
+            template_mask=str(resources.template_mask), seed=resources.seed, threads=1
+        ),
+        f"normalise_{name}",
+        "normalise",
+    )
+
+
+def add_single(wf: pe.Workflow, resources: Resources, name: str) -> tuple[pe.Node, str]:
+    """Add the frame of an image that is alone: its own brain mask, normalised."""
+    normalise = _normalise(resources, name)
+    wf.connect(wf.get_node(f"brain_{name}"), "mask", normalise, "mask")
+    return normalise, f"brain_{name}"
+
+
+def add_pair(
+    wf: pe.Workflow, resources: Resources, collect: pe.Node
+) -> dict[str, tuple[pe.Node, str]]:
+    """Add the pair's registration, and the CT's frame with the FLAIR's mask carried to it."""
+    register = step(
+        RegisterRigid(seed=resources.seed, threads=1), "register", "register", threads=1
+    )
+    normalise = _normalise(resources, "flair")
+    frame = step(
+        FramePair(template_mask=str(resources.template_mask), seed=resources.seed, threads=1),
+        "frame_ct",
+        "normalise",
+    )
+    brain_ct, brain_flair = wf.get_node("brain_ct"), wf.get_node("brain_flair")
+    wf.connect(
+        [
+            (wf.get_node("read_flair"), register, [("out_file", "flair")]),
+            (wf.get_node("read_ct"), register, [("out_file", "ct")]),
+            (brain_flair, register, [("mask", "flair_mask")]),
+            (brain_ct, register, [("mask", "ct_mask")]),
+            (brain_flair, normalise, [("mask", "mask")]),
+            (brain_ct, frame, [("mask", "ct_mask")]),
+            (brain_flair, frame, [("mask", "flair_mask"), ("facts", "flair_mask_facts")]),
+            (register, frame, [("flair_to_ct", "flair_to_ct"), ("facts", "registration_facts")]),
+            (normalise, frame, [("template_to_native", "template_to_flair")]),
+            (
+                register,
+                collect,
+                [("flair_to_ct", "flair_to_ct"), ("facts", "registration_facts")],
+            ),
+            (frame, collect, [("facts", "frame_facts")]),
+        ]
+    )
+    return {"ct": (frame, "frame_ct"), "flair": (normalise, "brain_flair")}

@@ -1,0 +1,82 @@
+"""What a participant workflow is made from: units, and what all of their nodes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nipype.pipeline import engine as pe
+
+# Measured on a 512 × 512 × 56 CT with a 512 × 512 × 28 FLAIR, rounded up: GiB a node may need.
+MEMORY_GB = {
+    "read": 1.0,
+    "brain": 2.0,
+    "register": 1.5,
+    "normalise": 0.8,
+    "segment": 1.5,
+    "native": 1.5,
+    "template": 2.0,
+    "ventricles": 1.5,
+    "measure": 1.5,
+    "report": 1.5,
+    "write": 1.0,
+}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What every node of a run shares.
+
+    Attributes
+    ----------
+    template_t1w, template_mask, template_ventricles
+        Template images.
+    deformable
+        Whether SyN runs on top of the nine parameters.
+    in_template
+        Whether maps are written in the template's space.
+    ct_model, flair_model
+        Model folders.
+    ct_threshold, flair_threshold
+        Probability above which a voxel is a lesion.
+    seed
+        Seed of registration and normalisation.
+    threads
+        Threads one node may use.
+    use_gpu
+        Whether the networks run on CUDA.
+    context
+        JSON-able description of the run for sidecars and report: versions, settings hashes,
+        model cards, template name, output folder.
+    """
+
+    template_t1w: Path
+    template_mask: Path
+    template_ventricles: Path
+    deformable: bool
+    in_template: bool
+    ct_model: Path
+    flair_model: Path
+    ct_threshold: float
+    flair_threshold: float
+    seed: int
+    threads: int
+    use_gpu: bool
+    context: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class UnitFiles:
+    """The input images of one unit and what sidecars and report say of them."""
+
+    label: str
+    ct: Path | None
+    flair: Path | None
+    ct_sidecar: dict[str, Any]
+    context: dict[str, Any]
+
+
+def step(interface: Any, name: str, kind: str, *, threads: int = 1) -> pe.Node:
+    """Make a node that states its memory (`MEMORY_GB`) and threads."""
+    return pe.Node(interface, name=name, mem_gb=MEMORY_GB[kind], n_procs=threads)

@@ -1,0 +1,104 @@
+"""One real run of the program, shared by the tests that look at what it leaves behind.
+
+The data set has a true pair, a pair of different heads, and one subject for each way in which an
+image can be unusable; all in one run, as a user would have them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from ctwml_bids.cli.main import main
+from ctwml_bids.simulation.cohort import write_cohort
+
+
+@dataclass(frozen=True)
+class Run:
+    """A data set, what the program made of it, and how it ended."""
+
+    bids_dir: Path
+    output_dir: Path
+    work_dir: Path
+    arguments: tuple[str, ...]
+    code: int
+
+    def status(self, label: str) -> dict:
+        return json.loads((self.output_dir / "logs" / label / "status.json").read_text())
+
+
+def _broken_images(good: Path) -> dict[str, bytes | nib.Nifti1Image]:
+    """Make an unusable CT of each kind, by the label of its subject."""
+    image = nib.load(good)
+    array = np.asarray(image.dataobj).astype(np.float32)
+
+    def like(data: np.ndarray) -> nib.Nifti1Image:
+        return nib.Nifti1Image(data.astype(np.float32), image.affine)
+
+    holes = array.copy()
+    holes[10, 10, 3] = np.nan
+    flat = like(array)
+    flat.header["pixdim"][3] = 0
+    flat.header.set_sform(None, 0)
+    flat.header.set_qform(None, 0)
+    lost = nib.Nifti1Image(array, None)
+    lost.header.set_sform(None, 0)
+    lost.header.set_qform(None, 0)
+    return {
+        "truncated": good.read_bytes()[:20_000],
+        "nan": like(holes),
+        "zerospacing": flat,
+        "series": like(np.stack([array, array], axis=-1)),
+        "zeros": like(np.zeros_like(array)),
+        "tiny": like(array[:16, :16, :4]),
+        "unoriented": lost,
+        "scaled": like((array - array.min()) / np.ptp(array)),
+    }
+
+
+def _write(path: Path, image: bytes | nib.Nifti1Image) -> None:
+    path.parent.mkdir(parents=True)
+    if isinstance(image, bytes):
+        path.write_bytes(image)
+    else:
+        path.write_bytes(gzip.compress(image.to_bytes(), 1))
+
+
+@pytest.fixture(scope="session")
+def broken_labels() -> tuple[str, ...]:
+    return ("truncated", "nan", "zerospacing", "series", "zeros", "tiny", "unoriented", "scaled")
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory, broken_labels) -> Run:
+    """Simulate two pairs, add what is broken, and run participant and group."""
+    root = tmp_path_factory.mktemp("run")
+    bids_dir = root / "bids"
+    write_cohort(bids_dir, 2, 11, size="small", nprocs=2)
+    other = bids_dir / "sub-mixed"
+    shutil.copytree(bids_dir / "sub-01", other)
+    for path in sorted(other.rglob("sub-01*")):
+        path.rename(path.with_name(path.name.replace("sub-01", "sub-mixed")))
+    (other / "sub-mixed_scans.tsv").unlink()
+    shutil.copy(bids_dir / "sub-02/anat/sub-02_FLAIR.nii.gz", other / "anat/sub-mixed_FLAIR.nii.gz")
+    shutil.rmtree(bids_dir / "sub-02")
+    good = bids_dir / "sub-01/ct/sub-01_ct.nii.gz"
+    broken = _broken_images(good)
+    assert tuple(broken) == broken_labels
+    for label, image in broken.items():
+        _write(bids_dir / f"sub-{label}/ct/sub-{label}_ct.nii.gz", image)
+    badjson = bids_dir / "sub-badjson/ct/sub-badjson_ct.nii.gz"
+    _write(badjson, good.read_bytes())
+    badjson.with_name("sub-badjson_ct.json").write_text("{not json")
+    arguments = (str(bids_dir), str(root / "out"), "participant", "group", "--nprocs", "2")
+    arguments += ("-w", str(root / "work"), "--random-seed", "7", "--omp-nthreads", "1")
+    arguments += ("--output-spaces", "MNI152NLin2009aSym")
+    code = main(arguments)
+    return Run(bids_dir, root / "out", root / "work", arguments, code)

@@ -1,0 +1,261 @@
+"""What a run of the whole program leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from ctwml_bids.cli.main import main
+from ctwml_bids.templates import packaged
+
+IMAGES = (
+    "space-CT_desc-brain_mask",
+    "space-CT_desc-brainflair_mask",
+    "space-FLAIR_desc-brain_mask",
+    "space-CT_label-ventricles_desc-ct_mask",
+    "space-FLAIR_label-ventricles_desc-flair_mask",
+    *(
+        f"space-{space}_label-WML_desc-{seen}{kind}"
+        for space in ("CT", "FLAIR")
+        for seen in ("ct", "flair")
+        for kind in ("_mask", "_probseg", "std_probseg")
+    ),
+    *(
+        f"space-MNI152NLin2009aSym_label-WML_desc-{seen}_{kind}"
+        for seen in ("ct", "flair")
+        for kind in ("mask", "probseg")
+    ),
+)
+TRANSFORMS = tuple(
+    f"from-{source}_to-{target}_mode-image_xfm"
+    for source, target in (
+        ("CT", "FLAIR"),
+        ("FLAIR", "CT"),
+        ("CT", "MNI152NLin2009aSym"),
+        ("MNI152NLin2009aSym", "CT"),
+        ("FLAIR", "MNI152NLin2009aSym"),
+        ("MNI152NLin2009aSym", "FLAIR"),
+    )
+)
+TABLES = ("desc-wml_stats", "desc-wmllesions_stats")
+
+
+def load(run, name, label="sub-01"):
+    return nib.load(run.output_dir / label / "anat" / f"{label}_{name}.nii.gz")
+
+
+def test_exactly_the_documented_files_are_written(run):
+    found = {path.name for path in (run.output_dir / "sub-01").rglob("*") if path.is_file()}
+    expected = {f"sub-01_{name}.nii.gz" for name in IMAGES}
+    expected |= {f"sub-01_{name}.txt" for name in TRANSFORMS}
+    expected |= {f"sub-01_{name}.tsv" for name in TABLES}
+    expected |= {f"sub-01_{name}.json" for name in (*IMAGES, *TRANSFORMS, *TABLES)}
+    assert found == expected
+    assert (run.output_dir / "sub-01.html").is_file()
+    assert (run.output_dir / "group.html").is_file()
+
+
+def test_the_official_validator_accepts_the_derivatives(run):
+    validator = Path(sys.executable).with_name("bids-validator-deno")
+    done = subprocess.run(
+        [validator, run.output_dir, "--json"], capture_output=True, text=True, check=False
+    )
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    assert [issue for issue in issues if issue["severity"] == "error"] == []
+
+
+@pytest.mark.parametrize("space", ["CT", "FLAIR"])
+def test_every_map_lies_on_the_input_images_exact_grid(run, space):
+    raw = {"CT": "ct/sub-01_ct", "FLAIR": "anat/sub-01_FLAIR"}[space]
+    reference = nib.load(run.bids_dir / f"sub-01/{raw}.nii.gz")
+    for name in (name for name in IMAGES if name.startswith(f"space-{space}_")):
+        image = load(run, name)
+        assert image.shape == reference.shape
+        np.testing.assert_allclose(image.affine, reference.affine, atol=1e-4)
+
+
+def test_volumes_in_the_table_are_those_of_the_masks(run):
+    with (run.output_dir / "sub-01/anat/sub-01_desc-wml_stats.tsv").open() as stream:
+        rows = {row["image"]: row for row in csv.DictReader(stream, delimiter="\t")}
+    for name, space in (("ct", "CT"), ("flair", "FLAIR")):
+        mask = load(run, f"space-{space}_label-WML_desc-{name}_mask")
+        voxel_ml = abs(np.linalg.det(mask.affine[:3, :3])) / 1000
+        counted = np.count_nonzero(np.asarray(mask.dataobj)) * voxel_ml
+        row = rows[name]
+        assert float(row["wml_ml"]) == pytest.approx(counted, abs=1e-3)
+        assert float(row["left_ml"]) + float(row["right_ml"]) == pytest.approx(counted, abs=2e-3)
+        parts = float(row["periventricular_ml"]) + float(row["deep_ml"])
+        assert parts == pytest.approx(counted, abs=2e-3)
+
+
+def test_masks_are_the_probability_above_the_cards_threshold(run):
+    sidecar = "sub-01_space-CT_label-WML_desc-ct_mask.json"
+    threshold = json.loads((run.output_dir / "sub-01/anat" / sidecar).read_text())["Threshold"]
+    mask = np.asarray(load(run, "space-CT_label-WML_desc-ct_mask").dataobj)
+    probability = np.asarray(load(run, "space-CT_label-WML_desc-ct_probseg").dataobj)
+    np.testing.assert_array_equal(mask > 0, probability > threshold)
+
+
+def test_brain_masks_agree_with_the_simulations_truth(run):
+    truth = run.bids_dir / "derivatives/simulation-truth/sub-01/anat"
+    for space in ("CT", "FLAIR"):
+        true = np.asarray(nib.load(truth / f"sub-01_space-{space}_desc-brain_mask.nii.gz").dataobj)
+        found = np.asarray(load(run, f"space-{space}_desc-brain_mask").dataobj)
+        dice = 2 * np.sum((true > 0) & (found > 0)) / (np.sum(true > 0) + np.sum(found > 0))
+        assert dice > 0.92
+
+
+def test_wrong_heads_fail_the_registration_gate_and_stay_out_of_the_group(run):
+    assert run.status("sub-mixed")["state"] == "done"
+    assert run.status("sub-mixed")["quality"] == "fail"
+    with (run.output_dir / "group/units.tsv").open() as stream:
+        units = {row["unit"]: row for row in csv.DictReader(stream, delimiter="\t")}
+    assert units["sub-mixed"]["in_agreement"] == "no: failed a quality gate"
+    assert units["sub-01"]["in_agreement"] == "yes"
+    assert "Failed" in (run.output_dir / "sub-mixed.html").read_text()
+
+
+def test_the_ct_of_a_failed_registration_is_measured_with_its_own_brain_mask(run):
+    carried = "sub-mixed/anat/sub-mixed_space-CT_desc-brainflair_mask.nii.gz"
+    assert not (run.output_dir / carried).exists()
+    assert (run.output_dir / "sub-mixed/anat/sub-mixed_space-CT_desc-brain_mask.nii.gz").exists()
+
+
+EXPECTED_REASON = {
+    "truncated": r"truncated|damaged|incomplete|cut",
+    "nan": r"NaN|not a number|not finite",
+    "zerospacing": r"spacing|orientation|voxel size",
+    "series": r"4D|four|2 volumes|dimension",
+    "zeros": r"zero|constant|same value|one value",
+    "tiny": r"16|small|too few",
+    "unoriented": r"orientation|sform|qform",
+    "scaled": r"HU|Hounsfield",
+}
+
+
+@pytest.mark.parametrize("label", list(EXPECTED_REASON))
+def test_an_unusable_image_fails_its_subject_alone_and_says_why(run, label):
+    status = run.status(f"sub-{label}")
+    assert status["state"] == "failed"
+    assert status["exit_code"] == 65
+    assert re.search(EXPECTED_REASON[label], status["reason"]), status["reason"]
+    assert f"sub-{label}_ct.nii.gz" in status["reason"]
+    assert not (run.output_dir / f"sub-{label}").exists()
+    assert not (run.output_dir / f"sub-{label}.html").exists()
+
+
+def test_a_sidecar_that_is_not_json_skips_its_subject_alone(run):
+    status = run.status("sub-badjson")
+    assert status["state"] == "skipped"
+    assert "sub-badjson_ct.json" in status["reason"]
+
+
+def test_the_exit_code_tells_that_some_unit_failed(run):
+    assert run.code == 1
+
+
+def test_nothing_half_written_is_left(run):
+    assert [path for path in run.output_dir.rglob("*") if ".tmp" in path.name] == []
+
+
+def test_results_name_no_folder_of_this_machine(run):
+    for path in (run.output_dir / "sub-01").rglob("*.json"):
+        assert str(run.bids_dir) not in path.read_text(), path.name
+    assert str(run.bids_dir) not in (run.output_dir / "sub-01.html").read_text()
+
+
+def test_a_finished_unit_is_not_run_again(run, capsys):
+    before = (run.output_dir / "sub-01.html").stat().st_mtime_ns
+    assert main([*run.arguments, "--participant-label", "01"]) == 0
+    assert (run.output_dir / "sub-01.html").stat().st_mtime_ns == before
+    assert "done before" in capsys.readouterr().out
+
+
+def test_another_seed_in_the_same_folder_is_refused_with_what_differs(run, capsys):
+    assert main([*run.arguments, "--participant-label", "01", "--random-seed", "8"]) == 73
+    message = capsys.readouterr().err
+    assert "random_seed" in message
+    assert "7" in message
+    assert "8" in message
+
+
+def test_a_report_is_written_again_without_segmenting_again(run):
+    report = run.output_dir / "sub-01.html"
+    mask = run.output_dir / "sub-01/anat/sub-01_space-CT_label-WML_desc-ct_mask.nii.gz"
+    kept, before = report.read_text(), mask.stat().st_mtime_ns
+    report.unlink()
+    assert main([*run.arguments, "--participant-label", "01", "--reports-only"]) == 0
+    written = report.read_text()
+    assert mask.stat().st_mtime_ns == before
+    for number in re.findall(r"\d+\.\d+ mL", kept)[:5]:
+        assert number in written
+
+
+def test_plain_functions_in_a_loop_give_the_same_maps_as_the_workflow(run):
+    from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
+    from ctwml_bids.preprocessing.grids import grid_of, resample
+    from ctwml_bids.preprocessing.hounsfield import read_ct
+    from ctwml_bids.preprocessing.images import read_flair
+    from ctwml_bids.preprocessing.normalisation import (
+        from_grid,
+        network_grid,
+        nine_parameter,
+        to_grid,
+    )
+    from ctwml_bids.preprocessing.registration import rigid
+    from ctwml_bids.segmentation import brain_network, ensemble, model_store
+    from ctwml_bids.segmentation.inputs import network_channels
+
+    ct_path = run.bids_dir / "sub-01/ct/sub-01_ct.nii.gz"
+    ct = read_ct(ct_path).image
+    flair = read_flair(run.bids_dir / "sub-01/anat/sub-01_FLAIR.nii.gz").image
+    template_mask = nib.load(packaged().brain_mask)
+    flair_brain = flair_mask(flair, brain_network.predictor(threads=1)).mask
+    flair_to_ct = rigid(
+        flair, ct, fixed_mask=flair_brain, moving_mask=ct_mask(ct).mask, seed=7, threads=1
+    ).flair_to_ct
+    template_to_ct = flair_to_ct @ nine_parameter(flair_brain, template_mask, seed=7, threads=1)
+    carried = resample(
+        np.asarray(flair_brain.dataobj),
+        flair_brain.affine,
+        grid_of(ct),
+        np.linalg.inv(flair_to_ct),
+    )
+    mask = nib.Nifti1Image((carried >= 0.5).astype(np.uint8), ct.affine)
+    model = ensemble.load(model_store.default("ct"))
+    grid = network_grid(template_mask, spacing=tuple(model.card.grid_spacing_mm))
+    brain = to_grid(mask, template_to_ct, grid, fill=0.0) >= 0.5
+    array = to_grid(ct, template_to_ct, grid, fill=-1000.0)
+    channels = network_channels(array, brain, model.card.channels)
+    prediction = ensemble.predict(model, channels, device="cpu", threads=1)
+    probability = from_grid(
+        np.where(brain, prediction.probability, 0).astype(np.float32),
+        grid,
+        template_to_ct,
+        grid_of(nib.load(ct_path)),
+    )
+    written = np.asarray(load(run, "space-CT_label-WML_desc-ct_probseg").dataobj)
+    np.testing.assert_array_equal(probability, written)
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(run, tmp_path, monkeypatch):
+    from ctwml_bids.errors import InputOutputError
+    from ctwml_bids.interfaces import writing
+
+    def full(source, target, **_):
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    source = run.output_dir / "sub-01.html"
+    with pytest.raises(InputOutputError, match="full"):
+        writing.copy_into(source, tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
