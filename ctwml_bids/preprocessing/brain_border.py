@@ -102,10 +102,12 @@ def follow_tissue(
     core = largest(deeper(rough, core_mm, spacing))
     local = local_intensity(values, rough, spacing)
     tissue = region & (values > DARKEST_TISSUE * local) & (values < brightest * local)
-    tissue = _filled(tissue | core, spacing)
+    tissue |= core
+    # Only holes of the rough mask: a bright ring of scalp would enclose the skull as well.
+    tissue |= _filled(tissue, spacing) & rough
     opened = _plane_filter(tissue, OPENING_MM, spacing, deeper)
     opened = largest(ndimage.binary_propagation(core & opened, np.ones((3, 3, 3)), opened))
-    grown = _plane_filter(opened, OPENING_MM + spacing.min(), spacing, within) & (tissue | core)
+    grown = _plane_filter(opened, OPENING_MM + spacing.min(), spacing, within) & tissue
     full = _filled(closed(grown, CLOSING_MM, spacing), spacing)
     result = np.zeros(mask.shape, dtype=bool)
     result[box] = within(full, RIM_MM, spacing) & region
