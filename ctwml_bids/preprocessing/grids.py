@@ -8,6 +8,9 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+# Voxels by which a coordinate may lie beyond the edge through rounding alone.
+_ROUNDING = 1e-4
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -103,15 +106,31 @@ def resample(
     for index in np.ndindex(*steps):
         shift = (np.asarray(index) + 0.5) / steps - 0.5
         offset = voxel_map[:3, 3] + voxel_map[:3, :3] @ shift
-        total += ndimage.affine_transform(
+        part = ndimage.affine_transform(
             source,
             voxel_map[:3, :3],
             offset,
             grid.shape,
             order=order,
-            mode="constant",
-            cval=fill,
+            mode="nearest",
             prefilter=False,
             output=np.float32,
         )
+        part[_outside(voxel_map[:3, :3], offset, source.shape, grid.shape)] = fill
+        total += part
     return total / np.float32(np.prod(steps))
+
+
+def _outside(
+    matrix: np.ndarray, offset: np.ndarray, source: tuple[int, ...], target: tuple[int, ...]
+) -> np.ndarray:
+    """Tell which target voxels have their centre beyond the centres of the source's last voxels.
+
+    A coordinate that is off by rounding alone is not outside: aligned grids keep their edges.
+    """
+    i, j, k = np.ogrid[: target[0], : target[1], : target[2]]
+    outside = np.zeros(target, dtype=bool)
+    for axis in range(3):
+        along = matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
+        outside |= (along < -_ROUNDING) | (along > source[axis] - 1 + _ROUNDING)
+    return outside

@@ -102,6 +102,7 @@ def save(network: BrainNetwork, folder: Path, card: dict) -> None:
     weights = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     path = folder / "weights.safetensors"
     save_file(weights, path)
+    path.chmod(0o644)  # safetensors writes for its owner alone; models are shared
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     card = {
         **card,

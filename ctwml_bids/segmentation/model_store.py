@@ -176,6 +176,7 @@ def write_model(
             if not name.endswith("num_batches_tracked")
         }
         save_file(arrays, path)
+        path.chmod(0o644)  # safetensors writes for its owner alone; models are shared
         members.append(Member(path.name, sha256(path)))
     for stale in folder.glob("member-*.safetensors"):
         if stale.name not in {member.file for member in members}:

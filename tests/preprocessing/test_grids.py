@@ -1,0 +1,66 @@
+"""Grids, and resampling from one onto another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
+
+
+def sheared(spacing, shear):
+    affine = np.diag([*spacing, 1.0])
+    affine[1, 2] = shear
+    return affine
+
+
+def test_the_volume_of_a_sheared_voxel_is_that_of_the_upright_one():
+    grid = Grid((4, 4, 4), sheared((0.5, 0.5, 5.0), 1.7))
+    assert grid.voxel_ml == pytest.approx(0.5 * 0.5 * 5.0 / 1000)
+
+
+def test_resampling_onto_the_own_grid_changes_nothing():
+    array = np.random.default_rng(0).normal(size=(7, 5, 6)).astype(np.float32)
+    affine = np.array(
+        [[-0.43, 0, 0, 91.7], [0, 0.43, 0.1, -55.3], [0, -0.05, 6.1, 17.9], [0, 0, 0, 1]]
+    )
+    grid = Grid(array.shape, affine)
+    np.testing.assert_allclose(resample(array, affine, grid), array, atol=1e-5)
+
+
+def test_rounding_of_a_shifted_origin_does_not_blank_the_outer_slices():
+    array = np.ones((6, 6, 6), np.float32)
+    affine = np.diag([0.1, 0.1, 0.3, 1.0])
+    affine[:3, 3] = (-0.7, 0.1, 1.1)
+    moved = np.eye(4)
+    moved[:3, 3] = (0.1 + 0.2, 0.0, 0.0)
+    target = Grid(array.shape, moved @ affine)
+    carried = resample(array, affine, target, np.linalg.inv(moved))
+    np.testing.assert_array_equal(carried, 1)
+
+
+def test_voxels_beyond_the_image_are_filled():
+    array = np.ones((4, 4, 4), np.float32)
+    grid = Grid((8, 4, 4), np.eye(4))
+    carried = resample(array, np.eye(4), grid, fill=-1000.0)
+    np.testing.assert_array_equal(carried[:4], 1)
+    np.testing.assert_array_equal(carried[4:], -1000)
+
+
+def test_averaging_takes_the_mean_of_thin_slices_over_a_thick_one():
+    array = np.zeros((2, 2, 12), np.float32)
+    array[:, :, 4] = 6.0
+    affine = np.eye(4)
+    thick = Grid(
+        (2, 2, 4),
+        np.diag([1.0, 1.0, 3.0, 1.0]) + np.array([[0] * 4, [0] * 4, [0, 0, 0, 1], [0] * 4]),
+    )
+    carried = resample(array, affine, thick, average=True)
+    np.testing.assert_allclose(carried[0, 0], [0, 2, 0, 0], atol=1e-5)
+
+
+def test_an_image_on_a_sheared_grid_states_it_in_the_sform_alone():
+    image = image_on(np.zeros((3, 3, 3), np.float32), Grid((3, 3, 3), sheared((1, 1, 2), 0.6)))
+    assert int(image.header["sform_code"]) == 1
+    assert int(image.header["qform_code"]) == 0
+    np.testing.assert_allclose(grid_of(image).affine, sheared((1, 1, 2), 0.6))
