@@ -14,12 +14,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/ctwml-simulate $(DEMO)/bids --participants 2 --seed 1
-	$(BIN)/python run.py $(DEMO)/bids $(DEMO)/derivatives participant group --random-seed 1
-	@echo "Open $(DEMO)/derivatives/sub-01.html and $(DEMO)/derivatives/group.html"
+	test -d $(DEMO)/bids || $(BIN)/ctwml-simulate $(DEMO)/bids --participants 3 --seed 1 --size small --nprocs 2
+	$(BIN)/python run.py $(DEMO)/bids $(DEMO)/derivatives participant group -w $(DEMO)/work --random-seed 1
+	@echo
+	@echo "Simulated heads, real program. Open these in a browser:"
+	@echo "  $(DEMO)/derivatives/sub-01.html   one subject: lesions outlined, volumes, quality"
+	@echo "  $(DEMO)/derivatives/group.html    agreement of CT with FLAIR"
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

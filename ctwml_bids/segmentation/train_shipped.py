@@ -37,18 +37,32 @@ _THRESHOLDS = {"ct": 0.25, "flair": 0.5}
 _NEVER = ("sub-ge01", "sub-dv01", "sub-sr01", "sub-ll12", "sub-ll20")
 
 
-def make_heads(folder: Path, seeds: Sequence[int], poses: int = 1) -> None:
-    """Simulate pairs and lay both images on the network's grid, each in ``poses`` poses."""
+def make_heads(
+    folder: Path,
+    seeds: Sequence[int],
+    poses: int = 1,
+    lesion_ml: tuple[float, float] | None = None,
+) -> None:
+    """Simulate pairs and lay both images on the network's grid, each in ``poses`` poses.
+
+    With ``lesion_ml`` every head has lesions of a volume between these (mL): Fazekas 3 goes on
+    far above the mean of its grade, and networks that never saw that mark the core alone.
+    """
     grid = shipped_heads.shipped_grid()
     for seed in seeds:
         if not (folder / _name(seed, poses - 1, "flair", "_image.npy")).is_file():
-            _make_head(folder, seed, poses, grid)
+            _make_head(folder, seed, poses, grid, lesion_ml)
             print(f"head {seed} done", flush=True)
 
 
-def _make_head(folder: Path, seed: int, poses: int, grid: Grid) -> None:
+def _make_head(
+    folder: Path, seed: int, poses: int, grid: Grid, lesion_ml: tuple[float, float] | None
+) -> None:
     rng = np.random.default_rng([seed, 1])
-    pair = simulate_pair(seed, **_person(rng), **_scans(rng))
+    person = _person(rng)
+    if lesion_ml is not None:
+        person = {"fazekas": 3, "lesion_ml": float(rng.uniform(*lesion_ml))}
+    pair = simulate_pair(seed, **person, **_scans(rng))
     images = {
         "ct": (pair.ct, pair.ct_truth, pair.template_to_ct),
         "flair": (pair.flair, pair.flair_truth, pair.template_to_flair),
@@ -178,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     heads.add_argument("folder", type=Path)
     heads.add_argument("--seeds", type=int, nargs=2, metavar=("FROM", "TO"), default=(0, 120))
     heads.add_argument("--poses", type=int, default=1)
+    heads.add_argument("--lesion-ml", type=float, nargs=2, metavar=("FROM", "TO"))
     member = steps.add_parser("train", help="train one network")
     member.add_argument("heads", type=Path)
     member.add_argument("folder", type=Path)
@@ -201,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one step."""
     args = _parser().parse_args(arguments)
     if args.step == "heads":
-        make_heads(args.folder, range(*args.seeds), args.poses)
+        make_heads(args.folder, range(*args.seeds), args.poses, args.lesion_ml)
     elif args.step == "train":
         train_member(
             args.heads,
