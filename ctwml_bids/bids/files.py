@@ -1,7 +1,7 @@
 """Atomic writers: a file is there whole or not at all, also when a job is killed midway.
 
 Each writes to a temporary name in the same folder and renames it; the temporary file is removed
-on any failure, Ctrl-C included.
+on any failure, Ctrl-C included. What a killed process leaves, `sweep` removes.
 """
 
 from __future__ import annotations
@@ -82,6 +82,20 @@ def copy_into(source: Path, path: Path) -> Path:
     return _atomically(path, lambda temporary: shutil.copyfile(source, temporary))
 
 
+def sweep(folder: Path, stem: str) -> None:
+    """Remove what a killed process left half-written: no handler of its own could.
+
+    Parameters
+    ----------
+    folder
+        Where it wrote; may be missing.
+    stem
+        Beginning of the names that were meant, such as ``sub-X``.
+    """
+    for left in folder.glob(f".*.tmp_{stem}[._]*"):
+        left.unlink(missing_ok=True)
+
+
 def explain_os_error(error: OSError, path: Path) -> CtwmlError:
     """Turn a failure of the system into an error that says what to do."""
     if error.errno in FULL:
@@ -101,10 +115,18 @@ def make_folder(path: Path) -> Path:
     """Make a folder and those above it (raises as `write_bytes`)."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise CannotCreateError(f"{path}: is a file, and a folder is needed there") from error
     except OSError as error:
-        raise explain_os_error(error, path) from error
+        if error.errno in FULL:
+            raise explain_os_error(error, path) from error
+        for above in (path, *path.parents):
+            if above.exists() and not above.is_dir():
+                raise CannotCreateError(
+                    f"{above}: is a file, and a folder is needed there; choose another folder"
+                ) from error
+        raise CannotCreateError(
+            f"{path}: the folder cannot be created ({error.strerror}); choose another folder that "
+            "this user may write to"
+        ) from error
     return path
 
 

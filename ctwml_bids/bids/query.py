@@ -127,7 +127,9 @@ def subjects_of(bids_dir: Path, *, skip_validation: bool = False) -> list[str]:
         raise NoInputError(f"{root}: cannot be read ({error.strerror})") from error
     subjects = [name[4:] for name in names if re.fullmatch(r"sub-[A-Za-z0-9+]+", name)]
     if not subjects:
-        raise InvalidInputError(f"{root}: no subject there; folders named sub-<label> are expected")
+        raise InvalidInputError(
+            f"{root}: the data set has no subject; folders named sub-<label> are expected in it"
+        )
     return subjects
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 
 from ctwml_bids.bids.units import Candidate
 
@@ -46,7 +49,7 @@ def geometry(path: Path) -> Geometry | None:
     """Read a header; None for what is not a volume (unreadable, a localiser, a time series)."""
     try:
         image = nib.load(path)
-    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError):
+    except (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError):
         return None
     shape = image.shape
     if len(shape) < 3 or min(shape[:3]) < _VOLUME_VOXELS or int(np.prod(shape[3:])) > 1:

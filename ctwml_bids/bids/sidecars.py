@@ -30,8 +30,10 @@ def _read_sidecar(path: Path) -> dict:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise BadDataError(
-            f"{path}: the sidecar is not JSON ({error}); mend or remove it"
+            f"{path}: the sidecar cannot be read as JSON ({error}); correct or remove it"
         ) from error
     if not isinstance(content, dict):
-        raise BadDataError(f"{path}: the sidecar is not a JSON object; mend or remove it")
+        raise BadDataError(
+            f"{path}: the sidecar is not a JSON object {{...}}; correct or remove it"
+        )
     return content

@@ -122,7 +122,9 @@ def free_gb(folder: Path) -> float:
     """Give the free space (GiB) where a folder is, or would be."""
     while not folder.exists():
         folder = folder.parent
-    return shutil.disk_usage(folder).free / GIB
+    usage = shutil.disk_usage(folder)
+    # Some network and virtual file systems do not tell: everything reads 0.
+    return usage.free / GIB if usage.total else math.inf
 
 
 def prepare_environment(work_dir: Path) -> dict[str, str]:

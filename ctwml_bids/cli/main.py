@@ -24,7 +24,7 @@ from ctwml_bids.cli.participant import run_participants, write_skipped
 from ctwml_bids.cli.preflight import Ready, make_folders, preflight
 from ctwml_bids.cli.progress import Progress, log_to, start_logging, stop_logging
 from ctwml_bids.cli.provenance import check_same_settings, hashes, write_record
-from ctwml_bids.errors import CtwmlError, InputOutputError, NoInputError
+from ctwml_bids.errors import BadDataError, CtwmlError, InputOutputError, NoInputError
 from ctwml_bids.execution.status import UnitResult, rebuild_table
 from ctwml_bids.settings import Settings
 
@@ -65,7 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("interrupted; run the same command again to go on.", INTERRUPTED)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
-            return _complain(f"the disk is full: {error}", InputOutputError.exit_code)
+            return _complain(
+                f"the disk is full: {error}. Make room and run the same command again: what is "
+                "done is kept.",
+                InputOutputError.exit_code,
+            )
         return _unexpected(error, settings, started)
     finally:
         stop_logging()
@@ -153,8 +157,7 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     results = write_skipped(skipped, ready)
     if not units:
         rebuild_table(settings.output_dir)
-        reasons = "; ".join(f"{item.label}: {item.reason}" for item in skipped)
-        raise NoInputError(f"{settings.bids_dir}: there is nothing to run. {reasons}")
+        raise _nothing_to_run(settings.bids_dir, skipped)
     if settings.reports_only:
         return _reports_only(units, ready)
     label = settings.desc or ""
@@ -165,6 +168,14 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     rebuild_table(settings.output_dir)
     print("\n".join(status_table(results)))
     return exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))
+
+
+def _nothing_to_run(bids_dir: Path, skipped: Sequence[Skipped]) -> CtwmlError:
+    """Make the error of a plan without units; its class is that of what they have in common."""
+    reasons = "; ".join(f"{item.label}: {item.reason}" for item in skipped)
+    unusable = all(item.exit_code == BadDataError.exit_code for item in skipped)
+    kind = BadDataError if unusable else NoInputError
+    return kind(f"{bids_dir}: there is nothing to run. {reasons}")
 
 
 def _reports_only(units: Sequence[Unit], ready: Ready) -> int:
@@ -210,8 +221,8 @@ def describe_plan(units: Sequence[Unit], skipped: Sequence[Skipped], bids_dir: P
     lines = [f"{len(units)} to run, {len(skipped)} skipped, in {bids_dir}"]
     for unit in units:
         lines.append(f"run   {unit.label}")
-        for name, path in (("CT", unit.ct), ("FLAIR", unit.flair)):
-            shown = _relative(path, bids_dir) if path else "none"
+        for name, path, other in (("CT", unit.ct, "FLAIR"), ("FLAIR", unit.flair, "CT")):
+            shown = _relative(path, bids_dir) if path else f"none: the {other} is measured alone"
             lines.append(f"        {name:<6}{shown}")
         lines += [f"        note: {note}" for note in unit.notes]
     lines += [f"skip  {item.label}: {item.reason}" for item in skipped]
@@ -243,8 +254,14 @@ def exit_code(results: Sequence[UnitResult], *, asked: bool) -> int:
         How every unit ended.
     asked
         Whether the user named subjects or sessions: one that is skipped then counts as failed.
+        One whose data cannot be used, such as a sidecar that is not JSON, always does.
     """
-    failed = [r for r in results if r.state == "failed" or (asked and r.state == "skipped")]
+    failed = [
+        result
+        for result in results
+        if result.state == "failed"
+        or (result.state == "skipped" and (asked or result.exit_code == BadDataError.exit_code))
+    ]
     if not failed:
         return 0
     codes = {result.exit_code for result in failed}

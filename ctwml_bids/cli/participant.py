@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
+from ctwml_bids.bids.files import sweep
 from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.cli.preflight import SCRATCH, Ready
 from ctwml_bids.cli.progress import Progress
@@ -88,6 +89,7 @@ class Ledger:
             )
             entry = _Running(unit, status, self._path(unit), time.monotonic())
             self._running[self._name(unit.label)] = entry
+            self._sweep(unit)
             write_status(entry.path, status)
 
     def expect(self, nodes: Sequence[str]) -> None:
@@ -136,6 +138,8 @@ class Ledger:
         quality: str = "",
     ) -> None:
         entry = self._running[name]
+        if state == "failed":
+            self._sweep(entry.unit)
         seconds = round(time.monotonic() - entry.began, 1)
         peaks = [peak for node, peak in self.memory.items() if _parts(node)[0] == name]
         facts = {"state": state, "reason": reason, "error": error, "exit_code": exit_code}
@@ -156,6 +160,12 @@ class Ledger:
         if state == "done":
             LOG.info("%s: done in %.0f s, quality %s", entry.unit.label, seconds, quality or "n/a")
         self._progress.unit(failed=state == "failed")
+
+    def _sweep(self, unit: Unit) -> None:
+        """Remove half-written files of a unit whose writer was killed (memory, Ctrl-C)."""
+        output, of = self._ready.settings.output_dir, (unit.subject, unit.session)
+        for name in (names.stats(*of), names.report(*of)):
+            sweep((output / name).parent, unit.label)
 
     def _path(self, unit: Unit) -> Path:
         settings = self._ready.settings
@@ -236,7 +246,14 @@ def write_skipped(skipped: Sequence[Skipped], ready: Ready) -> list[UnitResult]:
     label = ready.settings.desc or ""
     results = []
     for item in skipped:
-        status = UnitStatus(item.label, "skipped", item.reason, finished=now(), model_label=label)
+        status = UnitStatus(
+            item.label,
+            "skipped",
+            item.reason,
+            exit_code=item.exit_code,
+            finished=now(),
+            model_label=label,
+        )
         path = ready.settings.output_dir / names.status(
             item.subject, item.session, model_label=label
         )

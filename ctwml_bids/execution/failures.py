@@ -67,7 +67,9 @@ def failure_of(traceback_text: str) -> Failure:
         return Failure(name, message, TYPED[name].exit_code)
     if _NO_SPACE.search(message):
         return Failure(
-            "InputOutputError", f"the disk is full: {message}", errors.InputOutputError.exit_code
+            "InputOutputError",
+            f"the disk is full: {message}; make room and run again: what is done is kept",
+            errors.InputOutputError.exit_code,
         )
     if name == "MemoryError":
         hint = "memory ran out; give it more, or lower --nprocs"

@@ -61,10 +61,23 @@ def write_unit(
     Raises
     ------
     CannotCreateError, InputOutputError
-        The output folder cannot be written, or the disk is full; no file is left half-written.
+        The output folder cannot be written, or the disk is full; no file is left half-written,
+        and none is left that was not there before.
     """
     writer = _Writer(raw, context)
     for space in raw:
+    try:
+        return _write_all(writer, files, measures, report)
+    except BaseException:
+        for path in writer.new:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _write_all(
+    writer: _Writer, files: Mapping[str, str], measures: Mapping[str, Any], report: str
+) -> list[str]:
+    raw = writer.raw
         writer.brain_masks(files, space)
         writer.ventricles(files, space)
     for seen in raw:
@@ -84,13 +97,18 @@ class _Writer:
         self.raw, self.context = raw, context
         self.written: list[str] = []
         bids_dir = Path(context["bids_dir"])
+        # Taken back if a later file cannot be written.
+        self.new: list[Path] = []
         self.uris = {
             image: names.bids_uri(Path(path), bids_dir, dataset="raw")
             for image, path in raw.items()
         }
 
     def path(self, name: PurePosixPath) -> Path:
-        return Path(self.context["output_dir"]) / name
+        path = Path(self.context["output_dir"]) / name
+        if not path.exists():
+            self.new.append(path)
+        return path
 
     def name(self, of: Any, *, model: bool = False, **entities: Any) -> PurePosixPath:
         if model:

@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
@@ -147,7 +148,7 @@ def read_flair(path: str | Path) -> LoadedImage:
 def _open(path: Path) -> nib.Nifti1Image:
     try:
         image = nib.load(path)
-    except (ImageFileError, OSError, EOFError, zlib.error, ValueError) as error:
+    except (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError) as error:
         raise BadDataError(
             f"{path}: cannot be opened as NIfTI ({error}). The file may be truncated or of "
             "another format; copy or convert it again."
@@ -166,20 +167,20 @@ def _check_spacing(path: Path, image: nib.Nifti1Image) -> None:
     bad = ~np.isfinite(spacing) | (spacing <= 0)
     if bad.any():
         raise BadDataError(
-            f"{path}: voxel spacing {spacing.tolist()} mm in the header; it must be positive. "
-            "Volumes cannot be measured; convert the image again."
+            f"{path}: voxel spacing {spacing.round(4).tolist()} mm in the header; it must be "
+            "positive. Volumes cannot be measured; convert the image again from its DICOM files."
         )
     volume = np.linalg.det(np.asarray(image.affine, dtype=float)[:3, :3])
     if not np.isfinite(affine_spacing).all() or abs(volume) < 1e-6:
         raise BadDataError(
-            f"{path}: the affine in the header is degenerate (spacing "
-            f"{affine_spacing.tolist()} mm); convert the image again."
+            f"{path}: the header gives the voxels an impossible position in space (affine with "
+            f"spacing {affine_spacing.tolist()} mm); convert the image again from its DICOM files."
         )
     if np.any(np.abs(spacing / affine_spacing - 1) > SPACING_TOLERANCE):
         raise BadDataError(
-            f"{path}: pixdim says {spacing.round(4).tolist()} mm and the affine says "
-            f"{affine_spacing.round(4).tolist()} mm per voxel; volumes would be wrong under one "
-            "of them. Convert the image again."
+            f"{path}: the header contradicts itself: pixdim says {spacing.round(4).tolist()} mm "
+            f"per voxel and the affine says {affine_spacing.round(4).tolist()} mm. Volumes would "
+            "be wrong under one of them; convert the image again from its DICOM files."
         )
 
 
@@ -192,14 +193,15 @@ def _squeezed_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, int, int]:
         )
     if len(shape) < 3 or any(n != 1 for n in shape[3:]):
         raise BadDataError(
-            f"{path}: has shape {shape}; one 3D volume is needed. Split a series into volumes and "
-            "keep the one to be measured."
+            f"{path}: has {' x '.join(map(str, shape))} voxels; one 3D volume is needed. Split a "
+            "4D series into volumes and keep the one to be measured."
         )
     in_plane = sorted(shape[:3])[1:]
     if min(in_plane) < MIN_IN_PLANE or min(shape[:3]) < MIN_SLICES:
         raise BadDataError(
             f"{path}: has only {' x '.join(map(str, shape[:3]))} voxels; a head cannot be seen in "
-            "that. Is it a scout or a cropped piece?"
+            "that. Is it a scout or a cropped piece? Give the whole scan, or leave this image out "
+            "with --bids-filter-file."
         )
     return shape[0], shape[1], shape[2]
 
@@ -223,7 +225,9 @@ def _check_values(path: Path, data: np.ndarray) -> None:
             "by -1000) or convert the image again."
         )
     if low == high:
-        raise BadDataError(f"{path}: every voxel is {low:g}; the image is empty.")
+        raise BadDataError(
+            f"{path}: every voxel is {low:g}; the image is empty. Export or convert it again."
+        )
 
 
 def _upright_grid(grid: Grid) -> Grid:

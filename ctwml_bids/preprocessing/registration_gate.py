@@ -106,7 +106,7 @@ def registration_verdict(facts: Mapping[str, float]) -> tuple[str, str]:
         return (
             "fail",
             f"The CT fits the FLAIR no better than its mirror image (ratio {ratio:.2f}): "
-            "both may be of different heads.",
+            "both may be of different heads; check that they are of the same person.",
         )
     if scale > SCALE_FAIL:
         return (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -80,6 +81,22 @@ def test_an_unreadable_image_is_no_choice(raw):
     ct(raw, "run-1")
     raw.text("sub-01/ct/sub-01_run-2_ct.nii.gz", "not an image")
     assert taken(raw) == "sub-01_run-1_ct.nii.gz"
+
+
+def test_damaged_headers_are_no_choice_and_stop_nobody(raw):
+    ct(raw, "run-1")
+    for run, at, byte in ((2, 71, 0x27), (3, 108, 0xFF)):
+        path = raw.image(f"sub-01/ct/sub-01_run-{run}_ct.nii.gz")
+        content = bytearray(gzip.decompress(path.read_bytes()))
+        content[at : at + 4] = bytes([byte]) * 4
+        path.write_bytes(gzip.compress(content))
+    path = raw.image("sub-01/ct/sub-01_run-4_ct.nii.gz")
+    path.write_bytes(path.read_bytes()[:12] + b"\xff" * 60)
+    assert taken(raw) == "sub-01_run-1_ct.nii.gz"
+    (raw.root / "sub-01/ct/sub-01_run-1_ct.nii.gz").unlink()
+    (skipped,) = plan(raw.root)
+    assert isinstance(skipped, Skipped)
+    assert "can be read as a 3D volume" in skipped.reason
 
 
 def test_equal_cts_are_skipped_and_the_named_filter_settles_it(raw, tmp_path):

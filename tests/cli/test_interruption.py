@@ -21,6 +21,7 @@ def test_an_interrupted_run_says_so_and_leaves_nothing_running(
     dataset, models, tmp_path, number, code
 ):
     mark = tmp_path / "pid"
+    target = tmp_path / "out/sub-02/anat/sub-02_mask.nii.gz"
     script = tmp_path / "run_it.py"
     script.write_text(
         textwrap.dedent(f"""
@@ -36,7 +37,8 @@ def test_an_interrupted_run_says_so_and_leaves_nothing_running(
                 wf = pe.Workflow(SCRATCH, base_dir=str(ready.settings.work_dir))
                 for unit in batch:
                     inner = pe.Workflow("u" + unit.subject)
-                    inner.add_nodes([pe.Node(steps.Endless(mark={str(mark)!r}), name="endless")])
+                    endless = steps.EndlessWriting(mark={str(mark)!r}, target={str(target)!r})
+                    inner.add_nodes([pe.Node(endless, name="endless")])
                     wf.add_nodes([inner])
                 return wf
             return run_participants(units, ready, progress, build=build,
@@ -75,6 +77,9 @@ def test_an_interrupted_run_says_so_and_leaves_nothing_running(
     assert process.returncode == code
     assert "ctwml_bids: error:" in said
     assert "Traceback" not in said
+    assert "run" in said
+    assert "again" in said
+    assert list(target.parent.iterdir()) == []
     status = read_status(tmp_path / "out/logs/sub-02/status.json")
     assert (status.state, status.reason, status.exit_code) == ("failed", "interrupted", 130)
     for pid in mark.read_text().split():

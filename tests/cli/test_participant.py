@@ -7,7 +7,7 @@ import pytest
 from nipype.pipeline import engine as pe
 
 from ctwml_bids.bids.query import Skipped, Unit, plan
-from ctwml_bids.cli import nipype_setup
+from ctwml_bids.cli import nipype_setup, provenance
 from ctwml_bids.cli.participant import run_participants, write_skipped
 from ctwml_bids.cli.preflight import SCRATCH, Ready, choose_models
 from ctwml_bids.cli.progress import start_logging
@@ -92,6 +92,41 @@ def test_a_killed_worker_costs_its_unit_alone(units, ready):
     assert (results["sub-01"].error, results["sub-01"].exit_code) == ("TemporaryError", 75)
 
 
+def test_a_writer_that_is_killed_leaves_nothing_half_written(units, ready):
+    out = ready.settings.output_dir
+    target = out / "sub-01/anat/sub-01_mask.nii.gz"
+
+    def second(label):
+        if label == "sub-01":
+            return steps.KilledWhileWriting(target=str(target))
+        return steps.Succeed()
+
+    results, _ = run(units, ready, second)
+    assert results["sub-01"].exit_code == 75
+    assert results["sub-02"].state == "done"
+    assert list(target.parent.iterdir()) == []
+
+
+def test_what_a_killed_program_left_is_removed_by_the_next_run(units, ready):
+    anat = ready.settings.output_dir / "sub-01/anat"
+    anat.mkdir(parents=True)
+    (anat / ".7-ab12cd34.tmp_sub-01_mask.nii.gz").write_bytes(b"half")
+    (anat.parents[1] / ".7-ab12cd34.tmp_sub-01.html").write_bytes(b"half")
+    other = anat.parents[1] / ".7-ab12cd34.tmp_sub-011.html"
+    other.write_bytes(b"being written by another job")
+    run(units, ready, lambda label: steps.Succeed())
+    assert [path for path in anat.parents[1].rglob("*") if ".tmp_" in path.name] == [other]
+
+
+def test_a_full_disk_fails_its_unit_with_what_to_do_and_the_run_goes_on(units, ready):
+    bad = {"sub-01": steps.FillsTheDisk, "sub-02": steps.Succeed}
+    results, _ = run(units, ready, lambda label: bad[label]())
+    assert results["sub-02"].state == "done"
+    assert (results["sub-01"].state, results["sub-01"].exit_code) == ("failed", 74)
+    assert "the disk is full" in results["sub-01"].reason
+    assert "make room" in results["sub-01"].reason
+
+
 def test_what_is_done_is_not_done_again(units, ready, tmp_path):
     marks = tmp_path / "marks"
     run(units, ready, lambda label: steps.Succeed(), marks)
@@ -137,6 +172,18 @@ def test_another_model_under_a_label_keeps_its_own_status(units, ready):
         ("sub-02", "", "done"),
         ("sub-02", "other", "done"),
     ]
+
+
+def test_scratch_of_another_version_is_not_gone_on_with(units, ready, tmp_path, monkeypatch):
+    marks = tmp_path / "marks"
+    bad = {"sub-01": steps.Refuses, "sub-02": steps.Refuses}
+    run(units, ready, lambda label: bad[label](), marks)
+    before = len(marks.read_text().split())
+    run(units, ready, lambda label: bad[label](), marks)
+    assert len(marks.read_text().split()) == before
+    monkeypatch.setattr(provenance, "versions", lambda: {"ctwml_bids": "another"})
+    run(units, ready, lambda label: bad[label](), marks)
+    assert len(marks.read_text().split()) == 2 * before
 
 
 def test_stop_on_first_crash_stops(units, ready):

@@ -14,13 +14,25 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from ctwml_bids.bids import files
 from ctwml_bids.errors import BadDataError
+
+
+def _half(target, then):
+    """Write half a file with the writer of the package, then do something else."""
+
+    def write(temporary):
+        temporary.write_bytes(b"half")
+        then()
+
+    files._atomically(Path(target), write)
 
 
 class _In(BaseInterfaceInputSpec):
     value = traits.Int(0, usedefault=True)
     # Nipype hashes the content of a file that a string names; this one grows by itself.
     mark = traits.Str("", usedefault=True, nohash=True)
+    target = traits.Str("", usedefault=True, nohash=True)
 
 
 class _Out(TraitedSpec):
@@ -60,6 +72,22 @@ class Endless(_Step):
 class KilledOutright(_Step):
     def _act(self):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KilledWhileWriting(_Step):
+    def _act(self):
+        _half(self.inputs.target, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+class EndlessWriting(_Step):
+    """Notes its process id once half of its file is there."""
+
+    def _run_interface(self, runtime):
+        def wait():
+            Path(self.inputs.mark).write_text(f"{os.getpid()}\n")
+            time.sleep(600)
+
+        _half(self.inputs.target, wait)
 
 
 class LeavesSilently(_Step):

@@ -58,6 +58,19 @@ def test_text_named_nifti_is_refused(tmp_path):
         load_nifti(path)
 
 
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [(70, np.int16(9999)), (108, np.float32(-1)), (40, np.int16(100))],
+    ids=["unknown data type", "impossible offset", "impossible dimensions"],
+)
+def test_a_damaged_header_is_refused(tmp_path, at, value):
+    raw = bytearray(nib.Nifti1Image(volume(), np.diag([1, 1, 3, 1.0])).to_bytes())
+    raw[at : at + value.nbytes] = value.tobytes()
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(raw, 1))
+    with pytest.raises(BadDataError, match=r"a\.nii\.gz: cannot be opened as NIfTI"):
+        load_nifti(tmp_path / "a.nii.gz")
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_nan_and_infinite_are_counted_and_refused(tmp_path, bad):
     data = volume()

@@ -44,17 +44,18 @@ def _broken_images(good: Path) -> dict[str, bytes | nib.Nifti1Image]:
 
     holes = array.copy()
     holes[10, 10, 3] = np.nan
-    flat = like(array)
-    flat.header["pixdim"][3] = 0
-    flat.header.set_sform(None, 0)
-    flat.header.set_qform(None, 0)
+    # nibabel mends a spacing of 0 when it writes, so it is put into the bytes: pixdim[3].
+    flat, negative = (bytearray(like(array).to_bytes()) for _ in range(2))
+    flat[88:92] = np.float32(0).tobytes()
+    negative[88:92] = np.float32(-3).tobytes()
     lost = nib.Nifti1Image(array, None)
     lost.header.set_sform(None, 0)
     lost.header.set_qform(None, 0)
     return {
         "truncated": good.read_bytes()[:20_000],
         "nan": like(holes),
-        "zerospacing": flat,
+        "zerospacing": gzip.compress(flat, 1),
+        "negativespacing": gzip.compress(negative, 1),
         "series": like(np.stack([array, array], axis=-1)),
         "zeros": like(np.zeros_like(array)),
         "tiny": like(array[:16, :16, :4]),
@@ -73,7 +74,8 @@ def _write(path: Path, image: bytes | nib.Nifti1Image) -> None:
 
 @pytest.fixture(scope="session")
 def broken_labels() -> tuple[str, ...]:
-    return ("truncated", "nan", "zerospacing", "series", "zeros", "tiny", "unoriented", "scaled")
+    spacings = ("zerospacing", "negativespacing")
+    return ("truncated", "nan", *spacings, "series", "zeros", "tiny", "unoriented", "scaled")
 
 
 @pytest.fixture(scope="session")

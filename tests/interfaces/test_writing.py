@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from ctwml_bids.errors import CannotCreateError
+from ctwml_bids.interfaces.writing import write_unit
+
+
+@pytest.fixture
+def unit(tmp_path):
+    """A CT alone on its way into a derivative data set: the arguments of `write_unit`."""
+    grid = np.diag([1.0, 1.0, 3.0, 1.0])
+    raw = tmp_path / "bids/sub-01/ct/sub-01_ct.nii.gz"
+    mask = tmp_path / "work/mask.nii"
+    for path in (raw, mask):
+        path.parent.mkdir(parents=True)
+        nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.float32), grid), path)
+    np.savetxt(tmp_path / "work/matrix.txt", np.eye(4))
+    report = tmp_path / "work/report.html"
+    report.write_text("<!DOCTYPE html>")
+    files = {f"ct_{name}": str(mask) for name in ("brain", "used_brain", "ventricles")}
+    files |= {f"ct_in_ct_{name}": str(mask) for name in ("mask", "probability", "disagreement")}
+    files["template_to_ct"] = str(tmp_path / "work/matrix.txt")
+    context = {
+        "bids_dir": str(tmp_path / "bids"),
+        "output_dir": str(tmp_path / "out"),
+        "subject": "01",
+        "session": None,
+        "model_label": "",
+        "template": "MNI152NLin2009aSym",
+        "models": {"ct": {"name": "m", "checksum": "0" * 64, "threshold": 0.5}},
+        "notes": [],
+        "versions": {},
+        "hashes": {},
+    }
+    measures = {"qc": "pass", "gates": [], "facts": {}, "rows": [], "lesions": []}
+    return {
+        "files": files,
+        "raw": {"ct": str(raw)},
+        "context": context,
+        "measures": measures,
+        "report": str(report),
+    }
+
+
+def written(tmp_path):
+    return sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file())
+
+
+def test_all_files_of_a_unit_are_written_and_named(unit, tmp_path):
+    names = write_unit(**unit)
+    assert all((tmp_path / "out" / name).is_file() for name in names)
+    assert "sub-01.html" in names
+    assert "sub-01_desc-wml_stats.tsv" in written(tmp_path)
+
+
+def test_a_unit_that_cannot_be_written_whole_leaves_no_file(unit, tmp_path):
+    (tmp_path / "out/sub-01.html").mkdir(parents=True)
+    with pytest.raises(CannotCreateError, match=r"sub-01\.html"):
+        write_unit(**unit)
+    assert written(tmp_path) == []
+
+
+def test_a_unit_that_cannot_be_written_again_keeps_the_files_of_before(unit, tmp_path):
+    write_unit(**unit)
+    before = written(tmp_path)
+    (tmp_path / "out/sub-01.html").unlink()
+    (tmp_path / "out/sub-01.html").mkdir()
+    with pytest.raises(CannotCreateError):
+        write_unit(**unit)
+    assert written(tmp_path) == [name for name in before if name != "sub-01.html"]
