@@ -24,13 +24,20 @@ from ctwml_bids.cli.participant import run_participants, write_skipped
 from ctwml_bids.cli.preflight import Ready, make_folders, preflight
 from ctwml_bids.cli.progress import Progress, log_to, start_logging, stop_logging
 from ctwml_bids.cli.provenance import check_same_settings, hashes, write_record
-from ctwml_bids.errors import BadDataError, CtwmlError, InputOutputError, NoInputError
+from ctwml_bids.errors import (
+    BadDataError,
+    CannotCreateError,
+    CtwmlError,
+    InputOutputError,
+    NoInputError,
+)
 from ctwml_bids.execution.status import UnitResult, rebuild_table
 from ctwml_bids.settings import Settings
 
 LOG = logging.getLogger("ctwml_bids")
 INTERRUPTED, TERMINATED = 130, 143
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
 
 
 class _Terminated(KeyboardInterrupt):
@@ -70,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "done is kept.",
                 InputOutputError.exit_code,
             )
+        if refused := _refused_output(error, settings):
+            return _complain(refused, CannotCreateError.exit_code)
         return _unexpected(error, settings, started)
     finally:
         stop_logging()
@@ -292,6 +301,19 @@ def _complain(message: str, code: int) -> int:
     LOG.debug("exit code %d: %s", code, message)
     print(f"ctwml_bids: error: {message}", file=sys.stderr)
     return code
+
+
+def _refused_output(error: Exception, settings: Settings | None) -> str:
+    """Say which file in our own folders may not be written; empty for any other error."""
+    if not isinstance(error, OSError) or error.errno not in REFUSED or settings is None:
+        return ""
+    ours = (settings.output_dir, settings.work_dir)
+    if not any(Path(str(error.filename)).is_relative_to(folder) for folder in ours):
+        return ""
+    return (
+        f"{error.filename}: cannot be written ({error.strerror}); give this user the right to "
+        "write there, or choose another output folder."
+    )
 
 
 def _unexpected(error: Exception, settings: Settings | None, started: datetime) -> int:

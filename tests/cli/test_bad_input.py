@@ -136,6 +136,16 @@ def test_an_output_where_not_even_root_may_write(run, tmp_path, segmented):
     assert not (tmp_path / "work").exists()
 
 
+def test_an_output_folder_whose_logs_cannot_be_written(run, tmp_path, segmented):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/logs").write_text("in the way")
+    code, said = run()
+    assert code == 73
+    assert says(said, tmp_path / "out/logs", "choose another output folder")
+    assert segmented == []
+    assert [path.name for path in (tmp_path / "out").rglob("*")] == ["logs"]
+
+
 def test_a_work_folder_that_cannot_be_made(run, tmp_path, segmented):
     (tmp_path / "file").write_text("mine")
     code, said = run(work=tmp_path / "file/work")
