@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -76,6 +77,8 @@ def run_workflow(
         "stop_on_first_crash": str(settings.stop_on_first_crash).lower(),
     }
     if settings.use_plugin is not None:
+        # Jobs inherit these, as SLURM's do by default.
+        os.environ.update(worker_environment(settings))
         _run_elsewhere(workflow, settings.use_plugin, listener)
         return
     plugin = IsolatedMultiProcPlugin(

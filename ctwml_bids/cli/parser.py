@@ -104,7 +104,9 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     values["analysis_levels"] = levels
     for name in ("participant_labels", "session_labels", "output_spaces", "models"):
         values[name] = tuple(dict.fromkeys(values.get(name, ())))
-    values["derivatives"] = dict(values.get("derivatives", {}))
+    values["models"] = tuple(absolute(folder) for folder in values["models"])
+    named = dict(values.get("derivatives", {}))
+    values["derivatives"] = {name: absolute(folder) for name, folder in named.items()}
     for name in ("bids_dir", "output_dir", "work_dir", "bids_filter_file", "use_plugin"):
         if values.get(name) is not None:
             values[name] = absolute(values[name])

@@ -16,7 +16,7 @@ from ctwml_bids.bids.files import sweep
 from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.cli.preflight import SCRATCH, Ready
 from ctwml_bids.cli.progress import Progress
-from ctwml_bids.cli.provenance import hashes, versions
+from ctwml_bids.cli.provenance import drop_stale_scratch, hashes, versions
 from ctwml_bids.errors import TemporaryError
 from ctwml_bids.execution.failures import failure_of
 from ctwml_bids.execution.status import (
@@ -277,6 +277,8 @@ def _run_batch(
 
     settings = ready.settings
     units = {workflow_name(unit.label): unit for unit in batch}
+    for name in units:
+        drop_stale_scratch(settings.work_dir / SCRATCH / name)
 
     def crash_folder(node: str) -> Path:
         unit = units[_parts(node)[0]]

@@ -72,6 +72,11 @@ def preflight(settings: Settings) -> Ready:
     if not participant:
         return Ready(settings)
     check_spaces(settings)
+    if settings.use_plugin is not None:
+        # Nipype takes a second to import: only those who name a plugin wait for it here.
+        from ctwml_bids.cli.nipype_setup import read_plugin
+
+        read_plugin(settings.use_plugin)
     settings, cards = choose_models(settings)
     template = templates.get(settings.template)
     if not settings.dry_run:

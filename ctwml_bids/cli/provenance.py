@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -85,6 +86,21 @@ def write_record(ready: Ready, started: datetime) -> None:
     write_text(output_dir / RECORD, json.dumps(record, indent=2) + "\n")
     name = f"ctwml_{started:%Y%m%dT%H%M%S}.toml"
     write_text(output_dir / "logs" / name, to_toml(ready.settings))
+
+
+def drop_stale_scratch(folder: Path) -> None:
+    """Empty a unit's scratch that other versions left: Nipype would take its steps for done.
+
+    Parameters
+    ----------
+    folder
+        Of one unit, below the work folder; made, with the versions written into it.
+    """
+    stamp, text = folder / "versions.json", json.dumps(versions(), sort_keys=True)
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != text:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(text, encoding="utf-8")
 
 
 def _fields(ready: Ready) -> dict[str, dict[str, Any]]:

@@ -34,7 +34,8 @@ def resources_of(ready: Ready) -> Resources:
         use_gpu=settings.device == "cuda",
         context={
             "output_dir": str(settings.output_dir),
-            "template": settings.template,
+            # As it stands in file names: a cohort follows a plus sign.
+            "template": ready.template.name,
             "normalisation": settings.normalisation,
             "model_label": settings.desc or "",
             "output_spaces": list(settings.output_spaces),
@@ -70,7 +71,7 @@ def unit_files(unit: Unit, ready: Ready) -> UnitFiles:
             "subject": unit.subject,
             "session": unit.session,
             "flair_session": unit.flair_session,
-            "notes": list(unit.notes),
+            "notes": [*unit.notes, *ready.template.notes],
             "bids_dir": str(ready.settings.bids_dir),
         },
     )

@@ -114,6 +114,8 @@ class WriteUnit(_UnitInterface):
     """Put the unit's results in place, each file whole or not at all (`write_unit`)."""
 
     output_spec = _WriteOutput
+    # Nipype knows the work folder alone: results that were removed since would not come back.
+    _always_run = True
 
     def _run_interface(self, runtime):
         from ctwml_bids.interfaces.writing import write_unit

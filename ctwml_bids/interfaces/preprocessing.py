@@ -219,11 +219,13 @@ class FramePair(SimpleInterface):
     def _run_interface(self, runtime):
         from ctwml_bids.preprocessing.grids import grid_of, resample
         from ctwml_bids.preprocessing.normalisation import nine_parameter
+        from ctwml_bids.statistics.quality import brain_volume
 
         ct_mask = load_mask(self.inputs.ct_mask)
         flair_mask = load_mask(self.inputs.flair_mask)
         registration = load_facts(self.inputs.registration_facts)
-        flair_failed = load_facts(self.inputs.flair_mask_facts).get("status") == "fail"
+        flair_ml = load_facts(self.inputs.flair_mask_facts)["brain_ml"]
+        flair_failed = brain_volume(flair_ml, image="FLAIR").status == "fail"
         if registration["verdict"] != "fail" and not flair_failed:
             flair_to_ct = np.loadtxt(self.inputs.flair_to_ct)
             carried = resample(

@@ -11,6 +11,7 @@ import numpy as np
 
 from ctwml_bids.bids import dataset, names
 from ctwml_bids.bids.files import copy_into, write_json, write_nifti, write_text, write_tsv
+from ctwml_bids.interfaces.base import load_facts
 from ctwml_bids.interfaces.measuring import on_native
 from ctwml_bids.preprocessing import transforms
 from ctwml_bids.preprocessing.grids import grid_of, image_on
@@ -65,7 +66,6 @@ def write_unit(
         and none is left that was not there before.
     """
     writer = _Writer(raw, context)
-    for space in raw:
     try:
         return _write_all(writer, files, measures, report)
     except BaseException:
@@ -78,6 +78,7 @@ def _write_all(
     writer: _Writer, files: Mapping[str, str], measures: Mapping[str, Any], report: str
 ) -> list[str]:
     raw = writer.raw
+    for space in raw:
         writer.brain_masks(files, space)
         writer.ventricles(files, space)
     for seen in raw:
@@ -96,9 +97,9 @@ class _Writer:
     def __init__(self, raw: Mapping[str, str], context: Mapping[str, Any]) -> None:
         self.raw, self.context = raw, context
         self.written: list[str] = []
-        bids_dir = Path(context["bids_dir"])
         # Taken back if a later file cannot be written.
         self.new: list[Path] = []
+        bids_dir = Path(context["bids_dir"])
         self.uris = {
             image: names.bids_uri(Path(path), bids_dir, dataset="raw")
             for image, path in raw.items()
@@ -124,8 +125,10 @@ class _Writer:
         """Write an image's own brain mask, and the one carried to it where that was used."""
         native = grid_of(nib.load(self.raw[space]))
         masks = [(False, f"{space}_brain", (space,))]
-        if files[f"{space}_used_brain"] != files[f"{space}_brain"] and len(self.raw) == 2:
-            masks.append((True, f"{space}_used_brain", ("flair", "ct")))
+        # Where a gate failed, the CT was measured with its own mask and nothing was carried.
+        frame = load_facts(files["frame_facts"]) if "frame_facts" in files else {}
+        if space == "ct" and frame.get("mask_from") == "FLAIR":
+            masks.append((True, "ct_used_brain", ("flair", "ct")))
         for carried, key, sources in masks:
             how = "of the FLAIR, carried to the CT" if carried else "found on the image itself"
             self.image(

@@ -97,7 +97,7 @@ def syn(
         if not all(path.is_file() for path in fields):
             raise BadDataError(
                 "ANTs found no deformation between the image and the template; look at the brain "
-                "mask, or use --normalisation affine."
+                "mask, or use --normalisation nine."
             )
         forward, inverse = (_loaded(path) for path in fields)
     return Deformation(forward, inverse)

@@ -88,8 +88,8 @@ def methods(
         " ".join(_network_text(image, cards.get(image, {})) for image in images),
         _measure_text(has_pair=has_pair),
     ]
-    cited = ["avants", "bids", "bidsapps", "ciric", "fonov", "nipype"]
-    cited += ["griffanti", "guerrero", "pitkanen"]
+    cited = ["bids", "bidsapps", "ciric", "fonov", "nipype", "griffanti", "guerrero", "pitkanen"]
+    cited += ["avants"] if has_pair or normalisation == "syn" else []
     cited += ["bland", "kuijf", "studholme"] if has_pair else []
     return MethodsSection(tuple(paragraphs), tuple(sorted(REFERENCES[key] for key in cited)))
 
@@ -127,24 +127,26 @@ def _brain_text(images: tuple[str, ...]) -> str:
 
 def _registration_text() -> str:
     return (
-        "CT was registered rigidly to FLAIR by mutual information; normalised mutual information "
-        "(Studholme et al. 1999) and the overlap of both "
-        "brain masks gated its quality."
+        "CT was registered rigidly to FLAIR by mutual information: a search over poses, ANTs "
+        "(Avants et al. 2011), and a last climb of the normalised mutual information (Studholme et "
+        "al. 1999). The CT's fit against that of its mirror image, free scales and the overlap of "
+        "both brain masks gated its quality."
     )
 
 
 def _normalisation_text(template: str, normalisation: str, *, has_pair: bool) -> str:
     mask = "FLAIR brain mask" if has_pair else "brain mask"
     text = (
-        f"The {mask} was registered with ANTs (Avants et al. 2011) to that of the template "
-        f"{template} (Fonov et al. 2011; Ciric et al. 2022) with nine parameters (rotations, "
-        "translations, scales), and intensities "
-        "were z-scored within the brain mask."
+        f"The {mask} was fitted to that of the template {template} (Fonov et al. 2011; Ciric et "
+        "al. 2022) with nine parameters (rotations, translations, scales) by robust least squares "
+        "on the distance between both surfaces, and intensities were z-scored within the brain "
+        "mask."
     )
     if normalisation == "syn":
         text += (
-            " For regional maps the image was additionally registered to the template by ANTs' "
-            "symmetric diffeomorphic method; segmentation did not use that transform."
+            " For regional maps the image was additionally registered to the template by the "
+            "symmetric diffeomorphic method of ANTs (Avants et al. 2011); segmentation did not use "
+            "that transform."
         )
     return text
 

@@ -24,6 +24,7 @@ def add_segmentation(
         SegmentLesions(
             template_mask=str(resources.template_mask),
             model=str(getattr(resources, f"{name}_model")),
+            checksum=resources.context["models"][name]["checksum"],
             modality=name,
             use_gpu=resources.use_gpu,
             threads=resources.threads,

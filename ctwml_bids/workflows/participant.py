@@ -18,9 +18,10 @@ __all__ = ["Resources", "UnitFiles", "init_participant_wf", "init_unit_wf", "wor
 def workflow_name(label: str) -> str:
     """Return a unit's workflow name: Nipype allows letters, digits and underscores.
 
-    Doubling keeps `sub-a_ses-b` and a subject that would collide with it apart.
+    Doubling keeps `sub-a_ses-b` and a subject that would collide with it apart; a plus sign, which
+    BIDS allows in labels, is spelt out.
     """
-    return "unit_" + label.replace("_", "__").replace("-", "_")
+    return "unit_" + label.replace("_", "__").replace("-", "_").replace("+", "_plus_")
 
 
 def init_participant_wf(

@@ -62,7 +62,8 @@ def rewrite_report(unit: Unit, context: Mapping[str, Any]) -> Path:
         output_dir / names.stats(unit.subject, unit.session, model_label=label, desc="wmllesions"),
     )
     with tempfile.TemporaryDirectory() as scratch:
-        files = _derivative_files(unit, raw, output_dir, label, Path(scratch))
+        carried = measures["facts"].get("registration", {}).get("mask_from") == "FLAIR"
+        files = _derivative_files(unit, raw, output_dir, label, Path(scratch), carried=carried)
         page = report_unit(files, raw, context, measures)
     return write_text(
         output_dir / names.report(unit.subject, unit.session, model_label=label), page
@@ -104,9 +105,18 @@ def _number(text: str) -> Any:
 
 
 def _derivative_files(
-    unit: Unit, raw: Mapping[str, str], output_dir: Path, label: str, scratch: Path
+    unit: Unit,
+    raw: Mapping[str, str],
+    output_dir: Path,
+    label: str,
+    scratch: Path,
+    *,
+    carried: bool,
 ) -> dict[str, str]:
-    """Find the files that a report needs among the derivatives; images are read anew."""
+    """Find the files that a report needs among the derivatives; images are read anew.
+
+    The brain mask is the one that was used: with `carried`, the CT's is the FLAIR's.
+    """
     import numpy as np
 
     from ctwml_bids.interfaces.base import save_image, save_matrix
@@ -124,9 +134,9 @@ def _derivative_files(
             grid_of(loaded.image),
             str(scratch / f"{image}.nii"),
         )
-        carried = output_dir / names.brain_mask(*who, space=image.upper(), carried=True)
-        own = output_dir / names.brain_mask(*who, space=image.upper())
-        files[f"{image}_used_brain"] = carried if carried.is_file() else own
+        files[f"{image}_used_brain"] = output_dir / names.brain_mask(
+            *who, space=image.upper(), carried=carried and image == "ct"
+        )
         for name, kind in (("mask", "mask"), ("probability", "probseg"), ("disagreement", "std")):
             files[f"{image}_in_{image}_{name}"] = output_dir / names.wml(
                 *who, space=image.upper(), seen_in=image, kind=kind, model_label=label

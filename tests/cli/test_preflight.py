@@ -150,3 +150,9 @@ def test_a_home_that_cannot_be_written_is_left_behind(settings, monkeypatch):
     monkeypatch.setenv("HOME", "/nonexistent")
     checks.preflight(settings)
     assert Path(os.environ["TEMPLATEFLOW_HOME"]).is_relative_to(settings.work_dir)
+
+
+def test_a_malformed_plugin_file_is_found_before_the_run(settings, tmp_path):
+    plugin = tmp_path / "plugin.json"
+    plugin.write_text('{"plugin_args": {}}')
+    refused(settings, InvalidInputError, "plugin file", use_plugin=plugin)
