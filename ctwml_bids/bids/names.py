@@ -156,6 +156,17 @@ def report(subject: str, session: str | None, *, model_label: str = "") -> PureP
     return PurePosixPath(_with_model(stem(subject, session), model_label) + ".html")
 
 
+def group_report(model_label: str = "") -> PurePosixPath:
+    """Name the group's report; another model has its own beside the first."""
+    return PurePosixPath(_with_model("group", model_label) + ".html")
+
+
+def group_folder(model_label: str = "") -> PurePosixPath:
+    """Folder of the group's tables; those of another model lie in a folder of their own in it."""
+    label = check_model_label(model_label)
+    return PurePosixPath("group") / (f"desc-{label}" if label else "")
+
+
 def logs(subject: str, session: str | None) -> PurePosixPath:
     """Folder of the unit's log, crash files and status."""
     return PurePosixPath("logs") / stem(subject, session)

@@ -23,8 +23,6 @@ from ctwml_bids.reports.subject import Figure
 from ctwml_bids.statistics.agreement import Agreement, agreement
 from ctwml_bids.statistics.tables import COLUMNS, MISSING, number_in, unit_columns
 
-PAGE = "group.html"
-
 AGREEMENT_COLUMNS = {
     "measure": {"Description": "What is estimated"},
     "value": {"Description": "The estimate"},
@@ -37,7 +35,7 @@ AGREEMENT_COLUMNS = {
 def run_group(
     output_dir: Path, *, version: str, include_failed_qc: bool = False, model_label: str = ""
 ) -> Path:
-    """Write ``group/`` and ``group.html`` from the units' tables and status files.
+    """Write the group's tables and report from the units' tables and status files.
 
     Parameters
     ----------
@@ -53,7 +51,7 @@ def run_group(
     Returns
     -------
     Path
-        ``group.html`` in the output folder.
+        ``group.html`` in the output folder (``group_desc-LABEL.html`` with a label).
 
     Raises
     ------
@@ -69,7 +67,7 @@ def run_group(
     found = _with_reason(agreement(ct, flair), units)
     overlaps = [number_in(row["dice"]) for row in compared if row["both_empty"] == "false"]
     mean_dice = sum(overlaps) / len(overlaps) if overlaps else math.nan
-    folder = output_dir / "group"
+    folder = output_dir / names.group_folder(model_label)
     _write_units(folder, units)
     _write_agreement(folder, found, mean_dice, units)
     report = GroupReport(
@@ -83,7 +81,7 @@ def run_group(
         figures=_figures(ct, flair, found),
         include_failed_qc=include_failed_qc,
     )
-    return write_text(output_dir / PAGE, render_group(report))
+    return write_text(output_dir / names.group_report(model_label), render_group(report))
 
 
 _IMAGES = ("ct", "flair")

@@ -96,6 +96,16 @@ def test_agreement_is_that_of_the_units_tables(cohort):
     assert page.read_text().count("data:image/png") == 2
 
 
+def test_another_models_group_lies_beside_the_first(cohort, parts):
+    first = run_group(cohort, version="0.1.0")
+    before = first.read_bytes(), (cohort / "group/units.tsv").read_bytes()
+    add_unit(cohort, parts, "01", 7.0, 5.0, label="other")
+    other = run_group(cohort, version="0.1.0", model_label="other")
+    assert other == cohort / "group_desc-other.html"
+    assert len(table(cohort / "group/desc-other/units.tsv")) == 1
+    assert (first.read_bytes(), (cohort / "group/units.tsv").read_bytes()) == before
+
+
 def test_one_table_of_all_units_with_described_columns(cohort):
     run_group(cohort, version="0.1.0")
     rows = table(cohort / "group" / "units.tsv")
@@ -189,7 +199,7 @@ def test_tables_of_another_model_are_read_by_its_label_only(cohort, parts):
     run_group(cohort, version="0.1.0")
     assert len(table(cohort / "group" / "units.tsv")) == 5
     run_group(cohort, version="0.1.0", model_label="local")
-    (row,) = table(cohort / "group" / "units.tsv")
+    (row,) = table(cohort / "group" / "desc-local" / "units.tsv")
     assert float(row["ct_wml_ml"]) == 77.0
 
 
