@@ -49,7 +49,7 @@ class Ready:
 
     @property
     def checksums(self) -> dict[str, str]:
-        """Model name to the checksum of its weights."""
+        """Model name to its checksum: weights, and how they are used."""
         return {name: card.checksum for name, card in self.cards.items()}
 
 

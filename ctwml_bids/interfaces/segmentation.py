@@ -27,7 +27,7 @@ class _SegmentInput(BaseInterfaceInputSpec):
     template_mask = File(exists=True, mandatory=True)
     model = traits.Directory(exists=True, mandatory=True)
     # Nipype hashes a folder by its name alone: other weights in it would go unnoticed.
-    checksum = traits.Str(mandatory=True, desc="of the model's weights")
+    checksum = traits.Str(mandatory=True, desc="of the model: weights and how they are used")
     modality = traits.Enum("ct", "flair", mandatory=True)
     use_gpu = traits.Bool(False, usedefault=True, nohash=True)
     threads = traits.Int(1, usedefault=True, nohash=True)

@@ -154,11 +154,15 @@ def _normalisation_text(template: str, normalisation: str, *, has_pair: bool) ->
 def _network_text(image: str, card: Mapping[str, Any]) -> str:
     name = f"the model {card['name']}" if "name" in card else "a model"
     name += f" (version {card['version']})" if "version" in card else ""
-    size = f"{len(card['members'])} uResNets" if card.get("members") else "uResNets"
-    text = (
-        f"Lesions on {image.upper()} were segmented with {name}, an ensemble of {size} (Guerrero "
-        "et al. 2018); the probabilities of its members were averaged"
-    )
+    members = card.get("members", ())
+    size = f"an ensemble of {len(members)} uResNets" if members else "an ensemble of uResNets"
+    averaged = ["of its members"]
+    if len(members) == 1:
+        size, averaged = "a single uResNet", []
+    averaged += ["of the image and its mirror image"] if card.get("flip") else []
+    text = f"Lesions on {image.upper()} were segmented with {name}, {size} (Guerrero et al. 2018)"
+    if averaged:
+        text += f"; the probabilities {' and '.join(averaged)} were averaged"
     if "threshold" in card:
         text += f" and voxels above {card['threshold']:g} counted as lesions"
     return text + "."

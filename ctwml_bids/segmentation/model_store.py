@@ -81,8 +81,15 @@ class ModelCard:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 over the members' checksums: names this set of weights in a sidecar."""
-        return hashlib.sha256("".join(m.sha256 for m in self.members).encode()).hexdigest()
+        """SHA-256 over the members' checksums and all that decides what is made of them.
+
+        It names a model in sidecars and settings hashes: the same weights under another threshold
+        give other masks.
+        """
+        decisive = ("network", "channels", "threshold", "background", "grid_spacing_mm", "flip")
+        content = {name: getattr(self, name) for name in decisive}
+        content["members"] = [member.sha256 for member in self.members]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def default(modality: str) -> Path:

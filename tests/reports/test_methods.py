@@ -37,6 +37,15 @@ def test_the_model_and_its_threshold_are_named():
     assert "Pitkänen J" in text
 
 
+def test_a_single_network_is_not_called_an_ensemble():
+    card = {"name": "ct-x", "members": [1], "threshold": 0.25}
+    text = methods_text(version="1", images=("ct",), models={"ct": card})
+    assert "a single uResNet" in text
+    assert "ensemble" not in text
+    mirrored = methods_text(version="1", images=("ct",), models={"ct": {**card, "flip": True}})
+    assert "the image and its mirror image were averaged" in mirrored
+
+
 def test_settings_appear():
     text = methods_text(version="9.9", template="MNI152NLin6Asym", normalisation="syn")
     assert "ctwml_bids 9.9" in text

@@ -43,6 +43,9 @@ def test_card_returns_as_it_was_written(model):
     assert len(card.members) == 2
     assert replace(card, members=()) == CARD
     assert card.checksum != replace(card, members=card.members[:1]).checksum
+    assert card.checksum != replace(card, threshold=0.9).checksum
+    assert card.checksum != replace(card, flip=not card.flip).checksum
+    assert card.checksum == replace(card, accuracy={"dice": 1}).checksum
 
 
 def test_kernels_are_halved_and_vectors_keep_their_range(model):
