@@ -31,6 +31,7 @@ def resources_of(ready: Ready) -> Resources:
         flair_threshold=cards["flair"].threshold,
         seed=settings.random_seed,
         threads=settings.inference_threads,
+        registration_threads=min(settings.registration_threads, settings.nprocs),
         use_gpu=settings.device == "cuda",
         context={
             "output_dir": str(settings.output_dir),

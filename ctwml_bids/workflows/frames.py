@@ -63,8 +63,9 @@ def add_pair(
     wf: pe.Workflow, resources: Resources, collect: pe.Node
 ) -> dict[str, tuple[pe.Node, str]]:
     """Add the pair's registration, and the CT's frame with the FLAIR's mask carried to it."""
+    threads = resources.registration_threads
     register = step(
-        RegisterRigid(seed=resources.seed, threads=1), "register", "register", threads=1
+        RegisterRigid(seed=resources.seed, threads=threads), "register", "register", threads=threads
     )
     normalise = _normalise(resources, "flair")
     frame = step(

@@ -120,10 +120,11 @@ def add_template_space(
                 template_t1w=str(resources.template_t1w),
                 template_mask=str(resources.template_mask),
                 seed=resources.seed,
-                threads=1,
+                threads=resources.registration_threads,
             ),
             "deform",
             "register",
+            threads=resources.registration_threads,
         )
         wf.connect(
             [

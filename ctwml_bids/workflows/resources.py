@@ -42,8 +42,8 @@ class Resources:
         Probability above which a voxel is a lesion.
     seed
         Seed of registration and normalisation.
-    threads
-        Threads one node may use.
+    threads, registration_threads
+        Threads of a pass through the networks, and of ANTs, whose result depends on it.
     use_gpu
         Whether the networks run on CUDA.
     context
@@ -62,6 +62,7 @@ class Resources:
     flair_threshold: float
     seed: int
     threads: int
+    registration_threads: int
     use_gpu: bool
     context: dict[str, Any]
 
