@@ -165,7 +165,8 @@ def start_dataset(
 def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
     """Carry over the rows of participants.tsv whose subjects have results (and its JSON).
 
-    The table is made from the folders that are there, so that jobs that end at the same time
+    A subject with results that the table does not list gets a row of its own, as BIDS asks: all
+    subjects or no table. The table is made from the folders that are there, so that jobs that end at the same time
     mend each other's. Without a readable table in the input none is written.
     """
     output, table = Path(output_dir), Path(bids_dir) / "participants.tsv"
@@ -178,6 +179,9 @@ def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
     kept = [row for row in rows if _has_results(output, row.get("participant_id"))]
     if not kept:
         return
+    listed = {row["participant_id"] for row in kept}
+    folders = sorted(path.name for path in output.glob("sub-*") if path.is_dir())
+    kept += [{"participant_id": name} for name in folders if name not in listed]
     write_tsv(output / "participants.tsv", kept, columns)
     described = table.with_suffix(".json")
     if described.is_file():

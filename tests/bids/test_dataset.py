@@ -180,3 +180,13 @@ def test_a_map_in_image_space_needs_its_reference():
         "Sources": ["bids::x"],
         "Threshold": 0.25,
     }
+
+
+def test_a_subject_that_the_input_table_forgot_gets_a_row(raw, tmp_path):
+    (raw.root / "participants.tsv").write_text("participant_id\tage\nsub-01\t70\n")
+    output = tmp_path / "out"
+    for name in ("sub-01", "sub-02"):
+        (output / name).mkdir(parents=True)
+    dataset.refresh_participants(output, raw.root)
+    text = (output / "participants.tsv").read_text()
+    assert text == "participant_id\tage\nsub-01\t70\nsub-02\tn/a\n"
