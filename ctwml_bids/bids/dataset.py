@@ -166,8 +166,8 @@ def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
     """Carry over the rows of participants.tsv whose subjects have results (and its JSON).
 
     A subject with results that the table does not list gets a row of its own, as BIDS asks: all
-    subjects or no table. The table is made from the folders that are there, so that jobs that end at the same time
-    mend each other's. Without a readable table in the input none is written.
+    subjects or no table. The table is made from the folders that are there, so that jobs that end
+    at the same time mend each other's. Without a readable table in the input none is written.
     """
     output, table = Path(output_dir), Path(bids_dir) / "participants.tsv"
     try:

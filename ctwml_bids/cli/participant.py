@@ -117,7 +117,9 @@ class Ledger:
         entry.failed = True
         failure = failure_of(text)
         LOG.error("%s: %s", entry.unit.label, failure.message)
-        reason = failure.message if failure.exit_code != 1 else f"{step}: {failure.message}"
+        # Status and tables are passed on with the results; folders tell of their owner.
+        said = failure.message.replace(f"{self._ready.settings.bids_dir}/", "")
+        reason = said if failure.exit_code != 1 else f"{step}: {said}"
         self._close(name, "failed", reason, failure.error, failure.exit_code)
 
     def end(self, reason: str, exit_code: int) -> None:

@@ -120,6 +120,7 @@ def test_wrong_heads_fail_the_registration_gate_and_stay_out_of_the_group(run):
     with (run.output_dir / "group/units.tsv").open() as stream:
         units = {row["unit"]: row for row in csv.DictReader(stream, delimiter="\t")}
     assert units["sub-mixed"]["in_agreement"] == "no: failed a quality gate"
+    assert units["sub-mixed"]["dice"] == "n/a"
     assert units["sub-01"]["in_agreement"] == "yes"
     assert "Failed" in (run.output_dir / "sub-mixed.html").read_text()
 
