@@ -26,11 +26,13 @@ def test_bone_and_air_in_the_mask_do_not_reach_the_statistics_of_ct():
     np.testing.assert_allclose(zscore[2:-1], wanted, atol=1e-3)
 
 
-def test_flair_keeps_its_whole_mask():
+def test_flair_keeps_its_whole_mask_and_far_values_do_not_set_its_mean_and_sd():
     image, mask = _head()
     (zscore,) = network_channels(image, mask, ("zscore",))
-    assert (zscore[:2] > 0).all()
-    assert zscore[2:-1] == pytest.approx((image[2:-1] - image.mean()) / image.std(), abs=1e-3)
+    assert (zscore[:2] == 3).all()
+    tissue = image[2:-1]
+    expected = np.clip((tissue - tissue.mean()) / tissue.std(), -3, 3)
+    assert zscore[2:-1] == pytest.approx(expected, abs=1e-3)
 
 
 def test_outside_the_mask_is_background():
