@@ -9,16 +9,14 @@ Runs on the held-out simulated heads that ``lesions_simulated.py`` made. The tab
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 import numpy as np
+from record import write_result
 
 from ctwml_bids.segmentation import ensemble, model_store, shipped_heads
 from ctwml_bids.segmentation.precision import has_bfloat16
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def compare(model: ensemble.Ensemble, folder: Path, threads: int, heads: int) -> list[dict]:
@@ -74,9 +72,7 @@ def main() -> None:
             for name in ("float32", "bfloat16")
         },
     }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"inference_precision_{model.card.name}.json"
-    path.write_text(json.dumps({"summary": summary, "heads": rows}, indent=2) + "\n")
+    write_result(f"inference_precision_{model.card.name}", {"summary": summary, "heads": rows})
     print("| bfloat16 against float32 | |\n|---|---|")
     for name, value in summary.items():
         print(f"| {name} | {round(value, 4) if isinstance(value, float) else value} |")
