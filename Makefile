@@ -34,7 +34,7 @@ validate: $(VENV)/.installed
 	$(BIN)/python benchmarks/normalisation.py --with-ants
 	$(BIN)/python benchmarks/brain_masks.py
 	$(BIN)/python benchmarks/registration.py --bids-real $(BIDS_REAL)
-	$(BIN)/python benchmarks/flair_brain.py --data $(BIDS_REAL)
+	$(BIN)/python benchmarks/flair_brain.py --data $(BIDS_REAL) --scratch training/flair-brain
 	$(BIN)/python benchmarks/lesions_simulated.py ct
 	$(BIN)/python benchmarks/lesions_simulated.py flair
 	$(BIN)/python benchmarks/inference_precision.py ct
