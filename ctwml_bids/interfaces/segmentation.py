@@ -13,6 +13,7 @@ from nipype.interfaces.base import (
 )
 
 from ctwml_bids.interfaces.base import (
+    load_facts,
     load_image,
     load_mask,
     node_file,
@@ -117,6 +118,7 @@ class _ToTemplateInput(BaseInterfaceInputSpec):
     template_t1w = File(exists=True, mandatory=True, desc="image whose grid is wanted")
     forward = File(exists=True, desc="displacement field; without it, the nine-parameter frame")
     inverse = File(exists=True)
+    frame_facts = File(exists=True, desc="of a pair's CT: whose brain mask framed it")
     threshold = traits.Float(mandatory=True)
 
 
@@ -137,7 +139,9 @@ class ToTemplate(SimpleInterface):
 
         source = load_image(self.inputs.probability)
         grid = grid_of(nib.load(self.inputs.template_t1w))
-        if self.inputs.forward:
+        # The field of a pair is its FLAIR's; a CT framed by its own mask lies elsewhere.
+        facts = load_facts(self.inputs.frame_facts) if self.inputs.frame_facts else {}
+        if self.inputs.forward and facts.get("mask_from") != "CT":
             fields = Deformation(nib.load(self.inputs.forward), nib.load(self.inputs.inverse))
             # The network's grid lies in the frame that the field leads to.
             array = warp_to_template(source, np.eye(4), fields, grid)

@@ -147,6 +147,8 @@ def add_template_space(
         if deform is not None:
             wf.connect(deform, "forward", to_template, "forward")
             wf.connect(deform, "inverse", to_template, "inverse")
+            if name == "ct" and len(frames) == 2:
+                wf.connect(frames["ct"][0], "facts", to_template, "frame_facts")
         for kind in ("probability", "mask"):
             wf.connect(to_template, kind, collect, f"{name}_in_template_{kind}")
 
