@@ -29,10 +29,16 @@ def write_result(name: str, result: Any) -> Path:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     record = {
-        "command": " ".join(["python", *sys.argv]),
+        # Folders of one machine say nothing to a reader of the results.
+        "command": " ".join(["python", *(_named(argument) for argument in sys.argv)]),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "result": result,
     }
     path.write_text(json.dumps(record, indent=2) + "\n")
     return path
+
+
+def _named(argument: str) -> str:
+    """Shorten an absolute path to its last part."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
