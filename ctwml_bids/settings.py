@@ -183,16 +183,6 @@ def segmentation_fields(settings: Settings, checksums: Mapping[str, str]) -> dic
     return {"version": __version__, **{f"model_{name}": checksums[name] for name in checksums}}
 
 
-def preprocessing_hash(settings: Settings) -> str:
-    """Hash `preprocessing_fields` (sha256 of canonical JSON, hexadecimal)."""
-    return content_hash(preprocessing_fields(settings))
-
-
-def segmentation_hash(settings: Settings, checksums: Mapping[str, str]) -> str:
-    """Hash `segmentation_fields` (sha256 of canonical JSON, hexadecimal)."""
-    return content_hash(segmentation_fields(settings, checksums))
-
-
 def content_hash(fields: Mapping[str, Any]) -> str:
     """Hash JSON-able values, whatever the order of their keys."""
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -8,12 +8,12 @@ import pytest
 from ctwml_bids.errors import InvalidInputError, NoInputError
 from ctwml_bids.settings import (
     Settings,
+    content_hash,
     differences,
     from_toml,
     preprocessing_fields,
-    preprocessing_hash,
     read_toml,
-    segmentation_hash,
+    segmentation_fields,
     to_toml,
 )
 
@@ -85,6 +85,14 @@ def test_a_whole_number_is_good_enough_for_memory():
     assert from_toml("mem_gb = 4") == {"mem_gb": 4.0}
 
 
+def hash_of_preprocessing(settings: Settings) -> str:
+    return content_hash(preprocessing_fields(settings))
+
+
+def hash_of_segmentation(settings: Settings, checksums: dict[str, str]) -> str:
+    return content_hash(segmentation_fields(settings, checksums))
+
+
 @pytest.mark.parametrize(
     "field",
     [
@@ -97,18 +105,18 @@ def test_a_whole_number_is_good_enough_for_memory():
     ],
 )
 def test_hashes_do_not_depend_on_where_and_how_it_runs(field):
-    assert preprocessing_hash(change(**field)) == preprocessing_hash(FULL)
-    assert segmentation_hash(change(**field), SUMS) == segmentation_hash(FULL, SUMS)
+    assert hash_of_preprocessing(change(**field)) == hash_of_preprocessing(FULL)
+    assert hash_of_segmentation(change(**field), SUMS) == hash_of_segmentation(FULL, SUMS)
 
 
 @pytest.mark.parametrize("field", [{"template": "X"}, {"normalisation": "syn"}, {"random_seed": 2}])
 def test_preprocessing_has_its_own_hash(field):
-    assert preprocessing_hash(change(**field)) != preprocessing_hash(FULL)
-    assert segmentation_hash(change(**field), SUMS) == segmentation_hash(FULL, SUMS)
+    assert hash_of_preprocessing(change(**field)) != hash_of_preprocessing(FULL)
+    assert hash_of_segmentation(change(**field), SUMS) == hash_of_segmentation(FULL, SUMS)
 
 
 def test_another_model_changes_the_segmentation_hash_alone():
-    assert segmentation_hash(FULL, {**SUMS, "ct": "cc"}) != segmentation_hash(FULL, SUMS)
+    assert hash_of_segmentation(FULL, {**SUMS, "ct": "cc"}) != hash_of_segmentation(FULL, SUMS)
 
 
 def test_differences_name_the_field_with_both_values():

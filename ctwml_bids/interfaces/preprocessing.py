@@ -160,7 +160,6 @@ class _NormaliseInput(BaseInterfaceInputSpec):
     mask = File(exists=True, mandatory=True)
     template_mask = File(exists=True, mandatory=True)
     seed = traits.Int(mandatory=True)
-    threads = traits.Int(1, usedefault=True, nohash=True)
 
 
 class _NormaliseOutput(TraitedSpec):
@@ -180,7 +179,6 @@ class NormaliseNineParameter(SimpleInterface):
             load_mask(self.inputs.mask),
             load_mask(self.inputs.template_mask),
             seed=self.inputs.seed,
-            threads=self.inputs.threads,
         )
         self._results["template_to_native"] = save_matrix(
             matrix, node_file(runtime.cwd, "template_to_native.txt")
@@ -197,7 +195,6 @@ class _PairFrameInput(BaseInterfaceInputSpec):
     template_to_flair = File(exists=True, mandatory=True)
     template_mask = File(exists=True, mandatory=True)
     seed = traits.Int(mandatory=True)
-    threads = traits.Int(1, usedefault=True, nohash=True)
 
 
 class _PairFrameOutput(TraitedSpec):
@@ -243,7 +240,6 @@ class FramePair(SimpleInterface):
                 ct_mask,
                 load_mask(self.inputs.template_mask),
                 seed=self.inputs.seed,
-                threads=self.inputs.threads,
             )
             failed = "the FLAIR's brain mask" if flair_failed else "the registration"
             facts = {"mask_from": "CT", "mask_reason": f"{failed} failed its quality gate"}

@@ -124,28 +124,6 @@ def warp_to_template(
     return _sample(image, apply_affine(template_to_native, points), order, fill, grid.shape)
 
 
-def warp_from_template(
-    image: nib.Nifti1Image,
-    template_to_native: np.ndarray,
-    deformation: Deformation,
-    native: Grid,
-    *,
-    order: int = 0,
-    fill: float = 0.0,
-) -> np.ndarray:
-    """Resample a template image, such as regions, onto a native grid in one interpolation.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, shape ``native.shape``.
-    """
-    points = apply_affine(native.affine, np.indices(native.shape).reshape(3, -1).T)
-    points = apply_affine(np.linalg.inv(template_to_native), points)
-    points = points + displacement(deformation.inverse, points)
-    return _sample(image, points, order, fill, native.shape)
-
-
 def displacement(field: nib.Nifti1Image, points: np.ndarray) -> np.ndarray:
     """Displacements (n, 3; RAS mm) of points (n, 3; RAS mm) by an ITK field; 0 outside of it."""
     vectors = np.asarray(field.dataobj, dtype=np.float32)[:, :, :, 0, :]

@@ -67,7 +67,7 @@ class _Surface:
 
 
 def nine_parameter(
-    mask: nib.Nifti1Image, template_mask: nib.Nifti1Image, *, seed: int = 0, threads: int = 1
+    mask: nib.Nifti1Image, template_mask: nib.Nifti1Image, *, seed: int = 0
 ) -> np.ndarray:
     """Fit the template's brain mask to a native brain mask with nine parameters.
 
@@ -79,8 +79,6 @@ def nine_parameter(
         Brain mask of the template, RAS axes.
     seed
         Draws the surface points; the same seed gives the same result.
-    threads
-        Kept for symmetry with the other registrations; one thread is used.
 
     Returns
     -------
@@ -104,18 +102,6 @@ def nine_parameter(
     best = _least_squares(many, best, evaluations=25).x
     best = _least_squares(many, best, evaluations=25, loss="cauchy").x
     return _matrix(best, native.centre, template.centre)
-
-
-def surface_distance(
-    mask: nib.Nifti1Image, template_mask: nib.Nifti1Image, template_to_native: np.ndarray
-) -> float:
-    """Return the mean distance (mm) between a native mask's surface and the template's, fitted.
-
-    Surfaces at the image's end do not count. It says how well nine parameters describe a brain.
-    """
-    native, template = _surface(mask, 0), _surface(template_mask, 0)
-    points = apply_affine(np.linalg.inv(template_to_native), native.points)
-    return float(np.abs(_distance_at(template, points)).mean())
 
 
 def _start_rotations() -> np.ndarray:

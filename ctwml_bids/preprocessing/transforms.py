@@ -17,7 +17,7 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.preprocessing.grids import Grid, image_on
+from ctwml_bids.preprocessing.grids import Grid
 
 # RAS ↔ LPS: the first two axes change sign. It is its own inverse.
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -177,12 +177,3 @@ def to_ants(image: nib.spatialimages.SpatialImage) -> ants.ANTsImage:
         spacing=tuple(spacing),
         direction=lps[:3, :3] / spacing,
     )
-
-
-def from_ants(image: ants.ANTsImage) -> nib.Nifti1Image:
-    """Convert a 3D ANTs image to a nibabel image with the same array and RAS affine."""
-    lps = np.eye(4)
-    lps[:3, :3] = np.asarray(image.direction) @ np.diag(image.spacing)
-    lps[:3, 3] = image.origin
-    shape = tuple(int(n) for n in image.shape)
-    return image_on(image.numpy(), Grid(shape, RAS_LPS @ lps))

@@ -170,11 +170,6 @@ def _head(in_channels: int, classes: int, norm: bool) -> nn.Module:
     )
 
 
-def count_parameters(network: nn.Module) -> int:
-    """Return the number of trainable parameters."""
-    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
-
-
 def fold(network: UResNet) -> UResNet:
     """Return an inference copy in which each element is one 3×3 convolution with bias and a ReLU.
 

@@ -19,9 +19,6 @@ from ctwml_bids.simulation.fields import upsample
 
 ORIGIN = np.array([-98.0, -134.0, -100.0])  # RAS mm of the first voxel of the working grid
 SHAPE = (197, 239, 207)
-AFFINE = np.array(
-    [[1.0, 0, 0, ORIGIN[0]], [0, 1.0, 0, ORIGIN[1]], [0, 0, 1.0, ORIGIN[2]], [0, 0, 0, 1.0]]
-)
 FORAMEN_Z = -70.0  # mm; the brain mask ends here
 
 # Labels of the canonical head. 1-9 lie in the brain, the others outside it.
@@ -36,7 +33,7 @@ EYE, LENS, OPTIC, ORBIT_FAT, CORD, SPINAL_CSF, PETROUS, TEETH, BLOOD_SINUS = (
 
 @dataclass(frozen=True)
 class CanonicalHead:
-    """Fields on the working grid (``SHAPE``, ``AFFINE``), all in template space.
+    """Fields on the working grid (``SHAPE``, 1 mm from ``ORIGIN``), all in template space.
 
     Attributes
     ----------

@@ -44,9 +44,7 @@ def add_reading(
 
 def _normalise(resources: Resources, name: str) -> pe.Node:
     return step(
-        NormaliseNineParameter(
-            template_mask=str(resources.template_mask), seed=resources.seed, threads=1
-        ),
+        NormaliseNineParameter(template_mask=str(resources.template_mask), seed=resources.seed),
         f"normalise_{name}",
         "normalise",
     )
@@ -69,7 +67,7 @@ def add_pair(
     )
     normalise = _normalise(resources, "flair")
     frame = step(
-        FramePair(template_mask=str(resources.template_mask), seed=resources.seed, threads=1),
+        FramePair(template_mask=str(resources.template_mask), seed=resources.seed),
         "frame_ct",
         "normalise",
     )

@@ -78,13 +78,12 @@ def test_ants_resamples_with_our_file_as_we_do(tmp_path, flip):
         [str(tmp_path / "x.txt")],
         interpolator="linear",
     )
-    theirs = transforms.from_ants(warped)
-    assert np.allclose(theirs.affine, reference.affine, atol=1e-5)
+    theirs = warped.numpy()
     ours = resample(moving.get_fdata(), moving.affine, grid_of(reference), matrix)
     # Both sample the same points; only voxels at the image's end are treated differently.
-    both = (ours != 0) & (theirs.get_fdata() != 0)
+    both = (ours != 0) & (theirs != 0)
     assert both.sum() > 200
-    assert np.percentile(np.abs(ours - theirs.get_fdata())[both], 90) < 1e-3
+    assert np.percentile(np.abs(ours - theirs)[both], 90) < 1e-3
 
 
 @pytest.mark.parametrize("flips", [(False, False), (True, False), (False, True)])
@@ -101,7 +100,7 @@ def test_flirt_matrices_agree_with_fslpy_both_ways(matrix, flips):
 
 
 @pytest.mark.parametrize("flip", [False, True])
-def test_image_survives_the_way_to_ants_and_back(tmp_path, flip):
+def test_ants_has_an_image_from_us_as_it_reads_it_from_a_file(tmp_path, flip):
     image = oblique_image(3, (0.5, 0.6, 4.0), flip)
     there = transforms.to_ants(image)
     image.to_filename(tmp_path / "image.nii.gz")
@@ -109,9 +108,6 @@ def test_image_survives_the_way_to_ants_and_back(tmp_path, flip):
     assert np.allclose(there.direction, read_by_ants.direction, atol=1e-5)
     assert np.allclose(there.origin, read_by_ants.origin, atol=1e-4)
     assert np.allclose(there.numpy(), read_by_ants.numpy())
-    back = transforms.from_ants(there)
-    assert np.allclose(back.affine, image.affine, atol=1e-6)
-    assert np.array_equal(back.get_fdata(), image.get_fdata())
 
 
 def test_sheared_images_never_reach_ants():

@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ctwml_bids.segmentation.uresnet import VARIANTS, UResNet, count_parameters, fold
+from ctwml_bids.segmentation.uresnet import VARIANTS, UResNet, fold
 
 # Counts published with (or computed from) three public implementations.
 COUNTS = {"standard": 1_080_930, "wide": 1_199_970, "dropout": 1_723_978}
+
+
+def count_parameters(network: UResNet) -> int:
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
 @pytest.mark.parametrize(("variant", "count"), COUNTS.items())

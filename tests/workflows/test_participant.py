@@ -226,7 +226,7 @@ def test_plain_functions_in_a_loop_give_the_same_maps_as_the_workflow(run):
     flair_to_ct = rigid(
         flair, ct, fixed_mask=flair_brain, moving_mask=ct_mask(ct).mask, seed=7, threads=1
     ).flair_to_ct
-    template_to_ct = flair_to_ct @ nine_parameter(flair_brain, template_mask, seed=7, threads=1)
+    template_to_ct = flair_to_ct @ nine_parameter(flair_brain, template_mask, seed=7)
     carried = resample(
         np.asarray(flair_brain.dataobj),
         flair_brain.affine,
