@@ -23,7 +23,7 @@ ALLOWED = {
     "simulation": set(),
     "statistics": set(),
     "reports": set(),
-    "execution": set(),
+    "execution": {"bids.files"},
     "interfaces": {
         "preprocessing",
         "segmentation",

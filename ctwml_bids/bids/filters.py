@@ -37,13 +37,6 @@ class Filters:
     def __bool__(self) -> bool:
         return bool(self.ct or self.flair)
 
-    def to_dict(self) -> dict:
-        """Return the filters as JSON-able content for the record of a run."""
-        return {
-            kind: {key: list(values) for key, values in getattr(self, kind)}
-            for kind in ("ct", "flair")
-        }
-
 
 def schema() -> dict:
     """Return the packaged JSON Schema of the filter file."""

@@ -6,12 +6,13 @@ import csv
 import io
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from ctwml_bids.bids.files import write_json, write_text
 
 STATES = ("running", "done", "failed", "skipped")
 # Where the statuses of an output folder are, and the table made from them.
@@ -112,7 +113,7 @@ def fingerprint(paths: Iterable[Path], root: Path) -> dict[str, list[int]]:
 
 def write_status(path: Path, status: UnitStatus) -> None:
     """Write a status atomically: whoever reads sees the old one or the new one, whole."""
-    _replace(path, json.dumps(asdict(status), indent=2) + "\n")
+    write_json(path, asdict(status))
 
 
 def read_status(path: Path) -> UnitStatus | None:
@@ -167,27 +168,10 @@ def rebuild_table(output_dir: Path) -> Path:
     for status in collect(output_dir):
         values = {**asdict(status), "unit": status.label}
         writer.writerow([_cell(values[name]) for name in COLUMNS])
-    _replace(output_dir / TABLE, text.getvalue())
-    return output_dir / TABLE
+    return write_text(output_dir / TABLE, text.getvalue())
 
 
 def _cell(value: Any) -> str:
     if value is None or value == "":
         return "n/a"
     return " ".join(f"{value:.1f}".split() if isinstance(value, float) else str(value).split())
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        # mkstemp gives 0600; others of the group read results too.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

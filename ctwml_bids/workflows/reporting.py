@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +148,3 @@ def _derivative_files(
     if missing:
         raise NoInputError(f"{missing[0]}: is not there; run the participant level again")
     return {name: str(path) for name, path in files.items()}
-
-
-def rewrite_reports(units: Sequence[Unit], contexts: Sequence[Mapping[str, Any]]) -> list[Path]:
-    """Write the reports of several units again; see `rewrite_report`."""
-    return [rewrite_report(unit, context) for unit, context in zip(units, contexts, strict=True)]
