@@ -16,11 +16,15 @@ MISSING = "n/a"
 
 _PAIR = "in FLAIR space, FLAIR as the reference"
 
-# Column → description and unit, as they stand in the JSON sidecar of the table.
-COLUMNS: dict[str, dict[str, str]] = {
+# Column → description, unit and levels (value → meaning), as in the JSON sidecar of the table.
+COLUMNS: dict[str, dict[str, str | dict[str, str]]] = {
     "image": {
-        "Description": "Image that the row is about; pair compares CT with FLAIR",
-        "Levels": "ct, flair, pair",
+        "Description": "Image that the row is about",
+        "Levels": {
+            "ct": "Measures of the CT in its own space",
+            "flair": "Measures of the FLAIR in its own space",
+            "pair": "Agreement of CT with FLAIR in FLAIR space",
+        },
     },
     "wml_ml": {"Description": "White matter lesion volume in the image's space", "Units": "mL"},
     "brain_ml": {
@@ -64,8 +68,12 @@ COLUMNS: dict[str, dict[str, str]] = {
     "lesion_recall": {"Description": f"Share of FLAIR lesions that CT touches, {_PAIR}"},
     "lesion_f1": {"Description": f"F1 over 26-connected lesions, {_PAIR}"},
     "qc": {
-        "Description": "Worst quality gate of the unit: pass, warn or fail",
-        "Levels": "pass, warn, fail",
+        "Description": "Worst quality gate of the unit",
+        "Levels": {
+            "pass": "Every gate passed",
+            "warn": "At least one gate asks for a look at the images; none failed",
+            "fail": "At least one gate failed: its numbers cannot be trusted",
+        },
     },
 }
 
