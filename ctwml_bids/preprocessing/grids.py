@@ -8,8 +8,11 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-# Voxels by which a coordinate may lie beyond the edge through rounding alone.
-_ROUNDING = 1e-4
+from ctwml_bids.geometry import nifti, voxel_volume_ml
+
+# An image reaches half a voxel beyond the centres of its last voxels; and a little further,
+# since coordinates are off by rounding.
+_REACH = 0.5 + 1e-4
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Grid:
     @property
     def voxel_ml(self) -> float:
         """Volume of one voxel in mL; right for sheared grids too."""
-        return float(abs(np.linalg.det(self.affine[:3, :3])) / 1000.0)
+        return voxel_volume_ml(self.affine)
 
 
 def grid_of(image: nib.spatialimages.SpatialImage) -> Grid:
@@ -45,17 +48,8 @@ def grid_of(image: nib.spatialimages.SpatialImage) -> Grid:
 
 
 def image_on(array: np.ndarray, grid: Grid) -> nib.Nifti1Image:
-    """Wrap an array (x, y, z) as a NIfTI image whose sform and qform both state the grid.
-
-    The qform of a sheared grid cannot hold the shear; only the sform is set for those.
-    """
-    image = nib.Nifti1Image(array, grid.affine)
-    image.set_sform(grid.affine, code=1)
-    axes = grid.affine[:3, :3] / grid.spacing
-    is_orthogonal = np.allclose(axes.T @ axes, np.eye(3), atol=1e-4)
-    image.set_qform(grid.affine if is_orthogonal else None, code=1 if is_orthogonal else 0)
-    image.header.set_xyzt_units("mm")
-    return image
+    """Wrap an array (x, y, z) as a NIfTI image on a grid (`geometry.nifti`)."""
+    return nifti(array, grid.affine)
 
 
 def resample(
@@ -83,7 +77,7 @@ def resample(
     order
         Spline order: 0 nearest, 1 linear, 3 cubic.
     fill
-        Value outside the image.
+        Value outside the image; its last voxels reach as far as their edges.
     average
         Average over each target voxel (samples no further apart than the image's own voxels)
         instead of sampling its centre: thin slices become thick ones without aliasing.
@@ -124,13 +118,10 @@ def resample(
 def _outside(
     matrix: np.ndarray, offset: np.ndarray, source: tuple[int, ...], target: tuple[int, ...]
 ) -> np.ndarray:
-    """Tell which target voxels have their centre beyond the centres of the source's last voxels.
-
-    A coordinate that is off by rounding alone is not outside: aligned grids keep their edges.
-    """
+    """Tell which target voxels have their centre beyond the edges of the source's last voxels."""
     i, j, k = np.ogrid[: target[0], : target[1], : target[2]]
     outside = np.zeros(target, dtype=bool)
     for axis in range(3):
         along = matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
-        outside |= (along < -_ROUNDING) | (along > source[axis] - 1 + _ROUNDING)
+        outside |= (along < -_REACH) | (along > source[axis] - 1 + _REACH)
     return outside

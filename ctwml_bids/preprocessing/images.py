@@ -12,6 +12,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.geometry import shear
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 
 # An image with 16 or fewer voxels along both longer axes, or one or two slices, shows no head.
@@ -111,12 +112,6 @@ def orthonormal(image: nib.Nifti1Image, fill: float = 0.0) -> nib.Nifti1Image:
     affine = _orthonormalised(np.asarray(canonical.affine, dtype=float))
     data = np.ascontiguousarray(np.asarray(canonical.dataobj, dtype=np.float32))
     return image_on(data, Grid(data.shape, affine))
-
-
-def shear(affine: np.ndarray) -> float:
-    """Return the largest cosine between two axes of a 4×4 affine: 0 when there is no shear."""
-    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    return float(np.abs(axes.T @ axes - np.eye(3)).max())
 
 
 def geometry_facts(native: Grid) -> dict:

@@ -17,49 +17,16 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.geometry import RAS_LPS, RIGHT_ANGLE_COSINE, itk_text, ras_to_lps, shear
 from ctwml_bids.preprocessing.grids import Grid
-
-# RAS ↔ LPS: the first two axes change sign. It is its own inverse.
-RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 # ITK's names for a 3×3 matrix, a translation and a centre, whose parameters are laid out alike.
 _MATRIX_TYPES = ("AffineTransform", "MatrixOffsetTransformBase")
 
-# Cosine between two axes above which an affine counts as sheared. An ANTs image cannot hold shear.
-_SHEAR_TOLERANCE = 1e-4
 
-
-def ras_to_lps(matrix: np.ndarray) -> np.ndarray:
-    """Express a 4×4 map between RAS points as a map between LPS points (and the reverse)."""
-    return RAS_LPS @ np.asarray(matrix, dtype=float) @ RAS_LPS
-
-
-def itk_text(matrix: np.ndarray, comment: str | None = None) -> str:
-    """Return the content of an ITK transform file.
-
-    Parameters
-    ----------
-    matrix
-        4×4, RAS mm, reference points → moving points.
-    comment
-        One or more lines that go into the file as comments.
-    """
-    lps = ras_to_lps(matrix)
-    numbers = np.concatenate([lps[:3, :3].ravel(), lps[:3, 3]])
-    lines = ["#Insight Transform File V1.0"]
-    lines += [f"# {line}" for line in (comment or "").splitlines()]
-    lines += [
-        "#Transform 0",
-        "Transform: AffineTransform_double_3_3",
-        "Parameters: " + " ".join(f"{number:.17g}" for number in numbers),
-        "FixedParameters: 0 0 0",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def write_itk(path: Path | str, matrix: np.ndarray, comment: str | None = None) -> None:
+def write_itk(path: Path | str, matrix: np.ndarray) -> None:
     """Write a 4×4 RAS matrix (reference → moving) as an ITK text file; see `itk_text`."""
-    Path(path).write_text(itk_text(matrix, comment), encoding="utf-8")
+    Path(path).write_text(itk_text(matrix), encoding="utf-8")
 
 
 def read_itk(path: Path | str) -> np.ndarray:
@@ -148,13 +115,6 @@ def from_flirt(flirt: np.ndarray, moving: Grid, reference: Grid) -> np.ndarray:
     return np.linalg.inv(moving_to_reference)
 
 
-def is_sheared(affine: np.ndarray) -> bool:
-    """Tell whether the axes of a 4×4 affine are not at right angles (gantry tilt)."""
-    axes = np.asarray(affine, dtype=float)[:3, :3]
-    axes = axes / np.linalg.norm(axes, axis=0)
-    return bool(np.abs(axes.T @ axes - np.eye(3)).max() > _SHEAR_TOLERANCE)
-
-
 def to_ants(image: nib.spatialimages.SpatialImage) -> ants.ANTsImage:
     """Convert a 3D nibabel image to an ANTs image of float32.
 
@@ -164,7 +124,7 @@ def to_ants(image: nib.spatialimages.SpatialImage) -> ants.ANTsImage:
         If the affine is sheared: ITK would drop the shear and move the anatomy.
     """
     affine = np.asarray(image.affine, dtype=float)
-    if is_sheared(affine):
+    if shear(affine) > RIGHT_ANGLE_COSINE:
         raise BadDataError(
             f"{image.get_filename() or 'An image'} has a sheared affine (gantry tilt), which ANTs "
             "cannot hold; resample it onto an orthonormal grid first."

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import nibabel as nib
 import numpy as np
 
+from ctwml_bids.geometry import nifti
 from ctwml_bids.simulation import canonical, ct, flair
 from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head, make_head
 from ctwml_bids.simulation.lesions import (
@@ -18,7 +19,8 @@ from ctwml_bids.simulation.lesions import (
     draw_lesion_ml,
     make_lesions,
 )
-from ctwml_bids.simulation.sampling import Scan, head_centre, native_range, pose, take
+from ctwml_bids.simulation.sampling import Scan, pose, take
+from ctwml_bids.simulation.scans import draw_ct_grid, draw_flair_grid
 
 VERSION = "1"  # of the simulation; the same seed gives the same heads within a version
 BOX_START = tuple(part.start for part in BRAIN_BOX)
@@ -94,92 +96,6 @@ def _draw_person(
     return fazekas, float(np.round(age)), sex
 
 
-def _spaced_affine(
-    shape: Sequence[int],
-    spacing: Sequence[float],
-    centre: np.ndarray,
-    flip_x: bool,
-    tilt: float = 0.0,
-) -> np.ndarray:
-    """Return the affine of an axial grid about a centre; ``tilt`` shears y along z (degrees)."""
-    steps = np.diag(np.asarray(spacing, dtype=float))
-    if flip_x:
-        steps[0, 0] *= -1
-    steps[1, 2] = spacing[2] * np.tan(np.deg2rad(tilt))
-    affine = np.eye(4)
-    affine[:3, :3] = steps
-    affine[:3, 3] = centre - steps @ ((np.asarray(shape) - 1) / 2)
-    return affine
-
-
-def _ct_scan(
-    rng: np.random.Generator, matrix: np.ndarray, spacing: Sequence[float] | None, size: str
-) -> Scan:
-    """Draw a CT's grid: the paper's range, a coarser one (``small``), or a given spacing."""
-    pixel = rng.uniform(0.41, 0.55) if size == "full" else rng.uniform(1.2, 1.6)
-    thick = float(rng.choice([1.5, 2.5, 3, 4, 5, 5])) if size == "full" else rng.choice([4.0, 5.0])
-    low = rng.uniform(-98, -80)
-    if spacing is None:
-        spacing = (pixel, pixel, thick)
-        columns = 512 if size == "full" else int(np.ceil(230 / pixel / 2) * 2)
-        rows = columns
-    else:
-        columns, rows = int(np.ceil(196 / spacing[0])), int(np.ceil(236 / spacing[1]))
-        low = -84.0
-    bottom, top = native_range(matrix, low, 96.0)
-    slices = int(np.ceil((top - bottom) / spacing[2])) + 1
-    centre = head_centre(matrix)
-    centre[2] = (bottom + top) / 2
-    tilt = float(rng.uniform(-18, 18)) if size == "full" and rng.random() < 0.15 else 0.0
-    shape = (columns, rows, slices)
-    flip = bool(rng.random() < 0.5)
-    affine = _spaced_affine(shape, spacing, centre, flip, tilt)
-    return Scan(shape, affine, float(spacing[2]))
-
-
-def _flair_scan(
-    rng: np.random.Generator,
-    matrix: np.ndarray,
-    spacing: Sequence[float] | None,
-    size: str,
-    sagittal: bool,
-) -> Scan:
-    """Draw a FLAIR's grid: axial 2D, or sagittal 3D, stored as the scanner would."""
-    bottom, top = native_range(matrix, rng.uniform(-98, -84), 98.0)
-    centre = head_centre(matrix)
-    centre[2] = (bottom + top) / 2
-    if sagittal and spacing is None:
-        pixel = rng.uniform(0.9, 1.1) if size == "full" else rng.uniform(1.2, 1.5)
-        thick = rng.uniform(0.9, 1.2) if size == "full" else 2.0
-        shape = (int(240 / pixel), int((top - bottom + 15) / pixel), int(176 / thick))
-        affine = np.eye(4)
-        affine[:3, :3] = np.array([[0, 0, thick], [pixel, 0, 0], [0, pixel, 0]])
-        affine[:3, 3] = centre - affine[:3, :3] @ ((np.asarray(shape) - 1) / 2)
-        return Scan(shape, affine, float(thick))
-    if spacing is None:
-        pixel = rng.uniform(0.43, 0.98) if size == "full" else rng.uniform(1.1, 1.5)
-        spacing = (pixel, pixel, rng.uniform(4.0, 5.0))
-    gap = 1.0 if rng.random() < 0.5 else rng.uniform(0.8, 0.95)  # part of a slice not seen
-    shape = (
-        int(np.ceil(196 / spacing[0] / 2) * 2),
-        int(np.ceil(236 / spacing[1] / 2) * 2),
-        int(np.ceil((top - bottom) / spacing[2])) + 1,
-    )
-    affine = _spaced_affine(shape, spacing, centre, bool(rng.random() < 0.5))
-    return Scan(shape, affine, float(spacing[2] * gap))
-
-
-def _image(array: np.ndarray, scan: Scan) -> nib.Nifti1Image:
-    """Wrap an array with its grid; a sheared one states it in the sform alone."""
-    image = nib.Nifti1Image(array, scan.affine)
-    image.set_sform(scan.affine, code=1)
-    axes = scan.affine[:3, :3] / scan.spacing
-    is_orthogonal = np.allclose(axes.T @ axes, np.eye(3), atol=1e-4)
-    image.set_qform(scan.affine if is_orthogonal else None, code=1 if is_orthogonal else 0)
-    image.header.set_xyzt_units("mm")
-    return image
-
-
 def _truth(head: Head, lesions: Lesions, matrix: np.ndarray, scan: Scan) -> Truth:
     """Sample all masks on a grid."""
     slab = Scan(scan.shape, scan.affine, min(scan.thickness, 3.3))
@@ -195,11 +111,11 @@ def _truth(head: Head, lesions: Lesions, matrix: np.ndarray, scan: Scan) -> Trut
     mimics[sampled(lesions.infarct) > 0.5] = INFARCT
     mimics[sampled(lesions.calcification) > 0.3] = CALCIFICATION
     return Truth(
-        lesions=_image((fraction > 0.5).astype(np.uint8), scan),
-        lesion_fraction=_image(fraction, scan),
-        brain=_image((sampled(head.brain) > 0.5).astype(np.uint8), scan),
-        ventricles=_image((sampled(head.ventricles) > 0.5).astype(np.uint8), scan),
-        mimics=_image(mimics, scan),
+        lesions=nifti((fraction > 0.5).astype(np.uint8), scan.affine),
+        lesion_fraction=nifti(fraction, scan.affine),
+        brain=nifti((sampled(head.brain) > 0.5).astype(np.uint8), scan.affine),
+        ventricles=nifti((sampled(head.ventricles) > 0.5).astype(np.uint8), scan.affine),
+        mimics=nifti(mimics, scan.affine),
     )
 
 
@@ -228,7 +144,7 @@ def _scan_ct(
         "lesion_drop_hu": settings.lesion_drop,
         "kernel": "sharp" if settings.sharp else "soft",
     }
-    return _image(image, scan)
+    return nifti(image, scan.affine)
 
 
 def _scan_flair(
@@ -244,7 +160,7 @@ def _scan_flair(
     signal = flair.relative_signal(rng, head, lesions, settings)
     sampled = take(signal, (0, 0, 0), matrix, scan)
     facts["flair"] = {"slice_thickness_mm": scan.thickness, "lesion_signal": settings.lesion}
-    return _image(flair.scanner(rng, sampled, scan, settings), scan)
+    return nifti(flair.scanner(rng, sampled, scan, settings), scan.affine)
 
 
 def simulate_pair(
@@ -304,13 +220,13 @@ def simulate_pair(
     facts = _facts(seed, fazekas, head, lesions)
     ct_image = flair_image = ct_truth = flair_truth = None
     if modality != "flair":
-        scan = _ct_scan(streams[3], template_to_ct, ct_spacing, size)
+        scan = draw_ct_grid(streams[3], template_to_ct, ct_spacing, size)
         ct_image = _scan_ct(streams[5], head, lesions, template_to_ct, scan, facts)
         ct_truth = _truth(head, lesions, template_to_ct, scan)
     if modality != "ct":
         if sagittal is None:
             sagittal = bool(streams[4].random() < 13 / 147)
-        scan = _flair_scan(streams[4], template_to_flair, flair_spacing, size, sagittal)
+        scan = draw_flair_grid(streams[4], template_to_flair, flair_spacing, size, sagittal)
         flair_image = _scan_flair(streams[6], head, lesions, template_to_flair, scan, facts)
         facts["flair"]["sagittal_3d"] = sagittal
         flair_truth = _truth(head, lesions, template_to_flair, scan)

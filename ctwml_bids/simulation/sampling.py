@@ -1,4 +1,4 @@
-"""Taking images of a head: scanner grids, poses, slice profiles."""
+"""Taking images of a head: a scanner's grid, poses, slice profiles."""
 
 from __future__ import annotations
 
@@ -115,15 +115,3 @@ def _interpolate(array: np.ndarray, axis: int, factor: float, length: int) -> np
     weight = (position - low).reshape(shape).astype(np.float32)
     first = np.take(array, low, axis=axis)
     return first + weight * (np.take(array, low + 1, axis=axis) - first)
-
-
-def head_centre(template_to_native: np.ndarray) -> np.ndarray:
-    """Return the native point (mm) around which a technician centres the field of view."""
-    return template_to_native[:3, :3] @ np.array([0, -17.0, 5.0]) + template_to_native[:3, 3]
-
-
-def native_range(template_to_native: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """Return native z of two template heights on the midline (mm)."""
-    points = np.array([[0, -40.0, low, 1], [0, -30.0, high, 1]]).T
-    z = (template_to_native @ points)[2]
-    return float(z[0]), float(z[1])

@@ -12,8 +12,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from nibabel.affines import apply_affine
 from scipy import ndimage
 from scipy.spatial import KDTree
+
+from ctwml_bids.geometry import voxel_volume_ml
 
 CORNERS_TOUCH = np.ones((3, 3, 3), dtype=bool)  # 26-connectivity
 
@@ -77,7 +80,7 @@ def compare(
     _require_same_shape(ct, flair)
     if exclude is not None:
         ct, flair = ct & ~(np.asarray(exclude) > 0), flair & ~(np.asarray(exclude) > 0)
-    voxel_ml = abs(float(np.linalg.det(np.asarray(affine, dtype=float)[:3, :3]))) / 1000.0
+    voxel_ml = voxel_volume_ml(affine)
     both = int(np.count_nonzero(ct & flair))
     in_ct, in_flair = int(np.count_nonzero(ct)), int(np.count_nonzero(flair))
     recall, f1 = lesion_detection(ct, flair)
@@ -182,8 +185,7 @@ def _boundary_points(mask: np.ndarray, affine: np.ndarray, slice_axis: int) -> n
     shape = [3, 3, 3]
     shape[slice_axis] = 1
     inner = ndimage.binary_erosion(mask, structure=np.ones(shape, dtype=bool), border_value=1)
-    affine = np.asarray(affine, dtype=float)
-    return np.argwhere(mask & ~inner) @ affine[:3, :3].T + affine[:3, 3]
+    return apply_affine(np.asarray(affine, dtype=float), np.argwhere(mask & ~inner))
 
 
 def _across_slices(affine: np.ndarray) -> int:

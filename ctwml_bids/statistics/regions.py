@@ -10,10 +10,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from nibabel.affines import apply_affine
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-CORNERS_TOUCH = np.ones((3, 3, 3), dtype=bool)  # 26-connectivity
+from ctwml_bids.geometry import voxel_volume_ml
+from ctwml_bids.statistics.overlap import CORNERS_TOUCH
+
 PERIVENTRICULAR_MM = 10.0  # the 10 mm rule: Griffanti et al. 2018, NeuroImage 170:174
 
 
@@ -137,11 +140,6 @@ def measure(
     )
 
 
-def voxel_volume_ml(affine: np.ndarray) -> float:
-    """Return the volume of one voxel in mL, by the determinant: right for sheared grids too."""
-    return abs(float(np.linalg.det(np.asarray(affine, dtype=float)[:3, :3]))) / 1000.0
-
-
 def left_of_midline(
     shape: tuple[int, int, int], affine: np.ndarray, native_to_template: np.ndarray | None = None
 ) -> np.ndarray:
@@ -223,8 +221,8 @@ def _distance_to(
         box = _box(target)
         rim = target[box] & ~ndimage.binary_erosion(target[box], structure=CORNERS_TOUCH)
         corner = [edge.start for edge in box]
-        tree = KDTree(_millimetres(np.argwhere(rim) + corner, affine))
-        points = _millimetres(indices[~inside], affine)
+        tree = KDTree(apply_affine(affine, np.argwhere(rim) + corner))
+        points = apply_affine(affine, indices[~inside])
         distance[~inside] = tree.query(points, distance_upper_bound=limit_mm)[0]
     return distance
 
@@ -243,7 +241,7 @@ def _lesion_table(
     with np.errstate(invalid="ignore"):  # NaN without ventricles, and NaN is what is wanted
         np.minimum.at(nearest, labels, distance)
     voxel_ml = voxel_volume_ml(affine)
-    centroids = _millimetres(centres, affine)
+    centroids = apply_affine(affine, centres)
     order = np.argsort(-sizes, kind="stable")
     return tuple(
         Lesion(
@@ -264,9 +262,3 @@ def _box(mask: np.ndarray) -> tuple[slice, ...]:
         slice(max(edge.start - 1, 0), min(edge.stop + 1, size))
         for edge, size in zip(edges, mask.shape, strict=True)
     )
-
-
-def _millimetres(indices: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Return RAS mm of voxel indices (n, 3)."""
-    affine = np.asarray(affine, dtype=float)
-    return indices @ affine[:3, :3].T + affine[:3, 3]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.preprocessing.images import load_nifti, orthonormal, read_flair, shear
+from ctwml_bids.geometry import shear
+from ctwml_bids.preprocessing.images import load_nifti, orthonormal, read_flair
 
 
 def volume(shape=(20, 24, 10)):

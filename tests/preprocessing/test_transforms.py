@@ -29,7 +29,7 @@ def oblique_image(seed: int, spacing: tuple[float, float, float], flip: bool) ->
 
 def test_ants_reads_the_transform_that_we_write(tmp_path, matrix):
     path = tmp_path / "x.txt"
-    transforms.write_itk(path, matrix, "from-CT_to-FLAIR\nsecond line")
+    transforms.write_itk(path, matrix)
     transform = ants.read_transform(str(path), precision="double")
     point = np.array([20.0, -30.0, 40.0])
     lps = transform.apply_to_point(tuple(point * [-1, -1, 1]))

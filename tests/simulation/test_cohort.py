@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import CannotCreateError
-from ctwml_bids.simulation.cohort import itk_text, plan_cohort, write_cohort
+from ctwml_bids.simulation.cohort import plan_cohort, write_cohort
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +74,3 @@ def test_a_folder_that_holds_something_is_never_written_into(tmp_path):
     with pytest.raises(CannotCreateError, match="not an empty folder"):
         write_cohort(tmp_path, 1, 0)
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
-
-
-def test_itk_text_turns_x_and_y_round():
-    matrix = np.eye(4)
-    matrix[:3, 3] = 1, 2, 3
-    assert "Parameters: 1 0 0 0 1 0 0 0 1 -1 -2 3" in itk_text(matrix).replace("-0 ", "0 ")
