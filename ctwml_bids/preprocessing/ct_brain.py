@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.blocks import block_mean, finer
+from ctwml_bids.preprocessing.brain_border import largest
 from ctwml_bids.preprocessing.brain_masks import BrainMask
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.template_pose import template_brain, template_pose
@@ -121,13 +122,10 @@ def _extracted(data: np.ndarray, native: Grid) -> np.ndarray | None:
         return None
     if (values == data.max()).mean() > 0.02:
         return None
-    labels, count = ndimage.label(filled)
-    if count == 0:
+    body = largest(filled)
+    if body.sum() * native.voxel_ml < MIN_BRAIN_ML:
         return None
-    sizes = np.bincount(labels.ravel())[1:]
-    if sizes.max() * native.voxel_ml < MIN_BRAIN_ML:
-        return None
-    return ndimage.binary_fill_holes(labels == 1 + sizes.argmax())
+    return ndimage.binary_fill_holes(body)
 
 
 def _inside_skull(tissue: np.ndarray, bone: np.ndarray) -> np.ndarray:
@@ -149,14 +147,12 @@ def _inside_skull(tissue: np.ndarray, bone: np.ndarray) -> np.ndarray:
     count += back[start[0] : start[0] + bone.shape[0], start[1] : start[1] + bone.shape[1]]
     enclosed = tissue & (count >= ENCLOSED_DIRECTIONS)
     core = _eroded(enclosed, NECK_MM)
-    labels, number = ndimage.label(core)
-    if number == 0:
+    if not core.any():
         raise BadDataError(
             "no brain found: nowhere does soft tissue of 0 to 100 HU lie inside bone. Is this a "
             "head CT in Hounsfield units, with the skull in the picture?"
         )
-    sizes = np.bincount(labels.ravel())[1:]
-    return _dilated(labels == 1 + sizes.argmax(), NECK_MM) & enclosed
+    return _dilated(largest(core), NECK_MM) & enclosed
 
 
 def _behind(bone: np.ndarray, axis: int, reverse: bool = False) -> np.ndarray:
@@ -212,10 +208,9 @@ def _template_z(pose: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def _largest(mask: np.ndarray) -> np.ndarray:
-    labels, number = ndimage.label(mask)
-    if number == 0:
+    if not mask.any():
         raise BadDataError("no brain found inside the skull")
-    return labels == 1 + np.bincount(labels.ravel())[1:].argmax()
+    return largest(mask)
 
 
 def _eroded(mask: np.ndarray, radius_mm: float) -> np.ndarray:

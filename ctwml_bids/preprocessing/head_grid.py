@@ -8,6 +8,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.preprocessing.brain_border import largest
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 
 # 4 mm: coarse enough that a thick-sliced image loses nothing along its slices and that a whole
@@ -55,14 +56,10 @@ def head_mask(array: np.ndarray) -> np.ndarray:
     """
     smooth = ndimage.gaussian_filter(np.sqrt(np.clip(array - array.min(), 0, None)), 1.0)
     bright = smooth > 0.8 * threshold_otsu(smooth)
-    labels, count = ndimage.label(bright)
-    if count == 0:
+    if not bright.any():
         return bright
-    sizes = ndimage.sum_labels(bright, labels, range(1, count + 1))
-    head = labels == 1 + int(np.argmax(sizes))
-    return ndimage.binary_fill_holes(ndimage.binary_closing(np.pad(head, 3), iterations=2))[
-        3:-3, 3:-3, 3:-3
-    ]
+    head = ndimage.binary_closing(np.pad(largest(bright), 3), iterations=2)
+    return ndimage.binary_fill_holes(head)[3:-3, 3:-3, 3:-3]
 
 
 def place_head_grid(head: np.ndarray, grid: Grid) -> Grid:

@@ -144,10 +144,9 @@ def head_mask(flair: nib.Nifti1Image) -> np.ndarray:
     """Head with a rim of air, from a FLAIR in grey levels: bool, shape (x, y, z)."""
     head = np.asarray(flair.dataobj) > 0.1
     # Closing plane by plane: slices are several times thicker than the planes' voxels.
-    disk = ndimage.generate_binary_structure(3, 1)
-    disk[:, :, [0, 2]] = False
-    head = ndimage.binary_closing(np.pad(head, 8), disk, iterations=6)[8:-8, 8:-8, 8:-8]
-    return ndimage.binary_dilation(head, disk, iterations=3)
+    cross = registration_gate.PLANE_CROSS
+    head = ndimage.binary_closing(np.pad(head, 8), cross, iterations=6)[8:-8, 8:-8, 8:-8]
+    return ndimage.binary_dilation(head, cross, iterations=3)
 
 
 def thinned(mask: np.ndarray) -> np.ndarray:

@@ -18,10 +18,14 @@ import numpy as np
 from nibabel.affines import apply_affine
 from scipy import ndimage, optimize
 
+from ctwml_bids.preprocessing.brain_border import largest
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.nine_parameters import compose
 from ctwml_bids.preprocessing.similarity import Similarity
 
+# A voxel's four neighbours in its slice (along the third axis).
+PLANE_CROSS = ndimage.generate_binary_structure(3, 1)
+PLANE_CROSS[:, :, [0, 2]] = False
 # Rotations (rad), offsets (mm) and log scales that change the fit about equally.
 _STEPS = np.array([0.0125] * 3 + [1.0] * 3 + [0.02] * 3)
 _EVALUATIONS = 350
@@ -167,19 +171,16 @@ def intracranial(
     A stand-in for a brain mask: good enough to say where a similarity counts.
     """
     array = np.asarray(ct.dataobj)
-    disk = ndimage.generate_binary_structure(3, 1)
-    disk[:, :, [0, 2]] = False
     bone = np.pad(array > 0.84, ((6, 6), (6, 6), (0, 0)))
-    bone = ndimage.binary_closing(bone, disk, iterations=5)
+    bone = ndimage.binary_closing(bone, PLANE_CROSS, iterations=5)
     filled = [ndimage.binary_fill_holes(bone[:, :, z]) for z in range(bone.shape[2])]
     inside = (np.stack(filled, axis=2) & ~bone)[6:-6, 6:-6] & (array > 0.17) & (array < 0.82)
-    labels, count = ndimage.label(ndimage.binary_opening(inside, disk, iterations=3))
-    if count == 0:
+    opened = ndimage.binary_opening(inside, PLANE_CROSS, iterations=3)
+    if not opened.any():
         return np.ones(flair.shape[:3], dtype=bool)
-    largest = labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1
-    array = largest.astype(np.float32)
+    array = largest(opened).astype(np.float32)
     carried = resample(array, ct.affine, grid_of(flair), flair_to_ct) > 0.5
-    return ndimage.binary_dilation(carried, disk, iterations=1)
+    return ndimage.binary_dilation(carried, PLANE_CROSS, iterations=1)
 
 
 def _reflection(flair: nib.Nifti1Image, head: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import apply_affine
 from scipy import ndimage, optimize
 
 from ctwml_bids.preprocessing.grids import Grid, image_on, resample
@@ -58,20 +59,20 @@ def template_pose(mask: nib.Nifti1Image) -> tuple[np.ndarray, float]:
     distance : float
         Median distance in mm between the surfaces.
     """
-    target = _Surface(mask)
-    template = _Surface(template_brain())
+    target = _RoughSurface(mask)
+    template = _RoughSurface(template_brain())
     best = min(
         (_fit(start, template, target, COARSE_POINTS, 25) for start in _starts(template, target)),
         key=lambda solution: solution.cost,
     )
     best = _fit(best.x, template, target, POINTS, 60)
     matrix = _matrix(best.x, template.centre)
-    points = _apply(matrix, template.points)
+    points = apply_affine(matrix, template.points)
     distance = np.abs(target.distance_at(points))[~target.is_outside(points)]
     return matrix, float(np.median(distance)) if distance.size else np.inf
 
 
-def _starts(template: _Surface, target: _Surface) -> list[np.ndarray]:
+def _starts(template: _RoughSurface, target: _RoughSurface) -> list[np.ndarray]:
     """Pitches, with the centres matched and with the vertices matched (missing skull base)."""
     shift = target.centre - template.centre
     top = shift.copy()
@@ -87,7 +88,7 @@ def _starts(template: _Surface, target: _Surface) -> list[np.ndarray]:
 
 
 def _fit(
-    start: np.ndarray, template: _Surface, target: _Surface, points: int, evaluations: int
+    start: np.ndarray, template: _RoughSurface, target: _RoughSurface, points: int, evaluations: int
 ) -> optimize.OptimizeResult:
     bounds = BOUNDS.copy()
     centre = np.zeros(9)
@@ -103,7 +104,7 @@ def _fit(
     )
 
 
-class _Surface:
+class _RoughSurface:
     """Points on a mask's surface and the signed distance to it in mm, negative inside."""
 
     def __init__(self, mask: nib.Nifti1Image) -> None:
@@ -120,26 +121,28 @@ class _Surface:
         free = np.all((voxels >= 2) & (voxels < self.shape - 2), axis=1)
         voxels = voxels[free] if free.any() else voxels
         voxels = voxels[np.linspace(0, len(voxels) - 1, min(POINTS, len(voxels))).astype(int)]
-        self.points = _apply(mask.affine, voxels)
-        self.centre = _apply(mask.affine, np.argwhere(inside).mean(axis=0)[None])[0]
+        self.points = apply_affine(mask.affine, voxels)
+        self.centre = apply_affine(mask.affine, np.argwhere(inside).mean(axis=0)[None])[0]
 
     def is_outside(self, points: np.ndarray) -> np.ndarray:
         """Tell which points (n, 3) in RAS mm lie outside the image."""
-        voxels = _apply(self.to_voxel, points)
+        voxels = apply_affine(self.to_voxel, points)
         return np.any((voxels < 1) | (voxels > self.shape - 2), axis=1)
 
     def distance_at(self, points: np.ndarray) -> np.ndarray:
         """Signed distance in mm at points (n, 3) in RAS mm."""
-        voxels = _apply(self.to_voxel, points).T
+        voxels = apply_affine(self.to_voxel, points).T
         return ndimage.map_coordinates(self.distance, voxels, order=1, mode="nearest")
 
 
-def _residuals(x: np.ndarray, template: _Surface, target: _Surface, points: int) -> np.ndarray:
+def _residuals(
+    x: np.ndarray, template: _RoughSurface, target: _RoughSurface, points: int
+) -> np.ndarray:
     matrix = _matrix(x, template.centre)
-    moved = _apply(matrix, template.points[:: max(1, len(template.points) // points)])
+    moved = apply_affine(matrix, template.points[:: max(1, len(template.points) // points)])
     forward = np.where(target.is_outside(moved), OUTSIDE_MM, target.distance_at(moved))
     surface = target.points[:: max(1, len(target.points) // points)]
-    backward = template.distance_at(_apply(np.linalg.inv(matrix), surface))
+    backward = template.distance_at(apply_affine(np.linalg.inv(matrix), surface))
     count = np.sqrt(len(forward) + len(backward))
     prior = np.concatenate([x[6:9] / SCALE_SD, x[0:3] / ROTATION_SD]) * count * 0.5
     return np.concatenate([forward, backward, prior])
@@ -155,7 +158,3 @@ def _matrix(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
     matrix[:3, :3] = about_z @ about_y @ about_x * np.exp(x[6:9])
     matrix[:3, 3] = centre + 10.0 * x[3:6] - matrix[:3, :3] @ centre
     return matrix
-
-
-def _apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    return points @ matrix[:3, :3].T + matrix[:3, 3]
