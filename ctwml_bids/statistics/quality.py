@@ -7,11 +7,21 @@ what is anatomically plausible; they were not tuned on data that results are rep
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from ctwml_bids.statistics.gates import Gate, above, between, limit_text, overall, range_text, said
 
-ORDER = ("pass", "warn", "fail")
+__all__ = [
+    "Gate",
+    "brain_volume",
+    "bright",
+    "coverage",
+    "hypodensity",
+    "lesion_volume",
+    "lesions_near_skull",
+    "overall",
+    "registration",
+    "slice_spacing",
+    "tissue_hu",
+]
 
 BRAIN_ML = (1000.0, 1800.0)  # adults; parenchyma with ventricles and sulci
 BRAIN_ML_IMPOSSIBLE = (700.0, 2200.0)
@@ -26,40 +36,9 @@ LESIONS_ML = (120.0, 250.0)
 SPACING_RATIO = (1.05, 2.00)
 
 
-@dataclass(frozen=True)
-class Gate:
-    """One quality gate.
-
-    Attributes
-    ----------
-    name
-        Short name, e.g. ``CT brain volume``.
-    value, unit
-        What was measured; NaN where it could not be.
-    status
-        ``pass``, ``warn`` or ``fail``.
-    limits
-        The limits in words.
-    message
-        What was found and what to look at, in a sentence.
-    """
-
-    name: str
-    value: float
-    unit: str
-    status: str
-    limits: str
-    message: str
-
-
-def overall(gates: Iterable[Gate]) -> str:
-    """Return the worst status of all gates: ``pass``, ``warn`` or ``fail``."""
-    return max((gate.status for gate in gates), key=ORDER.index, default="pass")
-
-
 def brain_volume(ml: float, *, image: str) -> Gate:
     """Judge the volume of a brain mask in mL; ``image`` is ``CT`` or ``FLAIR``."""
-    status = _between(ml, BRAIN_ML, BRAIN_ML_IMPOSSIBLE)
+    status = between(ml, BRAIN_ML, BRAIN_ML_IMPOSSIBLE)
     found = f"The brain mask on {image} holds {ml:.0f} mL"
     message = {
         "pass": f"{found}, as an adult brain does.",
@@ -73,14 +52,14 @@ def brain_volume(ml: float, *, image: str) -> Gate:
         ml,
         "mL",
         status,
-        _range_text(BRAIN_ML, BRAIN_ML_IMPOSSIBLE, "mL"),
-        _said(ml, status, message),
+        range_text(BRAIN_ML, BRAIN_ML_IMPOSSIBLE, "mL"),
+        said(ml, status, message),
     )
 
 
 def tissue_hu(median: float) -> Gate:
     """Judge the median HU inside the CT brain mask."""
-    status = _between(median, TISSUE_HU, TISSUE_HU_IMPOSSIBLE)
+    status = between(median, TISSUE_HU, TISSUE_HU_IMPOSSIBLE)
     found = f"The median inside the CT brain mask is {median:.0f} HU"
     message = {
         "pass": f"{found}, as brain tissue has.",
@@ -94,8 +73,8 @@ def tissue_hu(median: float) -> Gate:
         median,
         "HU",
         status,
-        _range_text(TISSUE_HU, TISSUE_HU_IMPOSSIBLE, "HU"),
-        _said(median, status, message),
+        range_text(TISSUE_HU, TISSUE_HU_IMPOSSIBLE, "HU"),
+        said(median, status, message),
     )
 
 
@@ -131,7 +110,7 @@ def registration(verdict: str, reason: str, *, nmi_gain: float, mask_dice: float
 
 def lesions_near_skull(share: float, *, image: str, lesion_ml: float) -> Gate:
     """Judge the share (0–1) of lesion probability within 3 mm of the brain mask's border."""
-    status = _above(share, NEAR_SKULL_SHARE)
+    status = above(share, NEAR_SKULL_SHARE)
     status = "warn" if status == "fail" and lesion_ml < FEW_LESIONS_ML else status
     found = (
         f"{100 * share:.0f}% of the lesion probability on {image} lies within 3 mm of the border"
@@ -147,8 +126,8 @@ def lesions_near_skull(share: float, *, image: str, lesion_ml: float) -> Gate:
         100 * share,
         "%",
         status,
-        _limit_text(tuple(100 * limit for limit in NEAR_SKULL_SHARE), "%"),
-        _said(share, status, message),
+        limit_text(tuple(100 * limit for limit in NEAR_SKULL_SHARE), "%"),
+        said(share, status, message),
     )
 
 
@@ -164,7 +143,7 @@ def coverage(top_share: float, bottom_share: float, *, image: str) -> Gate:
         ``CT`` or ``FLAIR``.
     """
     worst = max(top_share, bottom_share)
-    status = _above(worst, END_SLICE_SHARE)
+    status = above(worst, END_SLICE_SHARE)
     ends = [
         name
         for name, share in (("top", top_share), ("bottom", bottom_share))
@@ -182,33 +161,24 @@ def coverage(top_share: float, bottom_share: float, *, image: str) -> Gate:
         100 * worst,
         "% of largest slice",
         status,
-        _limit_text(tuple(100 * limit for limit in END_SLICE_SHARE), "%"),
-        _said(worst, status, message),
+        limit_text(tuple(100 * limit for limit in END_SLICE_SHARE), "%"),
+        said(worst, status, message),
     )
 
 
 def bright(ml: float) -> Gate:
     """Judge the volume inside the CT brain mask that is as bright as blood or contrast, in mL."""
-    status = _above(ml, BRIGHT_ML)
     found = f"{ml:.1f} mL inside the brain are as bright as blood or contrast medium"
     message = {
         "pass": f"{found}.",
         "warn": f"{found}: look whether there is a haemorrhage, contrast or calcification.",
         "fail": f"{found}: with that much, lesions next to it cannot be told apart.",
     }
-    return Gate(
-        "CT bright voxels",
-        ml,
-        "mL",
-        status,
-        _limit_text(BRIGHT_ML, "mL"),
-        _said(ml, status, message),
-    )
+    return _volume("CT bright voxels", ml, BRIGHT_ML, message)
 
 
 def hypodensity(ml: float) -> Gate:
     """Judge the volume of large dark areas that look unlike white matter lesions, in mL."""
-    status = _above(ml, HYPODENSE_ML)
     found = f"{ml:.1f} mL lie in large dark areas"
     message = {
         "pass": f"{found}, little enough.",
@@ -217,19 +187,11 @@ def hypodensity(ml: float) -> Gate:
         "fail": f"{found}, as with large infarcts or cysts: white matter lesions cannot be "
         "measured apart from them.",
     }
-    return Gate(
-        "CT large hypodensity",
-        ml,
-        "mL",
-        status,
-        _limit_text(HYPODENSE_ML, "mL"),
-        _said(ml, status, message),
-    )
+    return _volume("CT large hypodensity", ml, HYPODENSE_ML, message)
 
 
 def lesion_volume(ml: float, *, image: str) -> Gate:
     """Judge the total lesion volume of one image, in mL."""
-    status = _above(ml, LESIONS_ML)
     found = f"{ml:.1f} mL of white matter lesions on {image}"
     message = {
         "pass": f"{found}, a volume that white matter lesions have.",
@@ -237,19 +199,12 @@ def lesion_volume(ml: float, *, image: str) -> Gate:
         "for oedema, infarcts or a wrong threshold.",
         "fail": f"{found}, more than white matter lesions plausibly take: check the outlines.",
     }
-    return Gate(
-        f"{image} lesion volume",
-        ml,
-        "mL",
-        status,
-        _limit_text(LESIONS_ML, "mL"),
-        _said(ml, status, message),
-    )
+    return _volume(f"{image} lesion volume", ml, LESIONS_ML, message)
 
 
 def slice_spacing(ratio: float, *, image: str) -> Gate:
     """Judge uneven slices: the largest over the smallest slice spacing of one image."""
-    status = _above(ratio, SPACING_RATIO)
+    status = above(ratio, SPACING_RATIO)
     message = {
         "pass": f"The slices of {image} are evenly spaced.",
         "warn": f"The slices of {image} are unevenly spaced (by a factor of {ratio:.2f}): volumes "
@@ -262,41 +217,11 @@ def slice_spacing(ratio: float, *, image: str) -> Gate:
         ratio,
         "largest / smallest",
         status,
-        _limit_text(SPACING_RATIO, "", digits=2),
-        _said(ratio, status, message),
+        limit_text(SPACING_RATIO, "", digits=2),
+        said(ratio, status, message),
     )
 
 
-def _said(value: float, status: str, message: dict[str, str]) -> str:
-    """Return the message of a status, or that nothing could be measured."""
-    return (
-        "This could not be measured; look at the images." if math.isnan(value) else message[status]
-    )
-
-
-def _between(value: float, usual: tuple[float, float], possible: tuple[float, float]) -> str:
-    """Pass inside the usual range, fail outside the possible one; unknown is a warning."""
-    if math.isnan(value):
-        return "warn"
-    if not possible[0] <= value <= possible[1]:
-        return "fail"
-    return "pass" if usual[0] <= value <= usual[1] else "warn"
-
-
-def _above(value: float, limits: tuple[float, float]) -> str:
-    """Warn above the first limit, fail above the second; unknown is a warning."""
-    if math.isnan(value):
-        return "warn"
-    return ORDER[sum(value > limit for limit in limits)]
-
-
-def _range_text(usual: tuple[float, float], possible: tuple[float, float], unit: str) -> str:
-    return (
-        f"pass {usual[0]:g}–{usual[1]:g} {unit}; "
-        f"fail below {possible[0]:g} or above {possible[1]:g} {unit}"
-    )
-
-
-def _limit_text(limits: tuple[float, ...], unit: str, digits: int = 0) -> str:
-    low, high = (f"{limit:.{digits}f}" for limit in limits)
-    return f"warn above {low} {unit}; fail above {high} {unit}".replace(" ;", ";").strip()
+def _volume(name: str, ml: float, limits: tuple[float, float], message: dict[str, str]) -> Gate:
+    status = above(ml, limits)
+    return Gate(name, ml, "mL", status, limit_text(limits, "mL"), said(ml, status, message))

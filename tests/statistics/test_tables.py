@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from ctwml_bids.statistics import quality
+from ctwml_bids.statistics import gates
 from ctwml_bids.statistics.overlap import compare
 from ctwml_bids.statistics.regions import left_of_midline, measure
 from ctwml_bids.statistics.tables import COLUMNS, cell, lesion_rows, unit_columns, unit_rows
@@ -74,7 +74,7 @@ def test_lesions_are_numbered_from_the_largest(measures):
 def test_levels_describe_every_value_that_the_column_can_have(measures, lesions):
     images = {row["image"] for row in rows_of(measures, lesions, ct=1, flair=1)}
     assert set(COLUMNS["image"]["Levels"]) == images
-    assert set(COLUMNS["qc"]["Levels"]) == set(quality.ORDER)
+    assert set(COLUMNS["qc"]["Levels"]) == set(gates.ORDER)
     meanings = [about["Levels"].values() for about in COLUMNS.values() if "Levels" in about]
     assert all(all(texts) for texts in meanings)
 
