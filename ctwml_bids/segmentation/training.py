@@ -8,9 +8,7 @@ of a step comes from (seed, step), so that a resumed training goes on as an unbr
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ctwml_bids.errors import BadDataError
+from ctwml_bids.segmentation.checkpoint import (
+    TrainingState,
+    checkpoint_weights,
+    plain_weights,
+    restore,
+    save,
+)
 from ctwml_bids.segmentation.patches import (
     Augmentation,
     PatchConfig,
@@ -31,6 +33,8 @@ from ctwml_bids.segmentation.patches import (
 )
 from ctwml_bids.segmentation.precision import choose
 from ctwml_bids.segmentation.uresnet import UResNet
+
+__all__ = ["TrainingConfig", "TrainingResult", "checkpoint_weights", "learning_rate", "train"]
 
 # Settings that may change between a checkpoint and its resumption without changing the result.
 _FREE = ("device", "threads", "checkpoint_every", "log_every")
@@ -119,7 +123,7 @@ def train(
     state = _initial_state(config, volumes[0].channels.shape[0])
     checkpoint = folder / "checkpoint.safetensors" if folder else None
     if checkpoint is not None and checkpoint.is_file():
-        _restore(state, checkpoint, config)
+        restore(state, checkpoint, _fixed(config), config.device)
     rows: list[dict[str, float]] = []
     tally = _Tally()
     for step in range(state.step, config.steps):
@@ -134,8 +138,8 @@ def train(
             if on_log:
                 on_log(rows[-1])
         if checkpoint and ((step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps):
-            _save(state, checkpoint, config)
-    return TrainingResult(_weights(state.mean), tuple(rows))
+            save(state, checkpoint, _fixed(config))
+    return TrainingResult(plain_weights(state.mean), tuple(rows))
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
@@ -144,15 +148,7 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return config.learning_rate * (0.02 + 0.98 * share)
 
 
-@dataclass
-class _State:
-    network: nn.Module
-    mean: nn.Module
-    optimiser: torch.optim.Adam
-    step: int = 0
-
-
-def _initial_state(config: TrainingConfig, channels: int) -> _State:
+def _initial_state(config: TrainingConfig, channels: int) -> TrainingState:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = UResNet(channels, config.classes, config.variant)
@@ -160,11 +156,15 @@ def _initial_state(config: TrainingConfig, channels: int) -> _State:
     mean = UResNet(channels, config.classes, config.variant).to(config.device)
     mean.load_state_dict(network.state_dict())
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
-    return _State(network, mean, optimiser)
+    return TrainingState(network, mean, optimiser)
 
 
 def _step(
-    state: _State, channels: np.ndarray, labels: np.ndarray, step: int, config: TrainingConfig
+    state: TrainingState,
+    channels: np.ndarray,
+    labels: np.ndarray,
+    step: int,
+    config: TrainingConfig,
 ) -> tuple[float, float, float]:
     """One optimiser step; returns the loss and the two sums of which Dice is the quotient."""
     for group in state.optimiser.param_groups:
@@ -191,7 +191,7 @@ def _step(
         return float(loss), both, float(found.sum() + wanted.sum())
 
 
-def _update_mean(state: _State, weight: float) -> None:
+def _update_mean(state: TrainingState, weight: float) -> None:
     """Move the running mean; early on it forgets faster, so that the start leaves no trace."""
     keep = min(weight, (1 + state.step) / (10 + state.step))
     with torch.no_grad():
@@ -230,70 +230,8 @@ class _Tally:
         }
 
 
-def _weights(network: nn.Module) -> dict[str, Tensor]:
-    return {
-        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
-    }
-
-
-def _save(state: _State, path: Path, config: TrainingConfig) -> None:
-    """Write weights, running mean, optimiser and step; never a half-written file."""
-    tensors = {f"network.{name}": t for name, t in _weights(state.network).items()}
-    tensors |= {f"mean.{name}": t for name, t in _weights(state.mean).items()}
-    for index, moments in state.optimiser.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{name}": t.cpu().contiguous() for name, t in moments.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    about = {"step": str(state.step), "config": json.dumps(_fixed(config), sort_keys=True)}
-    save_file(tensors, part, metadata=about)
-    os.replace(part, path)
-
-
-def _restore(state: _State, path: Path, config: TrainingConfig) -> None:
-    step, written = _about(path)
-    if written != _fixed(config):
-        wanted = _fixed(config)
-        differing = sorted(key for key in wanted if written.get(key) != wanted[key])
-        raise BadDataError(
-            f"{path} is a checkpoint of another training (differs in {', '.join(differing)}): "
-            "train into another folder, or remove it to start again."
-        )
-    tensors = load_file(path, device=config.device)
-    parts: dict[str, dict[str, Tensor]] = {"network": {}, "mean": {}, "adam": {}}
-    for name, tensor in tensors.items():
-        part, rest = name.split(".", 1)
-        parts[part][rest] = tensor
-    state.network.load_state_dict(parts["network"])
-    state.mean.load_state_dict(parts["mean"])
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in parts["adam"].items():
-        index, key = name.split(".")
-        moments.setdefault(int(index), {})[key] = tensor
-    state.optimiser.load_state_dict(state.optimiser.state_dict() | {"state": moments})
-    state.step = step
-
-
-def checkpoint_weights(path: Path) -> tuple[dict[str, Tensor], int]:
-    """Return the running-mean weights of a checkpoint, and its step."""
-    step, _ = _about(path)
-    weights = {
-        name.removeprefix("mean."): tensor
-        for name, tensor in load_file(path).items()
-        if name.startswith("mean.")
-    }
-    return weights, step
-
-
-def _about(path: Path) -> tuple[int, dict]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = file.metadata() or {}
-        return int(about["step"]), json.loads(about["config"])
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise BadDataError(f"{path} is not a checkpoint of this program: {error}") from error
-
-
 def _fixed(config: TrainingConfig) -> dict:
+    """Return the settings that a checkpoint's training must have to be gone on with."""
     values = dataclasses.asdict(config)
     return {key: value for key, value in values.items() if key not in _FREE}
 
