@@ -21,6 +21,8 @@ from ctwml_bids.errors import BadDataError, CannotCreateError, CtwmlError, Input
 
 # The system says in these ways that there is no room.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# The last line of a unit's notes (`note`): all of its files are in place.
+COMPLETE = "# complete"
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
 
 
@@ -80,6 +82,16 @@ def copy_into(source: Path, path: Path) -> Path:
     if not source.is_file():
         raise BadDataError(f"{source}: the file to copy to {path} is not there")
     return _atomically(path, lambda temporary: shutil.copyfile(source, temporary))
+
+
+def note(path: Path, line: str) -> None:
+    """Add a line to a text file, made where it is missing (raises as `write_bytes`)."""
+    make_folder(path.parent)
+    try:
+        with path.open("a", encoding="utf-8") as opened:
+            opened.write(f"{line}\n")
+    except OSError as error:
+        raise explain_os_error(error, path) from error
 
 
 def sweep(folder: Path, stem: str) -> None:

@@ -177,6 +177,16 @@ def status(subject: str, session: str | None, *, model_label: str = "") -> PureP
     return logs(subject, session) / (_with_model("status", model_label) + ".json")
 
 
+def notes(subject: str, session: str | None, *, model_label: str = "") -> PurePosixPath:
+    """Name the list of files that a unit is writing; gone once its status lists them."""
+    return logs(subject, session) / (_with_model("written", model_label) + ".txt")
+
+
+def lock(subject: str, session: str | None) -> PurePosixPath:
+    """Name the file that is locked by the process that works on a unit."""
+    return logs(subject, session) / "lock"
+
+
 def sidecar(path: PurePath) -> PurePath:
     """Name the JSON file that describes an image, a transform or a table."""
     for ending in _IMAGE_ENDINGS:

@@ -19,6 +19,7 @@ from ctwml_bids import __version__
 from ctwml_bids.bids.dataset import refresh_participants, start_dataset
 from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.bids.query import Skipped, Unit, plan_with_matches, validator_hint
+from ctwml_bids.cli.ledger import lock_path
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.participant import run_participants, write_skipped
 from ctwml_bids.cli.preflight import Ready, make_folders, preflight
@@ -31,6 +32,7 @@ from ctwml_bids.errors import (
     InputOutputError,
     NoInputError,
 )
+from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.status import UnitResult, rebuild_table
 from ctwml_bids.settings import Settings
 
@@ -195,7 +197,9 @@ def _reports_only(units: Sequence[Unit], ready: Ready) -> int:
     shared, code = resources_of(ready).context, 0
     for unit in units:
         try:
-            report = rewrite_report(unit, {**shared, **unit_files(unit, ready).context})
+            # Not from the files of a run that is just writing them.
+            with hold(lock_path(unit, ready)):
+                report = rewrite_report(unit, {**shared, **unit_files(unit, ready).context})
             LOG.info("%s: report written, %s", unit.label, report)
         except CtwmlError as error:
             LOG.error("%s: %s", unit.label, error)
@@ -263,13 +267,13 @@ def exit_code(results: Sequence[UnitResult], *, asked: bool) -> int:
         How every unit ended.
     asked
         Whether the user named subjects or sessions: one that is skipped then counts as failed.
-        One whose data cannot be used, such as a sidecar that is not JSON, always does.
+        Otherwise only one with nothing to measure may be skipped without counting.
     """
     failed = [
         result
         for result in results
         if result.state == "failed"
-        or (result.state == "skipped" and (asked or result.exit_code == BadDataError.exit_code))
+        or (result.state == "skipped" and (asked or result.exit_code != NoInputError.exit_code))
     ]
     if not failed:
         return 0

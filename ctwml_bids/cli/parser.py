@@ -321,7 +321,9 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "--keep-work", choices=KEEP_WORK, help="scratch of a finished subject (default: on-failure)"
     )
     group.add_argument(
-        "--clean-workdir", action="store_true", help="empty the scratch folder before starting"
+        "--clean-workdir",
+        action="store_true",
+        help="empty the scratch folder before starting, except for what another run is working on",
     )
     group.add_argument(
         "--desc",

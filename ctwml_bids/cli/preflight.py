@@ -6,6 +6,7 @@ import dataclasses
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from ctwml_bids.errors import (
     CannotCreateError,
     InputOutputError,
     NoInputError,
+    TemporaryError,
     UsageError,
 )
+from ctwml_bids.execution.locks import hold
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.settings import Settings
 
@@ -27,6 +30,8 @@ WORK_GB = 2.0
 OUTPUT_GB = 0.2
 # The folder inside the work folder that is ours: only this is ever emptied.
 SCRATCH = "participant_wf"
+# The folder in it whose files are locked while a process works in the scratch of that name.
+LOCKS = "locks"
 
 
 @dataclass(frozen=True)
@@ -215,4 +220,12 @@ def make_folders(settings: Settings) -> None:
     if not os.access(work, os.W_OK | os.X_OK):
         raise CannotCreateError(f"{work}: the work folder cannot be written to.")
     if settings.clean_workdir:
-        shutil.rmtree(work / SCRATCH, ignore_errors=True)
+        _empty(work / SCRATCH)
+
+
+def _empty(scratch: Path) -> None:
+    """Remove the scratch of all units except those that another process is working on."""
+    for folder in sorted(scratch.glob("*/")):
+        if folder.name != LOCKS:
+            with suppress(TemporaryError), hold(scratch / LOCKS / folder.name):
+                shutil.rmtree(folder, ignore_errors=True)

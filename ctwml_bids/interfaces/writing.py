@@ -10,7 +10,15 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids import dataset, names
-from ctwml_bids.bids.files import copy_into, write_json, write_nifti, write_text, write_tsv
+from ctwml_bids.bids.files import (
+    COMPLETE,
+    copy_into,
+    note,
+    write_json,
+    write_nifti,
+    write_text,
+    write_tsv,
+)
 from ctwml_bids.interfaces.base import load_facts
 from ctwml_bids.interfaces.measuring import on_native
 from ctwml_bids.preprocessing import transforms
@@ -57,7 +65,8 @@ def write_unit(
     Returns
     -------
     list of str
-        What was written, relative to the output folder.
+        What was written, relative to the output folder. The unit's notes (`names.notes`) list it
+        too, each name from before its file is made.
 
     Raises
     ------
@@ -88,7 +97,8 @@ def _write_all(
     writer.deformation(files)
     writer.tables(measures)
     copy_into(Path(report), writer.path(writer.name(names.report, model=True)))
-    return [*writer.written, str(writer.name(names.report, model=True))]
+    note(writer.notes, COMPLETE)
+    return writer.written
 
 
 class _Writer:
@@ -99,6 +109,7 @@ class _Writer:
         self.written: list[str] = []
         # Taken back if a later file cannot be written.
         self.new: list[Path] = []
+        self.notes = Path(context["output_dir"]) / self.name(names.notes, model=True)
         bids_dir = Path(context["bids_dir"])
         self.uris = {
             image: names.bids_uri(Path(path), bids_dir, dataset="raw")
@@ -106,9 +117,12 @@ class _Writer:
         }
 
     def path(self, name: PurePosixPath) -> Path:
+        """Note a file that is about to be written, and say where."""
         path = Path(self.context["output_dir"]) / name
         if not path.exists():
             self.new.append(path)
+        note(self.notes, str(name))
+        self.written.append(str(name))
         return path
 
     def name(self, of: Any, *, model: bool = False, **entities: Any) -> PurePosixPath:
@@ -119,7 +133,6 @@ class _Writer:
     def image(self, name: PurePosixPath, image: nib.Nifti1Image, sidecar: dict) -> None:
         write_nifti(self.path(name), image)
         write_json(self.path(names.sidecar(name)), sidecar)
-        self.written.append(str(name))
 
     def brain_masks(self, files: Mapping[str, str], space: str) -> None:
         """Write an image's own brain mask, and the one carried to it where that was used."""
@@ -216,7 +229,6 @@ class _Writer:
                         "Sources": inputs,
                     },
                 )
-                self.written.append(str(name))
 
     def deformation(self, files: Mapping[str, str]) -> None:
         """Write the displacement fields of ``--normalisation syn``."""
@@ -245,7 +257,6 @@ class _Writer:
                     "Sources": [self.uris[seen.lower()], names.bids_uri(affine)],
                 },
             )
-            self.written.append(str(name))
 
     def tables(self, measures: Mapping[str, Any]) -> None:
         """Write volumes, with quality gates and facts in the sidecar, and the lesion table."""
@@ -268,4 +279,3 @@ class _Writer:
         lesions = self.name(names.stats, model=True, desc="wmllesions")
         write_json(self.path(names.sidecar(lesions)), LESION_COLUMNS)
         write_tsv(self.path(lesions), measures["lesions"], list(LESION_COLUMNS))
-        self.written += [str(name), str(lesions)]

@@ -15,6 +15,7 @@ from ctwml_bids.cli import main as app
 from ctwml_bids.cli.preflight import Ready, choose_models
 from ctwml_bids.cli.provenance import check_same_settings, write_record
 from ctwml_bids.errors import CannotCreateError
+from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.status import UnitResult, UnitStatus, write_status
 from ctwml_bids.settings import Settings
 
@@ -174,10 +175,19 @@ def test_a_run_leaves_settings_log_and_table(run, monkeypatch, tmp_path):
     assert app.main(["--config-file", str(toml), "--dry-run"]) == 0
 
 
+def test_a_report_is_not_rewritten_from_files_that_another_process_is_writing(run, tmp_path):
+    with hold(tmp_path / "out/logs/sub-01/lock"):
+        code, _, said = run("--reports-only", "--participant-label", "01")
+    assert code == 1
+    assert "sub-01: another process works on it" in said
+    assert not (tmp_path / "out/sub-01.html").exists()
+
+
 DONE = UnitResult("sub-01", "done")
 BAD = UnitResult("sub-02", "failed", exit_code=65)
 KILLED = UnitResult("sub-03", "failed", exit_code=75)
 SKIPPED = UnitResult("sub-04", "skipped", exit_code=66)
+BUSY = UnitResult("sub-05", "skipped", exit_code=75)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +202,8 @@ SKIPPED = UnitResult("sub-04", "skipped", exit_code=66)
         ([BAD, BAD], False, 65),
         ([BAD, SKIPPED], False, 65),
         ([KILLED], True, 75),
+        ([DONE, SKIPPED, BUSY], False, 1),
+        ([SKIPPED, BUSY], False, 75),
     ],
 )
 def test_the_exit_code_tells_how_the_units_ended(results, asked, code):

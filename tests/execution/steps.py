@@ -113,3 +113,22 @@ class FillsTheDisk(_Step):
 class TellsItsEnvironment(_Step):
     def _act(self):
         self.inputs.value = int(os.environ["CTWML_TEST_NUMBER"])
+
+
+class WritesFiles(_Step):
+    """Write files as a unit's last step does: each is noted first, and that all are there last."""
+
+    def _run_interface(self, runtime):
+        notes, output, *names = self.inputs.target.split("\n")
+        for name in names:
+            files.note(Path(notes), name)
+            files.write_text(Path(output) / name, self.inputs.mark)
+        self._act()
+        files.note(Path(notes), files.COMPLETE)
+        self._results["out"] = 0
+        return runtime
+
+
+class KilledAfterWriting(WritesFiles):
+    def _act(self):
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -91,6 +91,7 @@ def test_a_mask_is_called_carried_only_where_it_was(tmp_path, mask_from):
         "output_dir": str(tmp_path / "out"),
         "subject": "01",
         "session": None,
+        "model_label": "",
     }
     _Writer(raw, context).brain_masks(files, "ct")
     carried = tmp_path / "out" / names.brain_mask("01", None, space="CT", carried=True)

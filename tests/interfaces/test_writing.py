@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import CannotCreateError
+from ctwml_bids.execution.outputs import read_notes
 from ctwml_bids.interfaces.writing import write_unit
 
 
@@ -46,12 +47,14 @@ def unit(tmp_path):
 
 
 def written(tmp_path):
-    return sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file())
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    return sorted(path.name for path in files if "logs" not in path.parts)
 
 
 def test_all_files_of_a_unit_are_written_and_named(unit, tmp_path):
     names = write_unit(**unit)
-    assert all((tmp_path / "out" / name).is_file() for name in names)
+    assert sorted(name.rpartition("/")[2] for name in names) == written(tmp_path)
+    assert read_notes(tmp_path / "out/logs/sub-01/written.txt") == (sorted(names), True)
     assert "sub-01.html" in names
     assert "sub-01_desc-wml_stats.tsv" in written(tmp_path)
 

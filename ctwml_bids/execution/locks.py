@@ -1,0 +1,103 @@
+"""Locks that keep two runs from working on one unit at once.
+
+A lock is the system's own (flock) on a small file: it ends with the process that holds it, also
+when that is killed outright, and the file may stay where it is. It holds between machines on NFS
+(Linux 2.6.12 and later) and wherever else the file system passes flock on. Where there is none
+(Lustre mounted without ``flock``, some FUSE systems) the run says so once and goes on: a lock of
+our own making would have to guess whether its holder is still alive, and a wrong guess either
+blocks a unit for ever or mixes files.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import functools
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ctwml_bids.bids.files import explain_os_error, make_folder
+from ctwml_bids.errors import TemporaryError
+
+LOG = logging.getLogger("ctwml_bids")
+# The system says in these ways that another process holds the lock, or that there are no locks.
+_HELD = (errno.EAGAIN, errno.EACCES)
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+
+
+@contextmanager
+def hold(*paths: Path) -> Iterator[None]:
+    """Hold locks on files, made where they are missing; all of them or none.
+
+    Parameters
+    ----------
+    paths
+        The files; they stay behind, empty.
+
+    Raises
+    ------
+    TemporaryError
+        Another process holds one of them; the message says which process.
+    CannotCreateError, InputOutputError
+        A file cannot be made there.
+    """
+    with ExitStack() as held:
+        for path in paths:
+            held.enter_context(_hold(path))
+        yield
+
+
+@contextmanager
+def _hold(path: Path) -> Iterator[None]:
+    make_folder(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+    try:
+        _lock(descriptor, path)
+        # Only for whoever finds it held; a full disk must not matter here.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, _this_process().encode())
+        yield
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+    finally:
+        # Closing alone would leave it to forked workers, which have the file open too.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "unknown"
+            raise TemporaryError(
+                f"another process works on it ({holder}); run again when that has ended"
+            ) from error
+        if error.errno not in _UNSUPPORTED:
+            raise explain_os_error(error, path) from error
+        _tell_no_locks(path.parent.parent)
+
+
+@functools.cache
+def _tell_no_locks(folder: Path) -> None:
+    LOG.warning(
+        "%s: this file system has no locks; take care that no two runs work on one subject at "
+        "once there",
+        folder,
+    )
+
+
+def _this_process() -> str:
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    return f"process {os.getpid()} on {socket.gethostname()}, since {since}"
