@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ctwml_bids.bids.selection import Ambiguous, choose
 from ctwml_bids.bids.units import Candidate, Skipped, Unit
+from ctwml_bids.errors import BadDataError
 
 # The paper's longest interval between CT and MRI: six weeks.
 MAX_DAYS = 42.0
@@ -54,14 +55,14 @@ def pair_subject(
                 chosen_flair[session], flair_notes[session] = choose(here, kind="flair")
         except Ambiguous as reason:
             chosen_ct.pop(session, None)
-            skipped.append(Skipped(subject, session, str(reason)))
+            skipped.append(Skipped(subject, session, str(reason), BadDataError.exit_code))
     units: list[Unit | Skipped] = list(skipped)
     used: set[str | None] = set()
     for session, image in chosen_ct.items():
         try:
             partner = _partner(image, set(chosen_ct), chosen_flair, times)
         except Ambiguous as reason:
-            units.append(Skipped(subject, session, str(reason)))
+            units.append(Skipped(subject, session, str(reason), BadDataError.exit_code))
             used |= set(chosen_flair)
             continue
         notes = ct_notes[session] + partner.notes

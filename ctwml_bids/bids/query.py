@@ -220,7 +220,7 @@ def _plan_subject(root: Path, subject: str, found: tuple, kept: tuple) -> list[U
     absent = [c.path for images in kept for c in images if not c.path.exists()]
     if absent:
         text = f"{absent[0]}: is a link to nothing; fetch its content (datalad get, git annex get)"
-        return [Skipped(subject, None, text)]
+        return [Skipped(subject, None, text, BadDataError.exit_code)]
     times, notes = read_times(root / f"sub-{subject}")
     units = pair_subject(subject, *kept, times)
     return [

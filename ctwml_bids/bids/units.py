@@ -49,7 +49,8 @@ class Unit:
 class Skipped:
     """A subject, or one of its sessions, that does not run.
 
-    `reason` is for the user; `exit_code` is that of a run that asked for this subject alone.
+    `reason` is for the user; `exit_code` is that of a run that asked for this subject alone: 66
+    where there is nothing to measure, 65 where there is but it cannot be used as it is.
     """
 
     subject: str

@@ -175,17 +175,32 @@ def test_two_cts_between_which_the_rule_cannot_choose(run, dataset, tmp_path, se
         shutil.copy(folder / "sub-02_ct.nii.gz", folder / f"sub-02_run-{number}_ct.nii.gz")
     (folder / "sub-02_ct.nii.gz").unlink()
     code, said = run()
-    assert code == 0
+    assert code == 1
     assert segmented == ["sub-01"]
     files = ("sub-02_run-1_ct.nii.gz", "sub-02_run-2_ct.nii.gz")
     assert says(said, "cannot choose between the CT images", *files, '{"ct": {"run": "1"}}')
     assert not (tmp_path / "out/sub-02").exists()
+    status = read_status(tmp_path / "out/logs/sub-02/status.json")
+    assert (status.state, status.exit_code) == ("skipped", 65)
+    code, said = run("--participant-label", "01", "02")
+    assert code == 1
     code, said = run("--participant-label", "02")
-    assert code == 66
+    assert code == 65
     assert says(said, *files)
     (tmp_path / "filter.json").write_text('{"ct": {"run": "1"}}')
     assert run("--participant-label", "02", "--bids-filter-file", tmp_path / "filter.json")[0] == 0
-    assert segmented == ["sub-01", "sub-02"]
+    assert segmented == ["sub-01", "sub-01", "sub-02"]
+
+
+def test_an_image_that_is_a_link_to_nothing(run, dataset, segmented):
+    image = dataset / "sub-02/ct/sub-02_ct.nii.gz"
+    image.unlink()
+    image.symlink_to(dataset / ".git/annex/objects/not-here")
+    code, said = run()
+    assert code == 1
+    assert segmented == ["sub-01"]
+    assert says(said, image, "is a link to nothing", "datalad get")
+    assert run("--participant-label", "02")[0] == 65
 
 
 def test_a_session_with_only_one_of_the_pair(run, dataset, segmented):
