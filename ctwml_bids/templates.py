@@ -29,8 +29,7 @@ class Template:
     gm, wm
         Grey and white matter probabilities, None where the template has none.
     ventricles
-        Lateral ventricles. TemplateFlow has no such mask, so it is always the packaged one, on
-        the packaged template's grid; see ``notes``.
+        Lateral ventricles; None but for the packaged template, as TemplateFlow has no such mask.
     notes
         What a reader of the results should know about these files.
     """
@@ -40,7 +39,7 @@ class Template:
     brain_mask: Path
     gm: Path | None
     wm: Path | None
-    ventricles: Path
+    ventricles: Path | None
     notes: tuple[str, ...] = ()
 
 
@@ -96,7 +95,7 @@ def get(name: str = DEFAULT, *, resolution: int = 1, cohort: str | None = None) 
         files.one("mask", desc="brain"),
         files.maybe("probseg", label="GM"),
         files.maybe("probseg", label="WM"),
-        packaged().ventricles,
+        None,
         _notes(name),
     )
 
@@ -162,10 +161,14 @@ def _not_there(
 
 
 def _notes(name: str) -> tuple[str, ...]:
-    note = f"{name} has no lateral ventricle mask; that of {DEFAULT} guides the ventricles."
+    note = (
+        f"Ventricles and the midline were looked up in {DEFAULT}, fitted to the brain mask for "
+        f"itself: {name} has no ventricle mask."
+    )
     if name.startswith("MNI152"):
         return (note,)
     return (
-        f"{note} {name} is not of the MNI152 family: check the ventricles and the "
-        "periventricular volumes in the report.",
+        note,
+        f"{name} is not of the MNI152 family, in whose frame the shipped networks were trained: "
+        "check the lesions in the report.",
     )

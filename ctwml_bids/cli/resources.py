@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from ctwml_bids import templates
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.cli.provenance import hashes, versions
@@ -18,11 +19,12 @@ def resources_of(ready: Ready) -> Resources:
     ready
         The run, after `preflight`.
     """
-    settings, cards = ready.settings, ready.cards
+    settings, cards, guide = ready.settings, ready.cards, templates.packaged()
     return Resources(
         template_t1w=ready.template.t1w,
         template_mask=ready.template.brain_mask,
-        template_ventricles=ready.template.ventricles,
+        guide_mask=guide.brain_mask,
+        guide_ventricles=guide.ventricles,
         deformable=settings.normalisation == "syn",
         in_template=settings.normalisation == "syn" or settings.template in settings.output_spaces,
         ct_model=settings.model_ct,

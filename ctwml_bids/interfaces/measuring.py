@@ -107,13 +107,14 @@ def _measure_image(
     probability = np.asarray(nib.load(files[f"{name}_in_{name}_probability"]).dataobj)
     own_brain = on_native(files[f"{name}_brain"], native)
     brain = on_native(files[f"{name}_used_brain"], native)
-    native_to_template = np.linalg.inv(np.loadtxt(files[f"template_to_{name}"]))
+    # The guide's midline is x = 0; another template's need not be.
+    native_to_guide = np.linalg.inv(np.loadtxt(files[f"guide_to_{name}"]))
     found = regions.measure(
         lesions,
         affine=native.affine,
         brain=brain,
         ventricles=on_native(files[f"{name}_ventricles"], native),
-        left=regions.left_of_midline(native.shape, native.affine, native_to_template),
+        left=regions.left_of_midline(native.shape, native.affine, native_to_guide),
     )
     near = regions.share_near_border(np.where(lesions, probability, 0), brain, affine=native.affine)
     facts = {

@@ -23,6 +23,7 @@ _PER_IMAGE = (
     "{0}_used_brain",
     "{0}_ventricles",
     "template_to_{0}",
+    "guide_to_{0}",
     "{0}_in_ct_probability",
     "{0}_in_ct_disagreement",
     "{0}_in_ct_mask",

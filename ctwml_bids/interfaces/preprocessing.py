@@ -7,7 +7,9 @@ whose threads do not survive in workers.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import nibabel as nib
 import numpy as np
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
@@ -159,31 +161,44 @@ class RegisterRigid(SimpleInterface):
 class _NormaliseInput(BaseInterfaceInputSpec):
     mask = File(exists=True, mandatory=True)
     template_mask = File(exists=True, mandatory=True)
+    guide_mask = File(exists=True, mandatory=True, desc="of the template that guides anatomy")
     seed = traits.Int(mandatory=True)
 
 
 class _NormaliseOutput(TraitedSpec):
     template_to_native = File(exists=True, desc="4×4 RAS mm, T·R·S")
+    guide_to_native = File(exists=True, desc="the same for the guide")
 
 
 class NormaliseNineParameter(SimpleInterface):
-    """Nine-parameter normalisation of a brain mask to the template's (`nine_parameter`)."""
+    """Nine-parameter normalisation of a brain mask to the template's (`nine_parameter`).
+
+    Where anatomy is looked up in template coordinates (ventricles, midline), those of the packaged
+    template are meant. It is the guide: where the run has another template, whose origin may lie
+    elsewhere, the guide is fitted to the brain mask for itself.
+    """
 
     input_spec = _NormaliseInput
     output_spec = _NormaliseOutput
 
     def _run_interface(self, runtime):
-        from ctwml_bids.preprocessing.normalisation import nine_parameter
-
-        matrix = nine_parameter(
-            load_mask(self.inputs.mask),
-            load_mask(self.inputs.template_mask),
-            seed=self.inputs.seed,
-        )
-        self._results["template_to_native"] = save_matrix(
-            matrix, node_file(runtime.cwd, "template_to_native.txt")
-        )
+        _save_frames(self._results, _fitted(load_mask(self.inputs.mask), self.inputs), runtime.cwd)
         return runtime
+
+
+def _fitted(mask: nib.Nifti1Image, inputs: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Fit template and guide to a brain mask: two 4×4 matrices, once where they are the same."""
+    from ctwml_bids.preprocessing.normalisation import nine_parameter
+
+    template = nine_parameter(mask, load_mask(inputs.template_mask), seed=inputs.seed)
+    if inputs.guide_mask == inputs.template_mask:
+        return template, template
+    return template, nine_parameter(mask, load_mask(inputs.guide_mask), seed=inputs.seed)
+
+
+def _save_frames(results: dict, frames: tuple[np.ndarray, np.ndarray], folder: str) -> None:
+    for name, matrix in zip(("template_to_native", "guide_to_native"), frames, strict=True):
+        results[name] = save_matrix(matrix, node_file(folder, f"{name}.txt"))
 
 
 class _PairFrameInput(BaseInterfaceInputSpec):
@@ -193,13 +208,16 @@ class _PairFrameInput(BaseInterfaceInputSpec):
     registration_facts = File(exists=True, mandatory=True)
     flair_mask_facts = File(exists=True, mandatory=True)
     template_to_flair = File(exists=True, mandatory=True)
+    guide_to_flair = File(exists=True, mandatory=True)
     template_mask = File(exists=True, mandatory=True)
+    guide_mask = File(exists=True, mandatory=True)
     seed = traits.Int(mandatory=True)
 
 
 class _PairFrameOutput(TraitedSpec):
     mask = File(exists=True, desc="brain mask that normalises and z-scores the CT")
     template_to_native = File(exists=True)
+    guide_to_native = File(exists=True)
     facts = File(exists=True, desc="JSON: which mask it is and why")
 
 
@@ -215,7 +233,6 @@ class FramePair(SimpleInterface):
 
     def _run_interface(self, runtime):
         from ctwml_bids.preprocessing.grids import grid_of, resample
-        from ctwml_bids.preprocessing.normalisation import nine_parameter
         from ctwml_bids.statistics.quality import brain_volume
 
         ct_mask = load_mask(self.inputs.ct_mask)
@@ -232,23 +249,19 @@ class FramePair(SimpleInterface):
                 np.linalg.inv(flair_to_ct),
             )
             mask = (carried >= 0.5).astype(np.uint8)
-            matrix = flair_to_ct @ np.loadtxt(self.inputs.template_to_flair)
+            template_to_flair = np.loadtxt(self.inputs.template_to_flair)
+            guide_to_flair = np.loadtxt(self.inputs.guide_to_flair)
+            frames = flair_to_ct @ template_to_flair, flair_to_ct @ guide_to_flair
             facts = {"mask_from": "FLAIR"}
         else:
             mask = np.asarray(ct_mask.dataobj)
-            matrix = nine_parameter(
-                ct_mask,
-                load_mask(self.inputs.template_mask),
-                seed=self.inputs.seed,
-            )
+            frames = _fitted(ct_mask, self.inputs)
             failed = "the FLAIR's brain mask" if flair_failed else "the registration"
             facts = {"mask_from": "CT", "mask_reason": f"{failed} failed its quality gate"}
         self._results["mask"] = save_image(
             mask, grid_of(ct_mask), node_file(runtime.cwd, "mask.nii")
         )
-        self._results["template_to_native"] = save_matrix(
-            matrix, node_file(runtime.cwd, "template_to_native.txt")
-        )
+        _save_frames(self._results, frames, runtime.cwd)
         self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
         return runtime
 
@@ -256,8 +269,8 @@ class FramePair(SimpleInterface):
 class _VentriclesInput(BaseInterfaceInputSpec):
     in_file = File(exists=True, mandatory=True)
     mask = File(exists=True, mandatory=True)
-    template_to_native = File(exists=True, mandatory=True)
-    template_ventricles = File(exists=True, mandatory=True)
+    guide_to_native = File(exists=True, mandatory=True)
+    guide_ventricles = File(exists=True, mandatory=True, desc="in the guide's space")
     modality = traits.Enum("ct", "flair", mandatory=True)
 
 
@@ -281,8 +294,8 @@ class FindVentricles(SimpleInterface):
         ventricles = find(
             image,
             load_mask(self.inputs.mask),
-            np.loadtxt(self.inputs.template_to_native),
-            load_mask(self.inputs.template_ventricles),
+            np.loadtxt(self.inputs.guide_to_native),
+            load_mask(self.inputs.guide_ventricles),
         )
         self._results["ventricles"] = save_image(
             np.asarray(ventricles.dataobj).astype(np.uint8),

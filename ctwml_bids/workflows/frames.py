@@ -42,9 +42,13 @@ def add_reading(
     )
 
 
+def _masks(resources: Resources) -> dict[str, str]:
+    return {name: str(getattr(resources, name)) for name in ("template_mask", "guide_mask")}
+
+
 def _normalise(resources: Resources, name: str) -> pe.Node:
     return step(
-        NormaliseNineParameter(template_mask=str(resources.template_mask), seed=resources.seed),
+        NormaliseNineParameter(**_masks(resources), seed=resources.seed),
         f"normalise_{name}",
         "normalise",
     )
@@ -67,7 +71,7 @@ def add_pair(
     )
     normalise = _normalise(resources, "flair")
     frame = step(
-        FramePair(template_mask=str(resources.template_mask), seed=resources.seed),
+        FramePair(**_masks(resources), seed=resources.seed),
         "frame_ct",
         "normalise",
     )
@@ -82,7 +86,14 @@ def add_pair(
             (brain_ct, frame, [("mask", "ct_mask")]),
             (brain_flair, frame, [("mask", "flair_mask"), ("facts", "flair_mask_facts")]),
             (register, frame, [("flair_to_ct", "flair_to_ct"), ("facts", "registration_facts")]),
-            (normalise, frame, [("template_to_native", "template_to_flair")]),
+            (
+                normalise,
+                frame,
+                [
+                    ("template_to_native", "template_to_flair"),
+                    ("guide_to_native", "guide_to_flair"),
+                ],
+            ),
             (
                 register,
                 collect,

@@ -35,7 +35,7 @@ def add_segmentation(
     )
     native = _to_native(unit, resources, seen=name, space=name)
     ventricles = step(
-        FindVentricles(modality=name, template_ventricles=str(resources.template_ventricles)),
+        FindVentricles(modality=name, guide_ventricles=str(resources.guide_ventricles)),
         f"ventricles_{name}",
         "ventricles",
     )
@@ -52,7 +52,7 @@ def add_segmentation(
             (transform, native, [("template_to_native", "template_to_native")]),
             (read, ventricles, [("out_file", "in_file")]),
             (mask, ventricles, [("mask", "mask")]),
-            (transform, ventricles, [("template_to_native", "template_to_native")]),
+            (transform, ventricles, [("guide_to_native", "guide_to_native")]),
             (
                 native,
                 collect,
@@ -63,7 +63,14 @@ def add_segmentation(
                 ],
             ),
             (ventricles, collect, [("ventricles", f"{name}_ventricles")]),
-            (transform, collect, [("template_to_native", f"template_to_{name}")]),
+            (
+                transform,
+                collect,
+                [
+                    ("template_to_native", f"template_to_{name}"),
+                    ("guide_to_native", f"guide_to_{name}"),
+                ],
+            ),
             (mask, collect, [("mask", f"{name}_used_brain")]),
         ]
     )

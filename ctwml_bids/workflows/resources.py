@@ -30,8 +30,11 @@ class Resources:
 
     Attributes
     ----------
-    template_t1w, template_mask, template_ventricles
-        Template images.
+    template_t1w, template_mask
+        Images of the template that the run normalises to.
+    guide_mask, guide_ventricles
+        Brain and lateral ventricles of the packaged template: ventricles and midline are looked up
+        in its coordinates, whichever template the run has.
     deformable
         Whether SyN runs on top of the nine parameters.
     in_template
@@ -53,7 +56,8 @@ class Resources:
 
     template_t1w: Path
     template_mask: Path
-    template_ventricles: Path
+    guide_mask: Path
+    guide_ventricles: Path
     deformable: bool
     in_template: bool
     ct_model: Path

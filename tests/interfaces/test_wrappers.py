@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from ctwml_bids.bids import names
-from ctwml_bids.interfaces.base import load_facts
+from ctwml_bids.interfaces.base import load_facts, save_facts
+from ctwml_bids.interfaces.measuring import measure_unit
 from ctwml_bids.interfaces.outputs import WriteUnit
-from ctwml_bids.interfaces.preprocessing import FramePair
+from ctwml_bids.interfaces.preprocessing import FramePair, NormaliseNineParameter
 from ctwml_bids.interfaces.segmentation import SegmentLesions
 from ctwml_bids.interfaces.writing import _Writer
 from ctwml_bids.preprocessing import normalisation
@@ -22,17 +23,27 @@ def ball(centre: int) -> nib.Nifti1Image:
     return nib.Nifti1Image((x**2 + y**2 + z**2 < 36).astype(np.uint8), np.eye(4))
 
 
+def centre_on_centre(mask: nib.Nifti1Image, template_mask: nib.Nifti1Image, *, seed: int):
+    """Stand in for `nine_parameter`: a shift that brings the template's centre to the mask's."""
+    matrix = np.eye(4)
+    matrix[:3, 3] = np.subtract(
+        *(np.argwhere(np.asarray(image.dataobj)).mean(axis=0) for image in (mask, template_mask))
+    )
+    return matrix
+
+
 @pytest.fixture
 def frame(tmp_path, monkeypatch):
     """Frame a CT in the mask of a FLAIR that lies 2 mm further along each axis."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(normalisation, "nine_parameter", lambda *masks, **_: np.diag([2, 2, 2, 1]))
+    monkeypatch.setattr(normalisation, "nine_parameter", centre_on_centre)
     flair_to_ct = np.eye(4)
     flair_to_ct[:3, 3] = -2
     ball(8).to_filename("ct.nii")
     ball(10).to_filename("flair.nii")
     np.savetxt("flair_to_ct.txt", flair_to_ct)
     np.savetxt("template_to_flair.txt", np.eye(4))
+    np.savetxt("guide_to_flair.txt", np.diag([3, 3, 3, 1]))
 
     def run(*, verdict: str = "pass", flair_ml: float = 1300.0):
         for name, facts in (
@@ -47,7 +58,9 @@ def frame(tmp_path, monkeypatch):
             registration_facts=str(tmp_path / "registration.json"),
             flair_mask_facts=str(tmp_path / "flair_mask.json"),
             template_to_flair=str(tmp_path / "template_to_flair.txt"),
+            guide_to_flair=str(tmp_path / "guide_to_flair.txt"),
             template_mask=str(tmp_path / "ct.nii"),
+            guide_mask=str(tmp_path / "flair.nii"),
             seed=1,
         ).run(cwd=str(tmp_path))
         return found.outputs
@@ -59,6 +72,8 @@ def test_a_pairs_ct_has_the_flairs_mask_carried_to_it(frame):
     found = frame()
     np.testing.assert_array_equal(nib.load(found.mask).get_fdata(), ball(8).get_fdata())
     np.testing.assert_allclose(np.loadtxt(found.template_to_native)[:3, 3], -2)
+    guide_to_ct = [[3, 0, 0, -2], [0, 3, 0, -2], [0, 0, 3, -2], [0, 0, 0, 1]]
+    np.testing.assert_allclose(np.loadtxt(found.guide_to_native), guide_to_ct)
     assert load_facts(found.facts)["mask_from"] == "FLAIR"
 
 
@@ -68,10 +83,49 @@ def test_a_pairs_ct_has_the_flairs_mask_carried_to_it(frame):
 )
 def test_the_cts_own_mask_takes_over_after_a_failed_gate(frame, odd, reason):
     found = frame(**odd)
-    np.testing.assert_allclose(np.loadtxt(found.template_to_native), np.diag([2, 2, 2, 1]))
+    np.testing.assert_allclose(np.loadtxt(found.template_to_native), np.eye(4))
+    np.testing.assert_allclose(np.loadtxt(found.guide_to_native)[:3, 3], -2)
     facts = load_facts(found.facts)
     assert facts["mask_from"] == "CT"
     assert reason in facts["mask_reason"]
+
+
+@pytest.mark.parametrize("template", [10, 7])
+def test_the_guide_is_where_it_is_whichever_template_the_run_has(tmp_path, monkeypatch, template):
+    monkeypatch.setattr(normalisation, "nine_parameter", centre_on_centre)
+    paths = {}
+    for name, centre in (("mask", 9), ("guide_mask", 10), ("template_mask", template)):
+        paths[name] = str(tmp_path / f"ball{centre}.nii")
+        ball(centre).to_filename(paths[name])
+    found = NormaliseNineParameter(**paths, seed=1).run(cwd=str(tmp_path)).outputs
+    np.testing.assert_allclose(np.loadtxt(found.guide_to_native)[:3, 3], -1)
+    np.testing.assert_allclose(np.loadtxt(found.template_to_native)[:3, 3], 9 - template)
+
+
+def test_left_and_right_are_parted_by_the_guides_midline(tmp_path):
+    """The head lies across x = 9; the run's template has its origin somewhere else."""
+    files = {}
+    for name, image in {
+        "brain": ball(9),
+        "used_brain": ball(9),
+        "ventricles": ball(9),
+        "in_flair_mask": ball(5),
+        "in_flair_probability": ball(5),
+    }.items():
+        files[f"flair_{name}"] = str(tmp_path / f"{name}.nii")
+        image.to_filename(files[f"flair_{name}"])
+    for name, x in (("template", 100.0), ("guide", 9.0)):
+        matrix = np.eye(4)
+        matrix[0, 3] = x
+        files[f"{name}_to_flair"] = str(tmp_path / f"{name}.txt")
+        np.savetxt(files[f"{name}_to_flair"], matrix)
+    for name in ("facts", "brain_facts"):
+        files[f"flair_{name}"] = save_facts({}, str(tmp_path / f"{name}.json"))
+    context = {"thresholds": {"flair": 0.5}, "models": {"flair": {"name": "toy"}}}
+    found = measure_unit(files, {"flair": files["flair_in_flair_mask"]}, context)
+    lesions = np.asarray(ball(5).dataobj)
+    assert found["rows"][0]["left_ml"] == round(int(lesions[:9].sum()) / 1000, 4)
+    assert found["rows"][0]["right_ml"] == round(int(lesions[9:].sum()) / 1000, 4) > 0
 
 
 @pytest.mark.parametrize("mask_from", ["FLAIR", "CT"])

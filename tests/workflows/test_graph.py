@@ -23,7 +23,8 @@ def graph(tmp_path):
         resources = Resources(
             template_t1w=template.t1w,
             template_mask=template.brain_mask,
-            template_ventricles=template.ventricles,
+            guide_mask=template.brain_mask,
+            guide_ventricles=template.ventricles,
             deformable=True,
             in_template=True,
             ct_model=model_store.default("ct"),
@@ -47,6 +48,20 @@ def test_threads_of_registration_reach_ants(graph):
     for name in ("register", "deform"):
         node = wf.get_node(name)
         assert (node.inputs.threads, node.n_procs) == (4, 4)
+
+
+@pytest.mark.parametrize("pair", [True, False])
+def test_ventricles_and_midline_are_looked_up_in_the_guide_lesions_in_the_template(graph, pair):
+    wf = graph() if pair else graph(flair=None)
+    frame = wf.get_node("frame_ct" if pair else "normalise_ct")
+    read = {
+        (sink.name, *fields)
+        for _, sink, data in wf._graph.out_edges(frame, data=True)
+        for fields in data["connect"]
+    }
+    assert ("ventricles_ct", "guide_to_native", "guide_to_native") in read
+    assert ("collect", "guide_to_native", "guide_to_ct") in read
+    assert ("segment_ct", "template_to_native", "template_to_native") in read
 
 
 @pytest.mark.parametrize(("alone", "other"), [("ct", "flair"), ("flair", "ct")])
