@@ -97,7 +97,7 @@ class ToNative(SimpleInterface):
 
     def _run_interface(self, runtime):
         from ctwml_bids.preprocessing.grids import grid_of
-        from ctwml_bids.preprocessing.normalisation import from_grid
+        from ctwml_bids.preprocessing.normalisation import from_grid, rounded
 
         native = grid_of(nib.load(self.inputs.native))
         transform = np.loadtxt(self.inputs.template_to_native)
@@ -106,7 +106,8 @@ class ToNative(SimpleInterface):
         arrays = {}
         for name in ("probability", "disagreement"):
             source = load_image(getattr(self.inputs, name))
-            arrays[name] = from_grid(np.asarray(source.dataobj), grid_of(source), transform, native)
+            array = from_grid(np.asarray(source.dataobj), grid_of(source), transform, native)
+            arrays[name] = rounded(array)
         arrays["mask"] = (arrays["probability"] > self.inputs.threshold).astype(np.uint8)
         for name, array in arrays.items():
             self._results[name] = save_image(array, native, node_file(runtime.cwd, f"{name}.nii"))
@@ -136,6 +137,7 @@ class ToTemplate(SimpleInterface):
     def _run_interface(self, runtime):
         from ctwml_bids.preprocessing.deformable import Deformation, warp_to_template
         from ctwml_bids.preprocessing.grids import grid_of, resample
+        from ctwml_bids.preprocessing.normalisation import rounded
 
         source = load_image(self.inputs.probability)
         grid = grid_of(nib.load(self.inputs.template_t1w))
@@ -147,6 +149,7 @@ class ToTemplate(SimpleInterface):
             array = warp_to_template(source, np.eye(4), fields, grid)
         else:
             array = resample(np.asarray(source.dataobj), source.affine, grid)
+        array = rounded(array)
         mask = (array > self.inputs.threshold).astype(np.uint8)
         for name, values in (("probability", array), ("mask", mask)):
             self._results[name] = save_image(values, grid, node_file(runtime.cwd, f"{name}.nii"))

@@ -10,9 +10,10 @@ from scipy import ndimage
 
 from ctwml_bids.geometry import nifti, voxel_volume_ml
 
-# An image reaches half a voxel beyond the centres of its last voxels; and a little further,
-# since coordinates are off by rounding.
-_REACH = 0.5 + 1e-4
+# Voxels by which a coordinate may be off through rounding alone.
+_ROUNDING = 1e-3
+# An image reaches half a voxel beyond the centres of its last voxels.
+_REACH = 0.5 + _ROUNDING
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,9 @@ def resample(
     to_image = np.eye(4) if grid_to_image is None else np.asarray(grid_to_image, dtype=float)
     voxel_map = np.linalg.inv(affine) @ to_image @ grid.affine
     source = np.asarray(array, dtype=np.float32)
+    reordered = _reordered(source, voxel_map, grid.shape)
+    if reordered is not None:
+        return reordered
     if order > 1:
         source = ndimage.spline_filter(source, order=order, output=np.float32, mode="nearest")
     steps = np.ones(3, dtype=int)
@@ -115,11 +119,34 @@ def resample(
     return total / np.float32(np.prod(steps))
 
 
+def _reordered(
+    source: np.ndarray, voxel_map: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray | None:
+    """Return the array with its axes permuted and flipped if that is all the map does."""
+    matrix = np.round(voxel_map[:3, :3])
+    axes = np.abs(matrix).argmax(axis=0)
+    if sorted(axes) != [0, 1, 2] or np.abs(matrix).sum() != 3:
+        return None
+    if tuple(source.shape[axis] for axis in axes) != tuple(shape):
+        return None
+    flipped = matrix.sum(axis=1) < 0
+    exact = np.eye(4)
+    exact[:3, :3] = matrix
+    exact[:3, 3] = np.where(flipped, np.asarray(source.shape) - 1, 0)
+    # The corners say it best: what is off by rounding alone is nowhere far off.
+    corners = np.array([*np.ndindex(2, 2, 2)]) * (np.asarray(shape) - 1)
+    if np.abs((voxel_map - exact)[:3] @ np.c_[corners, np.ones(8)].T).max() > _ROUNDING:
+        return None
+    turned = source[tuple(slice(None, None, -1 if flip else 1) for flip in flipped)]
+    return np.array(turned.transpose(axes), order="C")
+
+
 def _outside(
     matrix: np.ndarray, offset: np.ndarray, source: tuple[int, ...], target: tuple[int, ...]
 ) -> np.ndarray:
     """Tell which target voxels have their centre beyond the edges of the source's last voxels."""
-    i, j, k = np.ogrid[: target[0], : target[1], : target[2]]
+    i, j, k = (axis.astype(np.float32) for axis in np.ogrid[tuple(map(slice, target))])
+    matrix, offset = matrix.astype(np.float32), offset.astype(np.float32)
     outside = np.zeros(target, dtype=bool)
     for axis in range(3):
         along = matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -26,6 +27,32 @@ def test_resampling_onto_the_own_grid_changes_nothing():
     )
     grid = Grid(array.shape, affine)
     np.testing.assert_allclose(resample(array, affine, grid), array, atol=1e-5)
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 0, 2)])
+@pytest.mark.parametrize("flips", [(1, 1, 1), (-1, 1, -1), (-1, -1, -1)])
+def test_resampling_onto_reordered_axes_only_moves_voxels(axes, flips):
+    array = np.random.default_rng(1).normal(size=(5, 6, 7)).astype(np.float32)
+    affine = np.array(
+        [[-0.43, 0, 0, 91.7], [0, 0.43, 0.1, -55.3], [0, -0.05, 6.1, 17.9], [0, 0, 0, 1]]
+    )
+    orientation = np.array([[axes.index(a), flips[a]] for a in range(3)], dtype=float)
+    turned = nib.Nifti1Image(array, affine).as_reoriented(orientation)
+    carried = resample(array, affine, grid_of(turned))
+    np.testing.assert_array_equal(carried, np.asarray(turned.dataobj))
+    assert not np.shares_memory(carried, array)
+
+
+def test_half_a_voxel_around_the_outer_centres_belongs_to_the_image():
+    array = np.full((4, 4, 4), 7.0, np.float32)
+    thin = Grid(
+        (4, 4, 40), np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0.1, -0.45], [0, 0, 0, 1]])
+    )
+    np.testing.assert_array_equal(resample(array, np.eye(4), thin, fill=-1000.0), 7)
+    slab = Grid(
+        (4, 4, 1), np.diag([1, 1, 4.0, 1]) + np.array([[0] * 4] * 2 + [[0, 0, 0, 1.5], [0] * 4])
+    )
+    np.testing.assert_array_equal(resample(array, np.eye(4), slab, fill=-9.0, average=True), 7)
 
 
 def test_rounding_of_a_shifted_origin_does_not_blank_the_outer_slices():

@@ -174,3 +174,12 @@ def test_syn_brings_a_bent_brain_closer_and_its_fields_undo_each_other(template_
     # Forward points where the anatomy went: template points → bent points.
     truth = -5 * np.sin(some[:, 2] / 25)
     assert np.corrcoef((there - some)[:, 1], truth)[0, 1] > 0.9
+
+
+def test_rounded_probabilities_stay_within_half_a_step():
+    probability = np.random.default_rng(0).random(1000, dtype=np.float32)
+    rounded = normalisation.rounded(probability)
+    assert rounded.dtype == np.float32
+    np.testing.assert_allclose(rounded, probability, atol=0.5 / 1024 + 1e-7)
+    assert len(np.unique(rounded)) <= 1025
+    assert normalisation.rounded(np.float32(0.25)) == 0.25
