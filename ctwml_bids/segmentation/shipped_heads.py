@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -16,11 +17,15 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from ctwml_bids.errors import NoInputError
+from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
 from ctwml_bids.preprocessing.grids import Grid
+from ctwml_bids.preprocessing.images import orthonormal
 from ctwml_bids.preprocessing.normalisation import compose, network_grid, to_grid
+from ctwml_bids.segmentation import brain_network
 from ctwml_bids.segmentation.inputs import network_channels
 from ctwml_bids.segmentation.patches import TrainingVolume
+from ctwml_bids.simulation.cohort import SimulatedPair
 
 CHANNELS = {"ct": ("zscore", "hu"), "flair": ("zscore",)}
 FILL = {"ct": -1000.0, "flair": 0.0}
@@ -29,6 +34,8 @@ _POSE = (3.0, 4.0, 0.03)
 # Errors of a brain mask's surface: offset as a whole (uniform, both ways), waves of this SD and
 # length, shift along each axis (SD); mm.
 _SURFACE, _WAVE, _WAVE_LENGTH, _SHIFT = 1.5, 1.2, 12.0, 0.7
+# A found mask further from the truth than this would have failed the program's own gate.
+_LEAST_DICE = 0.9
 
 
 @dataclass(frozen=True)
@@ -43,12 +50,15 @@ class GridHead:
         Fractions, likewise.
     voxel_ml
         Native volume of a voxel of the grid in mL.
+    found
+        Brain mask that the program found on the image, likewise, or None.
     """
 
     image: np.ndarray
     brain: np.ndarray
     lesions: np.ndarray
     voxel_ml: float
+    found: np.ndarray | None = None
 
 
 def shipped_grid() -> Grid:
@@ -79,14 +89,16 @@ def on_grid(
     template_to_native: np.ndarray,
     grid: Grid,
     modality: str,
+    found: nib.Nifti1Image | None = None,
 ) -> GridHead:
-    """Bring a simulated image onto the grid in a slightly wrong pose, its truth along with it."""
+    """Bring a simulated image onto the grid in a slightly wrong pose, its masks along with it."""
     transform = template_to_native @ pose_error(rng, grid)
     return GridHead(
         to_grid(image, transform, grid, fill=FILL[modality]),
         to_grid(brain, transform, grid, fill=0.0),
         to_grid(lesions, transform, grid, fill=0.0),
         grid.voxel_ml * float(abs(np.linalg.det(transform[:3, :3]))),
+        None if found is None else to_grid(found, transform, grid, fill=0.0),
     )
 
 
@@ -122,13 +134,44 @@ def disturb_mask(rng: np.random.Generator, brain: np.ndarray, spacing: np.ndarra
     return moved + waves + rng.uniform(-_SURFACE, _SURFACE) > 0
 
 
+def found_masks(pair: SimulatedPair) -> dict[str, list[nib.Nifti1Image]]:
+    """Find the brain on both images of a pair as the program does on real ones.
+
+    Returns
+    -------
+    dict
+        ``"ct"``: the CT's own mask and the FLAIR's, carried over; ``"flair"``: the FLAIR's own.
+        Empty lists where none was found.
+    """
+    masks: dict[str, list[nib.Nifti1Image]] = {"ct": [], "flair": []}
+    with suppress(BadDataError):
+        masks["ct"].append(ct_mask(orthonormal(pair.ct, FILL["ct"])).mask)
+    with suppress(BadDataError):
+        upright = orthonormal(pair.flair, FILL["flair"])
+        found = flair_mask(upright, brain_network.predictor()).mask
+        masks["flair"].append(found)
+        carried = nib.Nifti1Image(np.asarray(found.dataobj), pair.flair_to_ct @ found.affine)
+        masks["ct"].append(carried)
+    return masks
+
+
 def training_arrays(
     rng: np.random.Generator, head: GridHead, grid: Grid, modality: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the network's input (channels, x, y, z) float16 and the labels (x, y, z) uint8."""
-    mask = disturb_mask(rng, head.brain, grid.spacing)
+    """Return the network's input (channels, x, y, z) float16 and the labels (x, y, z) uint8.
+
+    Without a found brain mask, or where it is far from the truth, the true mask gets errors of
+    the same size instead.
+    """
+    mask = None if head.found is None else head.found > 0.5
+    if mask is None or _dice(mask, head.brain > 0.5) < _LEAST_DICE:
+        mask = disturb_mask(rng, head.brain, grid.spacing)
     channels = network_channels(head.image, mask, CHANNELS[modality])
     return channels.astype(np.float16), (head.lesions >= 0.5).astype(np.uint8)
+
+
+def _dice(a: np.ndarray, b: np.ndarray) -> float:
+    return 2 * float((a & b).sum()) / max(float(a.sum() + b.sum()), 1.0)
 
 
 def save_head(folder: Path, name: str, channels: np.ndarray, labels: np.ndarray, facts: dict):

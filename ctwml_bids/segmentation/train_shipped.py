@@ -31,6 +31,9 @@ from ctwml_bids.simulation.cohort import simulate_pair
 HELD_OUT_FROM = 900_000
 # Share of heads without any lesion: specificity is the hard part.
 _NORMAL_SHARE = 0.4
+# Share of heads seen under the brain mask that the program finds; the others under the true one
+# with errors of its size.
+_FOUND_SHARE = 0.67
 # Each member of an ensemble sees its own choice of the heads.
 _SHARE_OF_HEADS = 0.85
 _THRESHOLDS = {"ct": 0.25, "flair": 0.5}
@@ -58,7 +61,8 @@ def make_heads(
 def _make_head(
     folder: Path, seed: int, poses: int, grid: Grid, lesion_ml: tuple[float, float] | None
 ) -> None:
-    rng = np.random.default_rng([seed, 1])
+    # Another stream than `simulate_pair`'s, whose draws come from [seed, 0] to [seed, 6].
+    rng = np.random.default_rng([seed, 11])
     person = _person(rng)
     if lesion_ml is not None:
         person = {"fazekas": 3, "lesion_ml": float(rng.uniform(*lesion_ml))}
@@ -67,10 +71,15 @@ def _make_head(
         "ct": (pair.ct, pair.ct_truth, pair.template_to_ct),
         "flair": (pair.flair, pair.flair_truth, pair.template_to_flair),
     }
+    masks = shipped_heads.found_masks(pair)
     for modality, (image, truth, transform) in images.items():
         for pose in range(poses):
+            # The program's masks, and in a third of the heads errors beyond those seen here.
+            found = None
+            if masks[modality] and rng.random() < _FOUND_SHARE:
+                found = masks[modality][int(rng.integers(len(masks[modality])))]
             head = shipped_heads.on_grid(
-                rng, image, truth.lesion_fraction, truth.brain, transform, grid, modality
+                rng, image, truth.lesion_fraction, truth.brain, transform, grid, modality, found
             )
             channels, labels = shipped_heads.training_arrays(rng, head, grid, modality)
             facts = dict(pair.facts) | {"grid_voxel_ml": head.voxel_ml}

@@ -138,7 +138,8 @@ def _add_vault(
     signal[skin] = np.where(depth > 1.8, s.fat, 0.6 * s.fat + 0.2)
     bone = fits & (outer < 0.5) & (z > -78)
     marrow = soft_step(np.minimum(distance, -outer)[bone] - 2.2, 1.0)
-    signal[bone] = dark + rng.uniform(0.05, 0.4) * s.fat * marrow
+    # After contrast, or without fat suppression, marrow is as bright as brain or brighter.
+    signal[bone] = dark + rng.uniform(0.05, 0.8) * s.fat * marrow
 
 
 def scanner(

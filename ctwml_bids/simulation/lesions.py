@@ -230,7 +230,7 @@ def make_lesions(rng: np.random.Generator, head: Head, volume_ml: float) -> Lesi
     room = _room(head)
     distance = _thin(head.ventricle_distance)
     volume_ml = min(volume_ml, 0.5 * float(head.white.sum()) * head.voxel_ml)
-    infarct = _infarct(rng, head, 0.03 + 0.07 * float(head.age > 60))
+    infarct = _infarct(rng, head, 0.05 + 0.15 * float(head.age > 60))
     white = head.white * (1 - infarct)
     args = (room, white, head.voxel_ml)
     lesion = _fraction_of_volume(
