@@ -25,6 +25,7 @@ from ctwml_bids.cli.participant import run_participants, write_skipped
 from ctwml_bids.cli.preflight import Ready, make_folders, preflight
 from ctwml_bids.cli.progress import Progress, log_to, start_logging, stop_logging
 from ctwml_bids.cli.provenance import check_same_settings, hashes, write_record
+from ctwml_bids.cli.summary import describe_plan, exit_code, status_table
 from ctwml_bids.errors import (
     BadDataError,
     CannotCreateError,
@@ -221,73 +222,8 @@ def _run_units(units: Sequence[Unit], ready: Ready, progress: Progress) -> list[
     return run_participants(units, ready, progress, build=build, workflow_name=workflow_name)
 
 
-def describe_plan(units: Sequence[Unit], skipped: Sequence[Skipped], bids_dir: Path) -> list[str]:
-    """Say in lines what would run from which files, and why the rest would not.
-
-    Parameters
-    ----------
-    units, skipped
-        The plan.
-    bids_dir
-        File names are shown relative to it.
-    """
-    lines = [f"{len(units)} to run, {len(skipped)} skipped, in {bids_dir}"]
-    for unit in units:
-        lines.append(f"run   {unit.label}")
-        for name, path, other in (("CT", unit.ct, "FLAIR"), ("FLAIR", unit.flair, "CT")):
-            shown = _relative(path, bids_dir) if path else f"none: the {other} is measured alone"
-            lines.append(f"        {name:<6}{shown}")
-        lines += [f"        note: {note}" for note in unit.notes]
-    lines += [f"skip  {item.label}: {item.reason}" for item in skipped]
-    return lines
-
-
-def status_table(results: Sequence[UnitResult]) -> list[str]:
-    """Show how every unit ended, as aligned lines under a count."""
-    counts = [f"{sum(r.state == s for r in results)} {s}" for s in ("done", "failed", "skipped")]
-    width = max((len(result.label) for result in results), default=0)
-    lines = ["", ", ".join(counts)]
-    for result in sorted(results, key=lambda result: result.label):
-        seconds = f"{result.seconds:.0f} s" if result.seconds is not None else ""
-        what = result.reason or (f"quality {result.quality}" if result.quality else "")
-        line = f"  {result.label:<{width}}  {result.state:<7}  {seconds:>7}  {what}"
-        lines.append(line.rstrip())
-    return lines
-
-
-def exit_code(results: Sequence[UnitResult], *, asked: bool) -> int:
-    """Give the exit code of a participant run.
-
-    One failed unit makes it 1; where every unit failed for the same kind of reason, it is that
-    reason's own code, so that a run of one subject tells what was wrong.
-
-    Parameters
-    ----------
-    results
-        How every unit ended.
-    asked
-        Whether the user named subjects or sessions: one that is skipped then counts as failed.
-        Otherwise only one with nothing to measure may be skipped without counting.
-    """
-    failed = [
-        result
-        for result in results
-        if result.state == "failed"
-        or (result.state == "skipped" and (asked or result.exit_code != NoInputError.exit_code))
-    ]
-    if not failed:
-        return 0
-    codes = {result.exit_code for result in failed}
-    others = [result for result in results if result.state == "done"]
-    return codes.pop() if len(codes) == 1 and not others else 1
-
-
 def _log_file(settings: Settings, started: datetime) -> Path:
     return settings.output_dir / "logs" / f"ctwml_{started:%Y%m%dT%H%M%S}.log"
-
-
-def _relative(path: Path, root: Path) -> Path:
-    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def _catch_sigterm() -> Any:

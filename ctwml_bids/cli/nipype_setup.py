@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from nipype import config
 from nipype.interfaces.utility import IdentityInterface
-from nipype.pipeline import plugins
 from nipype.pipeline.engine import Workflow
 
-from ctwml_bids.errors import InvalidInputError
+from ctwml_bids.cli.plugin_file import read_plugin
 from ctwml_bids.execution.plugins import IsolatedMultiProcPlugin
 from ctwml_bids.settings import Settings
 
@@ -79,7 +77,9 @@ def run_workflow(
     if settings.use_plugin is not None:
         # Jobs inherit these, as SLURM's do by default.
         os.environ.update(worker_environment(settings))
-        _run_elsewhere(workflow, settings.use_plugin, listener)
+        # Nipype names cluster jobs by it; containers often have none.
+        os.environ.setdefault("LOGNAME", "ctwml_bids")
+        _run_elsewhere(workflow, settings, listener)
         return
     plugin = IsolatedMultiProcPlugin(
         processors=settings.nprocs,
@@ -115,34 +115,20 @@ def worker_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
-    """Read a plugin file: JSON or TOML with "plugin" and "plugin_args".
-
-    Raises
-    ------
-    InvalidInputError
-        If it is neither, or names no plugin that Nipype has.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-        name, arguments = content["plugin"], dict(content.get("plugin_args", {}))
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidInputError(
-            f'{path}: not a plugin file ({error}); expected {{"plugin": "SLURM", '
-            '"plugin_args": {}}} as JSON or TOML.'
-        ) from error
-    if not hasattr(plugins, f"{name}Plugin"):
-        raise InvalidInputError(f"{path}: Nipype has no plugin {name!r}.")
-    return name, arguments
-
-
-def _run_elsewhere(workflow: Workflow, path: Path, listener: Listener) -> None:
+def _run_elsewhere(workflow: Workflow, settings: Settings, listener: Listener) -> None:
     """Run with one of Nipype's own plugins, which tell less than ours."""
-    name, arguments = read_plugin(path)
+    name, given = read_plugin(settings.use_plugin)
+    # Nipype would put crash files into the current folder.
+    workflow.config["execution"]["crashdump_dir"] = str(settings.output_dir / "logs")
+    started: set[str] = set()
     failed: list[Any] = []
 
     def on_event(node: Any, event: str) -> None:
+        broken = {_unit_of(other) for other in failed}
+        if event == "end" and node.fullname not in started and _unit_of(node) in broken:
+            # Linear says so of the steps that it leaves out after a failure.
+            return
+        started.add(node.fullname)
         listener.event(node.fullname, event)
         if event == "exception":
             failed.append(node)
@@ -154,8 +140,9 @@ def _run_elsewhere(workflow: Workflow, path: Path, listener: Listener) -> None:
             if not isinstance(workflow.get_node(step).interface, IdentityInterface)
         ]
     )
+    arguments = {**_defaults(name, settings), **given, "status_callback": on_event}
     try:
-        workflow.run(plugin=name, plugin_args={**arguments, "status_callback": on_event})
+        workflow.run(plugin=name, plugin_args=arguments)
     except Exception as error:
         # Which class a failed node is raised as differs from plugin to plugin.
         if not failed:
@@ -163,7 +150,33 @@ def _run_elsewhere(workflow: Workflow, path: Path, listener: Listener) -> None:
         logging.getLogger("ctwml_bids").debug("%s plugin: %s", name, error)
     finally:
         for node in failed:
-            listener.failure(node.fullname, "".join(getattr(node, "_traceback", None) or []))
+            listener.failure(node.fullname, _traceback(node))
+
+
+def _defaults(name: str, settings: Settings) -> dict[str, Any]:
+    """Give the arguments of a plugin on this machine what the plugin file may override."""
+    if name not in ("MultiProc", "LegacyMultiProc"):
+        return {}
+    return {
+        "n_procs": settings.nprocs,
+        "memory_gb": settings.mem_gb,
+        "raise_insufficient": False,
+        # A fork of a process that has threads may never come to life.
+        "mp_context": "forkserver",
+    }
+
+
+def _traceback(node: Any) -> str:
+    """Find what a failed node said: with the node, or with its result in the scratch folder."""
+    text = "".join(getattr(node, "_traceback", None) or [])
+    if not text:
+        with suppress(Exception):
+            text = node.result.runtime.traceback
+    return text or ""
+
+
+def _unit_of(node: Any) -> str:
+    return node.fullname.split(".")[1]
 
 
 def _quiet(verbose: int) -> None:

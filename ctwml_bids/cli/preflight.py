@@ -79,7 +79,7 @@ def preflight(settings: Settings) -> Ready:
     check_spaces(settings)
     if settings.use_plugin is not None:
         # Nipype takes a second to import: only those who name a plugin wait for it here.
-        from ctwml_bids.cli.nipype_setup import read_plugin
+        from ctwml_bids.cli.plugin_file import read_plugin
 
         read_plugin(settings.use_plugin)
     settings, cards = choose_models(settings)

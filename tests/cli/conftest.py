@@ -9,8 +9,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from ctwml_bids.bids.query import Unit, plan
+from ctwml_bids.cli import nipype_setup
+from ctwml_bids.cli.preflight import Ready, choose_models
 from ctwml_bids.cli.progress import stop_logging
 from ctwml_bids.segmentation.model_store import ModelCard, write_model
+from ctwml_bids.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +61,31 @@ def models(tmp_path_factory) -> list[Path]:
         write_model(folder, card, [{"weight": np.ones((2, 2), np.float32)}])
         folders.append(folder)
     return folders
+
+
+@pytest.fixture
+def ready(dataset, models, tmp_path) -> Ready:
+    """A run of the small data set that may start."""
+    settings = Settings(
+        bids_dir=dataset,
+        output_dir=tmp_path / "out",
+        analysis_levels=("participant",),
+        work_dir=tmp_path / "work",
+        nprocs=2,
+        mem_gb=4,
+        models=tuple(models),
+    )
+    settings, cards = choose_models(settings)
+    return Ready(settings, cards=cards)
+
+
+@pytest.fixture
+def units(dataset) -> list[Unit]:
+    """sub-01 and sub-02."""
+    return [item for item in plan(dataset) if isinstance(item, Unit)]
+
+
+@pytest.fixture
+def light_workers(monkeypatch) -> None:
+    """For steps that need neither ANTs nor torch, which take seconds to import."""
+    monkeypatch.setattr(nipype_setup, "PRELOAD", ("nipype.pipeline.engine",))

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from ctwml_bids.cli import main as app
-from ctwml_bids.cli.preflight import Ready, choose_models
+from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.cli.provenance import check_same_settings, write_record
+from ctwml_bids.cli.summary import exit_code
 from ctwml_bids.errors import CannotCreateError
 from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.status import UnitResult, UnitStatus, write_status
-from ctwml_bids.settings import Settings
 
 
 @pytest.fixture
@@ -207,14 +207,7 @@ BUSY = UnitResult("sub-05", "skipped", exit_code=75)
     ],
 )
 def test_the_exit_code_tells_how_the_units_ended(results, asked, code):
-    assert app.exit_code(results, asked=asked) == code
-
-
-@pytest.fixture
-def ready(dataset, models, tmp_path):
-    settings = Settings(dataset, tmp_path / "out", ("participant",), models=tuple(models))
-    settings, cards = choose_models(settings)
-    return Ready(settings, cards=cards)
+    assert exit_code(results, asked=asked) == code
 
 
 def with_done_unit(ready, started, label=""):

@@ -1,70 +1,19 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 
 import pytest
-from nipype.pipeline import engine as pe
 
-from ctwml_bids.bids.query import Skipped, Unit, plan
-from ctwml_bids.cli import nipype_setup, provenance
-from ctwml_bids.cli.participant import run_participants, write_skipped
-from ctwml_bids.cli.preflight import SCRATCH, Ready, choose_models
-from ctwml_bids.cli.progress import start_logging
+from ctwml_bids.bids.query import Skipped
+from ctwml_bids.cli import provenance
+from ctwml_bids.cli.participant import write_skipped
+from ctwml_bids.cli.preflight import SCRATCH, Ready
 from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.status import collect, read_status
-from ctwml_bids.settings import Settings
+from tests.cli.toy_run import run
 from tests.execution import steps
 
-
-def workflow_name(label):
-    return "unit_" + label.replace("-", "_")
-
-
-@pytest.fixture
-def ready(dataset, models, tmp_path):
-    settings = Settings(
-        bids_dir=dataset,
-        output_dir=tmp_path / "out",
-        analysis_levels=("participant",),
-        work_dir=tmp_path / "work",
-        nprocs=2,
-        mem_gb=4,
-        models=tuple(models),
-    )
-    settings, cards = choose_models(settings)
-    return Ready(settings, cards=cards)
-
-
-@pytest.fixture
-def units(dataset):
-    return [item for item in plan(dataset) if isinstance(item, Unit)]
-
-
-@pytest.fixture(autouse=True)
-def _light_workers(monkeypatch):
-    """These steps need neither ANTs nor torch, which take seconds to import."""
-    monkeypatch.setattr(nipype_setup, "PRELOAD", ("nipype.pipeline.engine",))
-
-
-def run(units, ready, second, marks=None):
-    """Run units of two steps; `second` gives the second step of a unit by its label."""
-    screen = io.StringIO()
-
-    def build(batch):
-        wf = pe.Workflow(SCRATCH, base_dir=str(ready.settings.work_dir))
-        for unit in batch:
-            inner = pe.Workflow(workflow_name(unit.label))
-            first = pe.Node(steps.Succeed(mark=str(marks or "")), name="first", mem_gb=0.1)
-            last = pe.Node(second(unit.label), name="last", mem_gb=0.1)
-            inner.connect(first, "out", last, "value")
-            wf.add_nodes([inner])
-        return wf
-
-    results = run_participants(
-        units, ready, start_logging(0, screen), build=build, workflow_name=workflow_name
-    )
-    return {result.label: result for result in results}, screen.getvalue()
+pytestmark = pytest.mark.usefixtures("light_workers")
 
 
 def test_one_bad_subject_never_stops_the_others(units, ready):
@@ -195,14 +144,6 @@ def test_stop_on_first_crash_stops(units, ready):
     assert (results["sub-02"].state, results["sub-02"].exit_code) == ("failed", 75)
 
 
-def test_nipypes_own_plugins_can_run_it(units, ready, tmp_path):
-    plugin = tmp_path / "plugin.toml"
-    plugin.write_text('plugin = "Linear"')
-    asked = dataclasses.replace(ready.settings, use_plugin=plugin)
-    results, _ = run(units[1:], Ready(asked, cards=ready.cards), lambda label: steps.Succeed())
-    assert results["sub-02"].state == "done"
-
-
 def test_skipped_ones_are_in_the_table_but_do_not_undo_what_is_done(units, ready):
     run(units, ready, lambda label: steps.Succeed())
     skipped = [Skipped("01", None, "excluded now"), Skipped("03", None, "no CT and no FLAIR")]
@@ -210,78 +151,6 @@ def test_skipped_ones_are_in_the_table_but_do_not_undo_what_is_done(units, ready
     assert [result.state for result in results] == ["skipped", "skipped"]
     states = {s.label: s.state for s in collect(ready.settings.output_dir)}
     assert states == {"sub-01": "done", "sub-02": "done", "sub-03": "skipped"}
-
-
-def writing(ready, *written, killed=False):
-    """Make the last step of sub-01 write these files; `run` takes it as `second`."""
-    out = ready.settings.output_dir
-    label = ready.settings.desc
-    notes = out / "logs/sub-01" / (f"written_desc-{label}.txt" if label else "written.txt")
-    kind = steps.KilledAfterWriting if killed else steps.WritesFiles
-
-    def second(unit):
-        if unit != "sub-01":
-            return steps.Succeed()
-        return kind(target="\n".join([str(notes), str(out), *written]), mark="content")
-
-    return second
-
-
-def changed(unit):
-    """Another image under the same name: the unit is to be done again."""
-    unit.ct.write_bytes(unit.ct.read_bytes() + b" ")
-
-
-def left(ready):
-    return sorted(path.name for path in (ready.settings.output_dir / "sub-01").rglob("*"))
-
-
-CT, FLAIR = "sub-01/a_space-CT_mask", "sub-01/a_space-FLAIR_mask"
-
-
-def test_a_unit_lists_its_files_and_a_rerun_removes_what_it_no_longer_writes(units, ready):
-    run(units[:1], ready, writing(ready, CT, FLAIR))
-    status = ready.settings.output_dir / "logs/sub-01/status.json"
-    assert read_status(status).outputs == [CT, FLAIR]
-    theirs = ready.settings.output_dir / "sub-01/notes_by_the_user.txt"
-    theirs.write_text("keep")
-    changed(units[0])
-    results, screen = run(units[:1], ready, writing(ready, CT))
-    assert results["sub-01"].state == "done"
-    assert left(ready) == ["a_space-CT_mask", "notes_by_the_user.txt"]
-    assert read_status(status).outputs == [CT]
-    assert "sub-01: 1 files of its former run removed" in screen
-    assert not status.with_name("written.txt").exists()
-
-
-def test_a_rerun_that_fails_removes_nothing_and_the_next_still_knows_what_is_old(units, ready):
-    run(units[:1], ready, writing(ready, CT, FLAIR))
-    changed(units[0])
-    results, _ = run(units[:1], ready, lambda label: steps.Refuses())
-    assert results["sub-01"].state == "failed"
-    assert left(ready) == ["a_space-CT_mask", "a_space-FLAIR_mask"]
-    run(units[:1], ready, writing(ready, CT))
-    assert left(ready) == ["a_space-CT_mask"]
-
-
-def test_files_of_a_run_whose_writer_was_killed_are_known_to_the_next(units, ready):
-    results, _ = run(units[:1], ready, writing(ready, CT, FLAIR, killed=True))
-    assert results["sub-01"].exit_code == 75
-    status = read_status(ready.settings.output_dir / "logs/sub-01/status.json")
-    assert status.outputs == [CT, FLAIR]
-    run(units[:1], ready, writing(ready, CT))
-    assert left(ready) == ["a_space-CT_mask"]
-
-
-def test_masks_that_another_models_results_need_stay(units, ready):
-    run(units[:1], ready, writing(ready, CT, FLAIR))
-    labelled = Ready(dataclasses.replace(ready.settings, desc="other"), cards=ready.cards)
-    run(units[:1], labelled, writing(labelled, CT, FLAIR))
-    changed(units[0])
-    run(units[:1], ready, writing(ready, CT))
-    assert left(ready) == ["a_space-CT_mask", "a_space-FLAIR_mask"]
-    run(units[:1], labelled, writing(labelled, CT))
-    assert left(ready) == ["a_space-CT_mask"]
 
 
 def test_a_unit_of_another_process_is_left_alone_and_the_others_run(units, ready):
@@ -302,7 +171,7 @@ def test_what_another_process_finished_meanwhile_is_done(units, ready):
     run(units, ready, lambda label: steps.Succeed())
     finished = status.read_text()
     status.unlink()
-    changed(units[0])
+    units[0].ct.write_bytes(units[0].ct.read_bytes() + b" ")
 
     def second(label):
         status.write_text(finished)

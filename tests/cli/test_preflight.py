@@ -156,3 +156,5 @@ def test_a_malformed_plugin_file_is_found_before_the_run(settings, tmp_path):
     plugin = tmp_path / "plugin.json"
     plugin.write_text('{"plugin_args": {}}')
     refused(settings, InvalidInputError, "plugin file", use_plugin=plugin)
+    plugin.write_text('{"plugin": "SLURMGraph"}')
+    refused(settings, UsageError, "SLURMGraph", use_plugin=plugin)
