@@ -79,6 +79,8 @@ def measure_unit(
                 mask_dice=registration["mask_dice"],
             )
         )
+        if facts["registration"]["mask_from"] == "FLAIR":
+            gates.append(quality.carried_mask(_missed(files)))
         # Images that do not line up are not compared: the numbers would look like real ones.
         if registration["verdict"] != "fail":
             pair = _compare(files, raw)
@@ -105,7 +107,7 @@ def _measure_image(
     label = name.upper()
     lesions = np.asarray(nib.load(files[f"{name}_in_{name}_mask"]).dataobj) > 0
     probability = np.asarray(nib.load(files[f"{name}_in_{name}_probability"]).dataobj)
-    own_brain = on_native(files[f"{name}_brain"], native)
+    # Of a pair, the CT's is the FLAIR's: volumes and percentages are those inside it.
     brain = on_native(files[f"{name}_used_brain"], native)
     # The guide's midline is x = 0; another template's need not be.
     native_to_guide = np.linalg.inv(np.loadtxt(files[f"guide_to_{name}"]))
@@ -121,9 +123,9 @@ def _measure_image(
         **load_facts(files[f"{name}_facts"]),
         "brain_mask": load_facts(files[f"{name}_brain_facts"]),
     }
-    top, bottom = end_slice_shares(np.asarray(load_mask(files[f"{name}_brain"]).dataobj))
+    top, bottom = end_slice_shares(np.asarray(load_mask(files[f"{name}_used_brain"]).dataobj))
     gates = [
-        quality.brain_volume(float(own_brain.sum()) * native.voxel_ml, image=label),
+        quality.brain_volume(float(brain.sum()) * native.voxel_ml, image=label),
         quality.coverage(top, bottom, image=label),
         quality.lesions_near_skull(near, image=label, lesion_ml=found.total_ml),
         quality.lesion_volume(found.total_ml, image=label),
@@ -134,7 +136,11 @@ def _measure_image(
 
 
 def _ct_gates(files: Mapping[str, str], facts: dict[str, Any]) -> list[quality.Gate]:
-    """Judge what only HU can tell, on the working image."""
+    """Judge what only HU can tell, on the working image.
+
+    In the CT's own brain mask: the FLAIR's, carried to it, takes in some bone of the vault, which
+    would read as blood (14 mL instead of 0.4 on the real pair sub-dv01).
+    """
     numbers = ct_quality(
         load_image(files["ct_image"]),
         load_mask(files["ct_brain"]),
@@ -148,6 +154,14 @@ def _ct_gates(files: Mapping[str, str], facts: dict[str, Any]) -> list[quality.G
         quality.hypodensity(numbers["dark_region_ml"]),
         quality.slice_spacing(spacing_ratio(facts), image="CT"),
     ]
+
+
+def _missed(files: Mapping[str, str]) -> float:
+    """Return the share of the brain found on the CT that the mask it is measured in leaves out."""
+    own, used = (
+        np.asarray(load_mask(files[f"ct_{key}"]).dataobj) for key in ("brain", "used_brain")
+    )
+    return np.count_nonzero((own > 0) & (used == 0)) / max(np.count_nonzero(own), 1)
 
 
 def _compare(files: Mapping[str, str], raw: Mapping[str, str]) -> overlap.Overlap:

@@ -1,4 +1,4 @@
-"""Nipype wrappers of the preprocessing functions.
+"""Nipype wrappers of what is done to one image: read it, find its brain and its ventricles.
 
 The functions are imported when a node runs: the parent process must not load ITK or torch,
 whose threads do not survive in workers.
@@ -7,9 +7,7 @@ whose threads do not survive in workers.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
@@ -20,13 +18,11 @@ from nipype.interfaces.base import (
 )
 
 from ctwml_bids.interfaces.base import (
-    load_facts,
     load_image,
     load_mask,
     node_file,
     save_facts,
     save_image,
-    save_matrix,
 )
 
 
@@ -111,161 +107,6 @@ class ExtractBrain(SimpleInterface):
         return runtime
 
 
-class _RegisterInput(BaseInterfaceInputSpec):
-    flair = File(exists=True, mandatory=True)
-    ct = File(exists=True, mandatory=True)
-    flair_mask = File(exists=True, mandatory=True)
-    ct_mask = File(exists=True, mandatory=True)
-    seed = traits.Int(mandatory=True)
-    threads = traits.Int(1, usedefault=True, nohash=True)
-
-
-class _RegisterOutput(TraitedSpec):
-    flair_to_ct = File(exists=True, desc="4×4 RAS mm")
-    ct_to_flair = File(exists=True, desc="its inverse")
-    facts = File(exists=True, desc="JSON: NMI before and after, gate numbers, verdict, reason")
-
-
-class RegisterRigid(SimpleInterface):
-    """CT→FLAIR rigid registration with its gate (`rigid`, `registration_verdict`)."""
-
-    input_spec = _RegisterInput
-    output_spec = _RegisterOutput
-
-    def _run_interface(self, runtime):
-        from ctwml_bids.preprocessing.registration import rigid
-        from ctwml_bids.preprocessing.registration_gate import registration_verdict
-
-        result = rigid(
-            load_image(self.inputs.flair),
-            load_image(self.inputs.ct),
-            fixed_mask=load_mask(self.inputs.flair_mask),
-            moving_mask=load_mask(self.inputs.ct_mask),
-            seed=self.inputs.seed,
-            threads=self.inputs.threads,
-        )
-        facts = {"nmi_before": result.nmi_before, "nmi_after": result.nmi_after, **result.facts}
-        verdict, reason = registration_verdict(facts)
-        self._results["flair_to_ct"] = save_matrix(
-            result.flair_to_ct, node_file(runtime.cwd, "flair_to_ct.txt")
-        )
-        self._results["ct_to_flair"] = save_matrix(
-            np.linalg.inv(result.flair_to_ct), node_file(runtime.cwd, "ct_to_flair.txt")
-        )
-        self._results["facts"] = save_facts(
-            {**facts, "verdict": verdict, "reason": reason}, node_file(runtime.cwd, "facts.json")
-        )
-        return runtime
-
-
-class _NormaliseInput(BaseInterfaceInputSpec):
-    mask = File(exists=True, mandatory=True)
-    template_mask = File(exists=True, mandatory=True)
-    guide_mask = File(exists=True, mandatory=True, desc="of the template that guides anatomy")
-    seed = traits.Int(mandatory=True)
-
-
-class _NormaliseOutput(TraitedSpec):
-    template_to_native = File(exists=True, desc="4×4 RAS mm, T·R·S")
-    guide_to_native = File(exists=True, desc="the same for the guide")
-
-
-class NormaliseNineParameter(SimpleInterface):
-    """Nine-parameter normalisation of a brain mask to the template's (`nine_parameter`).
-
-    Where anatomy is looked up in template coordinates (ventricles, midline), those of the packaged
-    template are meant. It is the guide: where the run has another template, whose origin may lie
-    elsewhere, the guide is fitted to the brain mask for itself.
-    """
-
-    input_spec = _NormaliseInput
-    output_spec = _NormaliseOutput
-
-    def _run_interface(self, runtime):
-        _save_frames(self._results, _fitted(load_mask(self.inputs.mask), self.inputs), runtime.cwd)
-        return runtime
-
-
-def _fitted(mask: nib.Nifti1Image, inputs: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Fit template and guide to a brain mask: two 4×4 matrices, once where they are the same."""
-    from ctwml_bids.preprocessing.normalisation import nine_parameter
-
-    template = nine_parameter(mask, load_mask(inputs.template_mask), seed=inputs.seed)
-    if inputs.guide_mask == inputs.template_mask:
-        return template, template
-    return template, nine_parameter(mask, load_mask(inputs.guide_mask), seed=inputs.seed)
-
-
-def _save_frames(results: dict, frames: tuple[np.ndarray, np.ndarray], folder: str) -> None:
-    for name, matrix in zip(("template_to_native", "guide_to_native"), frames, strict=True):
-        results[name] = save_matrix(matrix, node_file(folder, f"{name}.txt"))
-
-
-class _PairFrameInput(BaseInterfaceInputSpec):
-    ct_mask = File(exists=True, mandatory=True)
-    flair_mask = File(exists=True, mandatory=True)
-    flair_to_ct = File(exists=True, mandatory=True)
-    registration_facts = File(exists=True, mandatory=True)
-    flair_mask_facts = File(exists=True, mandatory=True)
-    template_to_flair = File(exists=True, mandatory=True)
-    guide_to_flair = File(exists=True, mandatory=True)
-    template_mask = File(exists=True, mandatory=True)
-    guide_mask = File(exists=True, mandatory=True)
-    seed = traits.Int(mandatory=True)
-
-
-class _PairFrameOutput(TraitedSpec):
-    mask = File(exists=True, desc="brain mask that normalises and z-scores the CT")
-    template_to_native = File(exists=True)
-    guide_to_native = File(exists=True)
-    facts = File(exists=True, desc="JSON: which mask it is and why")
-
-
-class FramePair(SimpleInterface):
-    """Brain mask and template frame of a CT that has a FLAIR.
-
-    The FLAIR's mask is carried to the CT, as in the paper; the CT's own takes over when the
-    registration or the FLAIR's mask failed its gate.
-    """
-
-    input_spec = _PairFrameInput
-    output_spec = _PairFrameOutput
-
-    def _run_interface(self, runtime):
-        from ctwml_bids.preprocessing.grids import grid_of, resample
-        from ctwml_bids.statistics.quality import brain_volume
-
-        ct_mask = load_mask(self.inputs.ct_mask)
-        flair_mask = load_mask(self.inputs.flair_mask)
-        registration = load_facts(self.inputs.registration_facts)
-        flair_ml = load_facts(self.inputs.flair_mask_facts)["brain_ml"]
-        flair_failed = brain_volume(flair_ml, image="FLAIR").status == "fail"
-        if registration["verdict"] != "fail" and not flair_failed:
-            flair_to_ct = np.loadtxt(self.inputs.flair_to_ct)
-            carried = resample(
-                np.asarray(flair_mask.dataobj),
-                flair_mask.affine,
-                grid_of(ct_mask),
-                np.linalg.inv(flair_to_ct),
-            )
-            mask = (carried >= 0.5).astype(np.uint8)
-            template_to_flair = np.loadtxt(self.inputs.template_to_flair)
-            guide_to_flair = np.loadtxt(self.inputs.guide_to_flair)
-            frames = flair_to_ct @ template_to_flair, flair_to_ct @ guide_to_flair
-            facts = {"mask_from": "FLAIR"}
-        else:
-            mask = np.asarray(ct_mask.dataobj)
-            frames = _fitted(ct_mask, self.inputs)
-            failed = "the FLAIR's brain mask" if flair_failed else "the registration"
-            facts = {"mask_from": "CT", "mask_reason": f"{failed} failed its quality gate"}
-        self._results["mask"] = save_image(
-            mask, grid_of(ct_mask), node_file(runtime.cwd, "mask.nii")
-        )
-        _save_frames(self._results, frames, runtime.cwd)
-        self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
-        return runtime
-
-
 class _VentriclesInput(BaseInterfaceInputSpec):
     in_file = File(exists=True, mandatory=True)
     mask = File(exists=True, mandatory=True)
@@ -302,44 +143,4 @@ class FindVentricles(SimpleInterface):
             grid_of(image),
             node_file(runtime.cwd, "ventricles.nii"),
         )
-        return runtime
-
-
-class _DeformInput(BaseInterfaceInputSpec):
-    in_file = File(exists=True, mandatory=True)
-    mask = File(exists=True, mandatory=True)
-    template_to_native = File(exists=True, mandatory=True)
-    template_t1w = File(exists=True, mandatory=True)
-    template_mask = File(exists=True, mandatory=True)
-    seed = traits.Int(mandatory=True)
-    threads = traits.Int(1, usedefault=True, nohash=True)
-
-
-class _DeformOutput(TraitedSpec):
-    forward = File(exists=True, desc="ITK displacement field: template → nine-parameter frame")
-    inverse = File(exists=True, desc="the reverse")
-
-
-class Deform(SimpleInterface):
-    """Deformable registration on top of the nine parameters (`syn`)."""
-
-    input_spec = _DeformInput
-    output_spec = _DeformOutput
-
-    def _run_interface(self, runtime):
-        from ctwml_bids.preprocessing.deformable import syn
-
-        fields = syn(
-            load_image(self.inputs.template_t1w),
-            load_mask(self.inputs.template_mask),
-            load_image(self.inputs.in_file),
-            load_mask(self.inputs.mask),
-            np.loadtxt(self.inputs.template_to_native),
-            seed=self.inputs.seed,
-            threads=self.inputs.threads,
-        )
-        for name in ("forward", "inverse"):
-            path = node_file(runtime.cwd, f"{name}.nii.gz")
-            getattr(fields, name).to_filename(path)
-            self._results[name] = path
         return runtime

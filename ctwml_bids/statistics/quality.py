@@ -13,6 +13,7 @@ __all__ = [
     "Gate",
     "brain_volume",
     "bright",
+    "carried_mask",
     "coverage",
     "hypodensity",
     "lesion_volume",
@@ -29,6 +30,9 @@ TISSUE_HU = (22.0, 42.0)  # median over the brain mask: CSF 0–15, white 25–3
 TISSUE_HU_IMPOSSIBLE = (10.0, 60.0)
 NEAR_SKULL_SHARE = (0.25, 0.60)
 END_SLICE_SHARE = (0.05, 0.50)  # of the largest slice; the medulla alone takes some 2%
+# Of the brain found on the CT itself. Two masks of one brain differ by a few percent; real FLAIR
+# images that end within the cerebellum left out 18%.
+MISSED_SHARE = (0.10, 0.30)
 FEW_LESIONS_ML = 5.0  # where lesions are few, a handful of voxels makes a large share
 BRIGHT_ML = (2.0, 30.0)
 HYPODENSE_ML = (5.0, 100.0)
@@ -163,6 +167,35 @@ def coverage(top_share: float, bottom_share: float, *, image: str) -> Gate:
         status,
         limit_text(tuple(100 * limit for limit in END_SLICE_SHARE), "%"),
         said(worst, status, message),
+    )
+
+
+def carried_mask(missed: float) -> Gate:
+    """Judge whether the FLAIR's brain mask, carried to the CT, holds the brain that the CT shows.
+
+    Parameters
+    ----------
+    missed
+        Share (0–1) of the brain mask found on the CT itself that the carried one leaves out.
+    """
+    status = above(missed, MISSED_SHARE)
+    found = (
+        f"The FLAIR's brain mask, in which the CT was measured, leaves out {100 * missed:.0f}% of "
+        "the brain found on the CT"
+    )
+    message = {
+        "pass": f"{found}, no more than two masks of one brain differ.",
+        "warn": f"{found}: lesions there are not counted; look whether the FLAIR covers less of "
+        "the brain than the CT, and where both masks lie.",
+        "fail": f"{found}: the CT's volumes cover part of the brain only.",
+    }
+    return Gate(
+        "CT brain left out",
+        100 * missed,
+        "% of the CT's brain",
+        status,
+        limit_text(tuple(100 * limit for limit in MISSED_SHARE), "%"),
+        said(missed, status, message),
     )
 
 

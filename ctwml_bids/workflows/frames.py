@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from nipype.pipeline import engine as pe
 
-from ctwml_bids.interfaces.preprocessing import (
-    ExtractBrain,
-    FramePair,
-    NormaliseNineParameter,
-    ReadImage,
-    RegisterRigid,
-)
+from ctwml_bids.interfaces.alignment import FramePair, NormaliseNineParameter, RegisterRigid
+from ctwml_bids.interfaces.preprocessing import ExtractBrain, ReadImage
 from ctwml_bids.workflows.resources import Resources, UnitFiles, step
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nipype.pipeline import engine as pe
 
-from ctwml_bids.interfaces.preprocessing import Deform, FindVentricles
+from ctwml_bids.interfaces.alignment import Deform
+from ctwml_bids.interfaces.preprocessing import FindVentricles
 from ctwml_bids.interfaces.segmentation import SegmentLesions, ToNative, ToTemplate
 from ctwml_bids.workflows.resources import Resources, UnitFiles, step
 

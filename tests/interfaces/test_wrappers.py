@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from ctwml_bids.bids import names
+from ctwml_bids.interfaces.alignment import FramePair, NormaliseNineParameter
 from ctwml_bids.interfaces.base import load_facts, save_facts
 from ctwml_bids.interfaces.measuring import measure_unit
 from ctwml_bids.interfaces.outputs import WriteUnit
-from ctwml_bids.interfaces.preprocessing import FramePair, NormaliseNineParameter
 from ctwml_bids.interfaces.segmentation import SegmentLesions
 from ctwml_bids.interfaces.writing import _Writer
 from ctwml_bids.preprocessing import normalisation
@@ -40,12 +40,14 @@ def frame(tmp_path, monkeypatch):
     flair_to_ct = np.eye(4)
     flair_to_ct[:3, 3] = -2
     ball(8).to_filename("ct.nii")
-    ball(10).to_filename("flair.nii")
+    ball(10).to_filename("guide.nii")
     np.savetxt("flair_to_ct.txt", flair_to_ct)
     np.savetxt("template_to_flair.txt", np.eye(4))
     np.savetxt("guide_to_flair.txt", np.diag([3, 3, 3, 1]))
 
-    def run(*, verdict: str = "pass", flair_ml: float = 1300.0):
+    def run(*, verdict: str = "pass", flair_ml: float = 1300.0, flair_slices: int = 20):
+        seen = ball(10).get_fdata(dtype=np.float32)[:, :, :flair_slices]
+        nib.Nifti1Image(seen, np.eye(4)).to_filename("flair.nii")
         for name, facts in (
             ("registration", {"verdict": verdict}),
             ("flair_mask", {"brain_ml": flair_ml}),
@@ -60,7 +62,7 @@ def frame(tmp_path, monkeypatch):
             template_to_flair=str(tmp_path / "template_to_flair.txt"),
             guide_to_flair=str(tmp_path / "guide_to_flair.txt"),
             template_mask=str(tmp_path / "ct.nii"),
-            guide_mask=str(tmp_path / "flair.nii"),
+            guide_mask=str(tmp_path / "guide.nii"),
             seed=1,
         ).run(cwd=str(tmp_path))
         return found.outputs
@@ -79,7 +81,11 @@ def test_a_pairs_ct_has_the_flairs_mask_carried_to_it(frame):
 
 @pytest.mark.parametrize(
     ("odd", "reason"),
-    [({"verdict": "fail"}, "the registration"), ({"flair_ml": 300.0}, "the FLAIR's brain mask")],
+    [
+        ({"verdict": "fail"}, "the registration"),
+        ({"flair_ml": 300.0}, "the FLAIR's brain mask"),
+        ({"flair_slices": 11}, "the FLAIR's brain mask"),
+    ],
 )
 def test_the_cts_own_mask_takes_over_after_a_failed_gate(frame, odd, reason):
     found = frame(**odd)

@@ -89,3 +89,9 @@ def test_overall_is_the_worst():
     assert quality.overall([good, good]) == "pass"
     assert quality.overall([odd, good]) == "warn"
     assert quality.overall([odd, bad, good]) == "fail"
+
+
+def test_brain_that_the_carried_mask_leaves_out():
+    shares = {0.0: "pass", 0.09: "pass", 0.18: "warn", 0.5: "fail"}
+    assert {share: quality.carried_mask(share).status for share in shares} == shares
+    assert "18% of the brain found on the CT" in quality.carried_mask(0.18).message

@@ -1,0 +1,111 @@
+"""Which brain mask each number and each gate of a pair's CT is about."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from ctwml_bids.interfaces.base import save_facts
+from ctwml_bids.interfaces.measuring import measure_unit
+
+# A head of 20 voxels of 8 mm: a ball of 66 mm radius holds 1.2 L.
+GRID = np.diag([8.0, 8.0, 8.0, 1.0])
+VOXEL_ML = 0.512
+
+
+def brain(*, top: int = 20, up: int = 0) -> np.ndarray:
+    """Make a brain that is cut off above a slice, or lies higher by some slices."""
+    x, y, z = np.indices((20, 20, 20)) - 9.5
+    ball = x**2 + y**2 + (z - up) ** 2 < 8.25**2
+    ball[:, :, top:] = False
+    return ball
+
+
+@pytest.fixture
+def measure(tmp_path):
+    """Measure a pair with two brain masks on the CT: found on it, and used for it."""
+
+    def run(*, own: np.ndarray, used: np.ndarray, mask_from: str = "FLAIR", ct=None):
+        lesion = np.zeros((20, 20, 20), np.float32)
+        lesion[10, 10, 10] = 1
+        arrays = {
+            "ct_brain": own,
+            "ct_used_brain": used,
+            "ct_image": 30.0 * brain() if ct is None else ct,
+        }
+        arrays |= {"flair_brain": brain(), "flair_used_brain": brain(), "ct_in_flair_mask": lesion}
+        for name in ("ct", "flair"):
+            arrays |= {f"{name}_ventricles": lesion, f"{name}_in_{name}_mask": lesion}
+            arrays[f"{name}_in_{name}_probability"] = lesion
+        files = {}
+        for name, array in arrays.items():
+            files[name] = str(tmp_path / f"{name}.nii")
+            nib.Nifti1Image(array.astype(np.float32), GRID).to_filename(files[name])
+        facts = {
+            "registration_facts": {
+                "verdict": "pass",
+                "reason": "",
+                "nmi_before": 1.0,
+                "nmi_after": 1.1,
+                "mask_dice": 0.9,
+            },
+            "frame_facts": {"mask_from": mask_from},
+        }
+        for name in ("ct", "flair"):
+            facts[f"{name}_facts"] = {"slice_positions_uneven": None, "vault_ratio": None}
+            facts[f"{name}_brain_facts"] = {}
+            files[f"guide_to_{name}"] = str(tmp_path / "matrix.txt")
+        np.savetxt(tmp_path / "matrix.txt", np.eye(4))
+        for name, content in facts.items():
+            files[name] = save_facts(content, str(tmp_path / f"{name}.json"))
+        raw = {name: files[f"{name}_brain"] for name in ("ct", "flair")}
+        context = {
+            "thresholds": {"ct": 0.5, "flair": 0.5},
+            "models": {name: {"name": "toy"} for name in raw},
+        }
+        found = measure_unit(files, raw, context)
+        return {gate["name"]: gate for gate in found["gates"]}, found["rows"]
+
+    return run
+
+
+def test_a_brain_that_the_flair_does_not_cover_is_told_on_the_ct(measure):
+    gates, rows = measure(own=brain(), used=brain(top=10))
+    assert gates["CT brain left out"]["status"] == "fail"
+    assert gates["CT brain left out"]["value"] == pytest.approx(50, abs=1)
+    assert "50% of the brain found on the CT" in gates["CT brain left out"]["message"]
+    assert gates["CT brain volume"]["status"] == "fail"
+    assert gates["CT brain volume"]["value"] == pytest.approx(brain(top=10).sum() * VOXEL_ML)
+    assert rows[0]["brain_ml"] == pytest.approx(gates["CT brain volume"]["value"], abs=0.1)
+    assert rows[0]["qc"] == "fail"
+
+
+def test_coverage_is_that_of_the_mask_that_the_ct_is_measured_in(measure):
+    reaching, inside = brain(up=6), brain()
+    gates, _ = measure(own=inside, used=reaching)
+    assert gates["CT coverage"]["status"] == "fail"
+    assert "at the top" in gates["CT coverage"]["message"]
+    gates, _ = measure(own=reaching, used=inside)
+    assert gates["CT coverage"]["status"] == "pass"
+
+
+def test_two_masks_of_one_brain_may_differ_a_little(measure):
+    gates, _ = measure(own=brain(), used=brain(top=17))
+    assert 0 < gates["CT brain left out"]["value"] < 10
+    assert gates["CT brain left out"]["status"] == "pass"
+
+
+def test_nothing_is_left_out_where_the_ct_has_its_own_mask(measure):
+    gates, _ = measure(own=brain(), used=brain(), mask_from="CT")
+    assert "CT brain left out" not in gates
+
+
+def test_bone_in_the_carried_mask_is_not_taken_for_blood(measure):
+    """What HU tell is judged in the CT's own mask, which has no bone in it."""
+    own, used = brain(top=15), brain()
+    ct = np.where(own, 30.0, 80.0)
+    gates, _ = measure(own=own, used=used, ct=ct)
+    assert gates["CT bright voxels"]["value"] == 0
+    gates, _ = measure(own=used, used=used, ct=ct)
+    assert gates["CT bright voxels"]["value"] > 20
