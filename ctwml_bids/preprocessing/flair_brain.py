@@ -22,9 +22,13 @@ EXTRACTED_BACKGROUND = 0.3
 EXTRACTED_EDGE = 0.03
 # The edge is sought on pixels of about this size; finer ones cost time and show nothing more.
 WORKING_MM = 1.0
-# The network's border is a few mm off at most, and what lies deeper needs no second look.
-BORDER_REACH_MM = 2.5
-BORDER_CORE_MM = 6.0
+# The network is sure of the brain to within a few mm of its surface; from there the mask grows
+# through tissue. Where it is unsure further in, marrow lies beside the brain: half-way between
+# sure and unlikely, at the vertex of thick slices, would be a centimetre outside of it.
+SURE = 0.8
+POSSIBLE = 0.3
+BORDER_REACH_MM = 4.0
+BORDER_CORE_MM = 4.0
 # Cortex hardly exceeds this many times the brain's mean; marrow and scalp without fat
 # suppression do. Lesions do too, but lie deeper than the core.
 BORDER_BRIGHTEST = 1.4
@@ -65,21 +69,23 @@ def flair_mask(image: nib.Nifti1Image, predict: Callable[[np.ndarray], np.ndarra
     work = working_image(array, grid)
     work_grid = grid_of(work)
     probability = brain_probability(work, predict)
-    rough = largest(probability > 0.5)
-    if rough.sum() * work_grid.voxel_ml < LEAST_BRAIN_ML:
+    rough, sure = largest(probability > 0.5), largest(probability > SURE)
+    found_ml = sure.sum() * work_grid.voxel_ml
+    if found_ml < LEAST_BRAIN_ML:
         raise BadDataError(
-            f"only {rough.sum() * work_grid.voxel_ml:.0f} mL of brain were found in the FLAIR "
+            f"only {found_ml:.0f} mL of brain were found in the FLAIR "
             "image; check that it shows a head, with its orientation and spacing in the header"
         )
     values = np.asarray(work.dataobj)
     refined = follow_tissue(
         values - values.min(),
-        rough,
+        sure,
         work_grid.spacing,
         reach_mm=BORDER_REACH_MM,
         core_mm=BORDER_CORE_MM,
         brightest=BORDER_BRIGHTEST,
     )
+    refined = largest(refined & (probability > POSSIBLE))
     mask = _from_working(refined, grid)
     uncertain = (probability > 0.2) & (probability < 0.8)
     facts = {

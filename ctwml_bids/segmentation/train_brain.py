@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import nibabel as nib
@@ -135,7 +135,8 @@ def _average_into(average, network, keep):
             slow.lerp_(fast, 1 - keep)
 
 
-def simulated_heads(count: int) -> list[TrainingHead]:
+@cache
+def simulated_heads(count: int) -> tuple[TrainingHead, ...]:
     """Simulate heads of all ages, with their true brain masks."""
     heads = []
     for seed in range(SIMULATED_SEED, SIMULATED_SEED + count):
@@ -144,7 +145,7 @@ def simulated_heads(count: int) -> list[TrainingHead]:
         )
         brain = np.asarray(pair.flair_truth.brain.dataobj) > 0
         heads.append(training_head(f"simulated-{seed}", pair.flair, brain))
-    return heads
+    return tuple(heads)
 
 
 def self_labelled_heads(
