@@ -40,8 +40,8 @@ class _Running:
 
     unit: Unit
     status: UnitStatus
-    began: float
     lock: ExitStack
+    began: float | None = None
     steps: set[str] = field(default_factory=set)
     failed: bool = False
 
@@ -118,7 +118,7 @@ class Ledger:
             self._sweep(unit)
             write_status(path, status)
             notes.unlink(missing_ok=True)
-            self._running[name] = _Running(unit, status, time.monotonic(), held.pop_all())
+            self._running[name] = _Running(unit, status, held.pop_all())
         return True
 
     def expect(self, nodes: Sequence[str]) -> None:
@@ -131,6 +131,8 @@ class Ledger:
         """Take note of a node that started, ended or failed."""
         name, step = parts(node)
         entry = self._running[name]
+        if entry.began is None:
+            entry.began = time.monotonic()
         self._progress.step(entry.unit.label, step, event)
         if event == "end":
             entry.steps.discard(step)
@@ -190,7 +192,8 @@ class Ledger:
 
     def _close(self, name: str, state: str, **facts: Any) -> UnitResult:
         entry = self._running[name]
-        seconds = round(time.monotonic() - entry.began, 1)
+        # From its first step: a unit waits until others of its graph have ended.
+        seconds = round(time.monotonic() - entry.began, 1) if entry.began is not None else 0.0
         peaks = [peak for node, peak in self.memory.items() if parts(node)[0] == name]
         entry.status = replace(
             entry.status,

@@ -26,7 +26,9 @@ from ctwml_bids.execution.status import (
 )
 
 LOG = logging.getLogger("ctwml_bids")
-# Units in one Nipype graph: enough to keep many CPUs busy, few enough for Nipype to be quick.
+# Units in one Nipype graph, at least: they are all locked while it runs, and making it takes 0.04 s
+# a unit; CPUs wait for its last unit before the next graph begins. Of these, only as many as there
+# are CPUs have scratch at a time (`IsolatedMultiProcPlugin`).
 BATCH = 20
 STOPPED = "the run stopped before this subject was finished"
 Build = Callable[[Sequence[Unit]], Any]
@@ -67,9 +69,10 @@ def run_participants(
         LOG.info("%s: was done before with the same settings, skipped", unit.label)
     results = [UnitResult(unit.label, "done", "done before") for unit in before]
     progress.begin(len(todo))
+    size = max(BATCH, ready.settings.nprocs)
     try:
-        for first in range(0, len(todo), BATCH):
-            taken = [unit for unit in todo[first : first + BATCH] if ledger.begin(unit)]
+        for first in range(0, len(todo), size):
+            taken = [unit for unit in todo[first : first + size] if ledger.begin(unit)]
             if taken:
                 _run_batch(taken, ready, ledger, build, workflow_name)
             if ready.settings.stop_on_first_crash and any(r.exit_code for r in ledger.results):

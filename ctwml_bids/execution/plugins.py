@@ -8,12 +8,9 @@ machine after every node. The fork server holds the heavy imports, which makes a
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import multiprocessing as mp
 import os
-import resource
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,13 +19,15 @@ from pathlib import Path
 from traceback import format_exception
 from typing import Any
 
-from nipype.pipeline.plugins.multiproc import MultiProcPlugin, run_node
+import networkx as nx
+import numpy as np
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin
+
+from ctwml_bids.execution.worker import dead_worker, work
 
 LOG = logging.getLogger("ctwml_bids")
 # Time (s) a process may take to leave after its result arrived, or after being asked to stop.
 GRACE = 2.0
-# Signals that mean "out of memory" rather than a bug, in almost every case.
-KILLED = (signal.SIGKILL, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -130,6 +129,27 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
         finally:
             self._stop_workers()
 
+    def _generate_dependency_list(self, graph: Any) -> None:
+        super()._generate_dependency_list(graph)
+        # Nodes that are connected belong to one unit; units count in the order of their nodes.
+        units = enumerate(nx.connected_components(graph.to_undirected(as_view=True)))
+        unit_of = {node: number for number, nodes in units for node in nodes}
+        self._unit = np.array([unit_of[node] for node in self.procs])
+
+    def _sort_jobs(self, jobids: Any, scheduler: str = "tsort") -> list[int]:
+        """Let at most one unit a CPU be begun and not ended, the first ones first.
+
+        Nipype takes all first steps before all second ones: every unit of the graph would have its
+        scratch on the disk before one of them is finished.
+        """
+        begun = np.bincount(self._unit, weights=self.proc_done) > 0
+        unended = np.bincount(self._unit, weights=~self.proc_done | self.proc_pending) > 0
+        fresh = sorted({self._unit[job] for job in jobids if not begun[self._unit[job]]})
+        room = max(0, self.processors - int(np.count_nonzero(begun & unended)))
+        taken = set(fresh[:room])
+        chosen = [job for job in jobids if begun[self._unit[job]] or self._unit[job] in taken]
+        return sorted(chosen, key=lambda job: (self._unit[job], job))
+
     def _forward(self, node: Any, event: str) -> None:
         if self._on_event:
             self._on_event(node.fullname, event)
@@ -138,7 +158,7 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
         self._taskid += 1
         results, sending = self._context.Pipe(duplex=False)
         process = self._context.Process(
-            target=_work,
+            target=work,
             args=(node, updatehash, self._taskid, sending, self._environment, self._quiet),
             name=node.fullname,
         )
@@ -166,7 +186,7 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
         elif alive:
             return None
         else:
-            result = _dead_worker(task, taskid)
+            result = dead_worker(task.name, task.process.exitcode, taskid)
         self.seconds[task.name] = time.monotonic() - task.started
         if "peak_memory_gb" in result:
             self.peak_memory_gb[task.name] = result["peak_memory_gb"]
@@ -181,7 +201,7 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
             return task.results.recv()
         except EOFError:
             task.process.join(GRACE)
-            return _dead_worker(task, taskid)
+            return dead_worker(task.name, task.process.exitcode, taskid)
         except Exception:
             return {
                 "result": None,
@@ -237,65 +257,3 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
                 task.process.join(GRACE)
             task.results.close()
         self._tasks, self._leaving = {}, []
-
-
-def _work(
-    node: Any,
-    updatehash: bool,
-    taskid: int,
-    sending: Any,
-    environment: Mapping[str, str],
-    quiet: bool,
-) -> None:
-    """Run one node in its own process and send back what Nipype wants to know."""
-    # Ctrl-C reaches the whole group; only the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
-    os.environ.update(environment)
-    if quiet:
-        for name in ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-    result = run_node(node, updatehash, taskid)
-    # Linux counts in KiB.
-    result["peak_memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    try:
-        sending.send(result)
-    except Exception:
-        # A result that cannot be pickled is a failed node, with the reason.
-        text = format_exception(*sys.exc_info())
-        sending.send({"result": None, "traceback": text, "taskid": taskid})
-    sending.close()
-
-
-def _die_with_parent() -> None:
-    """End this process once the main process is gone, even in the middle of a computation.
-
-    The main process holds the other end of the sentinel's pipe. When it closes, the kernel sends
-    SIGIO, which ends a process that does not handle it; a watching thread would have to wait for
-    a library that holds Python's lock.
-    """
-    parent = mp.parent_process()
-    if sys.platform == "linux" and parent is not None:
-        fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
-        flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
-        fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
-
-
-def _dead_worker(task: _Task, taskid: int) -> dict[str, Any]:
-    """Make a failed result for a process that ended without one."""
-    code = task.process.exitcode
-    if code is not None and code < 0:
-        how = f"was killed by {signal.Signals(-code).name}"
-        killed = -code in KILLED
-    else:
-        how, killed = f"ended by itself with exit code {code}", False
-    why = " The machine or container most likely ran out of memory:" if killed else ""
-    advice = " give it more memory, or lower --nprocs or --mem." if killed else ""
-    step = task.name.rsplit(".", 1)[-1]
-    return {
-        "result": None,
-        "traceback": [
-            f"ctwml_bids.errors.TemporaryError: the process of step {step} {how}.{why}{advice}\n"
-        ],
-        "taskid": taskid,
-    }

@@ -32,7 +32,7 @@ def start(mark: Path, target: Path, *arguments: object) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
     )
-    for _ in range(600):
+    for _ in range(2400):
         if process.poll() is not None or (mark.exists() and mark.read_text().endswith("\n")):
             break
         time.sleep(0.05)

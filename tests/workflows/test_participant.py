@@ -60,6 +60,7 @@ def test_exactly_the_documented_files_are_written(run):
     expected |= {f"sub-01_{name}.tsv" for name in TABLES}
     expected |= {f"sub-01_{name}.json" for name in (*IMAGES, *TRANSFORMS, *TABLES)}
     assert found == expected
+    assert {Path(name).name for name in run.status("sub-01")["outputs"]} == {*found, "sub-01.html"}
     assert (run.output_dir / "sub-01.html").is_file()
     assert (run.output_dir / "group.html").is_file()
 
