@@ -133,6 +133,7 @@ class Ledger:
         entry = self._running[name]
         if entry.began is None:
             entry.began = time.monotonic()
+            entry.status = replace(entry.status, started=now())
         self._progress.step(entry.unit.label, step, event)
         if event == "end":
             entry.steps.discard(step)

@@ -24,7 +24,7 @@ from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.participant import run_participants, write_skipped
 from ctwml_bids.cli.preflight import Ready, make_folders, preflight
 from ctwml_bids.cli.progress import Progress, log_to, start_logging, stop_logging
-from ctwml_bids.cli.provenance import check_same_settings, hashes, write_record
+from ctwml_bids.cli.provenance import check_same_settings, hashes, run_name, write_record
 from ctwml_bids.cli.summary import describe_plan, exit_code, status_table
 from ctwml_bids.errors import (
     BadDataError,
@@ -223,7 +223,7 @@ def _run_units(units: Sequence[Unit], ready: Ready, progress: Progress) -> list[
 
 
 def _log_file(settings: Settings, started: datetime) -> Path:
-    return settings.output_dir / "logs" / f"ctwml_{started:%Y%m%dT%H%M%S}.log"
+    return settings.output_dir / "logs" / f"{run_name(started)}.log"
 
 
 def _catch_sigterm() -> Any:
@@ -261,7 +261,7 @@ def _unexpected(error: Exception, settings: Settings | None, started: datetime) 
     text = "".join(traceback.format_exception(error))
     what = f"unexpected {type(error).__name__}: {error}"
     if settings is not None:
-        path = settings.output_dir / "logs" / f"ctwml_{started:%Y%m%dT%H%M%S}_traceback.txt"
+        path = settings.output_dir / "logs" / f"{run_name(started)}_traceback.txt"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

@@ -37,6 +37,11 @@ def hashes(ready: Ready) -> dict[str, str]:
     return {name: content_hash(fields[name]) for name in fields}
 
 
+def run_name(started: datetime) -> str:
+    """Name what one run writes to ``logs/``: the tasks of a job array begin in the same second."""
+    return f"ctwml_{started:%Y%m%dT%H%M%S}-{started.microsecond:06d}"
+
+
 def check_same_settings(ready: Ready) -> None:
     """Refuse to mix results of different settings in one output folder.
 
@@ -84,8 +89,7 @@ def write_record(ready: Ready, started: datetime) -> None:
     models = {**record.get("segmentation", {}), ready.settings.desc or "": fields["segmentation"]}
     record = {"preprocessing": fields["preprocessing"], "segmentation": models}
     write_text(output_dir / RECORD, json.dumps(record, indent=2) + "\n")
-    name = f"ctwml_{started:%Y%m%dT%H%M%S}.toml"
-    write_text(output_dir / "logs" / name, to_toml(ready.settings))
+    write_text(output_dir / "logs" / f"{run_name(started)}.toml", to_toml(ready.settings))
 
 
 def drop_stale_scratch(folder: Path) -> None:

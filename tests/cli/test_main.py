@@ -210,6 +210,12 @@ def test_the_exit_code_tells_how_the_units_ended(results, asked, code):
     assert exit_code(results, asked=asked) == code
 
 
+def test_two_runs_of_one_second_keep_their_records_apart(ready):
+    for microsecond in (1, 2):
+        write_record(ready, datetime(2026, 1, 1, microsecond=microsecond))
+    assert len(list((ready.settings.output_dir / "logs").glob("ctwml_20260101T000000-*.toml"))) == 2
+
+
 def with_done_unit(ready, started, label=""):
     write_record(ready, started)
     path = ready.settings.output_dir / f"logs/sub-01/status{label and '_desc-' + label}.json"
