@@ -50,7 +50,6 @@ BIDSIGNORE = (
     "*_stats.tsv",
     "*_stats.json",
     "*.html",
-    "**/figures",
     "logs",
     "group",
 )

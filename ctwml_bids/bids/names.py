@@ -1,7 +1,7 @@
 """Names of everything that is written, relative to the output folder; nothing here touches a disk.
 
 Names follow BIDS derivatives where BIDS has them (masks, probability maps, preprocessed FLAIR);
-transforms, statistics, figures and reports are listed in the ``.bidsignore`` that
+transforms, statistics and reports are listed in the ``.bidsignore`` that
 `ctwml_bids.bids.dataset` writes.
 """
 
@@ -12,7 +12,6 @@ from pathlib import PurePath, PurePosixPath
 
 from ctwml_bids.errors import InvalidInputError
 
-SPACES = ("CT", "FLAIR")
 SEGMENTED = ("ct", "flair")
 # What a WML map can hold, and how its desc and suffix say so.
 _MAPS = {
@@ -141,14 +140,6 @@ def stats(
     """Table of volumes; the table of single lesions has ``desc="wmllesions"``."""
     desc = f"{desc}{check_model_label(model_label)}"
     return derivative(subject, session, suffix="stats", extension=".tsv", desc=desc)
-
-
-def figure(
-    subject: str, session: str | None, *, desc: str, suffix: str, extension: str = ".png"
-) -> PurePosixPath:
-    """Name a picture of the report, in the subject's ``figures/``."""
-    name = f"{stem(subject, session)}_desc-{_alphanumeric('desc', desc)}_{suffix}{extension}"
-    return PurePosixPath(f"sub-{subject}") / "figures" / name
 
 
 def report(subject: str, session: str | None, *, model_label: str = "") -> PurePosixPath:

@@ -14,7 +14,6 @@ from typing import Any
 
 from ctwml_bids.bids.files import write_json, write_text
 
-STATES = ("running", "done", "failed", "skipped")
 # Where the statuses of an output folder are, and the table made from them.
 PATTERN = "logs/*/status*.json"
 TABLE = Path("logs") / "status.tsv"
@@ -41,7 +40,7 @@ class UnitStatus:
     label
         ``sub-X`` or ``sub-X_ses-Y``.
     state
-        One of `STATES`.
+        "running", "done", "failed" or "skipped".
     reason, error, exit_code
         Why it failed or was skipped: for the user, as a class name, and as a number.
     hashes
@@ -52,6 +51,9 @@ class UnitStatus:
         "pass", "warn" or "fail", the worst quality gate; empty where none was reached.
     model_label
         The ``--desc`` of the run, empty for the first model of an output folder.
+    outputs
+        The files that it wrote, relative to the output folder; while it runs and after a failure
+        those of its former runs that are still there, too.
     """
 
     label: str

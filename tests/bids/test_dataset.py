@@ -48,7 +48,6 @@ def fill(output: Path, subject: str, session: str | None, raw_ct: str) -> None:
     dataset.write_json(names.sidecar(table), {"volume_ml": {"Units": "mL"}})
     preprocessed = names.derivative(*unit, suffix="ct", space="FLAIR", desc="preproc")
     dataset.write_nifti(output / preprocessed, mask)
-    dataset.write_bytes(output / names.figure(*unit, desc="wml", suffix="ct"), b"\x89PNG")
     dataset.write_text(output / names.report(*unit), "<!DOCTYPE html>")
     dataset.write_json(output / names.status(*unit), {"state": "done"})
 
