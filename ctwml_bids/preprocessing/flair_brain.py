@@ -25,9 +25,9 @@ WORKING_MM = 1.0
 # The network is sure of the brain to within a few mm of its surface; from there the mask grows
 # through tissue. Where it is unsure further in, marrow lies beside the brain: half-way between
 # sure and unlikely, at the vertex of thick slices, would be a centimetre outside of it.
-SURE = 0.8
+SURE = 0.9
 POSSIBLE = 0.3
-BORDER_REACH_MM = 4.0
+BORDER_REACH_MM = 4.5
 BORDER_CORE_MM = 4.0
 # Cortex hardly exceeds this many times the brain's mean; marrow and scalp without fat
 # suppression do. Lesions do too, but lie deeper than the core.

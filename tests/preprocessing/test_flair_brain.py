@@ -39,7 +39,7 @@ def phantom(
 
 
 def rough_ball(view: np.ndarray) -> np.ndarray:
-    """Stand in for the network: a ball 1.5 mm too small around the middle of the head.
+    """Stand in for the network: a ball 1 mm too small around the middle of the head.
 
     Its probability falls from 0.7 to 0.5 within a millimetre, as the network's does on real heads.
     """
@@ -47,7 +47,7 @@ def rough_ball(view: np.ndarray) -> np.ndarray:
     middle = [(axis.min() + axis.max()) / 2 for axis in (x, y, z)]
     squares = [(np.arange(n) - m) ** 2 for n, m in zip(view.shape, middle, strict=True)]
     radius = 4.0 * np.sqrt(sum(np.meshgrid(*squares, indexing="ij")))
-    return (1 / (1 + np.exp((radius - 63.5) / 1.2))).astype(np.float32)
+    return (1 / (1 + np.exp((radius - 64.0) / 1.2))).astype(np.float32)
 
 
 def test_border_follows_the_image_where_the_network_is_a_little_off():
