@@ -62,7 +62,7 @@ def test_a_second_run_leaves_the_unit_alone_until_the_first_has_ended(first, run
 
     first.kill()
     first.wait()
-    for _ in range(100):
+    for _ in range(1200):
         if has_ended(first.worker):
             break
         time.sleep(0.05)
