@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from ctwml_bids.errors import CtwmlError, UsageError
 from ctwml_bids.simulation.cohort import write_cohort
+from ctwml_bids.simulation.individual import anatomy_files
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,6 +54,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="full: clinical matrices; small: 1.1-1.6 mm in plane, 4-5 mm slices (default full)",
     )
     parser.add_argument("--nprocs", type=_count, default=1, help="processes to use (default 1)")
+    parser.add_argument(
+        "--anatomies",
+        type=Path,
+        metavar="DIR",
+        help="folder of individual anatomies (made by scripts/make_anatomies.py): most heads get "
+        "their folds, the others the template's (default: the template alone)",
+    )
     return parser
 
 
@@ -67,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 64 wrong usage; 73 the folder cannot be created; 74 writing failed; 130 interrupted.
+        0; 64 wrong usage; 65 a bad anatomy file; 66 no anatomies; 73 the folder cannot be created;
+        74 writing failed; 130 interrupted.
     """
     start = time.monotonic()
     try:
@@ -78,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             options.seed,
             size=options.size,
             nprocs=options.nprocs,
+            anatomies=anatomy_files(options.anatomies) if options.anatomies else (),
             progress=lambda line: print(f"[{time.monotonic() - start:6.1f} s] {line}", flush=True),
         )
     except CtwmlError as error:

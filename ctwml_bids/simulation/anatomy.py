@@ -7,17 +7,15 @@ elastic warp). The nine-parameter map from there to a scanner is drawn by ``pair
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage
 
 from ctwml_bids.simulation import canonical
-from ctwml_bids.simulation.fields import coarse_shape, smooth_noise, soft_step, upsample
+from ctwml_bids.simulation.bending import aged_warp, warp
+from ctwml_bids.simulation.canonical import BRAIN_BOX
+from ctwml_bids.simulation.fields import smooth_noise, soft_step
+from ctwml_bids.simulation.individual import Anatomy, folded_tissues
 
-# The brain's box on the working grid (with room for the warp); tissues are computed only here.
-BRAIN_BOX = (slice(16, 182), slice(16, 218), slice(22, 192))
-WARP_STEP = 2.0  # mm between the points at which the warp is known
 BRAIN_ML = {"F": (1330.0, 105.0), "M": (1480.0, 115.0)}  # brain mask, mean and SD of adults
 TEMPLATE_BRAIN_ML = 1890.0  # of the packaged brain mask: MNI space is larger than life
 
@@ -96,100 +94,6 @@ def draw_scale(rng: np.random.Generator, sex: str) -> np.ndarray:
     return (volume / TEMPLATE_BRAIN_ML / np.prod(shape)) ** (1 / 3) * shape
 
 
-def _elastic(rng: np.random.Generator) -> list[np.ndarray]:
-    """Draw a smooth displacement in mm on the warp grid: several mm over 40 mm, less below."""
-    shape = coarse_shape(canonical.SHAPE, WARP_STEP)
-    strength = rng.uniform(0.6, 1.3)
-    field = [
-        strength
-        * (
-            2.8 * smooth_noise(rng, shape, 34 / WARP_STEP, step=4)
-            + 0.9 * smooth_noise(rng, shape, 14 / WARP_STEP, step=2)
-        )
-        for _ in range(3)
-    ]
-    # Without its affine part over the brain, the nine parameters stay the head's true pose.
-    points, inverse = _affine_fit()
-    centred = [_indices(axis, WARP_STEP) - shape[axis] * WARP_STEP / 2 for axis in range(3)]
-    for part in field:
-        fit = inverse @ part.ravel()[points]
-        part -= fit[0] + sum(fit[axis + 1] * centred[axis] for axis in range(3))
-    return field
-
-
-@lru_cache(maxsize=1)
-def _affine_fit() -> tuple[np.ndarray, np.ndarray]:
-    """Return points of the warp grid in the brain, and the pseudo-inverse of (1, x, y, z)."""
-    thin = (slice(None, None, int(WARP_STEP)),) * 3
-    shape = coarse_shape(canonical.SHAPE, WARP_STEP)
-    points = np.flatnonzero(canonical.canonical_head().brain[thin] > 0.5)[::50]
-    index = np.stack(np.unravel_index(points, shape), axis=1) * WARP_STEP
-    centred = index - np.asarray(shape) * WARP_STEP / 2
-    design = np.column_stack([np.ones(len(points)), centred])
-    return points, np.linalg.pinv(design).astype(np.float32)
-
-
-@lru_cache(maxsize=1)
-def _away_from_ventricles() -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return the ventricles' distance on the warp grid, and its gradient."""
-    thin = (slice(None, None, int(WARP_STEP)),) * 3
-    distance = canonical.canonical_head().ventricle_distance
-    blurred = ndimage.gaussian_filter(distance, 1.5)
-    gradient = [np.gradient(blurred, axis=axis)[thin].astype(np.float32) for axis in range(3)]
-    return distance[thin], gradient
-
-
-def _widening(growth: float, box: tuple[slice, ...]) -> list[np.ndarray]:
-    """Return the displacement (warp grid) that moves the ventricles' surface out by some mm."""
-    distance, gradient = _away_from_ventricles()
-    distance = distance[box]
-    beyond = np.exp(-np.maximum(distance - max(growth, 0), 0) / 16.0)
-    if growth <= 0:
-        pull = -growth * beyond * np.clip(1 + distance / 4.0, 0, 1)
-    else:
-        # The outermost millimetre and a half of the ventricle is stretched over the new room,
-        # so that no point is taken from across a narrow horn.
-        layer = np.clip((distance + 1.5) / (growth + 1.5), 0, 1)
-        pull = np.where(distance < growth, distance + 1.5 - 1.5 * layer, growth * beyond)
-        pull = -np.where(distance < -1.5, 0, pull)
-    pull = pull.astype(np.float32)
-    return [pull * part[box] for part in gradient]
-
-
-def _indices(axis: int, step: float) -> np.ndarray:
-    """Return the working grid's voxel indices along an axis, broadcastable."""
-    index = np.arange(0, canonical.SHAPE[axis], step, dtype=np.float32)
-    return index.reshape([-1 if other == axis else 1 for other in range(3)])
-
-
-def _aged_warp(rng: np.random.Generator, ventricle_voxels: float) -> list[np.ndarray]:
-    """Draw a warp whose ventricles have a wanted volume: source voxel indices, whole grid."""
-    elastic = _elastic(rng)
-    base = canonical.canonical_head().ventricle_distance
-    box = tuple(slice(part.start // 2, part.stop // 2) for part in BRAIN_BOX)
-    low, high = -1.5, 11.0
-    fixed = [(_indices(a, WARP_STEP) + elastic[a])[box] for a in range(3)]
-    for _ in range(6):
-        growth = (low + high) / 2
-        move = _widening(growth, box)
-        source = [fixed[a] + move[a] for a in range(3)]
-        distance = ndimage.map_coordinates(base, source, order=1, mode="nearest")
-        volume = float(soft_step(-distance, 1.2).sum()) * WARP_STEP**3
-        low, high = (growth, high) if volume < ventricle_voxels else (low, growth)
-    move = _widening(growth, (slice(None),) * 3)
-    return [
-        upsample(elastic[axis] + move[axis], canonical.SHAPE, WARP_STEP) + _indices(axis, 1)
-        for axis in range(3)
-    ]
-
-
-def _warp(array: np.ndarray, source: list[np.ndarray], box: tuple[slice, ...], order: int):
-    """Take a canonical field at displaced positions of a box."""
-    return ndimage.map_coordinates(
-        array, [part[box] for part in source], order=order, mode="nearest", output=array.dtype
-    )
-
-
 def _tissues(
     rng: np.random.Generator, head: dict[str, np.ndarray], share: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -225,7 +129,9 @@ def _tissues(
     return grey / total * inside, white / total * inside, 1 - (grey + white) / total * inside
 
 
-def make_head(rng: np.random.Generator, age: float, sex: str) -> Head:
+def make_head(
+    rng: np.random.Generator, age: float, sex: str, anatomy: Anatomy | None = None
+) -> Head:
     """Draw a head.
 
     Parameters
@@ -236,27 +142,31 @@ def make_head(rng: np.random.Generator, age: float, sex: str) -> Head:
         Years; ventricles and sulci widen with it.
     sex
         "F" or "M"; sets the mean brain volume.
+    anatomy
+        Whose folds the head has; None: the template's, with noise for folds.
 
     Returns
     -------
     Head
     """
-    base = canonical.canonical_head()
+    base = canonical.canonical_head() if anatomy is None else anatomy.head
     scale = draw_scale(rng, sex)
     target = draw_ventricles_ml(rng, age) / (np.prod(scale) / 1000.0)
-    source = _aged_warp(rng, target)
+    # An individual's ventricles may be wider than wanted; the template's are those of the young.
+    source = aged_warp(rng, base, target, -1.5 if anatomy is None else -5.0)
     everywhere = (slice(None),) * 3
-    labels = _warp(base.labels, source, everywhere, 0)
-    skull_distance = _warp(base.skull_distance, source, everywhere, 1)
-    ventricle_distance = _warp(base.ventricle_distance, source, BRAIN_BOX, 1)
+    labels = warp(base.labels, source, everywhere, 0)
+    skull_distance = warp(base.skull_distance, source, everywhere, 1)
+    ventricle_distance = warp(base.ventricle_distance, source, BRAIN_BOX, 1)
     fields = {
-        "grey": _warp(base.grey, source, BRAIN_BOX, 1),
-        "white": _warp(base.white, source, BRAIN_BOX, 1),
-        "brain": _warp(base.brain, source, BRAIN_BOX, 1),
+        "grey": warp(base.grey, source, BRAIN_BOX, 1),
+        "white": warp(base.white, source, BRAIN_BOX, 1),
+        "brain": warp(base.brain, source, BRAIN_BOX, 1),
         "labels": labels[BRAIN_BOX],
         "ventricles": soft_step(-ventricle_distance, 1.2).astype(np.float32),
     }
-    grey, white, csf = _tissues(rng, fields, draw_csf_share(rng, age))
+    tissues = _tissues if anatomy is None else folded_tissues
+    grey, white, csf = tissues(rng, fields, draw_csf_share(rng, age))
     gap = float(np.clip(rng.normal(1.0 + 0.03 * max(age - 45, 0), 0.4), 0.6, 3.5))
     within = soft_step(gap - skull_distance[BRAIN_BOX], 1.0)
     tissue = np.minimum(fields["brain"], within)

@@ -19,6 +19,8 @@ from ctwml_bids.simulation.fields import upsample
 
 ORIGIN = np.array([-98.0, -134.0, -100.0])  # RAS mm of the first voxel of the working grid
 SHAPE = (197, 239, 207)
+# The brain's box on the working grid (with room for a warp); tissues are computed only here.
+BRAIN_BOX = (slice(16, 182), slice(16, 218), slice(22, 192))
 FORAMEN_Z = -70.0  # mm; the brain mask ends here
 
 # Labels of the canonical head. 1-9 lie in the brain, the others outside it.
@@ -31,7 +33,7 @@ EYE, LENS, OPTIC, ORBIT_FAT, CORD, SPINAL_CSF, PETROUS, TEETH, BLOOD_SINUS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # told apart by identity, so that functions of it can cache
 class CanonicalHead:
     """Fields on the working grid (``SHAPE``, 1 mm from ``ORIGIN``), all in template space.
 
@@ -216,13 +218,33 @@ def _head_labels(labels: np.ndarray, distance: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def canonical_head() -> CanonicalHead:
-    """Build the canonical head (about ten seconds, once in a process)."""
-    grey = np.clip(_template("label-GM_probseg"), 0, 1)
-    white = np.clip(_template("label-WM_probseg"), 0, 1)
-    mask = _template("desc-brain_mask") > 0.5
+    """Build the template's head (about ten seconds, once in a process)."""
+    return build_head(
+        np.clip(_template("label-GM_probseg"), 0, 1),
+        np.clip(_template("label-WM_probseg"), 0, 1),
+        _template("desc-brain_mask") > 0.5,
+        _template("label-lateralventricles_mask") > 0.5,
+    )
+
+
+def build_head(
+    grey: np.ndarray, white: np.ndarray, mask: np.ndarray, ventricles: np.ndarray
+) -> CanonicalHead:
+    """Put a brain into the procedural head.
+
+    Parameters
+    ----------
+    grey, white
+        Fractions on the working grid, float32; not changed.
+    mask, ventricles
+        Brain and lateral ventricles on the working grid, bool.
+
+    Returns
+    -------
+    CanonicalHead
+    """
     _, _, z = coordinates()
-    mask &= z >= FORAMEN_Z
-    ventricles = _template("label-lateralventricles_mask") > 0.5
+    mask = mask & (z >= FORAMEN_Z)
     closed = signed_distance(signed_distance(mask, 2) < 4.0, 2) < -4.0
     mask |= closed & (z >= FORAMEN_Z)
     inner = mask | _cisterns()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -25,6 +25,7 @@ def write_cohort(
     *,
     size: str = "full",
     nprocs: int = 1,
+    anatomies: Sequence[Path] = (),
     progress: Callable[[str], None] | None = None,
 ) -> None:
     """Simulate a cohort and write it as a BIDS data set, completely or not at all.
@@ -41,6 +42,8 @@ def write_cohort(
         "small" or "full", see ``simulate_pair``.
     nprocs
         Processes to use.
+    anatomies
+        Files of individual anatomies, see ``simulate_pair``.
     progress
         Called with one line for each participant that is done.
 
@@ -62,8 +65,8 @@ def write_cohort(
     except OSError as error:
         raise CannotCreateError(f"cannot create {out}: {error.strerror or error}") from error
     try:
-        rows = _simulate_all(partial_folder, participants, seed, size, nprocs, progress)
-        write_root(partial_folder, rows, seed, size)
+        rows = _simulate_all(partial_folder, participants, seed, size, nprocs, anatomies, progress)
+        write_root(partial_folder, rows, seed, size, anatomies)
         os.replace(partial_folder, out)
     except OSError as error:
         raise InputOutputError(f"writing {out} failed: {error.strerror or error}") from error
@@ -77,11 +80,12 @@ def _simulate_all(
     seed: int,
     size: str,
     nprocs: int,
+    anatomies: Sequence[Path],
     progress: Callable[[str], None] | None,
 ) -> list[dict]:
     """Simulate all participants, in this process or in several."""
     people = plan_cohort(participants, seed)
-    work = partial(write_participant, root, size=size)
+    work = partial(write_participant, root, size=size, anatomies=tuple(anatomies))
     rows: list[dict] = []
 
     def collect(results) -> None:

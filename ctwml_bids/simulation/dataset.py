@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from ctwml_bids.simulation.plan import Participant
 
 BIDS_VERSION = "1.10.0"
 TRUTH = "derivatives/simulation-truth"
+FROM_TEMPLATE = "No person was scanned: heads are bent copies of the MNI152 template"
+FROM_BOTH = "Heads are bent copies of the MNI152 template and of real brains ({names})"
 NOTICE = """Simulated head CT and FLAIR with white matter lesions of known place and volume.
 
-No person was scanned: heads are bent copies of the MNI152 template with a procedural skull and
+{heads} with a procedural skull and
 face. Figures measured on such images are figures on simulations and nothing else.
 
 `{truth}` holds for every participant, on the grids of both images: lesion, brain and ventricle
@@ -56,7 +59,9 @@ def _write_truth(folder: Path, name: str, space: str, truth: Truth, image_path: 
         _write_json(stem.with_name(stem.name + ".json"), sidecar)
 
 
-def write_participant(root: Path, participant: Participant, size: str) -> dict:
+def write_participant(
+    root: Path, participant: Participant, size: str, anatomies: Sequence[Path] = ()
+) -> dict:
     """Simulate one participant into a data set.
 
     Parameters
@@ -67,6 +72,8 @@ def write_participant(root: Path, participant: Participant, size: str) -> dict:
         Whom to simulate.
     size
         "small" or "full", see ``simulate_pair``.
+    anatomies
+        Files of individual anatomies, see ``simulate_pair``.
 
     Returns
     -------
@@ -74,7 +81,11 @@ def write_participant(root: Path, participant: Participant, size: str) -> dict:
         The row of participants.tsv.
     """
     pair = simulate_pair(
-        participant.seed, fazekas=participant.fazekas, sagittal=participant.sagittal, size=size
+        participant.seed,
+        fazekas=participant.fazekas,
+        sagittal=participant.sagittal,
+        size=size,
+        anatomies=anatomies,
     )
     name = f"sub-{participant.label}"
     ct_path, flair_path = f"{name}/ct/{name}_ct.nii.gz", f"{name}/anat/{name}_FLAIR.nii.gz"
@@ -120,7 +131,9 @@ def write_participant(root: Path, participant: Participant, size: str) -> dict:
     }
 
 
-def write_root(root: Path, rows: list[dict], seed: int, size: str) -> None:
+def write_root(
+    root: Path, rows: list[dict], seed: int, size: str, anatomies: Sequence[Path] = ()
+) -> None:
     """Write the files at the top of the data set and of its derivatives.
 
     Parameters
@@ -131,6 +144,8 @@ def write_root(root: Path, rows: list[dict], seed: int, size: str) -> None:
         Rows of participants.tsv, at least one, as from `write_participant`.
     seed, size
         What the cohort was made with; the README says so.
+    anatomies
+        Files of individual anatomies; the README names them.
     """
     made_by = [{"Name": "ctwml-simulate", "Version": VERSION}]
     _write_json(
@@ -155,7 +170,9 @@ def write_root(root: Path, rows: list[dict], seed: int, size: str) -> None:
             "DatasetLinks": {"raw": "../.."},
         },
     )
-    text = NOTICE.format(truth=TRUTH, seed=seed, size=size, version=VERSION)
+    names = ", ".join(path.stem for path in anatomies)
+    heads = FROM_BOTH.format(names=names) if anatomies else FROM_TEMPLATE
+    text = NOTICE.format(heads=heads, truth=TRUTH, seed=seed, size=size, version=VERSION)
     (root / "README").write_text(text, encoding="utf-8")
     (root / TRUTH / "README").write_text(text, encoding="utf-8")
     (root / ".bidsignore").write_text("**/ct\n", encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from ctwml_bids.geometry import nifti
 from ctwml_bids.simulation import canonical, ct, flair
 from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head, make_head
+from ctwml_bids.simulation.individual import INDIVIDUAL_SHARE, draw_anatomy
 from ctwml_bids.simulation.lesions import (
     CALCIFICATION,
     CAVITY,
@@ -175,6 +177,8 @@ def simulate_pair(
     ct_spacing: Sequence[float] | None = None,
     flair_spacing: Sequence[float] | None = None,
     sagittal: bool | None = None,
+    anatomies: Sequence[Path] = (),
+    individual_share: float = INDIVIDUAL_SHARE,
 ) -> SimulatedPair:
     """Simulate one person's CT and FLAIR with known lesions.
 
@@ -195,6 +199,11 @@ def simulate_pair(
         are as thick as they are apart, their field of view holds the head tightly.
     sagittal
         Whether the FLAIR is a sagittal 3D one; drawn (13 in 147) if None.
+    anatomies
+        Files of individual anatomies (see ``individual``); without any, every head is bent from
+        the template.
+    individual_share
+        Chance of an individual anatomy where there are some; the others get the template's.
 
     Returns
     -------
@@ -204,20 +213,24 @@ def simulate_pair(
     ------
     ValueError
         If modality, size or grade is none of those above.
+    BadDataError
+        If an anatomy file cannot be read or lies on another grid.
     """
     if modality not in ("both", "ct", "flair") or size not in ("full", "small"):
         raise ValueError(f"modality {modality!r} or size {size!r} is not known")
     if fazekas not in (None, 0, 1, 2, 3):
         raise ValueError(f"fazekas must be 0, 1, 2 or 3, not {fazekas!r}")
     # Independent streams: what one part draws never shifts another part.
-    streams = [np.random.default_rng([seed, part]) for part in range(7)]
+    streams = [np.random.default_rng([seed, part]) for part in range(8)]
     fazekas, age, sex = _draw_person(streams[0], fazekas, age, sex)
-    head = make_head(streams[1], age, sex)
+    anatomy = draw_anatomy(streams[7], anatomies, individual_share)
+    head = make_head(streams[1], age, sex, anatomy)
     volume = draw_lesion_ml(streams[2], fazekas) if lesion_ml is None else lesion_ml
     lesions = make_lesions(streams[2], head, volume)
     template_to_ct = pose(streams[3], head.scale, 6.0, 30.0)
     template_to_flair = pose(streams[4], head.scale, 4.0, 20.0)
     facts = _facts(seed, fazekas, head, lesions)
+    facts["anatomy"] = "template" if anatomy is None else anatomy.name
     ct_image = flair_image = ct_truth = flair_truth = None
     if modality != "flair":
         scan = draw_ct_grid(streams[3], template_to_ct, ct_spacing, size)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ctwml_bids.simulation import anatomy
+from ctwml_bids.simulation import bending
 from ctwml_bids.simulation.anatomy import draw_csf_share, draw_ventricles_ml, make_head
 
 
@@ -39,8 +39,8 @@ def test_the_head_has_plausible_volumes(old_head):
 
 def test_elastic_warp_keeps_the_pose_of_the_brain():
     rng = np.random.default_rng(3)
-    moves = anatomy._elastic(rng)
-    points, inverse = anatomy._affine_fit()
+    moves = bending.elastic(rng)
+    points, inverse = bending.affine_fit()
     for move in moves:
         assert np.abs(inverse @ move.ravel()[points]).max() < 1e-2  # mm, mm per mm
         assert move.ravel()[points].std() > 0.5
