@@ -195,7 +195,7 @@ def _segment(
 def draw(path: Path, anatomy: dict[str, np.ndarray]) -> None:
     """Draw slices of images and tissues for a look: no anatomy should be used unseen."""
     fluid = anatomy["brain"] * (1 - anatomy["grey"] - anatomy["white"])
-    tissues = np.stack([anatomy["grey"], anatomy["white"], fluid], axis=-1)
+    tissues = np.stack([anatomy["grey"], anatomy["white"], fluid], axis=-1).clip(0, 1)
     figure, axes = plt.subplots(3, len(LOOK_Z), figsize=(3 * len(LOOK_Z), 11))
     for column, z in zip(axes.T, LOOK_Z, strict=True):
         k = int(z - canonical.ORIGIN[2])

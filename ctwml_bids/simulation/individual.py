@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -56,7 +58,11 @@ def write_anatomy(
     head = build_head(grey * (1 - 0.7 * falx), white * (1 - 0.7 * falx), brain, ventricles)
     head.labels[falx & (head.labels == canonical.CEREBRUM)] = canonical.FALX
     packed = {name: _packed(name, getattr(head, name)) for name in FIELDS}
-    np.savez_compressed(path, origin=canonical.ORIGIN, **packed)
+    # Under another name until it is whole: a training may be reading the folder.
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        np.savez_compressed(file, origin=canonical.ORIGIN, **packed)
+    os.replace(part, path)
 
 
 def find_falx(grey: np.ndarray, white: np.ndarray, brain: np.ndarray) -> np.ndarray:
@@ -117,7 +123,7 @@ def _read(path: Path, mirrored: bool) -> Anatomy:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in FIELDS}
             placed = np.array_equal(file["origin"], canonical.ORIGIN)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise BadDataError(f"{path} is not an anatomy file ({error!r})") from error
     if not placed or any(array.shape != canonical.SHAPE for array in arrays.values()):
         raise BadDataError(f"{path} lies on another grid than this version's; make it again")

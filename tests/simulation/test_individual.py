@@ -73,6 +73,9 @@ def test_wrong_files_and_empty_folders_are_refused(tmp_path):
     np.savez(tmp_path / "other.npz", grey=np.zeros(3))
     with pytest.raises(BadDataError, match="not an anatomy"):
         individual.draw_anatomy(np.random.default_rng(0), [tmp_path / "other.npz"], 1.0)
+    (tmp_path / "cut.npz").write_bytes(b"PK cut short")
+    with pytest.raises(BadDataError, match="not an anatomy"):
+        individual.draw_anatomy(np.random.default_rng(0), [tmp_path / "cut.npz"], 1.0)
 
 
 def test_the_command_says_that_a_folder_holds_no_anatomies(tmp_path, capsys):
