@@ -121,13 +121,13 @@ def main() -> None:
                 **({"ants_mean_error_mm": float(np.mean(ants_errors))} if ants_errors else {}),
             }
         )
-    print("| masks | trials | mean error (mm) | largest (mm) | largest shear | CPU (s) |")
-    print("|---|---|---|---|---|---|")
+    print("| masks | trials | mean error (mm) | largest | largest shear | CPU (s) | ANTs (mm) |")
+    print("|---|---|---|---|---|---|---|")
     for row in rows:
         print(
             f"| {row['masks']} | {row['trials']} | {row['mean_error_mm']:.2f} | "
             f"{row['largest_mean_error_mm']:.2f} | {row['largest_shear']:.0e} | "
-            f"{row['cpu_seconds']:.1f} |"
+            f"{row['cpu_seconds']:.1f} | {row.get('ants_mean_error_mm', float('nan')):.2f} |"
         )
     print(f"\nTarget: mean error at most {TARGET_MM} mm, no shear.")
     print(f"Written to {write_result('normalisation', rows)}")
