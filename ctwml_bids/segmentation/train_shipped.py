@@ -1,8 +1,9 @@
-"""Make the shipped models, in three steps.
+"""Make the shipped models, step by step.
 
 ``python -m ctwml_bids.segmentation.train_shipped`` with one of::
 
     heads  training/heads --seeds 0 120               simulate heads, lay them on the grid
+    real   training/heads --bids-dir FOLDER           add real FLAIR images with expert masks
     train  training/heads training/ct-0 --modality ct --member 0
     export training/ct-0 training/ct-1 --modality ct --name ct-sim1 --to ctwml_bids/data/models
 
@@ -22,10 +23,11 @@ import numpy as np
 import torch
 
 from ctwml_bids.preprocessing.grids import Grid
-from ctwml_bids.segmentation import model_store, shipped_heads
+from ctwml_bids.segmentation import model_store, real_heads, shipped_heads
 from ctwml_bids.segmentation.patches import PatchConfig, TrainingVolume, jitter_intensities
 from ctwml_bids.segmentation.training import TrainingConfig, checkpoint_weights, train
 from ctwml_bids.simulation.cohort import simulate_pair
+from ctwml_bids.simulation.individual import anatomy_files
 
 # Heads of these seeds and above are held out: `benchmarks/lesions_simulated.py` uses them.
 HELD_OUT_FROM = 900_000
@@ -36,6 +38,8 @@ _NORMAL_SHARE = 0.4
 _FOUND_SHARE = 0.67
 # Each member of an ensemble sees its own choice of the heads.
 _SHARE_OF_HEADS = 0.85
+# Share of real heads among those that a network with real heads draws from.
+_REAL_SHARE = 1 / 3
 _THRESHOLDS = {"ct": 0.25, "flair": 0.5}
 _NEVER = ("sub-ge01", "sub-dv01", "sub-sr01", "sub-ll12", "sub-ll20")
 
@@ -45,28 +49,35 @@ def make_heads(
     seeds: Sequence[int],
     poses: int = 1,
     lesion_ml: tuple[float, float] | None = None,
+    anatomies: Sequence[Path] = (),
 ) -> None:
     """Simulate pairs and lay both images on the network's grid, each in ``poses`` poses.
 
     With ``lesion_ml`` every head has lesions of a volume between these (mL): Fazekas 3 goes on
     far above the mean of its grade, and networks that never saw that mark the core alone.
+    ``anatomies`` are files of individual anatomies (see `simulate_pair`).
     """
     grid = shipped_heads.shipped_grid()
     for seed in seeds:
         if not (folder / _name(seed, poses - 1, "flair", "_image.npy")).is_file():
-            _make_head(folder, seed, poses, grid, lesion_ml)
+            _make_head(folder, seed, poses, grid, lesion_ml, anatomies)
             print(f"head {seed} done", flush=True)
 
 
 def _make_head(
-    folder: Path, seed: int, poses: int, grid: Grid, lesion_ml: tuple[float, float] | None
+    folder: Path,
+    seed: int,
+    poses: int,
+    grid: Grid,
+    lesion_ml: tuple[float, float] | None,
+    anatomies: Sequence[Path],
 ) -> None:
     # Another stream than `simulate_pair`'s, whose draws come from [seed, 0] to [seed, 6].
     rng = np.random.default_rng([seed, 11])
     person = _person(rng)
     if lesion_ml is not None:
         person = {"fazekas": 3, "lesion_ml": float(rng.uniform(*lesion_ml))}
-    pair = simulate_pair(seed, **person, **_scans(rng))
+    pair = simulate_pair(seed, **person, **_scans(rng), anatomies=anatomies)
     images = {
         "ct": (pair.ct, pair.ct_truth, pair.template_to_ct),
         "flair": (pair.flair, pair.flair_truth, pair.template_to_flair),
@@ -107,10 +118,22 @@ def _name(seed: int, pose: int, modality: str, suffix: str = "") -> str:
 
 
 def train_member(
-    heads: Path, folder: Path, modality: str, member: int, steps: int, batch: int, threads: int
+    heads: Path,
+    folder: Path,
+    modality: str,
+    member: int,
+    steps: int,
+    batch: int,
+    threads: int,
+    leave_out: Sequence[str] = (),
 ) -> None:
-    """Train one network of an ensemble on its own choice of the heads."""
-    volumes = _choose(shipped_heads.load_heads(heads, modality), member)
+    """Train one network of an ensemble on its own choice of the heads.
+
+    Real heads among them are all chosen, except those of subjects to leave out; then anatomies
+    of these subjects are not seen either.
+    """
+    chosen = _choose(shipped_heads.load_heads(heads, modality), member, leave_out)
+    volumes = [volume for volume, _ in chosen]
     config = TrainingConfig(
         steps=steps,
         batch=batch,
@@ -121,9 +144,11 @@ def train_member(
     )
     folder.mkdir(parents=True, exist_ok=True)
     facts = {
-        "heads": len({_seed(volume) for volume in volumes}),
-        "volumes": len(volumes),
+        "heads": len({_person_of(volume) for volume in volumes}),
+        "volumes": len({volume.name for volume in volumes}),
         "volumes_without_lesion": sum(not volume.labels.any() for volume in volumes),
+        "anatomies": sorted({_anatomy(row) for _, row in chosen if "subject" not in row}),
+        "real_subjects": sorted({row["subject"] for _, row in chosen if "subject" in row}),
         "config": asdict(config),
     }
     (folder / "facts.json").write_text(json.dumps(facts, indent=2))
@@ -136,17 +161,41 @@ def train_member(
     )
 
 
-def _choose(heads: list[tuple[TrainingVolume, dict]], member: int) -> list[TrainingVolume]:
-    """Choose by simulated person, not by pose, and never a held-out one."""
-    seeds = sorted({seed for volume, _ in heads if (seed := _seed(volume)) < HELD_OUT_FROM})
+def _choose(
+    heads: Sequence[tuple[TrainingVolume, dict]], member: int, leave_out: Sequence[str] = ()
+) -> list[tuple[TrainingVolume, dict]]:
+    """Choose by person, not by pose, and never a held-out one.
+
+    Each of the real heads, being few, is listed as often as gives them `_REAL_SHARE`.
+    """
+    real, simulated = [], []
+    for volume, facts in heads:
+        if "subject" in facts:
+            if facts["subject"] not in leave_out:
+                real.append((volume, facts))
+        elif _seed(volume) < HELD_OUT_FROM and _anatomy(facts) not in leave_out:
+            simulated.append((volume, facts))
+    seeds = sorted({_seed(volume) for volume, _ in simulated})
     rng = np.random.default_rng([member, 2])
     count = max(1, round(_SHARE_OF_HEADS * len(seeds)))
     chosen = set(rng.choice(seeds, count, replace=False).tolist())
-    return [volume for volume, _ in heads if _seed(volume) in chosen]
+    simulated = [head for head in simulated if _seed(head[0]) in chosen]
+    wanted = _REAL_SHARE / (1 - _REAL_SHARE) * len(simulated)
+    times = max(1, round(wanted / len(real))) if real else 0
+    return simulated + real * times
+
+
+def _anatomy(facts: dict) -> str:
+    """Return whose folds a simulated head has: "template" or a subject."""
+    return facts.get("anatomy", "template").removesuffix("-mirrored")
+
+
+def _person_of(volume: TrainingVolume) -> str:
+    return volume.name.split("_")[0]
 
 
 def _seed(volume: TrainingVolume) -> int:
-    return int(volume.name.split("_")[0].removeprefix("head-"))
+    return int(_person_of(volume).removeprefix("head-"))
 
 
 def export(
@@ -183,7 +232,7 @@ def export(
         license="Apache-2.0",
         flip=flip,
         training={
-            "data": "simulated heads only (ctwml_bids.simulation)",
+            "data": _data(members),
             "command": "python -m ctwml_bids.segmentation.train_shipped",
             "torch": torch.__version__,
             "members": members,
@@ -194,6 +243,16 @@ def export(
     return model_store.write_model(folder / name, card, networks)
 
 
+def _data(members: Sequence[dict]) -> str:
+    """Say what a model was trained on."""
+    anatomies = {name for member in members for name in member["anatomies"]}
+    real = {name for member in members for name in member["real_subjects"]}
+    text = f"simulated heads (ctwml_bids.simulation; anatomies: {', '.join(sorted(anatomies))})"
+    if real:
+        text += f" and real FLAIR images with expert lesion masks ({', '.join(sorted(real))})"
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Make the shipped models.")
     steps = parser.add_subparsers(dest="step", required=True)
@@ -202,6 +261,11 @@ def _parser() -> argparse.ArgumentParser:
     heads.add_argument("--seeds", type=int, nargs=2, metavar=("FROM", "TO"), default=(0, 120))
     heads.add_argument("--poses", type=int, default=1)
     heads.add_argument("--lesion-ml", type=float, nargs=2, metavar=("FROM", "TO"))
+    heads.add_argument("--anatomies", type=Path, help="folder of individual anatomies")
+    real = steps.add_parser("real", help="lay real FLAIR images with expert masks on the grid")
+    real.add_argument("folder", type=Path)
+    real.add_argument("--bids-dir", type=Path, required=True)
+    real.add_argument("--poses", type=int, default=4)
     member = steps.add_parser("train", help="train one network")
     member.add_argument("heads", type=Path)
     member.add_argument("folder", type=Path)
@@ -210,6 +274,7 @@ def _parser() -> argparse.ArgumentParser:
     member.add_argument("--steps", type=int, default=3000)
     member.add_argument("--batch", type=int, default=32)
     member.add_argument("--threads", type=int, default=1)
+    member.add_argument("--leave-out", nargs="+", default=(), help="subjects not to see: sub-X")
     model = steps.add_parser("export", help="write trained networks as a model")
     model.add_argument("runs", type=Path, nargs="+")
     model.add_argument("--to", type=Path, required=True)
@@ -225,7 +290,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one step."""
     args = _parser().parse_args(arguments)
     if args.step == "heads":
-        make_heads(args.folder, range(*args.seeds), args.poses, args.lesion_ml)
+        anatomies = anatomy_files(args.anatomies) if args.anatomies else ()
+        make_heads(args.folder, range(*args.seeds), args.poses, args.lesion_ml, anatomies)
+    elif args.step == "real":
+        real_heads.make_real_heads(args.bids_dir, args.folder, poses=args.poses)
     elif args.step == "train":
         train_member(
             args.heads,
@@ -235,6 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args.steps,
             args.batch,
             args.threads,
+            args.leave_out,
         )
     else:
         accuracy = json.loads(args.accuracy.read_text()) if args.accuracy else None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ctwml_bids.segmentation import ensemble, shipped_heads, train_shipped
+from ctwml_bids.segmentation.patches import TrainingVolume
 from tests.segmentation.toy import toy_head
 
 
@@ -33,11 +34,34 @@ def test_held_out_heads_are_never_trained_on_and_members_differ(heads):
     loaded = shipped_heads.load_heads(heads, "ct")
     assert len(loaded) == 7
     choices = [
-        {volume.name for volume in train_shipped._choose(loaded, member)} for member in range(5)
+        {volume.name for volume, _ in train_shipped._choose(loaded, member)} for member in range(5)
     ]
     assert all(len(choice) == 5 for choice in choices)
     assert all(f"head-{train_shipped.HELD_OUT_FROM}_pose-0_ct" not in choice for choice in choices)
     assert len({frozenset(choice) for choice in choices}) > 1
+
+
+def test_real_heads_make_up_a_third_and_a_subject_left_out_is_seen_in_no_form(heads):
+    loaded = [(volume, facts | {"anatomy": "template"}) for volume, facts in _some_heads(heads)]
+    loaded[0][1]["anatomy"] = "sub-lj19-mirrored"
+    for label in ("lj19", "mb104252"):
+        head = toy_head(9, lesions=2)
+        volume = TrainingVolume(head.channels, head.labels, f"real-{label}_pose-0_flair")
+        loaded.append((volume, {"subject": f"sub-{label}"}))
+    chosen = train_shipped._choose(loaded * 4, 0)
+    subjects = [facts.get("subject") for _, facts in chosen]
+    assert {"sub-lj19", "sub-mb104252"} < set(subjects)
+    for member in range(5):
+        chosen = train_shipped._choose(loaded, member, ["sub-lj19"])
+        assert all(facts.get("subject") != "sub-lj19" for _, facts in chosen)
+        assert all("lj19" not in facts.get("anatomy", "") for _, facts in chosen)
+        share = np.mean(["subject" in facts for _, facts in chosen])
+        assert share == pytest.approx(1 / 3, abs=0.1)
+
+
+def _some_heads(folder):
+    heads = shipped_heads.load_heads(folder, "ct")
+    return [head for head in heads if "900000" not in head[0].name]
 
 
 def test_exported_model_loads_and_its_card_says_what_it_was_trained_on(run, tmp_path):
