@@ -18,7 +18,10 @@ demo: $(VENV)/.installed
 	$(BIN)/python run.py $(DEMO)/bids $(DEMO)/derivatives participant group -w $(DEMO)/work --random-seed 1
 	@echo
 	@echo "Simulated heads, real program. Open these in a browser:"
-	@echo "  $(DEMO)/derivatives/sub-01.html   one subject: lesions outlined, volumes, quality"
+	@awk -F'\t' 'NR == 1 {for (i = 1; i <= NF; i++) if ($$i == "lesion_ml") c = i} \
+		NR > 1 && $$c + 0 >= most {most = $$c + 0; who = $$1} \
+		END {printf "  $(DEMO)/derivatives/%s.html   lesions outlined (%.0f mL are there), volumes, quality\n", who, most}' \
+		$(DEMO)/bids/participants.tsv
 	@echo "  $(DEMO)/derivatives/group.html    agreement of CT with FLAIR"
 
 test: $(VENV)/.installed

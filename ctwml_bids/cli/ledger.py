@@ -81,7 +81,8 @@ class Ledger:
 
     def is_done(self, unit: Unit) -> bool:
         """Tell whether a unit was finished by an earlier run with the same settings."""
-        return is_done(status_path(unit, self._ready), self._hashes, self._request(unit))
+        request, status = self._request(unit), status_path(unit, self._ready)
+        return is_done(status, self._hashes, request, self._output_dir)
 
     def begin(self, unit: Unit) -> bool:
         """Take a unit for this process and write that it runs.

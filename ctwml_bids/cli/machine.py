@@ -78,6 +78,10 @@ def usable_memory_gb(environment: Mapping[str, str] = os.environ, cgroup: Path =
             continue
     if environment.get("SLURM_MEM_PER_NODE", "").isdigit():
         limits.append(int(environment["SLURM_MEM_PER_NODE"]) * 1024**2)
+    elif environment.get("SLURM_MEM_PER_CPU", "").isdigit():
+        cpus = environment.get("SLURM_CPUS_ON_NODE", environment.get("SLURM_CPUS_PER_TASK", "1"))
+        if cpus.isdigit():
+            limits.append(int(environment["SLURM_MEM_PER_CPU"]) * int(cpus) * 1024**2)
     return round(MEMORY_SHARE * min(limits) / GIB, 2)
 
 

@@ -46,6 +46,8 @@ REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
 class _Terminated(KeyboardInterrupt):
     """SIGTERM, as a scheduler or a container engine sends it: stop as Ctrl-C does."""
 
+    exit_code = TERMINATED
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the app.
@@ -134,12 +136,19 @@ def run(settings: Settings, started: datetime) -> int:
         # Plotting and tables are slow to import; --help and --dry-run need none.
         from ctwml_bids.workflows.group import run_group
 
-        report = run_group(
-            settings.output_dir,
-            version=__version__,
-            include_failed_qc=settings.include_failed_qc,
-            model_label=settings.desc or "",
-        )
+        try:
+            report = run_group(
+                settings.output_dir,
+                version=__version__,
+                include_failed_qc=settings.include_failed_qc,
+                model_label=settings.desc or "",
+            )
+        except NoInputError as error:
+            if not code:
+                raise
+            # Why no unit finished says more than that none did.
+            LOG.error("group: %s", error)
+            return code
         LOG.info("group: done, open %s", report)
     return code
 

@@ -77,8 +77,9 @@ def run_participants(
                 _run_batch(taken, ready, ledger, build, workflow_name)
             if ready.settings.stop_on_first_crash and any(r.exit_code for r in ledger.results):
                 break
-    except KeyboardInterrupt:
-        ledger.end("interrupted", 130)
+    except KeyboardInterrupt as stop:
+        # SIGTERM comes as a kind of Ctrl-C with an exit code of its own.
+        ledger.end("interrupted", getattr(stop, "exit_code", 130))
         raise
     finally:
         progress.finish()

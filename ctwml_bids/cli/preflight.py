@@ -213,6 +213,9 @@ def make_folders(settings: Settings) -> None:
     check_output_dir(settings.bids_dir, output)
     try:
         work.mkdir(parents=True, exist_ok=True)
+        # Whole heads lie here, faces included: nobody else on a shared machine may read them.
+        (work / SCRATCH).mkdir(mode=0o700, exist_ok=True)
+        (work / SCRATCH).chmod(0o700)
     except OSError as error:
         raise CannotCreateError(
             f"{work}: the work folder cannot be created ({error.strerror}); name another with -w."

@@ -128,8 +128,10 @@ def read_status(path: Path) -> UnitStatus | None:
         return None
 
 
-def is_done(path: Path, hashes: Mapping[str, str], request: Mapping[str, Any]) -> bool:
-    """Tell whether a unit was finished with these settings and from these images.
+def is_done(
+    path: Path, hashes: Mapping[str, str], request: Mapping[str, Any], output_dir: Path
+) -> bool:
+    """Tell whether a unit was finished with these settings and its files are still there.
 
     Parameters
     ----------
@@ -137,6 +139,8 @@ def is_done(path: Path, hashes: Mapping[str, str], request: Mapping[str, Any]) -
         The unit's status file.
     hashes, request
         As a status of this run would have them.
+    output_dir
+        Where the files that it wrote must be.
     """
     status = read_status(path)
     return (
@@ -144,6 +148,7 @@ def is_done(path: Path, hashes: Mapping[str, str], request: Mapping[str, Any]) -
         and status.state == "done"
         and status.hashes == dict(hashes)
         and status.request == json.loads(json.dumps(request))
+        and all((output_dir / name).is_file() for name in status.outputs)
     )
 
 

@@ -52,7 +52,7 @@ class RegisterRigid(SimpleInterface):
 
     def _run_interface(self, runtime):
         from ctwml_bids.preprocessing.registration import rigid
-        from ctwml_bids.preprocessing.registration_gate import registration_verdict
+        from ctwml_bids.preprocessing.registration_gate import LIMITS, registration_verdict
 
         result = rigid(
             load_image(self.inputs.flair),
@@ -71,7 +71,8 @@ class RegisterRigid(SimpleInterface):
             np.linalg.inv(result.flair_to_ct), node_file(runtime.cwd, "ct_to_flair.txt")
         )
         self._results["facts"] = save_facts(
-            {**facts, "verdict": verdict, "reason": reason}, node_file(runtime.cwd, "facts.json")
+            {**facts, "verdict": verdict, "reason": reason, "limits": LIMITS},
+            node_file(runtime.cwd, "facts.json"),
         )
         return runtime
 
@@ -150,7 +151,7 @@ class FramePair(SimpleInterface):
     output_spec = _PairFrameOutput
 
     def _run_interface(self, runtime):
-        from ctwml_bids.interfaces.measuring import end_slice_shares
+        from ctwml_bids.interfaces.measuring import cut_shares
         from ctwml_bids.preprocessing.grids import grid_of, resample
         from ctwml_bids.statistics import quality
 
@@ -158,10 +159,9 @@ class FramePair(SimpleInterface):
         flair_mask = load_mask(self.inputs.flair_mask)
         registration = load_facts(self.inputs.registration_facts)
         flair_ml = load_facts(self.inputs.flair_mask_facts)["brain_ml"]
-        top, bottom = end_slice_shares(np.asarray(flair_mask.dataobj))
         gates = (
             quality.brain_volume(flair_ml, image="FLAIR"),
-            quality.coverage(top, bottom, image="FLAIR"),
+            quality.coverage(cut_shares(np.asarray(flair_mask.dataobj)), image="FLAIR"),
         )
         flair_failed = quality.overall(gates) == "fail"
         if registration["verdict"] != "fail" and not flair_failed:

@@ -23,21 +23,33 @@ def on_native(path: str, native: Grid) -> np.ndarray:
     return resample(np.asarray(mask.dataobj), mask.affine, native) >= 0.5
 
 
-def end_slice_shares(brain: np.ndarray) -> tuple[float, float]:
-    """Return the brain's area on the top and bottom slice as shares of its largest slice.
+def cut_shares(brain: np.ndarray) -> dict[str, float]:
+    """Return the brain's area on each face of the image as a share of its largest section.
 
     Parameters
     ----------
     brain
-        Mask, shape (x, y, z), z upwards.
+        Mask, shape (x, y, z), axes towards right, front and top.
+
+    Returns
+    -------
+    dict
+        ``left``, ``right``, ``back``, ``front``, ``bottom`` and ``top`` → 0–1, compared with the
+        largest section in parallel.
     """
-    areas = np.count_nonzero(brain, axis=(0, 1))
-    return float(areas[-1] / areas.max()), float(areas[0] / areas.max())
+    shares = {}
+    for axis, ends in enumerate((("left", "right"), ("back", "front"), ("bottom", "top"))):
+        areas = np.count_nonzero(brain, axis=tuple({0, 1, 2} - {axis}))
+        shares |= dict(zip(ends, (areas[[0, -1]] / areas.max()).tolist(), strict=True))
+    return shares
 
 
 def spacing_ratio(facts: Mapping[str, Any]) -> float:
     """Return by what factor a CT's slices seem to lie unevenly: 1 where nothing says so."""
-    ratios = [1.0 + (facts["slice_positions_uneven"] or 0.0)]
+    ratios = [facts["slice_gap_ratio"] or 1.0]
+    stated = facts["stated_spacing_ratio"]
+    if stated is not None:
+        ratios.append(max(stated, 1.0 / stated))
     vault = facts["vault_ratio"]
     if vault is not None and not VAULT_RATIO[0] <= vault <= VAULT_RATIO[1]:
         ratios.append(max(vault, 1.0 / vault))
@@ -75,8 +87,10 @@ def measure_unit(
             quality.registration(
                 registration["verdict"],
                 registration["reason"],
+                mirror_ratio=registration["mirror_ratio"],
                 nmi_gain=registration["nmi_after"] - registration["nmi_before"],
                 mask_dice=registration["mask_dice"],
+                limits=registration["limits"],
             )
         )
         if facts["registration"]["mask_from"] == "FLAIR":
@@ -123,10 +137,10 @@ def _measure_image(
         **load_facts(files[f"{name}_facts"]),
         "brain_mask": load_facts(files[f"{name}_brain_facts"]),
     }
-    top, bottom = end_slice_shares(np.asarray(load_mask(files[f"{name}_used_brain"]).dataobj))
+    cut = cut_shares(np.asarray(load_mask(files[f"{name}_used_brain"]).dataobj))
     gates = [
         quality.brain_volume(float(brain.sum()) * native.voxel_ml, image=label),
-        quality.coverage(top, bottom, image=label),
+        quality.coverage(cut, image=label),
         quality.lesions_near_skull(near, image=label, lesion_ml=found.total_ml),
         quality.lesion_volume(found.total_ml, image=label),
     ]

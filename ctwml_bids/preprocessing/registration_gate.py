@@ -37,6 +37,13 @@ MIRROR_FAIL, MIRROR_WARN = 1.18, 1.35
 SCALE_FAIL, SCALE_WARN = 0.06, 0.03
 # Brain masks of one head, made from two images.
 DICE_FAIL, DICE_WARN = 0.80, 0.90
+# What registering adds to the mutual information of the heads; less than nothing is a failure.
+GAIN_WARN = 0.0
+LIMITS = (
+    f"mirror ratio at least {MIRROR_WARN:g} (fail under {MIRROR_FAIL:g}), free scale within "
+    f"{SCALE_WARN:.0%} (fail over {SCALE_FAIL:.0%}), Dice of the brain masks at least "
+    f"{DICE_WARN:.2f} (fail under {DICE_FAIL:.2f}), no loss of mutual information"
+)
 
 
 def gate_facts(
@@ -100,6 +107,9 @@ def registration_verdict(facts: Mapping[str, float]) -> tuple[str, str]:
     """
     ratio, scale = facts["mirror_ratio"], facts["scale_in_plane"]
     dice = facts.get("mask_dice", 1.0)
+    gain = facts.get("nmi_after", 1.0) - facts.get("nmi_before", 0.0)
+    if not np.isfinite([ratio, scale, dice, gain]).all():
+        return "fail", "The fit of CT and FLAIR could not be measured; look at both images."
     if ratio < 1.0 / MIRROR_FAIL:
         return (
             "fail",
@@ -123,6 +133,7 @@ def registration_verdict(facts: Mapping[str, float]) -> tuple[str, str]:
     for is_odd, reason in (
         (ratio < MIRROR_WARN, f"the CT fits little better than its mirror image ({ratio:.2f})"),
         (scale > SCALE_WARN, f"the CT would fit better {100 * scale:.0f}% larger or smaller"),
+        (gain < GAIN_WARN, f"mutual information fell by {-gain:.3f}"),
         (dice < DICE_WARN, f"the brain masks overlap by {dice:.2f} (Dice)"),
     ):
         if is_odd:

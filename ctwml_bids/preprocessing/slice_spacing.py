@@ -44,7 +44,10 @@ def spacing_facts(data: np.ndarray, native: Grid, sidecar: dict) -> tuple[dict, 
     Returns
     -------
     facts : dict
-        ``slice_spacing_mm``; ``slice_positions_uneven`` (relative, None where unknown);
+        ``slice_spacing_mm``; ``slice_positions_uneven`` (largest deviation of a distance between
+        slices from their mean, as a share of it) and ``slice_gap_ratio`` (largest over smallest
+        distance), None where unknown; ``stated_spacing_ratio`` (the sidecar's spacing over the
+        header's, None where it agrees or is not there);
         ``vault_ratio`` (None where the vault is not in the picture).
     warnings : list of str
     """
@@ -53,7 +56,8 @@ def spacing_facts(data: np.ndarray, native: Grid, sidecar: dict) -> tuple[dict, 
     normal = np.cross(native.affine[:3, others[0]], native.affine[:3, others[1]])
     normal /= np.linalg.norm(normal)
     gap = float(abs(native.affine[:3, axis] @ normal))
-    uneven = _uneven_positions(sidecar, native.shape[axis], normal)
+    gaps = _position_gaps(sidecar, native.shape[axis], normal)
+    uneven = None if gaps is None else float(np.abs(gaps - gaps.mean()).max() / gaps.mean())
     ratio = vault_ratio(data, native)
     warnings = []
     if uneven is not None and uneven > UNEVEN:
@@ -62,10 +66,11 @@ def spacing_facts(data: np.ndarray, native: Grid, sidecar: dict) -> tuple[dict, 
             f"but the header has one spacing ({gap:.2f} mm); volumes are wrong by up to that share "
             "where the slices are not evenly spaced"
         )
-    stated = sidecar.get("SpacingBetweenSlices")
+    stated, stated_ratio = sidecar.get("SpacingBetweenSlices"), None
     if isinstance(stated, int | float) and stated > 0 and abs(stated / gap - 1) > UNEVEN:
         along = float(native.spacing[axis])
         if abs(stated / along - 1) > UNEVEN:
+            stated_ratio = round(stated / gap, 3)
             warnings.append(
                 f"the sidecar says {stated:g} mm between slices, the header {gap:.2f} mm; volumes "
                 f"would change by a factor of {stated / gap:.2f}"
@@ -81,6 +86,8 @@ def spacing_facts(data: np.ndarray, native: Grid, sidecar: dict) -> tuple[dict, 
     facts = {
         "slice_spacing_mm": round(gap, 4),
         "slice_positions_uneven": None if uneven is None else round(uneven, 4),
+        "slice_gap_ratio": None if gaps is None else round(float(gaps.max() / gaps.min()), 3),
+        "stated_spacing_ratio": stated_ratio,
         "vault_ratio": None if ratio is None else round(ratio, 3),
     }
     return facts, warnings
@@ -138,8 +145,8 @@ def _ellipsoid_ratio(areas: np.ndarray, gap: float) -> float | None:
     return float(np.sqrt(largest / -curvature) / np.sqrt(largest / np.pi))
 
 
-def _uneven_positions(sidecar: dict, count: int, normal: np.ndarray) -> float | None:
-    """Largest deviation of a distance between slices from their mean, as a share of it."""
+def _position_gaps(sidecar: dict, count: int, normal: np.ndarray) -> np.ndarray | None:
+    """Distances in mm between neighbouring slices as the sidecar has them, None if it does not."""
     for key in POSITION_KEYS:
         positions = sidecar.get(key)
         if not isinstance(positions, list) or len(positions) != count or count < 3:
@@ -151,6 +158,6 @@ def _uneven_positions(sidecar: dict, count: int, normal: np.ndarray) -> float | 
         # Sidecar positions follow DICOM (LPS); the normal is RAS.
         line = values @ (normal * [-1, -1, 1]) if values.ndim == 2 else values
         gaps = np.abs(np.diff(np.sort(line)))
-        if gaps.mean() > 0:
-            return float(np.abs(gaps - gaps.mean()).max() / gaps.mean())
+        if gaps.min() > 0:
+            return gaps
     return None

@@ -7,6 +7,8 @@ what is anatomically plausible; they were not tuned on data that results are rep
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ctwml_bids.statistics.gates import Gate, above, between, limit_text, overall, range_text, said
 
 __all__ = [
@@ -29,7 +31,7 @@ BRAIN_ML_IMPOSSIBLE = (700.0, 2200.0)
 TISSUE_HU = (22.0, 42.0)  # median over the brain mask: CSF 0–15, white 25–32, grey 32–42 HU
 TISSUE_HU_IMPOSSIBLE = (10.0, 60.0)
 NEAR_SKULL_SHARE = (0.25, 0.60)
-END_SLICE_SHARE = (0.05, 0.50)  # of the largest slice; the medulla alone takes some 2%
+CUT_SHARE = (0.05, 0.50)  # of the largest section; the medulla alone takes some 2%
 # Of the brain found on the CT itself. Two masks of one brain differ by a few percent; real FLAIR
 # images that end within the cerebellum left out 18%.
 MISSED_SHARE = (0.10, 0.30)
@@ -82,32 +84,43 @@ def tissue_hu(median: float) -> Gate:
     )
 
 
-def registration(verdict: str, reason: str, *, nmi_gain: float, mask_dice: float) -> Gate:
+def registration(
+    verdict: str,
+    reason: str,
+    *,
+    mirror_ratio: float,
+    nmi_gain: float,
+    mask_dice: float,
+    limits: str,
+) -> Gate:
     """Judge CT→FLAIR registration; the verdict and its reason come with the registration.
 
     Parameters
     ----------
     verdict, reason
         ``pass``, ``warn`` or ``fail`` and why.
+    mirror_ratio
+        How much better the CT fits than its mirror image; this is the gate's value.
     nmi_gain
         Rise of Studholme's normalised mutual information from before to after.
     mask_dice
-        Dice of both brain masks after registration; this is the gate's value.
+        Dice of both brain masks after registration.
+    limits
+        The limits behind the verdict, in words.
     """
     what = {
         "pass": "CT and FLAIR line up.",
         "warn": "Check in the checkerboard that CT and FLAIR line up.",
-        "fail": "CT and FLAIR do not line up, or are of different heads: nothing that compares "
-        "them can be trusted.",
+        "fail": "CT and FLAIR cannot be compared.",
     }[verdict]
     numbers = f"Dice of both brain masks {mask_dice:.3f}, gain of mutual information {nmi_gain:.3f}"
     because = f" {reason[:1].upper()}{reason[1:].rstrip('.')}." if reason else ""
     return Gate(
         "CT to FLAIR registration",
-        mask_dice,
-        "Dice",
+        mirror_ratio,
+        "fit / fit of the mirror image",
         verdict,
-        "limits of the registration step",
+        limits,
         f"{what}{because} ({numbers}.)",
     )
 
@@ -135,25 +148,20 @@ def lesions_near_skull(share: float, *, image: str, lesion_ml: float) -> Gate:
     )
 
 
-def coverage(top_share: float, bottom_share: float, *, image: str) -> Gate:
+def coverage(cut: Mapping[str, float], *, image: str) -> Gate:
     """Judge whether the scan covers the brain.
 
     Parameters
     ----------
-    top_share, bottom_share
-        Area of the brain mask on the uppermost and lowest slice of the image, as a share of its
-        area on its largest slice; 0 where the brain ends inside the image.
+    cut
+        Face of the image (``top``, ``left``, ...) → area of the brain mask on it, as a share of
+        the largest section in parallel; 0 where the brain ends inside the image.
     image
         ``CT`` or ``FLAIR``.
     """
-    worst = max(top_share, bottom_share)
-    status = above(worst, END_SLICE_SHARE)
-    ends = [
-        name
-        for name, share in (("top", top_share), ("bottom", bottom_share))
-        if share > END_SLICE_SHARE[0]
-    ]
-    where = " and at the ".join(ends)
+    worst = max(cut.values())
+    status = above(worst, CUT_SHARE)
+    where = " and at the ".join(face for face, share in cut.items() if share > CUT_SHARE[0])
     message = {
         "pass": f"{image} covers the brain.",
         "warn": f"{image} ends inside the brain at the {where}: volumes miss what lies beyond.",
@@ -163,9 +171,9 @@ def coverage(top_share: float, bottom_share: float, *, image: str) -> Gate:
     return Gate(
         f"{image} coverage",
         100 * worst,
-        "% of largest slice",
+        "% of largest section",
         status,
-        limit_text(tuple(100 * limit for limit in END_SLICE_SHARE), "%"),
+        limit_text(tuple(100 * limit for limit in CUT_SHARE), "%"),
         said(worst, status, message),
     )
 

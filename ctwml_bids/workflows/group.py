@@ -124,7 +124,10 @@ def read_units(
 
 
 def _unfinished(output_dir: Path, model_label: str) -> dict[str, dict[str, str]]:
-    """Return the units whose status file says something else than done, by label."""
+    """Return the units whose status file says something else than done, by label.
+
+    Those that are said to be done are there too, for whoever finds no table of theirs.
+    """
     name = names.status("X", None, model_label=model_label).name
     found = {}
     for path in sorted(output_dir.glob(f"logs/*/{name}")):
@@ -135,8 +138,9 @@ def _unfinished(output_dir: Path, model_label: str) -> dict[str, dict[str, str]]
             unit, state, reason = path.parent.name, "unknown", "its status file cannot be read"
         if state == "running":
             reason = reason or "it was interrupted, or is still running"
-        if state != "done":
-            found[unit] = {"unit": unit, "state": state, "reason": reason}
+        if state == "done":
+            state, reason = "missing", "its results are gone: run `participant` again for it"
+        found[unit] = {"unit": unit, "state": state, "reason": reason}
     return found
 
 

@@ -33,5 +33,5 @@ def test_an_interrupted_run_says_so_and_leaves_nothing_running(
     assert "again" in said
     assert list(target.parent.iterdir()) == []
     status = read_status(tmp_path / "out/logs/sub-02/status.json")
-    assert (status.state, status.reason, status.exit_code) == ("failed", "interrupted", 130)
+    assert (status.state, status.reason, status.exit_code) == ("failed", "interrupted", code)
     assert all(has_ended(int(pid)) for pid in mark.read_text().split())

@@ -54,6 +54,14 @@ def test_memory_is_limited_by_container_and_slurm(tmp_path):
     )
 
 
+def test_slurm_memory_per_cpu_counts_for_all_cpus_of_the_job(tmp_path):
+    job = {"SLURM_MEM_PER_CPU": "100", "SLURM_CPUS_PER_TASK": "3"}
+    assert machine.usable_memory_gb(job, tmp_path) == pytest.approx(0.9 * 300 / 1024, abs=0.01)
+    # What the job has on this node counts, not what one of its tasks has.
+    job["SLURM_CPUS_ON_NODE"] = "6"
+    assert machine.usable_memory_gb(job, tmp_path) == pytest.approx(0.9 * 600 / 1024, abs=0.01)
+
+
 def test_no_home_sends_all_caches_under_the_work_folder(tmp_path, monkeypatch):
     for name in ("TEMPLATEFLOW_HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "NO_ET"):
         monkeypatch.setenv(name, "x")

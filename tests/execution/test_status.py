@@ -37,14 +37,22 @@ def test_a_failed_write_leaves_the_old_status_and_no_debris(tmp_path):
 
 def test_only_the_same_settings_and_images_count_as_done(tmp_path):
     path = tmp_path / "status.json"
-    assert not is_done(path, HASHES, REQUEST)
+    assert not is_done(path, HASHES, REQUEST, tmp_path)
     write_status(path, DONE)
-    assert is_done(path, HASHES, REQUEST)
-    assert not is_done(path, {**HASHES, "segmentation": "c"}, REQUEST)
-    assert not is_done(path, HASHES, {**REQUEST, "inputs": {"sub-01_ct.nii.gz": [3, 5]}})
-    assert not is_done(path, HASHES, {**REQUEST, "output_spaces": ["FLAIR"]})
+    assert is_done(path, HASHES, REQUEST, tmp_path)
+    assert not is_done(path, {**HASHES, "segmentation": "c"}, REQUEST, tmp_path)
+    assert not is_done(path, HASHES, REQUEST | {"inputs": {"sub-01_ct.nii.gz": [3, 5]}}, tmp_path)
+    assert not is_done(path, HASHES, {**REQUEST, "output_spaces": ["FLAIR"]}, tmp_path)
     write_status(path, dataclasses.replace(DONE, state="failed"))
-    assert not is_done(path, HASHES, REQUEST)
+    assert not is_done(path, HASHES, REQUEST, tmp_path)
+
+
+def test_a_unit_whose_files_are_gone_is_not_done(tmp_path):
+    path = tmp_path / "logs/sub-01/status.json"
+    write_status(path, dataclasses.replace(DONE, outputs=["sub-01.html"]))
+    assert not is_done(path, HASHES, REQUEST, tmp_path)
+    (tmp_path / "sub-01.html").touch()
+    assert is_done(path, HASHES, REQUEST, tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "done"}', '"done"'])
@@ -52,7 +60,7 @@ def test_a_damaged_status_is_not_done(tmp_path, content):
     path = tmp_path / "status.json"
     path.write_text(content)
     assert read_status(path) is None
-    assert not is_done(path, HASHES, REQUEST)
+    assert not is_done(path, HASHES, REQUEST, tmp_path)
 
 
 def test_a_status_of_a_later_version_with_more_fields_is_read(tmp_path):

@@ -14,10 +14,10 @@ GRID = np.diag([8.0, 8.0, 8.0, 1.0])
 VOXEL_ML = 0.512
 
 
-def brain(*, top: int = 20, up: int = 0) -> np.ndarray:
-    """Make a brain that is cut off above a slice, or lies higher by some slices."""
+def brain(*, top: int = 20, up: int = 0, left: int = 0) -> np.ndarray:
+    """Make a brain that is cut off above a slice, or lies higher or further left."""
     x, y, z = np.indices((20, 20, 20)) - 9.5
-    ball = x**2 + y**2 + (z - up) ** 2 < 8.25**2
+    ball = (x + left) ** 2 + y**2 + (z - up) ** 2 < 8.25**2
     ball[:, :, top:] = False
     return ball
 
@@ -49,11 +49,17 @@ def measure(tmp_path):
                 "nmi_before": 1.0,
                 "nmi_after": 1.1,
                 "mask_dice": 0.9,
+                "mirror_ratio": 1.6,
+                "limits": "at least 1.35",
             },
             "frame_facts": {"mask_from": mask_from},
         }
         for name in ("ct", "flair"):
-            facts[f"{name}_facts"] = {"slice_positions_uneven": None, "vault_ratio": None}
+            facts[f"{name}_facts"] = {
+                "slice_gap_ratio": None,
+                "stated_spacing_ratio": None,
+                "vault_ratio": None,
+            }
             facts[f"{name}_brain_facts"] = {}
             files[f"guide_to_{name}"] = str(tmp_path / "matrix.txt")
         np.savetxt(tmp_path / "matrix.txt", np.eye(4))
@@ -88,6 +94,12 @@ def test_coverage_is_that_of_the_mask_that_the_ct_is_measured_in(measure):
     assert "at the top" in gates["CT coverage"]["message"]
     gates, _ = measure(own=reaching, used=inside)
     assert gates["CT coverage"]["status"] == "pass"
+
+
+def test_a_brain_cut_at_a_side_is_told(measure):
+    gates, _ = measure(own=brain(left=6), used=brain(left=6))
+    assert gates["CT coverage"]["status"] == "fail"
+    assert "at the left" in gates["CT coverage"]["message"]
 
 
 def test_two_masks_of_one_brain_may_differ_a_little(measure):

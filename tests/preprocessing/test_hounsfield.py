@@ -100,6 +100,7 @@ def test_uneven_positions_in_the_sidecar_are_noticed(phantom):
         np.asarray(phantom.dataobj), grid, {"SlicePositions": positions.tolist()}
     )
     assert facts["slice_positions_uneven"] > 0.2
+    assert facts["slice_gap_ratio"] == pytest.approx(7 / 4)
     assert any("uneven" in text for text in warnings)
 
 

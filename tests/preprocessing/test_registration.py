@@ -148,6 +148,8 @@ GOOD = {"mirror_ratio": 1.6, "scale_in_plane": 0.005, "mask_dice": 0.95}
         ({"scale_in_plane": 0.08}, "fail", "different heads"),
         ({"mask_dice": 0.5}, "fail", "Dice"),
         ({"mask_dice": 0.85}, "warn", "Dice"),
+        ({"nmi_before": 1.1, "nmi_after": 1.05}, "warn", "fell by 0.050"),
+        ({"mirror_ratio": float("nan")}, "fail", "could not be measured"),
     ],
 )
 def test_verdict_names_what_is_wrong(change, verdict, said):

@@ -32,10 +32,17 @@ def test_tissue_hu(hu, status):
 
 @pytest.mark.parametrize("verdict", ["pass", "warn", "fail"])
 def test_registration_takes_the_verdict_and_gives_its_reason(verdict):
-    gate = quality.registration(verdict, "masks overlap by half", nmi_gain=0.02, mask_dice=0.5)
+    gate = quality.registration(
+        verdict,
+        "masks overlap by half",
+        mirror_ratio=1.5,
+        nmi_gain=0.02,
+        mask_dice=0.5,
+        limits="at least 1.35",
+    )
     assert gate.status == verdict
     assert "Masks overlap by half." in gate.message
-    assert gate.value == 0.5
+    assert (gate.value, gate.limits) == (1.5, "at least 1.35")
 
 
 def test_lesions_at_the_skull_fail_only_when_there_is_something_to_measure():
@@ -46,14 +53,14 @@ def test_lesions_at_the_skull_fail_only_when_there_is_something_to_measure():
 
 
 def test_a_cut_brain_is_said_where():
-    assert quality.coverage(0, 0.02, image="CT").status == "pass"
-    top = quality.coverage(0.3, 0, image="FLAIR")
+    assert quality.coverage({"top": 0, "bottom": 0.02}, image="CT").status == "pass"
+    top = quality.coverage({"top": 0.3, "bottom": 0}, image="FLAIR")
     assert top.status == "warn"
     assert "at the top" in top.message
     assert "bottom" not in top.message
-    both = quality.coverage(0.6, 0.2, image="CT")
+    both = quality.coverage({"left": 0.6, "front": 0.2, "top": 0}, image="CT")
     assert both.status == "fail"
-    assert "top and at the bottom" in both.message
+    assert "left and at the front" in both.message
 
 
 @pytest.mark.parametrize(
