@@ -124,17 +124,27 @@ def geometry_facts(native: Grid) -> dict:
     }
 
 
+# MR intensities start at 0; where software has centred them, they still stay far above air in HU.
+AIR_HU, AIR_SHARE = -500, 0.1
+
+
 def read_flair(path: str | Path) -> LoadedImage:
     """Read a FLAIR image; intensities are kept as they are.
 
     Raises
     ------
     NoInputError, BadDataError
-        See `load_nifti`.
+        See `load_nifti`; also if the image is a CT in Hounsfield units.
     """
     image = load_nifti(path)
     native = grid_of(image)
     data = np.asarray(image.dataobj)
+    air = float(np.mean(data < AIR_HU))
+    if air > AIR_SHARE:
+        raise BadDataError(
+            f"{path}: {air:.0%} of its voxels are below {AIR_HU} (least {data.min():g}), as air is "
+            "on a CT and nothing on a FLAIR; name it as what it is."
+        )
     facts = geometry_facts(native)
     facts["range"] = [float(data.min()), float(data.max())]
     return LoadedImage(orthonormal(image, fill=float(data.min())), native, (), facts)

@@ -165,7 +165,8 @@ def _network_text(image: str, card: Mapping[str, Any]) -> str:
         text += f"; the probabilities {' and '.join(averaged)} were averaged"
     if "threshold" in card:
         text += f" and voxels above {card['threshold']:g} counted as lesions"
-    return text + "."
+    data = card.get("training", {}).get("data")
+    return text + (f". It was trained on {data}." if data else ".")
 
 
 def _measure_text(*, has_pair: bool) -> str:

@@ -161,3 +161,9 @@ def test_the_native_grid_keeps_its_shear(tmp_path):
     loaded = read_flair(saved(tmp_path / "a.nii.gz", volume((32, 32, 10)), affine))
     np.testing.assert_allclose(loaded.native.affine, affine, atol=1e-6)
     assert loaded.native.shape == (32, 32, 10)
+
+
+def test_a_ct_named_flair_is_refused(shared_data):
+    path = shared_data / "bids-real/sub-dv01/ct/sub-dv01_ct.nii.gz"
+    with pytest.raises(BadDataError, match="as air is on a CT"):
+        read_flair(path)

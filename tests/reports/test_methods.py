@@ -31,9 +31,10 @@ def test_ct_alone_speaks_of_no_registration_and_no_comparison():
 
 def test_the_model_and_its_threshold_are_named():
     card = {"name": "ct-x", "version": "3", "threshold": 0.25, "members": [1, 2, 3]}
+    card["training"] = {"data": "simulated heads only"}
     text = methods_text(version="1", images=("ct",), models={"ct": card})
     assert "the model ct-x (version 3), an ensemble of 3 uResNets" in text
-    assert "voxels above 0.25 counted as lesions" in text
+    assert "voxels above 0.25 counted as lesions. It was trained on simulated heads only." in text
     assert "Pitkänen J" in text
 
 
