@@ -11,8 +11,10 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.geometry import itk_text
-from ctwml_bids.simulation.pair import VERSION, Truth, simulate_pair
+from ctwml_bids.simulation.pair import VERSION, simulate_pair
+from ctwml_bids.simulation.plan import VERSION as COHORT_VERSION
 from ctwml_bids.simulation.plan import Participant
+from ctwml_bids.simulation.truth import Truth
 
 BIDS_VERSION = "1.10.0"
 TRUTH = "derivatives/simulation-truth"
@@ -26,9 +28,14 @@ face. Figures measured on such images are figures on simulations and nothing els
 `{truth}` holds for every participant, on the grids of both images: lesion, brain and ventricle
 masks, things that resemble lesions (desc-mimics: 1 old infarct, 2 lacune or perivascular space,
 3 calcification), the true transform (ITK text, RAS to LPS converted; from-CT_to-FLAIR resamples
-the CT onto the FLAIR) and a JSON file with the true volumes.
+the CT onto the FLAIR) and a JSON file with the true volumes and all ratings. label-WML_desc-rater2
+masks are the same lesions as a second human would outline them: their Dice with the truth is the
+most that can be asked of a network.
 
-Made with seed {seed}, size {size}, simulation version {version}.
+Fazekas grades follow from the pattern of lesions (not from their volume) with a rater's error;
+fazekas_second_rater is a second, independent rater.
+
+Made with seed {seed}, size {size}, cohort version {cohort_version}, simulation version {version}.
 """
 
 
@@ -45,6 +52,7 @@ def _write_truth(folder: Path, name: str, space: str, truth: Truth, image_path: 
     """Write the masks of one space, each with its sidecar."""
     masks = {
         "label-WML_mask": (truth.lesions, "Lesion"),
+        "label-WML_desc-rater2_mask": (truth.second_rater, "Lesion"),
         "label-WML_probseg": (truth.lesion_fraction, "Lesion"),
         "label-ventricles_mask": (truth.ventricles, "ROI"),
         "desc-brain_mask": (truth.brain, "Brain"),
@@ -56,6 +64,8 @@ def _write_truth(folder: Path, name: str, space: str, truth: Truth, image_path: 
         sidecar = {"Sources": [image_path], "SpatialReference": image_path}
         if kind:
             sidecar["Type"] = kind
+        if "rater2" in suffix:
+            sidecar["Description"] = "The same lesions as a second (simulated) human outlines them"
         _write_json(stem.with_name(stem.name + ".json"), sidecar)
 
 
@@ -82,7 +92,9 @@ def write_participant(
     """
     pair = simulate_pair(
         participant.seed,
-        fazekas=participant.fazekas,
+        rated_as=participant.grades,
+        age=participant.age,
+        sex=participant.sex,
         sagittal=participant.sagittal,
         size=size,
         anatomies=anatomies,
@@ -127,6 +139,7 @@ def write_participant(
         "age": round(facts["age"]),
         "sex": facts["sex"],
         "fazekas": facts["fazekas"],
+        "fazekas_second_rater": facts["rating"]["second_rater"]["fazekas"],
         "lesion_ml": round(facts["lesion_ml"], 3),
     }
 
@@ -172,7 +185,14 @@ def write_root(
     )
     names = ", ".join(path.stem for path in anatomies)
     heads = FROM_BOTH.format(names=names) if anatomies else FROM_TEMPLATE
-    text = NOTICE.format(heads=heads, truth=TRUTH, seed=seed, size=size, version=VERSION)
+    text = NOTICE.format(
+        heads=heads,
+        truth=TRUTH,
+        seed=seed,
+        size=size,
+        cohort_version=COHORT_VERSION,
+        version=VERSION,
+    )
     (root / "README").write_text(text, encoding="utf-8")
     (root / TRUTH / "README").write_text(text, encoding="utf-8")
     (root / ".bidsignore").write_text("**/ct\n", encoding="utf-8")
@@ -184,7 +204,14 @@ def write_root(
         {
             "age": {"Description": "age at the CT", "Units": "year"},
             "sex": {"Description": "sex", "Levels": {"F": "female", "M": "male"}},
-            "fazekas": {"Description": "Fazekas grade for which lesions were drawn (0 to 3)"},
+            "fazekas": {
+                "Description": "Fazekas grade (0 to 3) that a simulated rater gives to the pattern "
+                "of lesions: the larger of the periventricular and the deep grade"
+            },
+            "fazekas_second_rater": {
+                "Description": "Fazekas grade (0 to 3) of a second simulated rater, whose errors "
+                "are independent of the first one's"
+            },
             "lesion_ml": {"Description": "true volume of white matter lesions", "Units": "mL"},
         },
     )

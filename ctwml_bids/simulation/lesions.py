@@ -80,7 +80,7 @@ def _horn_caps(shape: tuple[int, ...]) -> np.ndarray:
     return caps
 
 
-def _room(head: Head) -> np.ndarray:
+def lesion_room(head: Head) -> np.ndarray:
     """Return how freely lesions may lie at each point of the lesion grid (0–1)."""
     labels = head.labels[BRAIN_BOX]
     core = ndimage.gaussian_filter(_thin(head.white), 0.9)
@@ -211,35 +211,53 @@ def _calcifications(rng: np.random.Generator, head: Head, age: float) -> np.ndar
     return field
 
 
-def make_lesions(rng: np.random.Generator, head: Head, volume_ml: float) -> Lesions:
-    """Draw lesions of a volume in mL, unlabelled darkening, and mimics for a head.
+def draw_outline(
+    rng: np.random.Generator, head: Head, volume_ml: float, room: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw where lesions of a volume and an old infarct lie: the first part of `make_lesions`.
 
     Parameters
     ----------
     rng
-        Source of randomness.
+        Source of randomness; `complete` goes on with it.
     head
         Whose brain it is.
     volume_ml
         Real volume that the lesion mask (fraction > 0.5) shall have.
+    room
+        How freely lesions may lie, from `lesion_room`.
 
     Returns
     -------
-    Lesions
+    lesion, infarct
+        As in `Lesions`.
     """
-    room = _room(head)
-    distance = _thin(head.ventricle_distance)
     volume_ml = min(volume_ml, 0.5 * float(head.white.sum()) * head.voxel_ml)
     infarct = _infarct(rng, head, 0.05 + 0.15 * float(head.age > 60))
+    score = _score(rng, head, _thin(head.ventricle_distance))
+    soft = float(rng.uniform(0.15, 0.6))
     white = head.white * (1 - infarct)
-    args = (room, white, head.voxel_ml)
-    lesion = _fraction_of_volume(
-        _score(rng, head, distance), *args, volume_ml, float(rng.uniform(0.15, 0.6))
-    )
+    return _fraction_of_volume(score, room, white, head.voxel_ml, volume_ml, soft), infarct
+
+
+def complete(
+    rng: np.random.Generator,
+    head: Head,
+    lesion: np.ndarray,
+    infarct: np.ndarray,
+    room: np.ndarray,
+) -> Lesions:
+    """Add unlabelled darkening and the other mimics to what `draw_outline` gave."""
+    white = head.white * (1 - infarct)
     # Darker normal white matter is shaped as lesions are, wider and without an edge.
     old = np.clip((head.age - 20) / 60, 0, 1)
     haze = _fraction_of_volume(
-        _score(rng, head, distance), *args, float(rng.uniform(10, 60) + 60 * old), 1.2
+        _score(rng, head, _thin(head.ventricle_distance)),
+        room,
+        white,
+        head.voxel_ml,
+        float(rng.uniform(10, 60) + 60 * old),
+        1.2,
     )
     haze = upsample(ndimage.gaussian_filter(_thin(haze), rng.uniform(1, 2.2)), haze.shape, STEP)
     depth = 1 + 0.18 * np.clip(smooth_noise(rng, white.shape, 7.0), -2, 2)
@@ -251,3 +269,15 @@ def make_lesions(rng: np.random.Generator, head: Head, volume_ml: float) -> Lesi
         cavity=_cavities(rng, head, head.age),
         calcification=_calcifications(rng, head, head.age),
     )
+
+
+def make_lesions(rng: np.random.Generator, head: Head, volume_ml: float) -> Lesions:
+    """Draw lesions of a volume in mL, unlabelled darkening, and mimics for a head.
+
+    Parameters
+    ----------
+    rng, head, volume_ml
+        See `draw_outline`.
+    """
+    room = lesion_room(head)
+    return complete(rng, head, *draw_outline(rng, head, volume_ml, room), room)

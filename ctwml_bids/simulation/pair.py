@@ -11,48 +11,18 @@ import numpy as np
 
 from ctwml_bids.geometry import nifti
 from ctwml_bids.simulation import canonical, ct, flair
-from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head, make_head
+from ctwml_bids.simulation.anatomy import Head, make_head
 from ctwml_bids.simulation.individual import INDIVIDUAL_SHARE, draw_anatomy
-from ctwml_bids.simulation.lesions import (
-    CALCIFICATION,
-    CAVITY,
-    INFARCT,
-    Lesions,
-    draw_lesion_ml,
-    make_lesions,
-)
+from ctwml_bids.simulation.lesions import Lesions, draw_lesion_ml, make_lesions
+from ctwml_bids.simulation.rated import OUTLINE_STREAM, draw_rated_lesions
 from ctwml_bids.simulation.sampling import Scan, pose, take
 from ctwml_bids.simulation.scans import draw_ct_grid, draw_flair_grid
+from ctwml_bids.simulation.second_rater import outline_again
+from ctwml_bids.simulation.truth import Truth, sample_truth
 
 VERSION = "1"  # of the simulation; the same seed gives the same heads within a version
-BOX_START = tuple(part.start for part in BRAIN_BOX)
 # Age by Fazekas group (Table 1 of Pitkänen et al. 2020): mean, SD.
 AGE = {0: (65.7, 11.5), 1: (65.7, 11.5), 2: (73.4, 7.1), 3: (74.7, 7.2)}
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is true on one image's grid; uint8 images unless said otherwise.
-
-    Attributes
-    ----------
-    lesions
-        White matter lesions: more than half of a voxel's tissue is lesion.
-    lesion_fraction
-        float32 share of each voxel that is lesion.
-    brain
-        Parenchyma with ventricles and sulci, cerebellum, brainstem to the foramen magnum.
-    ventricles
-        Lateral ventricles.
-    mimics
-        1 old infarct, 2 lacune or perivascular space, 3 calcification (see ``lesions``).
-    """
-
-    lesions: nib.Nifti1Image
-    lesion_fraction: nib.Nifti1Image
-    brain: nib.Nifti1Image
-    ventricles: nib.Nifti1Image
-    mimics: nib.Nifti1Image
 
 
 @dataclass(frozen=True)
@@ -96,29 +66,6 @@ def _draw_person(
     if sex is None:
         sex = "F" if rng.random() < 0.5 else "M"
     return fazekas, float(np.round(age)), sex
-
-
-def _truth(head: Head, lesions: Lesions, matrix: np.ndarray, scan: Scan) -> Truth:
-    """Sample all masks on a grid."""
-    slab = Scan(scan.shape, scan.affine, min(scan.thickness, 3.3))
-
-    def sampled(fraction: np.ndarray) -> np.ndarray:
-        if not fraction.any():
-            return np.zeros(scan.shape, dtype=np.float32)
-        return take(fraction, BOX_START, matrix, slab, finest=1.0)
-
-    fraction = sampled(lesions.lesion)
-    mimics = np.zeros(scan.shape, dtype=np.uint8)
-    mimics[sampled(lesions.cavity) > 0.5] = CAVITY
-    mimics[sampled(lesions.infarct) > 0.5] = INFARCT
-    mimics[sampled(lesions.calcification) > 0.3] = CALCIFICATION
-    return Truth(
-        lesions=nifti((fraction > 0.5).astype(np.uint8), scan.affine),
-        lesion_fraction=nifti(fraction, scan.affine),
-        brain=nifti((sampled(head.brain) > 0.5).astype(np.uint8), scan.affine),
-        ventricles=nifti((sampled(head.ventricles) > 0.5).astype(np.uint8), scan.affine),
-        mimics=nifti(mimics, scan.affine),
-    )
 
 
 def _scan_ct(
@@ -172,6 +119,7 @@ def simulate_pair(
     age: float | None = None,
     sex: str | None = None,
     lesion_ml: float | None = None,
+    rated_as: Sequence[int] | None = None,
     modality: str = "both",
     size: str = "full",
     ct_spacing: Sequence[float] | None = None,
@@ -190,6 +138,9 @@ def simulate_pair(
         Grade 0–3; sets the lesion volume and, without ``age``, the age.
     age, sex, lesion_ml
         Years, "F" or "M", millilitres; drawn where None.
+    rated_as
+        Draw lesions until a rater gives one of these grades (see ``rated``), instead of from
+        ``fazekas`` or ``lesion_ml``. Facts then hold the ratings, and truths a second outline.
     modality
         "both", "ct" or "flair". The head is the same whichever is asked for.
     size
@@ -212,7 +163,7 @@ def simulate_pair(
     Raises
     ------
     ValueError
-        If modality, size or grade is none of those above.
+        If modality, size or a grade is none of those above, or options exclude each other.
     BadDataError
         If an anatomy file cannot be read or lies on another grid.
     """
@@ -220,29 +171,42 @@ def simulate_pair(
         raise ValueError(f"modality {modality!r} or size {size!r} is not known")
     if fazekas not in (None, 0, 1, 2, 3):
         raise ValueError(f"fazekas must be 0, 1, 2 or 3, not {fazekas!r}")
+    if rated_as is not None:
+        if (fazekas, lesion_ml) != (None, None) or not {*rated_as} <= {0, 1, 2, 3} or not rated_as:
+            raise ValueError(f"rated_as={rated_as!r}: grades 0 to 3, without fazekas, lesion_ml")
+        fazekas = max(rated_as)
     # Independent streams: what one part draws never shifts another part.
     streams = [np.random.default_rng([seed, part]) for part in range(8)]
     fazekas, age, sex = _draw_person(streams[0], fazekas, age, sex)
     anatomy = draw_anatomy(streams[7], anatomies, individual_share)
     head = make_head(streams[1], age, sex, anatomy)
-    volume = draw_lesion_ml(streams[2], fazekas) if lesion_ml is None else lesion_ml
-    lesions = make_lesions(streams[2], head, volume)
+    rated = again = None
+    if rated_as is None:
+        volume = draw_lesion_ml(streams[2], fazekas) if lesion_ml is None else lesion_ml
+        lesions = make_lesions(streams[2], head, volume)
+    else:
+        rated = draw_rated_lesions(seed, head, rated_as)
+        fazekas, lesions = rated.rated.grade, rated.lesions
+        again = outline_again(np.random.default_rng([seed, OUTLINE_STREAM]), head, lesions)
     template_to_ct = pose(streams[3], head.scale, 6.0, 30.0)
     template_to_flair = pose(streams[4], head.scale, 4.0, 20.0)
     facts = _facts(seed, fazekas, head, lesions)
+    if rated is not None:
+        facts["rating"] = rated.facts()
+        facts["second_rater_lesion_ml"] = float((again > 0.5).sum()) * head.voxel_ml
     facts["anatomy"] = "template" if anatomy is None else anatomy.name
     ct_image = flair_image = ct_truth = flair_truth = None
     if modality != "flair":
         scan = draw_ct_grid(streams[3], template_to_ct, ct_spacing, size)
         ct_image = _scan_ct(streams[5], head, lesions, template_to_ct, scan, facts)
-        ct_truth = _truth(head, lesions, template_to_ct, scan)
+        ct_truth = sample_truth(head, lesions, template_to_ct, scan, again)
     if modality != "ct":
         if sagittal is None:
             sagittal = bool(streams[4].random() < 13 / 147)
         scan = draw_flair_grid(streams[4], template_to_flair, flair_spacing, size, sagittal)
         flair_image = _scan_flair(streams[6], head, lesions, template_to_flair, scan, facts)
         facts["flair"]["sagittal_3d"] = sagittal
-        flair_truth = _truth(head, lesions, template_to_flair, scan)
+        flair_truth = sample_truth(head, lesions, template_to_flair, scan, again)
     return SimulatedPair(
         ct=ct_image,
         flair=flair_image,
