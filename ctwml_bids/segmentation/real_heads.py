@@ -8,7 +8,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from ctwml_bids import templates
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.preprocessing.brain_extraction import flair_mask
 from ctwml_bids.preprocessing.images import orthonormal
@@ -45,7 +44,7 @@ def make_real_heads(
         If a subject may not be trained on, or its image or mask is missing.
     """
     grid = shipped_heads.shipped_grid()
-    template = nib.load(templates.packaged().brain_mask)
+    template = shipped_heads.template_mask()
     for number, label in enumerate(subjects):
         if label not in LABELLED:
             raise NoInputError(f"sub-{label} has no expert mask to train on, or must not be seen.")

@@ -61,11 +61,15 @@ class GridHead:
     found: np.ndarray | None = None
 
 
+def template_mask() -> nib.Nifti1Image:
+    """Return the packaged template's brain mask."""
+    folder = resources.files("ctwml_bids") / "data/templates/tpl-MNI152NLin2009aSym"
+    return nib.load(str(folder / "tpl-MNI152NLin2009aSym_res-1_desc-brain_mask.nii.gz"))
+
+
 def shipped_grid() -> Grid:
     """Return the network's grid in the packaged template."""
-    folder = resources.files("ctwml_bids") / "data/templates/tpl-MNI152NLin2009aSym"
-    name = "tpl-MNI152NLin2009aSym_res-1_desc-brain_mask.nii.gz"
-    return network_grid(nib.load(str(folder / name)))
+    return network_grid(template_mask())
 
 
 def pose_error(rng: np.random.Generator, grid: Grid) -> np.ndarray:
