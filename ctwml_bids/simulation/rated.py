@@ -17,7 +17,7 @@ from ctwml_bids.simulation.lesions import (
 )
 from ctwml_bids.simulation.rating import Rating, draw_rating, measure, scores
 
-TRIES = 40  # of drawing lesions; three are needed on average
+TRIES = 40  # of drawing lesions; three or four are needed on average
 # Volumes over all grades: log-normal up to the most that is published by grade, and a share that
 # has next to nothing (35 of those 198 people have no lesion).
 MEDIAN_ML, SPREAD, MOST_ML = 9.0, 1.1, 77.0

@@ -208,7 +208,7 @@ def draw_rating(rng: np.random.Generator, pattern: Rating) -> Rating:
 
     Normal noise is added to both scores, so that raters disagree about borderline patterns and
     agree about clear ones; where next to nothing is seen, next to nothing is added. `RATER_SD`
-    gives two raters of a cohort a quadratically weighted kappa of 0.86 over grades 0–3 and 0.79
+    gives two raters of a cohort a quadratically weighted kappa of 0.83 over grades 0–3 and 0.81
     over the groups 0–1, 2, 3. Published are 0.59 to 0.78 (Kapeller 2003, Stroke 34: 441–445), 0.72
     and 0.89 (Wardlaw 2004, J Neurol 251: 584–590) and 0.80 to 0.97 between two radiologists
     (Neurodegener Dis 2015; 16: 279–283).

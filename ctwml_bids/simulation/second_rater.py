@@ -61,8 +61,8 @@ def outline_again(rng: np.random.Generator, head: Head, lesions: Lesions) -> np.
 
     Every edge is displaced by smooth noise with an SD of `EDGE_SD` and by a bias of this image;
     small and faint foci may be missed, and some that the truth does not have are added. Dice with
-    the truth is then 0.76 on average, near the 0.75 to 0.8 of two humans (Kuijf 2019): 0.72 at 1 to
-    5 mL, where most of a lesion is edge, 0.82 above 15 mL.
+    the truth is then 0.75 on average, near the 0.75 to 0.8 of two humans (Kuijf 2019): 0.70 at 1 to
+    5 mL, where most of a lesion is edge, 0.82 and more above 15 mL.
 
     Parameters
     ----------
