@@ -37,7 +37,7 @@ MIRROR_FAIL, MIRROR_WARN = 1.18, 1.35
 SCALE_FAIL, SCALE_WARN = 0.06, 0.03
 # Brain masks of one head, made from two images.
 DICE_FAIL, DICE_WARN = 0.80, 0.90
-# What registering adds to the mutual information of the heads; less than nothing is a failure.
+# What registering adds to the mutual information of the heads; less than this is odd.
 GAIN_WARN = 0.0
 LIMITS = (
     f"mirror ratio at least {MIRROR_WARN:g} (fail under {MIRROR_FAIL:g}), free scale within "

@@ -86,7 +86,7 @@ def spacing_facts(data: np.ndarray, native: Grid, sidecar: dict) -> tuple[dict, 
     facts = {
         "slice_spacing_mm": round(gap, 4),
         "slice_positions_uneven": None if uneven is None else round(uneven, 4),
-        "slice_gap_ratio": None if gaps is None else round(float(gaps.max() / gaps.min()), 3),
+        "slice_gap_ratio": None if gaps is None else _gap_ratio(gaps),
         "stated_spacing_ratio": stated_ratio,
         "vault_ratio": None if ratio is None else round(ratio, 3),
     }
@@ -145,6 +145,11 @@ def _ellipsoid_ratio(areas: np.ndarray, gap: float) -> float | None:
     return float(np.sqrt(largest / -curvature) / np.sqrt(largest / np.pi))
 
 
+def _gap_ratio(gaps: np.ndarray) -> float:
+    """Largest over smallest distance; slices at one place count as 0.01 mm apart."""
+    return round(float(gaps.max() / max(gaps.min(), 0.01)), 3)
+
+
 def _position_gaps(sidecar: dict, count: int, normal: np.ndarray) -> np.ndarray | None:
     """Distances in mm between neighbouring slices as the sidecar has them, None if it does not."""
     for key in POSITION_KEYS:
@@ -158,6 +163,6 @@ def _position_gaps(sidecar: dict, count: int, normal: np.ndarray) -> np.ndarray 
         # Sidecar positions follow DICOM (LPS); the normal is RAS.
         line = values @ (normal * [-1, -1, 1]) if values.ndim == 2 else values
         gaps = np.abs(np.diff(np.sort(line)))
-        if gaps.min() > 0:
+        if gaps.mean() > 0:
             return gaps
     return None

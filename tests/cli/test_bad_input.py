@@ -238,3 +238,16 @@ def test_a_full_disk_before_anything_is_segmented(run, tmp_path, monkeypatch):
     assert says(said, "the disk is full", tmp_path / "out", "Make room", "run the same command")
     assert [path for path in (tmp_path / "out").rglob("*") if ".tmp" in path.name] == []
     assert json.loads((tmp_path / "out/dataset_description.json").read_text())
+
+
+def test_a_group_without_finished_units_keeps_the_code_of_what_went_wrong(
+    dataset, models, tmp_path, capsys, monkeypatch
+):
+    def process(units, *_):
+        return [UnitResult(unit.label, "failed", "not in HU", exit_code=65) for unit in units]
+
+    monkeypatch.setattr(app, "_run_units", process)
+    folders = [str(dataset), str(tmp_path / "out"), "participant", "group"]
+    fixed = ["-w", str(tmp_path / "work"), "--device", "cpu", "--model", *map(str, models)]
+    assert app.main(folders + fixed) == 65
+    assert "group: " in capsys.readouterr().err

@@ -104,6 +104,14 @@ def test_uneven_positions_in_the_sidecar_are_noticed(phantom):
     assert any("uneven" in text for text in warnings)
 
 
+def test_two_slices_at_one_place_are_as_uneven_as_can_be(phantom):
+    positions = np.arange(40) * 4.5
+    positions[20] = positions[19]
+    sidecar = {"SlicePositions": positions.tolist()}
+    facts, _ = spacing_facts(np.asarray(phantom.dataobj), grid_of(phantom), sidecar)
+    assert facts["slice_gap_ratio"] > 100
+
+
 def test_real_scan_with_hidden_spacing_jump_is_noticed(shared_data):
     loaded = read_ct(shared_data / "awkward" / "ge01_tilted_variable-spacing_ct.nii.gz")
     assert loaded.facts["shear_degrees"] == pytest.approx(18.5, abs=0.1)

@@ -211,6 +211,14 @@ def test_an_unreadable_table_is_named_and_the_others_go_on(cohort):
     assert estimates(cohort)["pairs"]["value"] == "4"
 
 
+def test_a_unit_that_is_said_to_be_done_without_a_table_is_named(cohort):
+    add_status(cohort, "99", "done")
+    page = run_group(cohort, version="0.1.0").read_text()
+    assert "sub-99" in page
+    assert "its results are gone" in page
+    assert len(table(cohort / "group" / "units.tsv")) == 5
+
+
 def test_no_finished_unit_is_no_input(tmp_path):
     add_status(tmp_path, "07", "failed", "truncated")
     with pytest.raises(NoInputError, match=r"sub-07 \(failed\)") as caught:
