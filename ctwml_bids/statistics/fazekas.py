@@ -1,0 +1,173 @@
+"""Fazekas groups (0–1, 2, 3) from lesion volumes: two thresholds, found, cross-validated, judged.
+
+Pitkänen et al. 2020 searched for the thresholds that put most patients into the group of their
+visual rating, under 10-fold cross-validation (their Table 2 and Fig. 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+GROUPS = ("0-1", "2", "3")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Lesion volumes in mL at and above which a head is in group 2 (``low``) and 3 (``high``)."""
+
+    low: float
+    high: float
+
+    def group(self, volumes_ml: Sequence[float]) -> np.ndarray:
+        """Return the index in `GROUPS` of each volume (int)."""
+        return np.searchsorted((self.low, self.high), np.asarray(volumes_ml, float), side="right")
+
+
+def group_of_grade(grades: Sequence[int]) -> np.ndarray:
+    """Return the index in `GROUPS` of Fazekas grades 0–3.
+
+    Raises
+    ------
+    ValueError
+        If a grade is none of 0, 1, 2, 3.
+    """
+    grades = np.asarray(grades)
+    if not np.isin(grades, (0, 1, 2, 3)).all():
+        raise ValueError("Fazekas grades are 0, 1, 2 or 3")
+    return np.maximum(grades.astype(int) - 1, 0)
+
+
+def fit_thresholds(volumes_ml: Sequence[float], groups: Sequence[int]) -> Thresholds:
+    """Find the two thresholds with which most heads fall into their group.
+
+    All pairs of cuts between neighbouring volumes are compared. Where several pairs are equally
+    good, the one with the widest gaps (in the logarithm of the volume) around its cuts is taken.
+
+    Parameters
+    ----------
+    volumes_ml
+        Lesion volumes, (n,), at least one, none of them NaN or negative.
+    groups
+        Index in `GROUPS` of each head's visual rating.
+
+    Raises
+    ------
+    ValueError
+        If there is no head, a volume is no volume, or lengths differ.
+    """
+    volumes, groups = _checked(volumes_ml, groups)
+    order = np.argsort(volumes, kind="stable")
+    volumes, groups = volumes[order], groups[order]
+    # Cut k lies below the k-th smallest volume; equal volumes cannot be parted.
+    cuts = np.flatnonzero(np.diff(volumes, prepend=-np.inf, append=np.inf) > 0)
+    below = np.stack([np.r_[0, np.cumsum(groups == g)][cuts] for g in range(3)])
+    # Right with cuts i ≤ j: group 0 below i, group 1 between, group 2 from j on.
+    gain_low, gain_high = below[0] - below[1], below[1] - below[2]
+    # A cut that parts nothing (below all, above all) has the narrowest gap.
+    gaps = np.zeros(len(cuts))
+    log = np.log(volumes + 0.1)  # 0.1 mL: the smallest volume that means anything
+    inner = (cuts > 0) & (cuts < len(volumes))
+    gaps[inner] = log[cuts[inner]] - log[cuts[inner] - 1]
+    best = _running_best(gain_low, gaps)
+    total = gain_low[best] + gain_high
+    width = np.minimum(gaps[best], gaps)
+    j = max(range(len(cuts)), key=lambda k: (total[k], width[k]))
+    return Thresholds(_middle(volumes, cuts[best[j]]), _middle(volumes, cuts[j]))
+
+
+def _running_best(gain: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """Return for each k the index up to k with the highest gain, then the widest gap."""
+    best = np.zeros(len(gain), dtype=int)
+    for k in range(1, len(gain)):
+        last = best[k - 1]
+        best[k] = k if (gain[k], gaps[k]) > (gain[last], gaps[last]) else last
+    return best
+
+
+def _middle(volumes: np.ndarray, cut: int) -> float:
+    """Return the threshold of a cut: half-way between its neighbours."""
+    if cut == 0:
+        return 0.0
+    if cut == len(volumes):
+        return float("inf")
+    return float((volumes[cut - 1] + volumes[cut]) / 2)
+
+
+def cross_validated(
+    volumes_ml: Sequence[float], groups: Sequence[int], folds: int = 10, seed: int = 0
+) -> np.ndarray:
+    """Estimate each head's group with thresholds fitted on the other folds.
+
+    Parameters
+    ----------
+    volumes_ml, groups
+        As for `fit_thresholds`.
+    folds
+        Number of folds; heads of each group are spread evenly over them.
+    seed
+        Of the split.
+
+    Returns
+    -------
+    numpy.ndarray
+        Index in `GROUPS`, int, (n,).
+
+    Raises
+    ------
+    ValueError
+        As `fit_thresholds`, and if there are fewer heads than folds or fewer than two folds.
+    """
+    volumes, groups = _checked(volumes_ml, groups)
+    if not 2 <= folds <= len(volumes):
+        raise ValueError(f"{len(volumes)} heads cannot be split into {folds} folds")
+    shuffled = np.random.default_rng(seed).permutation(len(volumes))
+    by_group = shuffled[np.argsort(groups[shuffled], kind="stable")]
+    fold = np.empty(len(volumes), dtype=int)
+    fold[by_group] = np.arange(len(volumes)) % folds
+    estimated = np.empty(len(volumes), dtype=int)
+    for k in range(folds):
+        out = fold == k
+        estimated[out] = fit_thresholds(volumes[~out], groups[~out]).group(volumes[out])
+    return estimated
+
+
+def confusion(rated: Sequence[int], estimated: Sequence[int]) -> np.ndarray:
+    """Count heads by rated group (rows) and estimated group (columns), int, (3, 3)."""
+    counts = np.zeros((3, 3), dtype=int)
+    np.add.at(counts, (np.asarray(rated, dtype=int), np.asarray(estimated, dtype=int)), 1)
+    return counts
+
+
+def share_right(counts: np.ndarray) -> float:
+    """Return the share of heads on the diagonal of a confusion matrix; NaN without heads."""
+    total = counts.sum()
+    return float(np.trace(counts) / total) if total else float("nan")
+
+
+def weighted_kappa(counts: np.ndarray) -> float:
+    """Return Cohen's kappa with quadratic weights (Cohen 1968) of a confusion matrix.
+
+    NaN where agreement by chance is already perfect: all heads in one group, twice.
+    """
+    counts = np.asarray(counts, dtype=float)
+    if counts.sum() == 0:
+        return float("nan")
+    index = np.arange(len(counts))
+    weights = (index[:, None] - index[None, :]) ** 2
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
+    by_chance = float((weights * expected).sum())
+    return 1 - float((weights * counts).sum()) / by_chance if by_chance else float("nan")
+
+
+def _checked(volumes_ml: Sequence[float], groups: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    volumes, groups = np.asarray(volumes_ml, dtype=float), np.asarray(groups, dtype=int)
+    if volumes.ndim != 1 or volumes.shape != groups.shape or volumes.size == 0:
+        raise ValueError(f"{volumes.size} volumes and {groups.size} groups")
+    if not (np.isfinite(volumes) & (volumes >= 0)).all():
+        raise ValueError("a volume is negative or not a number")
+    if not np.isin(groups, (0, 1, 2)).all():
+        raise ValueError("a group is none of 0, 1, 2")
+    return volumes, groups
