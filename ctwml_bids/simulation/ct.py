@@ -41,8 +41,9 @@ class CtSettings:
         Largest unlabelled darkening of normal white matter.
     noise
         SD in a 5 mm slice at the field's centre.
-    grain
-        Correlation of the noise in mm (SD of a Gaussian); ``sharp`` kernels have ringing noise.
+    grain, blotch
+        Correlation of the noise in mm (SD of a Gaussian), and the share of its variance that is
+        three times as coarse; ``sharp`` kernels have ringing noise.
     """
 
     white: float
@@ -53,26 +54,30 @@ class CtSettings:
     haze_drop: float
     noise: float
     grain: float
+    blotch: float
     sharp: bool
 
 
 def draw_settings(rng: np.random.Generator, age: float, lesion_ml: float) -> CtSettings:
     """Draw the tissue values and noise of one examination for a person.
 
-    White matter 30 ± 3.4 HU (Cala 1981), less in the old; cortex 4–8 above it; leukoaraiosis
-    17.5 ± 4.7 (BMC Med Imaging 2024); scanners differ by several HU (Oh 2019).
+    White matter 30 ± 3.4 HU (Cala 1981), less in the old; leukoaraiosis 17.5 ± 4.7 (BMC Med
+    Imaging 2024); scanners differ by several HU (Oh 2019). Grey matter is set so that, after the
+    scanner's blur, it stands out from white matter as on real CTs, and noise so that its strength
+    and its spatial frequencies span theirs (docs/validation.md, real beside simulated CT).
     """
     old = np.clip((age - 45) / 40, 0, 1)
     severity = np.clip(lesion_ml / 40, 0, 1)  # confluent lesions have lost more than small ones
     return CtSettings(
         white=float(np.clip(rng.normal(29.0, 1.8) - 2.0 * old, 24, 34)),
-        contrast=float(rng.uniform(3.8, 8.0)),
+        contrast=float(rng.uniform(6.0, 10.5)),
         fluid=float(rng.uniform(1, 9)),
         offset=float(np.clip(rng.normal(0, 2.3), -5, 5)),
         lesion_drop=float(np.clip(rng.normal(8.0 + 3.0 * severity, 2.5), 4.5, 16)),
         haze_drop=float(rng.uniform(0, 3.5)),
-        noise=float(np.clip(np.exp(rng.normal(np.log(3.1), 0.28)), 1.8, 6.0)),
-        grain=float(rng.uniform(0.45, 0.9)),
+        noise=float(np.clip(np.exp(rng.normal(np.log(2.6), 0.3)), 1.4, 5.5)),
+        grain=float(rng.uniform(0.25, 0.6)),
+        blotch=float(rng.uniform(0, 0.6)),
         sharp=bool(rng.random() < 0.25),
     )
 
@@ -176,11 +181,19 @@ def _noise(rng: np.random.Generator, scan: Scan, settings: CtSettings) -> np.nda
     """Return noise correlated in plane, stronger in thin slices (SD ∝ thickness^-1/2)."""
     noise = rng.standard_normal(scan.shape, dtype=np.float32)
     width = settings.grain / scan.spacing[:2]
-    smooth = ndimage.gaussian_filter(noise, (*width, 0))
+    smooth = _blurred(noise, width)
     if settings.sharp:
-        smooth -= 0.8 * ndimage.gaussian_filter(noise, (*(1.8 * width), 0))
+        smooth -= 0.8 * _blurred(noise, 1.8 * width)
+    coarse = _blurred(rng.standard_normal(scan.shape, dtype=np.float32), 3 * width)
+    smooth *= np.float32(np.sqrt(1 - settings.blotch) / max(float(smooth.std()), 1e-6))
+    smooth += coarse * np.float32(np.sqrt(settings.blotch) / max(float(coarse.std()), 1e-6))
     level = settings.noise * np.sqrt(5.0 / np.clip(scan.thickness, 1.0, 8.0)) ** 0.8
-    return smooth * np.float32(level / max(float(smooth.std()), 1e-6))
+    return smooth * np.float32(level)
+
+
+def _blurred(noise: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Blur within slices; ``width`` is the SD in voxels along x and y."""
+    return ndimage.gaussian_filter(noise, (*width, 0))
 
 
 def add_table(rng: np.random.Generator, hu: np.ndarray, scan: Scan, lowest_y: float) -> np.ndarray:

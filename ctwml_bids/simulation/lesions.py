@@ -212,7 +212,11 @@ def _calcifications(rng: np.random.Generator, head: Head, age: float) -> np.ndar
 
 
 def draw_outline(
-    rng: np.random.Generator, head: Head, volume_ml: float, room: np.ndarray
+    rng: np.random.Generator,
+    head: Head,
+    volume_ml: float,
+    room: np.ndarray,
+    infarcts: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw where lesions of a volume and an old infarct lie: the first part of `make_lesions`.
 
@@ -226,6 +230,8 @@ def draw_outline(
         Real volume that the lesion mask (fraction > 0.5) shall have.
     room
         How freely lesions may lie, from `lesion_room`.
+    infarcts
+        Whether there may be an old infarct (in 5%, above 60 years in 20%).
 
     Returns
     -------
@@ -233,7 +239,8 @@ def draw_outline(
         As in `Lesions`.
     """
     volume_ml = min(volume_ml, 0.5 * float(head.white.sum()) * head.voxel_ml)
-    infarct = _infarct(rng, head, 0.05 + 0.15 * float(head.age > 60))
+    chance = 0.05 + 0.15 * float(head.age > 60) if infarcts else 0.0
+    infarct = _infarct(rng, head, chance)
     score = _score(rng, head, _thin(head.ventricle_distance))
     soft = float(rng.uniform(0.15, 0.6))
     white = head.white * (1 - infarct)

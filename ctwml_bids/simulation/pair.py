@@ -20,7 +20,7 @@ from ctwml_bids.simulation.scans import draw_ct_grid, draw_flair_grid
 from ctwml_bids.simulation.second_rater import outline_again
 from ctwml_bids.simulation.truth import Truth, sample_truth
 
-VERSION = "1"  # of the simulation; the same seed gives the same heads within a version
+VERSION = "2"  # of the simulation; the same seed gives the same heads within a version
 # Age by Fazekas group (Table 1 of Pitkänen et al. 2020): mean, SD.
 AGE = {0: (65.7, 11.5), 1: (65.7, 11.5), 2: (73.4, 7.1), 3: (74.7, 7.2)}
 

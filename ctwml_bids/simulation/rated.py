@@ -86,7 +86,8 @@ def draw_rated_lesions(seed: int, head: Head, planned: Sequence[int]) -> RatedLe
     """Draw lesions on a head until a rater gives a planned grade.
 
     Each try draws a volume, its pattern and the rater's error anew; the head stays. So the group
-    follows from the pattern and the rater, and volumes of neighbouring groups overlap.
+    follows from the pattern and the rater, and volumes of neighbouring groups overlap. Nobody has
+    an old infarct: the method's cohort left such patients out.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def draw_rated_lesions(seed: int, head: Head, planned: Sequence[int]) -> RatedLe
     nearest = None
     for number in range(1, TRIES + 1):
         rng = np.random.default_rng([seed, LESION_STREAM, number])
-        lesion, infarct = draw_outline(rng, head, draw_any_ml(rng), room)
+        lesion, infarct = draw_outline(rng, head, draw_any_ml(rng), room, infarcts=False)
         measures = measure(lesion, head.ventricle_distance, head.scale)
         pattern = scores(**measures)
         rated = draw_rating(np.random.default_rng([seed, RATER_STREAM, number]), pattern)
