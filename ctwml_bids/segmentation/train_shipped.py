@@ -31,6 +31,8 @@ from ctwml_bids.simulation.individual import anatomy_files
 
 # Heads of these seeds and above are held out: `benchmarks/lesions_simulated.py` uses them.
 HELD_OUT_FROM = 900_000
+# Individual anatomies of the heads that the networks are tested on (`benchmarks/cohort.py`).
+TEST_ANATOMIES = ("sub-ll04", "sub-ll19")
 # Share of heads without any lesion: specificity is the hard part.
 _NORMAL_SHARE = 0.4
 # Share of heads seen under the brain mask that the program finds; the others under the true one
@@ -291,6 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(arguments)
     if args.step == "heads":
         anatomies = anatomy_files(args.anatomies) if args.anatomies else ()
+        anatomies = [path for path in anatomies if path.stem not in TEST_ANATOMIES]
         make_heads(args.folder, range(*args.seeds), args.poses, args.lesion_ml, anatomies)
     elif args.step == "real":
         real_heads.make_real_heads(args.bids_dir, args.folder, poses=args.poses)

@@ -70,13 +70,13 @@ def draw_settings(rng: np.random.Generator, age: float, lesion_ml: float) -> CtS
     severity = np.clip(lesion_ml / 40, 0, 1)  # confluent lesions have lost more than small ones
     return CtSettings(
         white=float(np.clip(rng.normal(29.0, 1.8) - 2.0 * old, 24, 34)),
-        contrast=float(rng.uniform(6.0, 10.5)),
+        contrast=float(rng.uniform(6.5, 11.0)),
         fluid=float(rng.uniform(1, 9)),
         offset=float(np.clip(rng.normal(0, 2.3), -5, 5)),
         lesion_drop=float(np.clip(rng.normal(8.0 + 3.0 * severity, 2.5), 4.5, 16)),
         haze_drop=float(rng.uniform(0, 3.5)),
         noise=float(np.clip(np.exp(rng.normal(np.log(2.6), 0.3)), 1.4, 5.5)),
-        grain=float(rng.uniform(0.25, 0.6)),
+        grain=float(rng.uniform(0.3, 0.65)),
         blotch=float(rng.uniform(0, 0.6)),
         sharp=bool(rng.random() < 0.25),
     )
