@@ -196,6 +196,7 @@ def map_sidecar(
     threshold: float | None = None,
     model: str | None = None,
     model_sha256: str | None = None,
+    precision: str | None = None,
     description: str | None = None,
 ) -> dict[str, object]:
     """Content of the JSON file beside a mask or a map, only with the fields that are known.
@@ -212,6 +213,8 @@ def map_sidecar(
         Probability above which a voxel is in the mask.
     model, model_sha256
         Name and checksum of the model.
+    precision
+        Number format that its convolutions ran in, such as ``float32``.
     """
     if space in ("CT", "FLAIR") and not spatial_reference:
         raise ValueError(f"space-{space} needs the URI of the image as its SpatialReference")
@@ -223,6 +226,7 @@ def map_sidecar(
         "Threshold": threshold,
         "Model": model,
         "ModelSHA256": model_sha256,
+        "Precision": precision,
     }
     return {key: value for key, value in fields.items() if value is not None}
 

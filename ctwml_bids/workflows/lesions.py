@@ -63,6 +63,7 @@ def add_segmentation(
                     ("mask", f"{name}_in_{name}_mask"),
                 ],
             ),
+            (segment, collect, [("facts", f"{name}_network_facts")]),
             (ventricles, collect, [("ventricles", f"{name}_ventricles")]),
             (
                 transform,
