@@ -68,6 +68,12 @@ class Settings:
     verbose: int = 0
 
     @property
+    def template_spaces(self) -> tuple[str, ...]:
+        """The template in whose space maps are written, or none; native spaces always are."""
+        wanted = self.normalisation == "syn" or self.template in self.output_spaces
+        return (self.template,) if wanted else ()
+
+    @property
     def registration_threads(self) -> int:
         """Threads of one ANTs call; its result is only bit-identical with one."""
         return self.omp_nthreads or 1

@@ -122,6 +122,9 @@ def start_dataset(
 ) -> None:
     """Write or refresh dataset_description.json, .bidsignore, README.md, participants.tsv.
 
+    Hashes that are recorded are read and written again: of several runs that start at once, one at
+    a time may do this (`cli.provenance.register_run` sees to it).
+
     Parameters
     ----------
     output_dir, bids_dir
@@ -287,5 +290,7 @@ def _hashes(before: Mapping, now: Mapping[str, str], model_label: str) -> dict[s
     """Add this run's hashes to those that are recorded."""
     if not now:
         return dict(before)
-    models = {**before.get("Segmentation", {}), model_label or "default": now["segmentation"]}
+    # A label may be "default" too.
+    name = f"desc-{model_label}" if model_label else "default"
+    models = {**before.get("Segmentation", {}), name: now["segmentation"]}
     return {"Preprocessing": now["preprocessing"], "Segmentation": dict(sorted(models.items()))}
