@@ -26,7 +26,13 @@ from ctwml_bids.cli.preflight import Ready, make_folders, preflight
 from ctwml_bids.cli.progress import Progress, log_to, start_logging, stop_logging
 from ctwml_bids.cli.provenance import check_same_run, register_run, run_name
 from ctwml_bids.cli.rerun import why_to_run
-from ctwml_bids.cli.summary import describe_plan, exit_code, status_table
+from ctwml_bids.cli.summary import (
+    describe_large,
+    describe_machine,
+    describe_plan,
+    exit_code,
+    status_table,
+)
 from ctwml_bids.errors import (
     BadDataError,
     CannotCreateError,
@@ -169,8 +175,9 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     reasons = {unit.label: why_to_run(unit, ready) for unit in units}
     plan = describe_plan(units, skipped, settings.bids_dir, reasons, dry_run=settings.dry_run)
     lines = [line for line in (matched, *plan, hint) if line]
+    large = describe_large([unit for unit in units if reasons[unit.label]], settings.mem_gb)
     if settings.dry_run:
-        print("\n".join(lines))
+        print("\n".join([*lines, *large]))
         check_same_run(ready)
         return 0
     check_same_run(ready)
@@ -178,6 +185,9 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     log_to(_log_file(settings, started))
     for line in lines:
         LOG.info(line)
+    for line in large:
+        LOG.warning(line)
+    LOG.info(describe_machine(settings))
     results = write_skipped(skipped, ready)
     if not units:
         rebuild_table(settings.output_dir)

@@ -9,6 +9,7 @@ from ctwml_bids.bids.sidecars import USED
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.cli.provenance import hashes, versions
+from ctwml_bids.workflows.memory import megavoxels
 from ctwml_bids.workflows.participant import Resources, UnitFiles
 
 
@@ -71,6 +72,7 @@ def unit_files(unit: Unit, ready: Ready) -> UnitFiles:
         flair=unit.flair,
         # Nothing else: a change of what a step does not see must not make it run again.
         ct_sidecar={key: unit.ct_sidecar[key] for key in USED if key in unit.ct_sidecar},
+        megavoxels=megavoxels({"ct": unit.ct, "flair": unit.flair}),
         context={
             "label": unit.label,
             "subject": unit.subject,

@@ -8,6 +8,8 @@ from pathlib import Path
 from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.execution.status import UnitResult
+from ctwml_bids.settings import Settings
+from ctwml_bids.workflows.memory import megavoxels, unit_gb
 
 
 def describe_plan(
@@ -51,6 +53,28 @@ def _shown(unit: Unit, name: str, bids_dir: Path) -> str:
         return str(_relative(path, bids_dir))
     filtered = f", the filters left out {unit.left_out}" if unit.left_out else ""
     return f"none{filtered}: the {other} is measured alone"
+
+
+def describe_large(units: Sequence[Unit], mem_gb: float) -> list[str]:
+    """Say which units have a step that needs more memory (GiB) than the run may use."""
+    needs = {
+        unit.label: unit_gb(megavoxels({"ct": unit.ct, "flair": unit.flair})) for unit in units
+    }
+    return [
+        f"{label}: a step needs up to {need:.1f} GB of memory for images of this size, and --mem "
+        f"is {mem_gb:.1f} GB. It runs alone then, and is killed where the machine has less: give "
+        "the run more memory, or images with thicker slices"
+        for label, need in needs.items()
+        if need > mem_gb
+    ]
+
+
+def describe_machine(settings: Settings) -> str:
+    """Say what of the machine the run uses: none of it is taken from a configuration file."""
+    return (
+        f"uses {settings.nprocs} CPU(s), {settings.mem_gb:.1f} GB of memory, "
+        f"{'a GPU' if settings.device == 'cuda' else 'no GPU'}, scratch in {settings.work_dir}"
+    )
 
 
 def status_table(results: Sequence[UnitResult]) -> list[str]:

@@ -48,6 +48,23 @@ def test_dry_run_prints_units_files_and_reasons_and_creates_nothing(run, tmp_pat
     assert not (tmp_path / "work").exists()
 
 
+def test_a_unit_that_needs_more_memory_than_there_is_is_told_before_it_runs(
+    run, monkeypatch, tmp_path
+):
+    _, out, _ = run("--dry-run", "--mem", "100M")
+    for label in ("sub-01", "sub-02"):
+        assert f"{label}: a step needs up to" in out
+    assert "and --mem is 0.1 GB" in out
+    assert "and --mem is" not in run("--dry-run", "--mem", "8G")[1]
+    monkeypatch.setattr(
+        app, "_run_units", lambda units, *_: [UnitResult(u.label, "done") for u in units]
+    )
+    run("--mem", "100M", "--nprocs", "1")
+    (log,) = (tmp_path / "out/logs").glob("ctwml_*.log")
+    assert "WARNING sub-01: a step needs up to" in log.read_text()
+    assert "uses 1 CPU(s), 0.1 GB of memory, no GPU, scratch in" in log.read_text()
+
+
 def test_dry_run_shows_what_the_filters_match(run, tmp_path):
     file = tmp_path / "filter.json"
     file.write_text(json.dumps({"ct": {"acquisition": None}, "flair": {"acquisition": "x"}}))

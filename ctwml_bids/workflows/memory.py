@@ -1,0 +1,83 @@
+"""How much memory the steps of a unit need, by the size of its images."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+# Kind of step → GiB that its process holds whatever the images, and GiB that each million voxels of
+# the images it works on adds. Lines through (or above) what `benchmarks/node_memory.py` measured
+# with a 512 × 512 × 28 FLAIR and CTs of 512 × 512 × 56, 200 and 400.
+NEEDS = {
+    "read": (0.4, 0.012),
+    "brain": (0.5, 0.03),
+    "register": (0.6, 0.01),
+    "normalise": (0.6, 0.01),
+    "segment": (0.5, 0.01),
+    "native": (0.5, 0.016),
+    "ventricles": (0.5, 0.022),
+    "deform": (1.5, 0.01),
+    "template": (0.6, 0.0),
+    "measure": (0.5, 0.016),
+    "report": (0.6, 0.016),
+    "write": (0.5, 0.016),
+}
+# Kinds of steps that work on one image, and those that work on all of the unit.
+OF_ONE = ("read", "brain", "segment", "native", "ventricles")
+OF_ALL = ("register", "normalise", "deform", "template", "measure", "report", "write")
+
+
+def step_gb(kind: str, megavoxels: float) -> float:
+    """Give the memory (GiB) that a step may need.
+
+    Parameters
+    ----------
+    kind
+        Of `NEEDS`.
+    megavoxels
+        Millions of voxels of the images that it works on, together.
+    """
+    fixed, each = NEEDS[kind]
+    return round(fixed + each * megavoxels, 2)
+
+
+def unit_gb(megavoxels: Mapping[str, float]) -> float:
+    """Give the memory (GiB) of a unit's largest step.
+
+    Parameters
+    ----------
+    megavoxels
+        Of each of its images.
+    """
+    single = max(step_gb(kind, size) for kind in OF_ONE for size in megavoxels.values())
+    return max(single, *(step_gb(kind, sum(megavoxels.values())) for kind in OF_ALL))
+
+
+def megavoxels(images: Mapping[str, Path | None]) -> dict[str, float]:
+    """Count the voxels of a unit's images, in millions, from their headers.
+
+    Parameters
+    ----------
+    images
+        ``ct`` and ``flair``; None where there is none.
+
+    Returns
+    -------
+    dict
+        Of those that there are; 0 for one that cannot be read, which its first step will say.
+    """
+    return {name: _count(path) for name, path in images.items() if path is not None}
+
+
+def _count(path: Path) -> float:
+    try:
+        shape = nib.load(path).shape
+    except (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError):
+        return 0.0
+    return float(np.prod(shape[:3], dtype=float)) / 1e6
