@@ -175,7 +175,7 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     reasons = {unit.label: why_to_run(unit, ready) for unit in units}
     plan = describe_plan(units, skipped, settings.bids_dir, reasons, dry_run=settings.dry_run)
     lines = [line for line in (matched, *plan, hint) if line]
-    large = describe_large([unit for unit in units if reasons[unit.label]], settings.mem_gb)
+    large = describe_large([unit for unit in units if reasons[unit.label]], settings)
     if settings.dry_run:
         print("\n".join([*lines, *large]))
         check_same_run(ready)

@@ -25,8 +25,8 @@ from ctwml_bids.execution.locks import hold
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.settings import Settings
 
-# Space (GiB) that one unit takes: 512 x 512 x 400 float32 images in scratch, maps in the output.
-WORK_GB = 2.0
+# Space (GiB) that one unit takes. Scratch was 2.7 with a CT of 512 x 512 x 400 and its FLAIR.
+WORK_GB = 3.0
 OUTPUT_GB = 0.2
 # The folder inside the work folder that is ours: only this is ever emptied.
 SCRATCH = "participant_wf"

@@ -55,11 +55,11 @@ def _shown(unit: Unit, name: str, bids_dir: Path) -> str:
     return f"none{filtered}: the {other} is measured alone"
 
 
-def describe_large(units: Sequence[Unit], mem_gb: float) -> list[str]:
-    """Say which units have a step that needs more memory (GiB) than the run may use."""
-    needs = {
-        unit.label: unit_gb(megavoxels({"ct": unit.ct, "flair": unit.flair})) for unit in units
-    }
+def describe_large(units: Sequence[Unit], settings: Settings) -> list[str]:
+    """Say which units have a step that needs more memory than the run may use."""
+    mem_gb, deformable = settings.mem_gb, settings.normalisation == "syn"
+    sizes = {unit.label: megavoxels({"ct": unit.ct, "flair": unit.flair}) for unit in units}
+    needs = {label: unit_gb(size, deformable=deformable) for label, size in sizes.items()}
     return [
         f"{label}: a step needs up to {need:.1f} GB of memory for images of this size, and --mem "
         f"is {mem_gb:.1f} GB. It runs alone then, and is killed where the machine has less: give "

@@ -132,10 +132,18 @@ def fingerprint(path: Path) -> list[int | str]:
     return [facts.st_size, facts.st_mtime_ns, _digest(path, facts.st_size, facts.st_mtime_ns)]
 
 
-def is_same_file(path: Path, before: Sequence[int | str]) -> bool:
-    """Tell whether a file has the content that a `fingerprint` described; it is read if in doubt.
+def is_same_file(path: Path, before: Sequence[int | str], *, by_content: bool = False) -> bool:
+    """Tell whether a file has the content that a `fingerprint` described.
 
-    A copy of a data set has other times of change; the content decides then.
+    Parameters
+    ----------
+    path
+        The file; may be missing.
+    before
+        The fingerprint.
+    by_content
+        Whether to read the file also where size and time of change are the same. It is always read
+        where the time alone is another one: a copy of a data set has other times.
     """
     try:
         facts = path.stat()
@@ -144,9 +152,9 @@ def is_same_file(path: Path, before: Sequence[int | str]) -> bool:
         return False
     if facts.st_size != size:
         return False
-    return facts.st_mtime_ns == changed or digest == [
-        _digest(path, facts.st_size, facts.st_mtime_ns)
-    ]
+    if facts.st_mtime_ns == changed and not (by_content and digest):
+        return True
+    return digest == [_digest(path, facts.st_size, facts.st_mtime_ns)]
 
 
 @functools.lru_cache(maxsize=4096)

@@ -30,7 +30,7 @@ NEEDS = {
 }
 # Kinds of steps that work on one image, and those that work on all of the unit.
 OF_ONE = ("read", "brain", "segment", "native", "ventricles")
-OF_ALL = ("register", "normalise", "deform", "template", "measure", "report", "write")
+OF_ALL = ("register", "normalise", "template", "measure", "report", "write")
 
 
 def step_gb(kind: str, megavoxels: float) -> float:
@@ -47,15 +47,18 @@ def step_gb(kind: str, megavoxels: float) -> float:
     return round(fixed + each * megavoxels, 2)
 
 
-def unit_gb(megavoxels: Mapping[str, float]) -> float:
+def unit_gb(megavoxels: Mapping[str, float], *, deformable: bool = False) -> float:
     """Give the memory (GiB) of a unit's largest step.
 
     Parameters
     ----------
     megavoxels
         Of each of its images.
+    deformable
+        Whether one of them is deformed to the template, too.
     """
-    single = max(step_gb(kind, size) for kind in OF_ONE for size in megavoxels.values())
+    of_one = (*OF_ONE, "deform") if deformable else OF_ONE
+    single = max(step_gb(kind, size) for kind in of_one for size in megavoxels.values())
     return max(single, *(step_gb(kind, sum(megavoxels.values())) for kind in OF_ALL))
 
 

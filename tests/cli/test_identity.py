@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
 from dataclasses import replace
 from datetime import datetime
@@ -79,6 +80,18 @@ def test_a_data_set_of_the_same_name_whose_images_are_all_others_is_refused(read
     finish(ready, "01", "02")
     describe(other, Name="small")
     with pytest.raises(CannotCreateError, match="and the images of 1 more: other content before"):
+        check_same_run(on(ready, other))
+
+
+def test_images_of_the_same_size_and_time_are_told_apart_by_content(ready, dataset, tmp_path):
+    finish(ready, "01", "02")
+    other = tmp_path / "other"
+    shutil.copytree(dataset, other)
+    for image in other.rglob("*.nii.gz"):
+        before = image.stat()
+        image.write_bytes(image.read_bytes()[:-1] + b" ")
+        os.utime(image, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    with pytest.raises(CannotCreateError, match="other content before"):
         check_same_run(on(ready, other))
 
 

@@ -126,6 +126,8 @@ def test_an_image_is_known_by_size_and_time_and_else_by_content(tmp_path):
     assert is_same_file(image, before)
     assert is_same_file(image, json.loads(json.dumps(before)))
     assert is_same_file(image, [size, changed, "not read"])
+    assert not is_same_file(image, [size, changed, "another"], by_content=True)
+    assert is_same_file(image, [size, changed], by_content=True)
     assert is_same_file(image, [size, 0, digest])
     assert not is_same_file(image, [size, 0])
     image.write_bytes(b"abcd")

@@ -50,4 +50,5 @@ def test_a_units_need_is_that_of_its_largest_step():
     sizes = {"ct": 100.0, "flair": 10.0}
     every = [step_gb(kind, 100.0) for kind in OF_ONE] + [step_gb(kind, 110.0) for kind in OF_ALL]
     assert unit_gb(sizes) == max(every)
-    assert {*OF_ONE, *OF_ALL} == set(NEEDS)
+    assert unit_gb(sizes, deformable=True) == max(*every, step_gb("deform", 100.0))
+    assert {*OF_ONE, *OF_ALL, "deform"} == set(NEEDS)
