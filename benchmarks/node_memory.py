@@ -1,6 +1,6 @@
 """Memory of each step, for a pair whose images are resampled to more slices.
 
-    python benchmarks/node_memory.py BIDS_DIR SUBJECT [--ct 56 200 400] [--flair 28]
+    python benchmarks/node_memory.py BIDS_DIR SUBJECT [--ct 56 400] [--flair 28]
 
 The slices of a real pair are interpolated to the numbers asked for, 512 x 512 in plane, and the
 unit runs one step at a time in processes of its own, as the program runs them. What each held at
@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bids_dir", type=Path)
     parser.add_argument("subject")
-    parser.add_argument("--ct", type=int, nargs="+", default=[56, 200, 400], help="0: no CT")
+    parser.add_argument("--ct", type=int, nargs="+", default=[56, 400], help="0: no CT")
     parser.add_argument("--flair", type=int, nargs="+", default=[28], help="0: no FLAIR")
     parser.add_argument("--name", default="node_memory", help="of the result")
     parser.add_argument("--option", nargs="+", default=[], help="of the program, without dashes")

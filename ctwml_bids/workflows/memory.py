@@ -11,22 +11,24 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-# Kind of step → GiB that its process holds whatever the images, and GiB that each million voxels of
-# the images it works on adds. Lines through (or above) what `benchmarks/node_memory.py` measured
-# with a 512 × 512 × 28 FLAIR and CTs of 512 × 512 × 56, 200 and 400.
+# Kind of step → GiB that its process holds whatever the images (0.4 of it are libraries), and GiB
+# that each million voxels of the images it works on adds. Lines some 5 to 10% above what
+# `benchmarks/node_memory.py` measured with a 512 × 512 × 28 FLAIR and CTs of 512 × 512 × 56 and
+# 512 × 512 × 400 (GiB, in this order, for the CT's or the pair's step).
 NEEDS = {
-    "read": (0.4, 0.012),
-    "brain": (0.5, 0.03),
-    "register": (0.6, 0.01),
-    "normalise": (0.6, 0.01),
-    "segment": (0.5, 0.01),
-    "native": (0.5, 0.016),
-    "ventricles": (0.5, 0.022),
-    "deform": (1.5, 0.01),
-    "template": (0.6, 0.0),
-    "measure": (0.5, 0.016),
-    "report": (0.6, 0.016),
-    "write": (0.5, 0.016),
+    "read": (0.4, 0.008),  # 0.46, 1.12
+    "brain": (0.7, 0.014),  # 0.87, 2.08
+    "register": (0.45, 0.009),  # 0.55, 1.32
+    "normalise": (0.5, 0.012),  # 0.55, 1.72
+    "segment": (0.55, 0.0075),  # 0.61, 1.23
+    "native": (0.4, 0.02),  # 0.61, 2.37
+    "ventricles": (0.55, 0.0215),  # 0.77, 2.64
+    # SyN runs on a grid of its own: 1.02 with the FLAIR; the large CT's slope is that of "read".
+    "deform": (1.1, 0.008),
+    "template": (0.5, 0.0),  # 0.43, 0.43
+    "measure": (0.5, 0.014),  # 0.56, 1.92
+    "report": (0.65, 0.0105),  # 0.78, 1.70
+    "write": (0.5, 0.0075),  # 0.45, 1.19
 }
 # Kinds of steps that work on one image, and those that work on all of the unit.
 OF_ONE = ("read", "brain", "segment", "native", "ventricles")
