@@ -18,7 +18,9 @@ import tomli_w
 from ctwml_bids import __version__
 from ctwml_bids.errors import InvalidInputError, NoInputError
 
-ANALYSIS_LEVELS = ("participant", "train", "group")
+ANALYSIS_LEVELS = ("participant", "group")
+# Announced, but not in this version.
+PLANNED_LEVELS = ("train",)
 NORMALISATIONS = ("nine", "syn")
 DEVICES = ("auto", "cpu", "cuda")
 KEEP_WORK = ("always", "on-failure", "never")
@@ -66,6 +68,12 @@ class Settings:
     verbose: int = 0
 
     @property
+    def template_spaces(self) -> tuple[str, ...]:
+        """The template in whose space maps are written, or none; native spaces always are."""
+        wanted = self.normalisation == "syn" or self.template in self.output_spaces
+        return (self.template,) if wanted else ()
+
+    @property
     def registration_threads(self) -> int:
         """Threads of one ANTs call; its result is only bit-identical with one."""
         return self.omp_nthreads or 1
@@ -78,10 +86,14 @@ class Settings:
 
 # Found out from the others before the run: written for provenance, not read back.
 RESOLVED = ("model_ct", "model_flair")
+# What belongs to the machine that a run was on, and not to the next one's: likewise.
+MACHINE = ("nprocs", "omp_nthreads", "mem_gb", "device", "work_dir", "use_plugin")
 
 
 def to_toml(settings: Settings) -> str:
     """Write settings as TOML; what was not given (None) is left out.
+
+    What is of the machine (`MACHINE`) stands in a table of its own, as a record.
 
     Parameters
     ----------
@@ -93,12 +105,13 @@ def to_toml(settings: Settings) -> str:
     str
         TOML text with the program's version as its first key.
     """
-    values = {"version": __version__}
+    values: dict[str, Any] = {"version": __version__}
+    machine: dict[str, Any] = {}
     for name in (item.name for item in dataclasses.fields(settings)):
         value = getattr(settings, name)
         if value is not None:
-            values[name] = _plain(value)
-    return tomli_w.dumps(values)
+            (machine if name in MACHINE else values)[name] = _plain(value)
+    return tomli_w.dumps({**values, "machine": machine})
 
 
 def from_toml(text: str, source: str = "configuration file") -> dict[str, Any]:
@@ -114,7 +127,8 @@ def from_toml(text: str, source: str = "configuration file") -> dict[str, Any]:
     Returns
     -------
     dict
-        Field name to typed value, for ``Settings(**...)`` or as defaults under a command line.
+        Field name to typed value, for ``Settings(**...)`` or as defaults under a command line;
+        without `RESOLVED` and `MACHINE`, wherever in the text they stand.
 
     Raises
     ------
@@ -126,6 +140,10 @@ def from_toml(text: str, source: str = "configuration file") -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise InvalidInputError(f"{source} is not valid TOML: {error}") from error
     raw.pop("version", None)
+    machine = raw.pop("machine", {})
+    if not isinstance(machine, dict):
+        raise InvalidInputError(f"machine in {source} is {machine!r}; expected a table, [machine].")
+    raw = {**machine, **raw}
     hints = typing.get_type_hints(Settings)
     unknown = sorted(set(raw) - set(hints))
     if unknown:
@@ -146,7 +164,7 @@ def from_toml(text: str, source: str = "configuration file") -> dict[str, Any]:
     for name in ("nprocs", "omp_nthreads", "mem_gb", "random_seed"):
         if values.get(name, 1) <= 0:
             raise InvalidInputError(f"{name} in {source} is {values[name]}; it must be above 0.")
-    return values
+    return {name: value for name, value in values.items() if name not in MACHINE}
 
 
 def read_toml(path: Path) -> dict[str, Any]:

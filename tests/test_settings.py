@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,21 @@ def change(**fields):
     return dataclasses.replace(FULL, **fields)
 
 
-def test_settings_survive_toml():
-    assert Settings(**from_toml(to_toml(FULL))) == FULL
+def test_settings_survive_toml_except_for_what_is_of_the_machine():
+    text = to_toml(FULL)
+    assert tomllib.loads(text)["machine"] == {
+        "nprocs": 8,
+        "omp_nthreads": 2,
+        "mem_gb": 12.5,
+        "device": "auto",
+        "work_dir": "/scratch",
+    }
+    elsewhere = {"nprocs": 1, "omp_nthreads": None, "mem_gb": 4.0, "work_dir": Path()}
+    assert Settings(**from_toml(text)) == change(**elsewhere)
+
+
+def test_machine_settings_are_not_taken_from_anywhere_in_a_file():
+    assert from_toml('nprocs = 3\ntemplate = "A"\n[machine]\nmem_gb = 4\n') == {"template": "A"}
 
 
 def test_what_was_not_given_is_left_out_and_stays_none():
@@ -66,6 +80,8 @@ def test_models_found_for_a_run_are_recorded_but_not_read_back():
         ('keep_work = "maybe"', "on-failure"),
         ("work_dir = 3", "work_dir"),
         ("participant_labels = [1]", "participant_labels"),
+        ("machine = 3", "machine"),
+        ("[machine]\ncores = 3", "cores"),
     ],
 )
 def test_a_wrong_configuration_file_is_refused_by_name(tmp_path, text, said):
@@ -79,10 +95,6 @@ def test_a_wrong_configuration_file_is_refused_by_name(tmp_path, text, said):
 def test_a_missing_configuration_file_is_missing_input(tmp_path):
     with pytest.raises(NoInputError):
         read_toml(tmp_path / "none.toml")
-
-
-def test_a_whole_number_is_good_enough_for_memory():
-    assert from_toml("mem_gb = 4") == {"mem_gb": 4.0}
 
 
 def hash_of_preprocessing(settings: Settings) -> str:

@@ -122,6 +122,9 @@ def start_dataset(
 ) -> None:
     """Write or refresh dataset_description.json, .bidsignore, README.md, participants.tsv.
 
+    Hashes that are recorded are read and written again: of several runs that start at once, one at
+    a time may do this (`cli.provenance.register_run` sees to it).
+
     Parameters
     ----------
     output_dir, bids_dir
@@ -196,6 +199,7 @@ def map_sidecar(
     threshold: float | None = None,
     model: str | None = None,
     model_sha256: str | None = None,
+    precision: str | None = None,
     description: str | None = None,
 ) -> dict[str, object]:
     """Content of the JSON file beside a mask or a map, only with the fields that are known.
@@ -212,6 +216,8 @@ def map_sidecar(
         Probability above which a voxel is in the mask.
     model, model_sha256
         Name and checksum of the model.
+    precision
+        Number format that its convolutions ran in, such as ``float32``.
     """
     if space in ("CT", "FLAIR") and not spatial_reference:
         raise ValueError(f"space-{space} needs the URI of the image as its SpatialReference")
@@ -223,6 +229,7 @@ def map_sidecar(
         "Threshold": threshold,
         "Model": model,
         "ModelSHA256": model_sha256,
+        "Precision": precision,
     }
     return {key: value for key, value in fields.items() if value is not None}
 
@@ -283,5 +290,7 @@ def _hashes(before: Mapping, now: Mapping[str, str], model_label: str) -> dict[s
     """Add this run's hashes to those that are recorded."""
     if not now:
         return dict(before)
-    models = {**before.get("Segmentation", {}), model_label or "default": now["segmentation"]}
+    # A label may be "default" too.
+    name = f"desc-{model_label}" if model_label else "default"
+    models = {**before.get("Segmentation", {}), name: now["segmentation"]}
     return {"Preprocessing": now["preprocessing"], "Segmentation": dict(sorted(models.items()))}

@@ -178,6 +178,11 @@ def lock(subject: str, session: str | None) -> PurePosixPath:
     return logs(subject, session) / "lock"
 
 
+def run_lock() -> PurePosixPath:
+    """Name the file that is locked while what all runs share is read and written again."""
+    return PurePosixPath("logs") / "lock"
+
+
 def sidecar(path: PurePath) -> PurePath:
     """Name the JSON file that describes an image, a transform or a table."""
     for ending in _IMAGE_ENDINGS:

@@ -224,9 +224,28 @@ def _plan_subject(root: Path, subject: str, found: tuple, kept: tuple) -> list[U
     times, notes = read_times(root / f"sub-{subject}")
     units = pair_subject(subject, *kept, times)
     return [
-        replace(unit, notes=(*unit.notes, *notes)) if isinstance(unit, Unit) else unit
+        _with_left_out(replace(unit, notes=(*unit.notes, *notes)), found, kept)
+        if isinstance(unit, Unit)
+        else unit
         for unit in units
     ]
+
+
+def _with_left_out(unit: Unit, found: tuple, kept: tuple) -> Unit:
+    """Note on a unit of one image how many of the other kind the filters left out for it.
+
+    Those of its session; those of the whole subject where the filters leave it none of that kind.
+    """
+    if unit.ct is not None and unit.flair is not None:
+        return unit
+    kind, name = (0, "CT") if unit.ct is None else (1, "FLAIR")
+    left_out = [image for image in found[kind] if image not in kept[kind]]
+    if kept[kind]:
+        left_out = [image for image in left_out if image.session == unit.session]
+    if not left_out:
+        return unit
+    note = f"the filters left out {len(left_out)} {name} image(s)"
+    return replace(unit, left_out=len(left_out), notes=(*unit.notes, note))
 
 
 def _nothing_found(folder: Path) -> str:

@@ -7,6 +7,17 @@ from pathlib import Path
 
 from ctwml_bids.errors import BadDataError
 
+# Fields of a CT's sidecar that decide anything after the choice of the image: all that the steps
+# get to see (`preprocessing.slice_spacing` reads them). A change of one makes a finished unit run
+# again, a change of any other does not.
+USED = (
+    "SpacingBetweenSlices",
+    "SlicePositions",
+    "SliceLocations",
+    "SliceLocation",
+    "ImagePositionPatient",
+)
+
 
 def inherited(
     image: Path, entities: dict, sidecars: list[tuple[Path, dict]], loaded: dict[Path, dict]

@@ -23,6 +23,8 @@ class Unit:
     ct_sidecar, flair_sidecar
         Their metadata, merged from all JSON files that apply (BIDS inheritance); the dicts are
         not to be changed.
+    left_out
+        Where there is no CT, or no FLAIR: how many of them the filters left out.
     notes
         Sentences for the log and the report: which reconstruction was taken and why, how the
         pair was found, what to be careful about.
@@ -38,6 +40,7 @@ class Unit:
     flair_sidecar: dict = field(default_factory=dict, compare=False)
     notes: tuple[str, ...] = ()
     flair_session: str | None = None
+    left_out: int = 0
 
     @property
     def label(self) -> str:

@@ -18,6 +18,7 @@ from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.cli.preflight import LOCKS, SCRATCH, Ready
 from ctwml_bids.cli.progress import Progress
 from ctwml_bids.cli.provenance import hashes, versions
+from ctwml_bids.cli.rerun import request_of, status_path, why_to_run
 from ctwml_bids.errors import TemporaryError
 from ctwml_bids.execution import outputs
 from ctwml_bids.execution.failures import failure_of
@@ -25,8 +26,6 @@ from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.status import (
     UnitResult,
     UnitStatus,
-    fingerprint,
-    is_done,
     now,
     write_status,
 )
@@ -81,8 +80,7 @@ class Ledger:
 
     def is_done(self, unit: Unit) -> bool:
         """Tell whether a unit was finished by an earlier run with the same settings."""
-        request, status = self._request(unit), status_path(unit, self._ready)
-        return is_done(status, self._hashes, request, self._output_dir)
+        return not why_to_run(unit, self._ready)
 
     def begin(self, unit: Unit) -> bool:
         """Take a unit for this process and write that it runs.
@@ -112,7 +110,7 @@ class Ledger:
                 started=now(),
                 model_label=settings.desc or "",
                 hashes=self._hashes,
-                request=self._request(unit),
+                request=request_of(unit, self._ready).described(settings.bids_dir),
                 versions=self._versions,
                 outputs=outputs.written_before(settings.output_dir, path, notes),
             )
@@ -232,21 +230,6 @@ class Ledger:
     def _notes(self, unit: Unit) -> Path:
         label = self._ready.settings.desc or ""
         return self._output_dir / names.notes(unit.subject, unit.session, model_label=label)
-
-    def _request(self, unit: Unit) -> dict[str, Any]:
-        settings = self._ready.settings
-        images = [path for path in (unit.ct, unit.flair) if path is not None]
-        return {
-            "inputs": fingerprint(images, settings.bids_dir),
-            "output_spaces": list(settings.output_spaces),
-        }
-
-
-def status_path(unit: Unit | Skipped, ready: Ready) -> Path:
-    """Name a unit's status file."""
-    label = ready.settings.desc or ""
-    status = names.status(unit.subject, unit.session, model_label=label)
-    return ready.settings.output_dir / status
 
 
 def lock_path(unit: Unit | Skipped, ready: Ready) -> Path:

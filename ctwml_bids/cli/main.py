@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from ctwml_bids import __version__
-from ctwml_bids.bids.dataset import refresh_participants, start_dataset
+from ctwml_bids.bids.dataset import refresh_participants
 from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.bids.query import Skipped, Unit, plan_with_matches, validator_hint
 from ctwml_bids.cli.ledger import lock_path
@@ -24,8 +24,15 @@ from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.participant import run_participants, write_skipped
 from ctwml_bids.cli.preflight import Ready, make_folders, preflight
 from ctwml_bids.cli.progress import Progress, log_to, start_logging, stop_logging
-from ctwml_bids.cli.provenance import check_same_settings, hashes, run_name, write_record
-from ctwml_bids.cli.summary import describe_plan, exit_code, status_table
+from ctwml_bids.cli.provenance import check_same_run, register_run, run_name
+from ctwml_bids.cli.rerun import why_to_run
+from ctwml_bids.cli.summary import (
+    describe_large,
+    describe_machine,
+    describe_plan,
+    exit_code,
+    status_table,
+)
 from ctwml_bids.errors import (
     BadDataError,
     CannotCreateError,
@@ -165,25 +172,29 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     units = [item for item in planned if isinstance(item, Unit)]
     skipped = [item for item in planned if isinstance(item, Skipped)]
     hint = validator_hint(settings.bids_dir, planned)
-    lines = [matched, *describe_plan(units, skipped, settings.bids_dir), hint]
-    lines = [line for line in lines if line]
+    reasons = {unit.label: why_to_run(unit, ready) for unit in units}
+    plan = describe_plan(units, skipped, settings.bids_dir, reasons, dry_run=settings.dry_run)
+    lines = [line for line in (matched, *plan, hint) if line]
+    large = describe_large([unit for unit in units if reasons[unit.label]], settings)
     if settings.dry_run:
-        print("\n".join(lines))
+        print("\n".join([*lines, *large]))
+        check_same_run(ready)
         return 0
-    check_same_settings(ready)
+    check_same_run(ready)
     make_folders(settings)
     log_to(_log_file(settings, started))
     for line in lines:
         LOG.info(line)
+    for line in large:
+        LOG.warning(line)
+    LOG.info(describe_machine(settings))
     results = write_skipped(skipped, ready)
     if not units:
         rebuild_table(settings.output_dir)
         raise _nothing_to_run(settings.bids_dir, skipped)
     if settings.reports_only:
         return _reports_only(units, ready)
-    label = settings.desc or ""
-    start_dataset(settings.output_dir, settings.bids_dir, hashes=hashes(ready), model_label=label)
-    write_record(ready, started)
+    register_run(ready, started)
     results += _run_units(units, ready, progress)
     refresh_participants(settings.output_dir, settings.bids_dir)
     rebuild_table(settings.output_dir)

@@ -60,7 +60,7 @@ def build_parser(optional: Sequence[str] = ()) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
-        usage="ctwml_bids bids_dir output_dir {participant,train,group} [options]",
+        usage="ctwml_bids bids_dir output_dir {participant,group} [options]",
     )
     one, several = {"nargs": "?"}, {"nargs": "*"}
     parser.add_argument(
@@ -78,8 +78,8 @@ def build_parser(optional: Sequence[str] = ()) -> argparse.ArgumentParser:
     parser.add_argument(
         "analysis_levels",
         metavar="analysis_level",
-        help="one or more of: participant (segment and measure each subject), train (teach a CT "
-        "model from own pairs), group (tables and figures over all subjects)",
+        help="one or both of: participant (segment and measure each subject), group (tables and "
+        "figures over all subjects)",
         **(several if "analysis_levels" in optional else {"nargs": "+"}),
     )
     parser.add_argument("--version", action="version", version=f"ctwml_bids {__version__}")
@@ -140,7 +140,9 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         "--config-file",
         metavar="FILE",
         type=Path,
-        help="TOML with settings, as each run writes it to logs/; the command line wins",
+        help="TOML with settings, as each run writes it to logs/; the command line wins. What "
+        "belongs to the machine (--nprocs, --omp-nthreads, --mem, --device, -w, --use-plugin) is "
+        "not taken from it: give it on the command line, or leave it to the defaults",
     )
 
 

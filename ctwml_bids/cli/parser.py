@@ -14,14 +14,14 @@ from ctwml_bids.cli.machine import usable_cpus, usable_memory_gb
 from ctwml_bids.cli.options import Parser, build_parser
 from ctwml_bids.cli.values import absolute
 from ctwml_bids.errors import CtwmlError
-from ctwml_bids.settings import ANALYSIS_LEVELS, Settings, read_toml
+from ctwml_bids.settings import ANALYSIS_LEVELS, PLANNED_LEVELS, Settings, read_toml
 
 POSITIONALS = ("bids_dir", "output_dir", "analysis_levels")
 NOT_SETTINGS = ("notrack", "config_file")
 
 
 class UnknownLevelError(CtwmlError):
-    """The analysis level is none that this app has (BIDS execution: 17)."""
+    """The analysis level is none that this version has (BIDS execution: 17)."""
 
     exit_code = 17
 
@@ -47,7 +47,7 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     UsageError
         If the command line is not understood.
     UnknownLevelError
-        If an analysis level is none that exists.
+        If an analysis level is none that this version has.
     NoInputError, InvalidInputError
         If the configuration file cannot be read or is not valid.
     """
@@ -58,11 +58,7 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
         **{name: value for name, value in given.items() if _was_given(name, value)},
     }
     levels = tuple(dict.fromkeys(values["analysis_levels"]))
-    unknown = [level for level in levels if level not in ANALYSIS_LEVELS]
-    if unknown:
-        raise UnknownLevelError(
-            f"unknown analysis level {', '.join(unknown)}. Known: {', '.join(ANALYSIS_LEVELS)}."
-        )
+    _check_levels(levels)
     values["analysis_levels"] = levels
     for name in ("participant_labels", "session_labels", "output_spaces", "models"):
         values[name] = tuple(dict.fromkeys(values.get(name, ())))
@@ -76,6 +72,17 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     values.setdefault("nprocs", usable_cpus())
     values.setdefault("mem_gb", usable_memory_gb())
     return Settings(**values)
+
+
+def _check_levels(levels: Sequence[str]) -> None:
+    """Refuse levels that this version does not have (UnknownLevelError)."""
+    known = ", ".join(ANALYSIS_LEVELS)
+    if planned := [level for level in levels if level in PLANNED_LEVELS]:
+        raise UnknownLevelError(
+            f"the analysis level {', '.join(planned)} is not in this version. Known: {known}."
+        )
+    if unknown := [level for level in levels if level not in ANALYSIS_LEVELS]:
+        raise UnknownLevelError(f"unknown analysis level {', '.join(unknown)}. Known: {known}.")
 
 
 def default_work_dir(output_dir: Path) -> Path:

@@ -10,10 +10,11 @@ from typing import Any
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.query import Skipped, Unit
-from ctwml_bids.cli.ledger import Ledger, lock_path, parts, status_path
+from ctwml_bids.cli.ledger import Ledger, lock_path, parts
 from ctwml_bids.cli.preflight import SCRATCH, Ready
 from ctwml_bids.cli.progress import Progress
 from ctwml_bids.cli.provenance import drop_stale_scratch
+from ctwml_bids.cli.rerun import status_path
 from ctwml_bids.errors import TemporaryError
 from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.status import (

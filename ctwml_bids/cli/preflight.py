@@ -25,8 +25,8 @@ from ctwml_bids.execution.locks import hold
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.settings import Settings
 
-# Space (GiB) that one unit takes: 512 x 512 x 400 float32 images in scratch, maps in the output.
-WORK_GB = 2.0
+# Space (GiB) that one unit takes. Scratch was 2.7 with a CT of 512 x 512 x 400 and its FLAIR.
+WORK_GB = 3.0
 OUTPUT_GB = 0.2
 # The folder inside the work folder that is ours: only this is ever emptied.
 SCRATCH = "participant_wf"
@@ -68,7 +68,6 @@ def preflight(settings: Settings) -> Ready:
     CtwmlError
         The first thing found that would make the run fail, with its exit code.
     """
-    check_levels(settings)
     names.check_model_label(settings.desc or "")
     # The group level reads the output folder alone; nothing else of the data set need be there.
     participant = "participant" in settings.analysis_levels
@@ -87,20 +86,6 @@ def preflight(settings: Settings) -> Ready:
     if not settings.dry_run:
         settings = dataclasses.replace(settings, device=choose_device(settings.device))
     return Ready(settings, template, cards)
-
-
-def check_levels(settings: Settings) -> None:
-    """Refuse what this version does not do.
-
-    Raises
-    ------
-    UsageError
-        For the analysis level train.
-    """
-    if "train" in settings.analysis_levels:
-        raise UsageError(
-            "the analysis level train is not available in this version; participant and group are."
-        )
 
 
 def check_folders(settings: Settings, *, images: bool) -> None:

@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids import __version__
+from ctwml_bids.bids import names
+from ctwml_bids.bids.dataset import start_dataset
 from ctwml_bids.bids.files import write_text
+from ctwml_bids.cli.identity import check_same_dataset, identity
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.errors import CannotCreateError
+from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.status import collect
 from ctwml_bids.settings import (
     content_hash,
@@ -23,6 +27,8 @@ from ctwml_bids.settings import (
 )
 
 RECORD = Path("logs") / "settings.json"
+# Writing what all runs share takes milliseconds; a network disk may be slow.
+WAIT_S = 60.0
 LIBRARIES = ("antspyx", "nipype", "nibabel", "numpy", "scipy", "torch")
 
 
@@ -42,18 +48,44 @@ def run_name(started: datetime) -> str:
     return f"ctwml_{started:%Y%m%dT%H%M%S}-{started.microsecond:06d}"
 
 
-def check_same_settings(ready: Ready) -> None:
-    """Refuse to mix results of different settings in one output folder.
+def register_run(ready: Ready, started: datetime) -> None:
+    """Check a run against what the output folder has, and write it into its root files.
+
+    One run at a time does this, so that none loses what another has just written.
 
     Raises
     ------
     CannotCreateError
-        If finished units are there that were made with another preprocessing, or under the same
-        label with another model; the message says what differs and what to do.
+        As `check_same_run`.
+    TemporaryError
+        Another run is at it for too long.
+    """
+    settings = ready.settings
+    with hold(settings.output_dir / names.run_lock(), wait_s=WAIT_S):
+        check_same_run(ready)
+        start_dataset(
+            settings.output_dir,
+            settings.bids_dir,
+            hashes=hashes(ready),
+            model_label=settings.desc or "",
+        )
+        write_record(ready, started)
+
+
+def check_same_run(ready: Ready) -> None:
+    """Refuse to mix results of different data sets or settings in one output folder.
+
+    Raises
+    ------
+    CannotCreateError
+        If finished units are there that were made from another data set, with another
+        preprocessing, or under the same label with another model; the message says what differs
+        and what to do.
     """
     settings = ready.settings
     record = _read(settings.output_dir)
     done = [status for status in collect(settings.output_dir) if status.state == "done"]
+    check_same_dataset(settings.output_dir, settings.bids_dir, done, record.get("dataset"))
     fields = _fields(ready)
     if done and "preprocessing" in record:
         changed = differences(record["preprocessing"], fields["preprocessing"])
@@ -87,7 +119,11 @@ def write_record(ready: Ready, started: datetime) -> None:
     output_dir, fields = ready.settings.output_dir, _fields(ready)
     record = _read(output_dir)
     models = {**record.get("segmentation", {}), ready.settings.desc or "": fields["segmentation"]}
-    record = {"preprocessing": fields["preprocessing"], "segmentation": models}
+    record = {
+        "dataset": identity(ready.settings.bids_dir),
+        "preprocessing": fields["preprocessing"],
+        "segmentation": models,
+    }
     write_text(output_dir / RECORD, json.dumps(record, indent=2) + "\n")
     write_text(output_dir / "logs" / f"{run_name(started)}.toml", to_toml(ready.settings))
 

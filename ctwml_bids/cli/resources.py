@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from ctwml_bids import templates
+from ctwml_bids.bids.sidecars import USED
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.cli.provenance import hashes, versions
+from ctwml_bids.workflows.memory import megavoxels
 from ctwml_bids.workflows.participant import Resources, UnitFiles
 
 
@@ -26,7 +28,7 @@ def resources_of(ready: Ready) -> Resources:
         guide_mask=guide.brain_mask,
         guide_ventricles=guide.ventricles,
         deformable=settings.normalisation == "syn",
-        in_template=settings.normalisation == "syn" or settings.template in settings.output_spaces,
+        in_template=bool(settings.template_spaces),
         ct_model=settings.model_ct,
         flair_model=settings.model_flair,
         ct_threshold=cards["ct"].threshold,
@@ -68,7 +70,9 @@ def unit_files(unit: Unit, ready: Ready) -> UnitFiles:
         label=unit.label,
         ct=unit.ct,
         flair=unit.flair,
-        ct_sidecar=unit.ct_sidecar,
+        # Nothing else: a change of what a step does not see must not make it run again.
+        ct_sidecar={key: unit.ct_sidecar[key] for key in USED if key in unit.ct_sidecar},
+        megavoxels=megavoxels({"ct": unit.ct, "flair": unit.flair}),
         context={
             "label": unit.label,
             "subject": unit.subject,

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.execution.status import UnitResult
+from ctwml_bids.settings import Settings
+from ctwml_bids.workflows.memory import megavoxels, unit_gb
 
 
-def describe_plan(units: Sequence[Unit], skipped: Sequence[Skipped], bids_dir: Path) -> list[str]:
-    """Say in lines what would run from which files, and why the rest would not.
+def describe_plan(
+    units: Sequence[Unit],
+    skipped: Sequence[Skipped],
+    bids_dir: Path,
+    reasons: Mapping[str, Sequence[str]],
+    *,
+    dry_run: bool,
+) -> list[str]:
+    """Say in lines what is to run from which files, and why the rest is not.
 
     Parameters
     ----------
@@ -19,16 +28,53 @@ def describe_plan(units: Sequence[Unit], skipped: Sequence[Skipped], bids_dir: P
         The plan.
     bids_dir
         File names are shown relative to it.
+    reasons
+        Label of each unit to why it is to be run (`rerun.why_to_run`); nothing if it is done.
+    dry_run
+        Whether it is only what would be done.
     """
-    lines = [f"{len(units)} to run, {len(skipped)} skipped, in {bids_dir}"]
+    to_run = "would run" if dry_run else "to run"
+    done = sum(not reasons[unit.label] for unit in units)
+    lines = [f"{len(units) - done} to run, {done} done, {len(skipped)} skipped, in {bids_dir}"]
     for unit in units:
-        lines.append(f"run   {unit.label}")
-        for name, path, other in (("CT", unit.ct, "FLAIR"), ("FLAIR", unit.flair, "CT")):
-            shown = _relative(path, bids_dir) if path else f"none: the {other} is measured alone"
-            lines.append(f"        {name:<6}{shown}")
-        lines += [f"        note: {note}" for note in unit.notes]
-    lines += [f"skip  {item.label}: {item.reason}" for item in skipped]
+        why = "; ".join(reasons[unit.label])
+        state = to_run if reasons[unit.label] else "done"
+        lines.append(f"{unit.label}: {state}" + (f", {why}" if why else ""))
+        lines += [f"    {name:<6}{_shown(unit, name, bids_dir)}" for name in ("CT", "FLAIR")]
+        lines += [f"    note: {note}" for note in unit.notes]
+    lines += [f"{item.label}: skipped: {item.reason}" for item in skipped]
     return lines
+
+
+def _shown(unit: Unit, name: str, bids_dir: Path) -> str:
+    """Name a unit's CT or FLAIR, or say why there is none."""
+    path, other = (unit.ct, "FLAIR") if name == "CT" else (unit.flair, "CT")
+    if path is not None:
+        return str(_relative(path, bids_dir))
+    filtered = f", the filters left out {unit.left_out}" if unit.left_out else ""
+    return f"none{filtered}: the {other} is measured alone"
+
+
+def describe_large(units: Sequence[Unit], settings: Settings) -> list[str]:
+    """Say which units have a step that needs more memory than the run may use."""
+    mem_gb, deformable = settings.mem_gb, settings.normalisation == "syn"
+    sizes = {unit.label: megavoxels({"ct": unit.ct, "flair": unit.flair}) for unit in units}
+    needs = {label: unit_gb(size, deformable=deformable) for label, size in sizes.items()}
+    return [
+        f"{label}: a step needs up to {need:.1f} GB of memory for images of this size, and --mem "
+        f"is {mem_gb:.1f} GB. It runs alone then, and is killed where the machine has less: give "
+        "the run more memory, or images with thicker slices"
+        for label, need in needs.items()
+        if need > mem_gb
+    ]
+
+
+def describe_machine(settings: Settings) -> str:
+    """Say what of the machine the run uses: none of it is taken from a configuration file."""
+    return (
+        f"uses {settings.nprocs} CPU(s), {settings.mem_gb:.1f} GB of memory, "
+        f"{'a GPU' if settings.device == 'cuda' else 'no GPU'}, scratch in {settings.work_dir}"
+    )
 
 
 def status_table(results: Sequence[UnitResult]) -> list[str]:

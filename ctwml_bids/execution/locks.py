@@ -16,6 +16,7 @@ import functools
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -28,39 +29,43 @@ LOG = logging.getLogger("ctwml_bids")
 # The system says in these ways that another process holds the lock, or that there are no locks.
 _HELD = (errno.EAGAIN, errno.EACCES)
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+# Time between two attempts, in seconds.
+_POLL_S = 0.02
 
 
 @contextmanager
-def hold(*paths: Path) -> Iterator[None]:
+def hold(*paths: Path, wait_s: float = 0.0) -> Iterator[None]:
     """Hold locks on files, made where they are missing; all of them or none.
 
     Parameters
     ----------
     paths
         The files; they stay behind, empty.
+    wait_s
+        How long to wait for each, in seconds.
 
     Raises
     ------
     TemporaryError
-        Another process holds one of them; the message says which process.
+        Another process holds one of them (still); the message says which process.
     CannotCreateError, InputOutputError
         A file cannot be made there.
     """
     with ExitStack() as held:
         for path in paths:
-            held.enter_context(_hold(path))
+            held.enter_context(_hold(path, time.monotonic() + wait_s))
         yield
 
 
 @contextmanager
-def _hold(path: Path) -> Iterator[None]:
+def _hold(path: Path, deadline: float) -> Iterator[None]:
     make_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise explain_os_error(error, path) from error
     try:
-        _lock(descriptor, path)
+        _lock(descriptor, path, deadline)
         # Only for whoever finds it held; a full disk must not matter here.
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
@@ -75,9 +80,9 @@ def _hold(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, path: Path) -> None:
+def _lock(descriptor: int, path: Path, deadline: float) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _try_until(descriptor, deadline)
     except OSError as error:
         if error.errno in _HELD:
             holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "unknown"
@@ -87,6 +92,17 @@ def _lock(descriptor: int, path: Path) -> None:
         if error.errno not in _UNSUPPORTED:
             raise explain_os_error(error, path) from error
         _tell_no_locks(path.parent.parent)
+
+
+def _try_until(descriptor: int, deadline: float) -> None:
+    """Take a lock, again and again until the deadline if another process holds it."""
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _HELD or time.monotonic() >= deadline:
+                raise
+        time.sleep(_POLL_S)
 
 
 @functools.cache

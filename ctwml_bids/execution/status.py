@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import functools
+import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,7 +48,7 @@ class UnitStatus:
     hashes
         "preprocessing" and "segmentation" to the hashes of the settings.
     request
-        What else decides the outputs: the input images (`fingerprint`), output spaces.
+        What else decides the outputs, as `Request.described` gives it.
     quality
         "pass", "warn" or "fail", the worst quality gate; empty where none was reached.
     model_label
@@ -74,6 +76,33 @@ class UnitStatus:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What a unit's results depend on besides the settings.
+
+    Attributes
+    ----------
+    images
+        The input images.
+    metadata
+        Hash of what is used of sidecars and scans.tsv.
+    output_spaces
+        Templates in whose space maps are asked for; the native spaces are not listed.
+    """
+
+    images: tuple[Path, ...]
+    metadata: str = ""
+    output_spaces: tuple[str, ...] = ()
+
+    def described(self, bids_dir: Path) -> dict[str, Any]:
+        """Give it as it stands in a status: images by their names in the data set."""
+        return {
+            "inputs": {os.path.relpath(path, bids_dir): fingerprint(path) for path in self.images},
+            "metadata": self.metadata,
+            "output_spaces": list(self.output_spaces),
+        }
+
+
+@dataclass(frozen=True)
 class UnitResult:
     """How one unit ended in this run."""
 
@@ -91,26 +120,48 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def fingerprint(paths: Iterable[Path], root: Path) -> dict[str, list[int]]:
-    """Describe input files so that a changed one is noticed without reading it.
-
-    Parameters
-    ----------
-    paths
-        Files below `root`.
-    root
-        The data set's folder; names are relative to it.
+def fingerprint(path: Path) -> list[int | str]:
+    """Describe a file so that a changed one is noticed, mostly without reading it.
 
     Returns
     -------
-    dict
-        Name to [size in bytes, time of change in ns].
+    list
+        Size in bytes, time of change in ns, and SHA-256, by which `is_same_file` knows a copy.
     """
-    described = {}
-    for path in paths:
+    facts = path.stat()
+    return [facts.st_size, facts.st_mtime_ns, _digest(path, facts.st_size, facts.st_mtime_ns)]
+
+
+def is_same_file(path: Path, before: Sequence[int | str], *, by_content: bool = False) -> bool:
+    """Tell whether a file has the content that a `fingerprint` described.
+
+    Parameters
+    ----------
+    path
+        The file; may be missing.
+    before
+        The fingerprint.
+    by_content
+        Whether to read the file also where size and time of change are the same. It is always read
+        where the time alone is another one: a copy of a data set has other times.
+    """
+    try:
         facts = path.stat()
-        described[os.path.relpath(path, root)] = [facts.st_size, facts.st_mtime_ns]
-    return described
+        size, changed, *digest = before
+    except (OSError, ValueError):
+        return False
+    if facts.st_size != size:
+        return False
+    if facts.st_mtime_ns == changed and not (by_content and digest):
+        return True
+    return digest == [_digest(path, facts.st_size, facts.st_mtime_ns)]
+
+
+@functools.lru_cache(maxsize=4096)
+def _digest(path: Path, size: int, changed: int) -> str:
+    """Hash a file; once a process as long as size and time of change are the same."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def write_status(path: Path, status: UnitStatus) -> None:
@@ -128,28 +179,49 @@ def read_status(path: Path) -> UnitStatus | None:
         return None
 
 
-def is_done(
-    path: Path, hashes: Mapping[str, str], request: Mapping[str, Any], output_dir: Path
-) -> bool:
-    """Tell whether a unit was finished with these settings and its files are still there.
+def what_differs(
+    status: UnitStatus,
+    hashes: Mapping[str, str],
+    request: Request,
+    output_dir: Path,
+    bids_dir: Path,
+) -> list[str]:
+    """Say what a finished unit's results lack of what is asked for now; [] if nothing.
+
+    Maps in more spaces than are asked for are no lack.
 
     Parameters
     ----------
-    path
-        The unit's status file.
+    status
+        Of the unit's last run, which was done.
     hashes, request
         As a status of this run would have them.
     output_dir
         Where the files that it wrote must be.
+    bids_dir
+        The data set's folder.
     """
-    status = read_status(path)
-    return (
-        status is not None
-        and status.state == "done"
-        and status.hashes == dict(hashes)
-        and status.request == json.loads(json.dumps(request))
-        and all((output_dir / name).is_file() for name in status.outputs)
-    )
+    before, found = status.request, []
+    if status.hashes != dict(hashes):
+        found.append("other settings")
+    inputs = before.get("inputs", {})
+    now = {os.path.relpath(path, bids_dir): path for path in request.images}
+    found += [f"{name} is used no longer" for name in inputs if name not in now]
+    found += [f"{name} was not used before" for name in now if name not in inputs]
+    found += [
+        f"{name} has changed"
+        for name, path in now.items()
+        if name in inputs and not is_same_file(path, inputs[name])
+    ]
+    if before.get("metadata") != request.metadata:
+        found.append("what is used of its sidecar or scans.tsv has changed")
+    spaces = before.get("output_spaces", ())
+    found += [
+        f"maps in {name} are asked for" for name in request.output_spaces if name not in spaces
+    ]
+    if missing := [name for name in status.outputs if not (output_dir / name).is_file()]:
+        found.append(f"{missing[0]} is gone")
+    return found
 
 
 def collect(output_dir: Path) -> list[UnitStatus]:

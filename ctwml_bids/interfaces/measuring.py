@@ -136,6 +136,7 @@ def _measure_image(
     facts = {
         **load_facts(files[f"{name}_facts"]),
         "brain_mask": load_facts(files[f"{name}_brain_facts"]),
+        "network": load_facts(files[f"{name}_network_facts"]),
     }
     cut = cut_shares(np.asarray(load_mask(files[f"{name}_used_brain"]).dataobj))
     gates = [

@@ -20,6 +20,7 @@ _PER_IMAGE = (
     "{0}_facts",
     "{0}_brain",
     "{0}_brain_facts",
+    "{0}_network_facts",
     "{0}_used_brain",
     "{0}_ventricles",
     "template_to_{0}",

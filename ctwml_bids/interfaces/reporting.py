@@ -60,6 +60,7 @@ def report_unit(
                 template=context["template"],
                 normalisation=context["normalisation"],
                 models=cards,
+                precision={name: facts[name].get("network", {}).get("precision") for name in raw},
             ),
             figures=tuple(shown),
             images=tuple(_described(name, raw[name], context) for name in raw),
@@ -73,12 +74,21 @@ def report_unit(
                 "Template": context["template"],
                 "Normalisation": context["normalisation"],
                 "Random seed": context["seed"],
-                "Device": context["device"],
+                **_networks(raw, facts),
                 **{f"Settings hash, {name}": value for name, value in context["hashes"].items()},
             },
             software=context["versions"],
         )
     )
+
+
+def _networks(raw: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, str]:
+    """Say what each network ran on and in; nothing where a former version did not record it."""
+    found = {name: facts[name]["network"] for name in raw if "network" in facts[name]}
+    return {
+        f"Network, {name.upper()}": f"{network['device']}, {network['precision']}"
+        for name, network in found.items()
+    }
 
 
 def _described(name: str, path: str, context: Mapping[str, Any]) -> dict[str, str]:

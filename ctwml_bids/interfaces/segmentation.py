@@ -17,6 +17,7 @@ from ctwml_bids.interfaces.base import (
     load_image,
     load_mask,
     node_file,
+    save_facts,
     save_image,
 )
 
@@ -37,6 +38,7 @@ class _SegmentInput(BaseInterfaceInputSpec):
 class _SegmentOutput(TraitedSpec):
     probability = File(exists=True, desc="mean over the ensemble, network grid")
     disagreement = File(exists=True, desc="SD over the ensemble, network grid")
+    facts = File(exists=True, desc="device, and the number format of the convolutions")
 
 
 class SegmentLesions(SimpleInterface):
@@ -59,12 +61,15 @@ class SegmentLesions(SimpleInterface):
         fill = -1000.0 if self.inputs.modality == "ct" else 0.0
         array = to_grid(image, transform, grid, fill=fill)
         mask = to_grid(load_mask(self.inputs.mask), transform, grid, fill=0.0) >= 0.5
+        device = "cuda" if self.inputs.use_gpu else "cpu"
         prediction = ensemble.predict(
             model,
             network_channels(array, mask, model.card.channels),
-            device="cuda" if self.inputs.use_gpu else "cpu",
+            device=device,
             threads=self.inputs.threads,
         )
+        facts = {"device": device, "precision": prediction.precision}
+        self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
         for name in ("probability", "disagreement"):
             self._results[name] = save_image(
                 np.where(mask, getattr(prediction, name), 0).astype(np.float32),

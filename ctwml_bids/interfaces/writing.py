@@ -174,6 +174,7 @@ class _Writer:
     def lesion_maps(self, files: Mapping[str, str], seen: str, space: str) -> None:
         """Write mask, probability and disagreement of the lesions seen in one image."""
         model = self.context["models"][seen]
+        network = load_facts(files[f"{seen}_network_facts"])
         is_template = space == "template"
         label = self.context["template"] if is_template else space.upper()
         texts = {
@@ -198,6 +199,7 @@ class _Writer:
                     threshold=model["threshold"] if kind == "mask" else None,
                     model=model["name"],
                     model_sha256=model["checksum"],
+                    precision=network["precision"],
                     description=f"{text}, seen in the {seen.upper()}",
                 ),
             )

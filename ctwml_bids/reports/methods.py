@@ -57,6 +57,7 @@ def methods(
     template: str = "MNI152NLin2009aSym",
     normalisation: str = "nine",
     models: Mapping[str, Mapping[str, Any]] | None = None,
+    precision: Mapping[str, str | None] | None = None,
 ) -> MethodsSection:
     """Describe what was done, in the words of a methods section.
 
@@ -71,13 +72,15 @@ def methods(
     models
         ``ct`` and/or ``flair`` → fields of its model card: ``name``, ``version``, ``threshold``
         and ``members`` are mentioned where they are given.
+    precision
+        ``ct`` and/or ``flair`` → number format that its network ran in, where that is known.
 
     Returns
     -------
     MethodsSection
         Paragraphs, and the references that they cite.
     """
-    cards = models or {}
+    cards, formats = models or {}, precision or {}
     has_pair = {"ct", "flair"} <= set(images)
     steps = [_brain_text(images), _registration_text() if has_pair else ""]
     steps.append(_normalisation_text(template, normalisation, has_pair=has_pair))
@@ -85,7 +88,9 @@ def methods(
         f"White matter lesions were segmented with ctwml_bids {version}, a BIDS App "
         "(Gorgolewski et al. 2016, 2017) that follows the method of Pitkänen et al. (2020) and "
         "runs on Nipype (Gorgolewski et al. 2011). " + " ".join(step for step in steps if step),
-        " ".join(_network_text(image, cards.get(image, {})) for image in images),
+        " ".join(
+            _network_text(image, cards.get(image, {}), formats.get(image)) for image in images
+        ),
         _measure_text(has_pair=has_pair),
     ]
     cited = ["bids", "bidsapps", "ciric", "fonov", "nipype", "griffanti", "guerrero", "pitkanen"]
@@ -151,7 +156,7 @@ def _normalisation_text(template: str, normalisation: str, *, has_pair: bool) ->
     return text
 
 
-def _network_text(image: str, card: Mapping[str, Any]) -> str:
+def _network_text(image: str, card: Mapping[str, Any], precision: str | None = None) -> str:
     name = f"the model {card['name']}" if "name" in card else "a model"
     name += f" (version {card['version']})" if "version" in card else ""
     members = card.get("members", ())
@@ -165,6 +170,7 @@ def _network_text(image: str, card: Mapping[str, Any]) -> str:
         text += f"; the probabilities {' and '.join(averaged)} were averaged"
     if "threshold" in card:
         text += f" and voxels above {card['threshold']:g} counted as lesions"
+    text += f"; convolutions ran in {precision}" if precision else ""
     data = card.get("training", {}).get("data")
     return text + (f". It was trained on {data}." if data else ".")
 

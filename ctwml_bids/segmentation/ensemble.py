@@ -38,10 +38,13 @@ class Prediction:
         Mean lesion probability over the members, float32, (x, y, z); 0 outside the brain.
     disagreement
         Population SD over the members, likewise; 0 everywhere with a single member.
+    precision
+        What the convolutions ran in: "float32" or "bfloat16".
     """
 
     probability: np.ndarray
     disagreement: np.ndarray
+    precision: str
 
 
 def load(folder: Path) -> Ensemble:
@@ -138,7 +141,7 @@ def predict(
     probability, disagreement = np.zeros((2, *inside.shape), dtype=np.float32)
     probability[box], disagreement[box] = members.mean(axis=0), members.std(axis=0)
     probability[~inside] = disagreement[~inside] = 0
-    return Prediction(probability, disagreement)
+    return Prediction(probability, disagreement, str(dtype).removeprefix("torch."))
 
 
 def _padded_slices(channels: np.ndarray, background: float) -> Tensor:

@@ -21,11 +21,15 @@ def add_reading(
         ),
         f"read_{name}",
         "read",
+        unit,
+        name,
     )
     brain = step(
         ExtractBrain(modality=name, threads=resources.threads),
         f"brain_{name}",
         "brain",
+        unit,
+        name,
         threads=resources.threads if name == "flair" else 1,
     )
     wf.connect(
@@ -41,34 +45,47 @@ def _masks(resources: Resources) -> dict[str, str]:
     return {name: str(getattr(resources, name)) for name in ("template_mask", "guide_mask")}
 
 
-def _normalise(resources: Resources, name: str) -> pe.Node:
+def _normalise(unit: UnitFiles, resources: Resources, name: str) -> pe.Node:
     return step(
         NormaliseNineParameter(**_masks(resources), seed=resources.seed),
         f"normalise_{name}",
         "normalise",
+        unit,
+        name,
     )
 
 
-def add_single(wf: pe.Workflow, resources: Resources, name: str) -> tuple[pe.Node, str]:
+def add_single(
+    wf: pe.Workflow, unit: UnitFiles, resources: Resources, name: str
+) -> tuple[pe.Node, str]:
     """Add the frame of an image that is alone: its own brain mask, normalised."""
-    normalise = _normalise(resources, name)
+    normalise = _normalise(unit, resources, name)
     wf.connect(wf.get_node(f"brain_{name}"), "mask", normalise, "mask")
     return normalise, f"brain_{name}"
 
 
 def add_pair(
-    wf: pe.Workflow, resources: Resources, collect: pe.Node
+    wf: pe.Workflow, unit: UnitFiles, resources: Resources, collect: pe.Node
 ) -> dict[str, tuple[pe.Node, str]]:
     """Add the pair's registration, and the CT's frame with the FLAIR's mask carried to it."""
     threads = resources.registration_threads
     register = step(
-        RegisterRigid(seed=resources.seed, threads=threads), "register", "register", threads=threads
+        RegisterRigid(seed=resources.seed, threads=threads),
+        "register",
+        "register",
+        unit,
+        "ct",
+        "flair",
+        threads=threads,
     )
-    normalise = _normalise(resources, "flair")
+    normalise = _normalise(unit, resources, "flair")
     frame = step(
         FramePair(**_masks(resources), seed=resources.seed),
         "frame_ct",
         "normalise",
+        unit,
+        "ct",
+        "flair",
     )
     brain_ct, brain_flair = wf.get_node("brain_ct"), wf.get_node("brain_flair")
     wf.connect(

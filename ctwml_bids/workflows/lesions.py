@@ -32,6 +32,8 @@ def add_segmentation(
         ),
         f"segment_{name}",
         "segment",
+        unit,
+        name,
         threads=1 if resources.use_gpu else resources.threads,
     )
     native = _to_native(unit, resources, seen=name, space=name)
@@ -39,6 +41,8 @@ def add_segmentation(
         FindVentricles(modality=name, guide_ventricles=str(resources.guide_ventricles)),
         f"ventricles_{name}",
         "ventricles",
+        unit,
+        name,
     )
     wf.connect(
         [
@@ -63,6 +67,7 @@ def add_segmentation(
                     ("mask", f"{name}_in_{name}_mask"),
                 ],
             ),
+            (segment, collect, [("facts", f"{name}_network_facts")]),
             (ventricles, collect, [("ventricles", f"{name}_ventricles")]),
             (
                 transform,
@@ -114,6 +119,7 @@ def add_across(
 
 def add_template_space(
     wf: pe.Workflow,
+    unit: UnitFiles,
     resources: Resources,
     frames: dict[str, tuple[pe.Node, str]],
     collect: pe.Node,
@@ -131,7 +137,9 @@ def add_template_space(
                 threads=resources.registration_threads,
             ),
             "deform",
-            "register",
+            "deform",
+            unit,
+            name,
             threads=resources.registration_threads,
         )
         wf.connect(
@@ -150,6 +158,7 @@ def add_template_space(
             ),
             f"{name}_in_template",
             "template",
+            unit,
         )
         wf.connect(wf.get_node(f"segment_{name}"), "probability", to_template, "probability")
         if deform is not None:
@@ -168,4 +177,6 @@ def _to_native(unit: UnitFiles, resources: Resources, *, seen: str, space: str) 
         ),
         f"{seen}_in_{space}",
         "native",
+        unit,
+        space,
     )

@@ -47,15 +47,15 @@ def init_unit_wf(*, unit: UnitFiles, resources: Resources) -> pe.Workflow:
     for name in present:
         add_reading(wf, unit, resources, name, collect)
     if len(present) == 2:
-        frames = add_pair(wf, resources, collect)
+        frames = add_pair(wf, unit, resources, collect)
     else:
-        frames = {present[0]: add_single(wf, resources, present[0])}
+        frames = {present[0]: add_single(wf, unit, resources, present[0])}
     for name in present:
         add_segmentation(wf, unit, resources, name, frames[name], collect)
     if len(present) == 2:
         add_across(wf, unit, resources, frames, collect)
     if resources.in_template:
-        add_template_space(wf, resources, frames, collect)
+        add_template_space(wf, unit, resources, frames, collect)
     _add_results(wf, unit, resources, collect)
     return wf
 
@@ -64,9 +64,9 @@ def _add_results(wf: pe.Workflow, unit: UnitFiles, resources: Resources, collect
     """Add the measures with their quality gates, the report, and the writing of all."""
     context = {**resources.context, **unit.context, "label": unit.label}
     raw = {name: str(getattr(unit, name)) for name in ("ct", "flair") if getattr(unit, name)}
-    measure = step(MeasureUnit(context=context, raw=raw), "measure", "measure")
-    report = step(ReportUnit(context=context, raw=raw), "report", "report")
-    write = step(WriteUnit(context=context, raw=raw), "write", "write")
+    measure = step(MeasureUnit(context=context, raw=raw), "measure", "measure", unit, *raw)
+    report = step(ReportUnit(context=context, raw=raw), "report", "report", unit, *raw)
+    write = step(WriteUnit(context=context, raw=raw), "write", "write", unit, *raw)
     connected = {
         edge[1] for _, _, d in wf._graph.in_edges(collect, data=True) for edge in d["connect"]
     }

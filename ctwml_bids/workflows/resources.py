@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nipype.pipeline import engine as pe
 
-# Measured on a 512 × 512 × 56 CT with a 512 × 512 × 28 FLAIR, rounded up: GiB a node may need.
-MEMORY_GB = {
-    "read": 1.0,
-    "brain": 2.0,
-    "register": 1.5,
-    "normalise": 0.8,
-    "segment": 1.5,
-    "native": 1.5,
-    "template": 2.0,
-    "ventricles": 1.5,
-    "measure": 1.5,
-    "report": 1.5,
-    "write": 1.0,
-}
+from ctwml_bids.workflows.memory import step_gb
 
 
 @dataclass(frozen=True)
@@ -73,15 +60,36 @@ class Resources:
 
 @dataclass(frozen=True)
 class UnitFiles:
-    """The input images of one unit and what sidecars and report say of them."""
+    """The input images of one unit, what sidecars and report say of them, and their size.
+
+    `megavoxels` has the millions of voxels of each image (`memory.megavoxels`).
+    """
 
     label: str
     ct: Path | None
     flair: Path | None
     ct_sidecar: dict[str, Any]
     context: dict[str, Any]
+    megavoxels: dict[str, float] = field(default_factory=dict)
 
 
-def step(interface: Any, name: str, kind: str, *, threads: int = 1) -> pe.Node:
-    """Make a node that states its memory (`MEMORY_GB`) and threads."""
-    return pe.Node(interface, name=name, mem_gb=MEMORY_GB[kind], n_procs=threads)
+def step(
+    interface: Any, name: str, kind: str, unit: UnitFiles, *images: str, threads: int = 1
+) -> pe.Node:
+    """Make a node that states its memory and threads.
+
+    Parameters
+    ----------
+    interface, name
+        Of the node.
+    kind
+        Of step, as in `memory.NEEDS`.
+    unit
+        Whose step it is.
+    images
+        ``ct`` and/or ``flair``: those it works on.
+    threads
+        CPUs that it uses.
+    """
+    size = sum(unit.megavoxels.get(image, 0.0) for image in images)
+    return pe.Node(interface, name=name, mem_gb=step_gb(kind, size), n_procs=threads)

@@ -83,11 +83,15 @@ def test_the_description_names_the_program_its_input_and_both_hashes(raw, tmp_pa
 
 
 def test_another_model_is_recorded_beside_the_first(raw, tmp_path):
-    for label, digest in (("", "s"), ("mine", "t"), ("", "u")):
+    for label, digest in (("", "s"), ("mine", "t"), ("", "u"), ("default", "v")):
         hashes = {"preprocessing": "p", "segmentation": digest}
         dataset.start_dataset(tmp_path / "out", raw.root, hashes=hashes, model_label=label)
     (entry,) = described(tmp_path / "out")["GeneratedBy"]
-    assert entry["SettingsHash"]["Segmentation"] == {"default": "u", "mine": "t"}
+    assert entry["SettingsHash"]["Segmentation"] == {
+        "default": "u",
+        "desc-default": "v",
+        "desc-mine": "t",
+    }
     dataset.start_dataset(tmp_path / "out", raw.root)
     assert described(tmp_path / "out")["GeneratedBy"] == [entry]
 

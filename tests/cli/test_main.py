@@ -13,7 +13,8 @@ import pytest
 
 from ctwml_bids.cli import main as app
 from ctwml_bids.cli.preflight import Ready
-from ctwml_bids.cli.provenance import check_same_settings, write_record
+from ctwml_bids.cli.provenance import check_same_run, hashes, write_record
+from ctwml_bids.cli.rerun import request_of, status_path
 from ctwml_bids.cli.summary import exit_code
 from ctwml_bids.errors import CannotCreateError
 from ctwml_bids.execution.locks import hold
@@ -37,13 +38,31 @@ def run(dataset, models, tmp_path, capsys):
 def test_dry_run_prints_units_files_and_reasons_and_creates_nothing(run, tmp_path):
     code, out, _ = run("--dry-run")
     assert code == 0
-    assert "2 to run, 1 skipped" in out
+    assert "2 to run, 0 done, 1 skipped" in out
+    assert "sub-01: would run\n" in out
     assert "sub-01/ct/sub-01_ct.nii.gz" in out
     assert "sub-01/anat/sub-01_FLAIR.nii.gz" in out
-    assert "skip  sub-03" in out
+    assert "sub-03: skipped: no CT" in out
     assert "T1w" in out
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "work").exists()
+
+
+def test_a_unit_that_needs_more_memory_than_there_is_is_told_before_it_runs(
+    run, monkeypatch, tmp_path
+):
+    _, out, _ = run("--dry-run", "--mem", "100M")
+    for label in ("sub-01", "sub-02"):
+        assert f"{label}: a step needs up to" in out
+    assert "and --mem is 0.1 GB" in out
+    assert "and --mem is" not in run("--dry-run", "--mem", "8G")[1]
+    monkeypatch.setattr(
+        app, "_run_units", lambda units, *_: [UnitResult(u.label, "done") for u in units]
+    )
+    run("--mem", "100M", "--nprocs", "1")
+    (log,) = (tmp_path / "out/logs").glob("ctwml_*.log")
+    assert "WARNING sub-01: a step needs up to" in log.read_text()
+    assert "uses 1 CPU(s), 0.1 GB of memory, no GPU, scratch in" in log.read_text()
 
 
 def test_dry_run_shows_what_the_filters_match(run, tmp_path):
@@ -53,6 +72,31 @@ def test_dry_run_shows_what_the_filters_match(run, tmp_path):
     assert code == 0
     assert "sub-02/ct/sub-02_ct.nii.gz" in out
     assert "sub-01_FLAIR" not in out
+    assert "FLAIR none, the filters left out 1: the CT is measured alone" in out
+    file.write_text(json.dumps({"ct": {"acquisition": "x"}}))
+    code, out, _ = run("--dry-run", "--bids-filter-file", file)
+    assert "CT    none, the filters left out 1: the FLAIR is measured alone" in out
+    assert "sub-02: skipped: the filters exclude all of its 1 CT" in out
+
+
+def test_dry_run_tells_what_is_done_and_why_the_rest_would_run(run, units, ready, dataset):
+    for unit, state in zip(units, ("done", "failed"), strict=True):
+        status = UnitStatus(
+            unit.label,
+            state,
+            hashes=hashes(ready),
+            request=request_of(unit, ready).described(dataset),
+        )
+        write_status(status_path(unit, ready), status)
+    _, out, _ = run("--dry-run")
+    assert "1 to run, 1 done, 1 skipped" in out
+    assert "sub-01: done\n" in out
+    assert "sub-02: would run, it failed before\n" in out
+    units[0].flair.write_bytes(units[0].flair.read_bytes() + b" ")
+    _, out, _ = run("--dry-run")
+    assert "sub-01: would run, sub-01/anat/sub-01_FLAIR.nii.gz has changed\n" in out
+    _, out, _ = run("--dry-run", "--normalisation", "syn")
+    assert "sub-01: would run, other settings; " in out
 
 
 def test_help_and_version_are_0(capsys):
@@ -85,7 +129,10 @@ def test_a_data_set_without_subjects_is_16(run, tmp_path):
 def test_an_unknown_level_is_17(run):
     code, _, said = run(levels=("subject",))
     assert code == 17
-    assert "participant, train, group" in said
+    assert "participant, group" in said
+    code, _, said = run(levels=("train",))
+    assert code == 17
+    assert "train is not in this version" in said
 
 
 def test_labels_and_filters_that_match_nothing_are_18(run, tmp_path):
@@ -104,7 +151,6 @@ def test_wrong_usage_is_64(run):
     assert code == 64
     assert said.startswith("ctwml_bids: error: ")
     assert run("--nope")[0] == 64
-    assert run(levels=("train",))[0] == 64
 
 
 def test_missing_input_is_66(run, tmp_path):
@@ -166,7 +212,7 @@ def test_a_run_leaves_settings_log_and_table(run, monkeypatch, tmp_path):
     assert code == 0
     assert "2 done, 0 failed, 1 skipped" in out
     (log,) = (tmp_path / "out/logs").glob("ctwml_*.log")
-    assert "sub-03: no CT" in log.read_text()
+    assert "sub-03: skipped: no CT" in log.read_text()
     (toml,) = (tmp_path / "out/logs").glob("ctwml_*.toml")
     assert "model_ct" in toml.read_text()
     assert (tmp_path / "out/logs/status.tsv").is_file()
@@ -228,12 +274,12 @@ def changed(ready, **fields):
 
 def test_another_preprocessing_in_the_same_folder_is_refused_with_what_differs(ready):
     with_done_unit(ready, datetime(2026, 1, 1))
-    check_same_settings(ready)
-    check_same_settings(changed(ready, nprocs=7, output_spaces=("CT",)))
+    check_same_run(ready)
+    check_same_run(changed(ready, nprocs=7, output_spaces=("CT",)))
     with pytest.raises(CannotCreateError, match="random_seed: 1 before, 2 now"):
-        check_same_settings(changed(ready, random_seed=2))
+        check_same_run(changed(ready, random_seed=2))
     with pytest.raises(CannotCreateError, match="normalisation"):
-        check_same_settings(changed(ready, normalisation="syn", desc="other"))
+        check_same_run(changed(ready, normalisation="syn", desc="other"))
 
 
 def test_another_model_needs_a_label(ready):
@@ -243,17 +289,17 @@ def test_another_model_needs_a_label(ready):
         ready.settings, cards={**ready.cards, "ct": replace(ready.cards["ct"], members=members)}
     )
     with pytest.raises(CannotCreateError, match="--desc"):
-        check_same_settings(other)
+        check_same_run(other)
     labelled = changed(other, desc="other")
-    check_same_settings(labelled)
+    check_same_run(labelled)
     with_done_unit(labelled, datetime(2026, 1, 2), "other")
-    check_same_settings(labelled)
-    check_same_settings(ready)
+    check_same_run(labelled)
+    check_same_run(ready)
 
 
 def test_a_folder_in_which_nothing_finished_may_be_used_otherwise(ready):
     write_record(ready, datetime(2026, 1, 1))
-    check_same_settings(changed(ready, random_seed=2))
+    check_same_run(changed(ready, random_seed=2))
 
 
 def test_run_py_is_the_same_program():

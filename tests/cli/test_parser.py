@@ -142,23 +142,43 @@ def test_a_missing_word_gets_the_hint_that_options_swallow():
 
 
 def test_an_unknown_level_names_the_known_ones():
-    with pytest.raises(UnknownLevelError, match="participant, train, group") as caught:
+    with pytest.raises(UnknownLevelError, match="Known: participant, group") as caught:
         parse(["bids", "out", "particpant"])
     assert caught.value.exit_code == 17
 
 
+def test_train_is_neither_offered_nor_run(capsys):
+    with pytest.raises(UnknownLevelError, match="train is not in this version") as caught:
+        parse(["bids", "out", "participant", "train"])
+    assert caught.value.exit_code == 17
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    assert "train" not in capsys.readouterr().out
+
+
 def test_the_command_line_wins_over_the_configuration_file(tmp_path):
     path = tmp_path / "run.toml"
-    earlier = parse([*PLAIN, "--nprocs", "3", "--participant-label", "01", "--template", "A"])
+    earlier = parse([*PLAIN, "--random-seed", "3", "--participant-label", "01", "--template", "A"])
     path.write_text(to_toml(earlier))
     again = parse(["--config-file", str(path), "--template", "B", "--participant-label", "02"])
     assert (again.bids_dir, again.output_dir) == (earlier.bids_dir, earlier.output_dir)
     assert again.analysis_levels == ("participant",)
-    assert (again.nprocs, again.template) == (3, "B")
+    assert (again.random_seed, again.template) == (3, "B")
     assert again.participant_labels == ("02",)
     moved = parse(["other", "place", "group", "--config-file", str(path)])
     assert moved.bids_dir == Path.cwd() / "other"
     assert moved.analysis_levels == ("group",)
+
+
+def test_another_machines_settings_are_not_replayed_unless_given_again(tmp_path):
+    path = tmp_path / "run.toml"
+    machine = ["--nprocs", "77", "--mem", "900G", "--omp-nthreads", "5", "--device", "cuda"]
+    earlier = parse([*PLAIN, *machine, "-w", "/elsewhere", "--use-plugin", "slurm.json"])
+    path.write_text(to_toml(earlier))
+    again, here = parse(["--config-file", str(path)]), parse(PLAIN)
+    assert again == here
+    again = parse(["--config-file", str(path), *machine])
+    assert (again.nprocs, again.mem_gb, again.omp_nthreads, again.device) == (77, 900, 5, "cuda")
 
 
 def test_a_level_in_the_configuration_file_is_checked_too(tmp_path):

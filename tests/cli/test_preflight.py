@@ -50,10 +50,6 @@ def test_a_run_that_may_start_has_everything_settled_and_nothing_created(setting
     assert settings.work_dir.is_dir()
 
 
-def test_training_is_said_to_be_not_there_yet(settings):
-    refused(settings, UsageError, "train is not available", analysis_levels=("train",))
-
-
 def test_missing_inputs_are_named(settings, tmp_path):
     none = tmp_path / "none"
     refused(settings, NoInputError, "none", bids_dir=none)

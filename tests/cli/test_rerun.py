@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import shutil
 
 import pytest
 
+from ctwml_bids.bids.query import plan
+from ctwml_bids.bids.sidecars import USED
 from ctwml_bids.cli.preflight import Ready
+from ctwml_bids.cli.rerun import why_to_run
 from ctwml_bids.execution.status import read_status
+from ctwml_bids.preprocessing.slice_spacing import POSITION_KEYS
 from tests.cli.toy_run import run
 from tests.execution import steps
 
@@ -82,3 +89,82 @@ def test_masks_that_another_models_results_need_stay(units, ready):
     assert left(ready) == ["a_space-CT_mask", "a_space-FLAIR_mask"]
     run(units[:1], labelled, writing(labelled, CT))
     assert left(ready) == ["a_space-CT_mask"]
+
+
+def succeed(label):
+    return steps.Succeed()
+
+
+def test_only_what_is_used_of_a_corrected_sidecar_makes_a_unit_run_again(dataset, ready):
+    sidecar = dataset / "sub-02/ct/sub-02_ct.json"
+    reasons = []
+    for content in (
+        {"SpacingBetweenSlices": 5.0, "Manufacturer": "A"},
+        {"SpacingBetweenSlices": 5.0, "Manufacturer": "B"},
+        {"SpacingBetweenSlices": 4.5, "Manufacturer": "B"},
+    ):
+        sidecar.write_text(json.dumps(content))
+        (unit,) = plan(dataset, participant_labels=["02"])
+        reasons.append(why_to_run(unit, ready))
+        run([unit], ready, succeed)
+    assert reasons == [[""], [], ["what is used of its sidecar or scans.tsv has changed"]]
+
+
+def test_every_field_of_the_sidecar_that_a_step_reads_counts():
+    assert {"SpacingBetweenSlices", *POSITION_KEYS} == set(USED)
+
+
+def test_a_corrected_time_in_scans_tsv_makes_the_pair_run_again(dataset, ready):
+    (dataset / "sub-01/ses-a/ct").mkdir(parents=True)
+    (dataset / "sub-01/ses-b/anat").mkdir(parents=True)
+    shutil.move(
+        dataset / "sub-01/ct/sub-01_ct.nii.gz", dataset / "sub-01/ses-a/ct/sub-01_ses-a_ct.nii.gz"
+    )
+    shutil.move(
+        dataset / "sub-01/anat/sub-01_FLAIR.nii.gz",
+        dataset / "sub-01/ses-b/anat/sub-01_ses-b_FLAIR.nii.gz",
+    )
+    reasons = []
+    for day in ("03", "03", "04"):
+        for session, image, date in (
+            ("a", "ct/sub-01_ses-a_ct", "01"),
+            ("b", "anat/sub-01_ses-b_FLAIR", day),
+        ):
+            table = f"filename\tacq_time\n{image}.nii.gz\t2020-01-{date}T00:00:00\n"
+            (dataset / f"sub-01/ses-{session}/sub-01_ses-{session}_scans.tsv").write_text(table)
+        (unit,) = plan(dataset, participant_labels=["01"])
+        reasons.append(why_to_run(unit, ready))
+        run([unit], ready, succeed)
+    assert reasons == [[""], [], ["what is used of its sidecar or scans.tsv has changed"]]
+
+
+def test_a_rerun_without_output_spaces_is_done_and_keeps_the_maps(units, ready):
+    with_maps = Ready(
+        dataclasses.replace(ready.settings, output_spaces=(ready.settings.template, "CT")),
+        cards=ready.cards,
+    )
+    run(units[:1], with_maps, writing(with_maps, CT, "sub-01/a_space-MNI_mask"))
+    for asked in ((), ("CT", "FLAIR")):
+        fewer = Ready(dataclasses.replace(ready.settings, output_spaces=asked), cards=ready.cards)
+        results, _ = run(units[:1], fewer, writing(fewer, CT))
+        assert results["sub-01"].reason == "done before"
+        assert left(ready) == ["a_space-CT_mask", "a_space-MNI_mask"]
+
+
+def test_a_rerun_that_asks_for_maps_in_another_space_runs(units, ready):
+    run(units[:1], ready, writing(ready, CT))
+    asked = (ready.settings.template,)
+    more = Ready(dataclasses.replace(ready.settings, output_spaces=asked), cards=ready.cards)
+    assert why_to_run(units[0], more) == ["maps in MNI152NLin2009aSym are asked for"]
+    run(units[:1], more, writing(more, CT, "sub-01/a_space-MNI_mask"))
+    assert left(ready) == ["a_space-CT_mask", "a_space-MNI_mask"]
+
+
+def test_a_moved_or_copied_data_set_is_done_where_it_is_now(dataset, ready, tmp_path):
+    run(plan(dataset, participant_labels=["01", "02"]), ready, succeed)
+    elsewhere = shutil.copytree(dataset, tmp_path / "elsewhere", copy_function=shutil.copyfile)
+    for image in elsewhere.rglob("*.nii.gz"):
+        os.utime(image, ns=(1, 1))
+    moved = Ready(dataclasses.replace(ready.settings, bids_dir=elsewhere), cards=ready.cards)
+    units = plan(elsewhere, participant_labels=["01", "02"])
+    assert [why_to_run(unit, moved) for unit in units] == [[], []]

@@ -7,6 +7,8 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,16 @@ def test_a_lock_of_another_process_is_refused_and_its_holder_named(holder, tmp_p
         pass
     with hold(tmp_path / "logs/sub-02/lock"):
         pass
+
+
+def test_a_lock_is_waited_for(holder, tmp_path):
+    lock, began = tmp_path / "logs/sub-01/lock", time.monotonic()
+    with pytest.raises(TemporaryError, match=f"process {holder.pid}"), hold(lock, wait_s=0.2):
+        pass
+    assert time.monotonic() - began >= 0.2
+    threading.Timer(0.2, holder.stdin.close).start()
+    with hold(lock, wait_s=60):
+        assert holder.wait(timeout=30) == 0
 
 
 @pytest.mark.parametrize("end", ["ended", "killed outright"])

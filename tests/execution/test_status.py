@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 
 import pytest
 
 from ctwml_bids.execution.status import (
+    Request,
     UnitStatus,
     collect,
     fingerprint,
-    is_done,
+    is_same_file,
     read_status,
     rebuild_table,
+    what_differs,
     write_status,
 )
 
@@ -35,24 +38,51 @@ def test_a_failed_write_leaves_the_old_status_and_no_debris(tmp_path):
     assert os.listdir(tmp_path) == ["status.json"]
 
 
-def test_only_the_same_settings_and_images_count_as_done(tmp_path):
-    path = tmp_path / "status.json"
-    assert not is_done(path, HASHES, REQUEST, tmp_path)
-    write_status(path, DONE)
-    assert is_done(path, HASHES, REQUEST, tmp_path)
-    assert not is_done(path, {**HASHES, "segmentation": "c"}, REQUEST, tmp_path)
-    assert not is_done(path, HASHES, REQUEST | {"inputs": {"sub-01_ct.nii.gz": [3, 5]}}, tmp_path)
-    assert not is_done(path, HASHES, {**REQUEST, "output_spaces": ["FLAIR"]}, tmp_path)
-    write_status(path, dataclasses.replace(DONE, state="failed"))
-    assert not is_done(path, HASHES, REQUEST, tmp_path)
+@pytest.fixture
+def finished(tmp_path):
+    """A function that says what differs from a finished unit, with what may be changed of it."""
+    bids_dir, out = tmp_path / "bids", tmp_path / "out"
+    ct, flair = bids_dir / "sub-01/ct/sub-01_ct.nii", bids_dir / "sub-01/anat/sub-01_FLAIR.nii"
+    for path, content in ((ct, b"abc"), (flair, b"def"), (out / "sub-01.html", b"")):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    asked = Request((ct, flair), "m", ("MNI",))
+    request = asked.described(bids_dir)
+    status = dataclasses.replace(DONE, request=request, outputs=["sub-01.html"])
+    write_status(out / "status.json", status)
+
+    def differs(hashes=HASHES, **changed):
+        read = read_status(out / "status.json")
+        return what_differs(read, hashes, dataclasses.replace(asked, **changed), out, bids_dir)
+
+    differs.images = (ct, flair)
+    return differs
 
 
-def test_a_unit_whose_files_are_gone_is_not_done(tmp_path):
-    path = tmp_path / "logs/sub-01/status.json"
-    write_status(path, dataclasses.replace(DONE, outputs=["sub-01.html"]))
-    assert not is_done(path, HASHES, REQUEST, tmp_path)
-    (tmp_path / "sub-01.html").touch()
-    assert is_done(path, HASHES, REQUEST, tmp_path)
+def test_what_is_asked_for_again_is_done_and_what_differs_is_named(finished):
+    ct, _ = finished.images
+    assert finished() == []
+    assert finished({**HASHES, "segmentation": "c"}) == ["other settings"]
+    assert finished(images=(ct,)) == ["sub-01/anat/sub-01_FLAIR.nii is used no longer"]
+    ct.write_bytes(b"abd")
+    assert finished() == ["sub-01/ct/sub-01_ct.nii has changed"]
+    assert finished(metadata="n")[1:] == ["what is used of its sidecar or scans.tsv has changed"]
+
+
+def test_fewer_output_spaces_are_done_and_more_are_not(finished):
+    assert finished(output_spaces=()) == []
+    assert finished(output_spaces=("MNI", "other")) == ["maps in other are asked for"]
+
+
+def test_a_unit_whose_files_are_gone_is_not_done(finished, tmp_path):
+    (tmp_path / "out/sub-01.html").unlink()
+    assert finished() == ["sub-01.html is gone"]
+
+
+def test_a_copied_image_with_another_time_is_the_same(finished):
+    for image in finished.images:
+        os.utime(image, ns=(1, 1))
+    assert finished() == []
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "done"}', '"done"'])
@@ -60,7 +90,6 @@ def test_a_damaged_status_is_not_done(tmp_path, content):
     path = tmp_path / "status.json"
     path.write_text(content)
     assert read_status(path) is None
-    assert not is_done(path, HASHES, REQUEST, tmp_path)
 
 
 def test_a_status_of_a_later_version_with_more_fields_is_read(tmp_path):
@@ -89,12 +118,18 @@ def test_the_table_has_a_row_for_each_unit_and_model(tmp_path):
     assert len(collect(tmp_path)) == 3
 
 
-def test_a_changed_image_has_another_fingerprint(tmp_path):
-    image = tmp_path / "sub-01" / "x.nii"
-    image.parent.mkdir()
+def test_an_image_is_known_by_size_and_time_and_else_by_content(tmp_path):
+    image = tmp_path / "x.nii"
     image.write_bytes(b"abc")
-    before = fingerprint([image], tmp_path)
-    assert list(before) == ["sub-01/x.nii"]
-    assert fingerprint([image], tmp_path) == before
+    size, changed, digest = before = fingerprint(image)
+    assert (size, digest) == (3, hashlib.sha256(b"abc").hexdigest())
+    assert is_same_file(image, before)
+    assert is_same_file(image, json.loads(json.dumps(before)))
+    assert is_same_file(image, [size, changed, "not read"])
+    assert not is_same_file(image, [size, changed, "another"], by_content=True)
+    assert is_same_file(image, [size, changed], by_content=True)
+    assert is_same_file(image, [size, 0, digest])
+    assert not is_same_file(image, [size, 0])
     image.write_bytes(b"abcd")
-    assert fingerprint([image], tmp_path) != before
+    assert not is_same_file(image, before)
+    assert not is_same_file(tmp_path / "none.nii", before)

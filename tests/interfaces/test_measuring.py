@@ -60,7 +60,7 @@ def measure(tmp_path):
                 "stated_spacing_ratio": None,
                 "vault_ratio": None,
             }
-            facts[f"{name}_brain_facts"] = {}
+            facts[f"{name}_brain_facts"] = facts[f"{name}_network_facts"] = {}
             files[f"guide_to_{name}"] = str(tmp_path / "matrix.txt")
         np.savetxt(tmp_path / "matrix.txt", np.eye(4))
         for name, content in facts.items():

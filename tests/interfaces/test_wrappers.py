@@ -125,7 +125,7 @@ def test_left_and_right_are_parted_by_the_guides_midline(tmp_path):
         matrix[0, 3] = x
         files[f"{name}_to_flair"] = str(tmp_path / f"{name}.txt")
         np.savetxt(files[f"{name}_to_flair"], matrix)
-    for name in ("facts", "brain_facts"):
+    for name in ("facts", "brain_facts", "network_facts"):
         files[f"flair_{name}"] = save_facts({}, str(tmp_path / f"{name}.json"))
     context = {"thresholds": {"flair": 0.5}, "models": {"flair": {"name": "toy"}}}
     found = measure_unit(files, {"flair": files["flair_in_flair_mask"]}, context)

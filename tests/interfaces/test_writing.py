@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 from ctwml_bids.errors import CannotCreateError
 from ctwml_bids.execution.outputs import read_notes
+from ctwml_bids.interfaces.base import save_facts
 from ctwml_bids.interfaces.writing import write_unit
 
 
@@ -23,6 +26,8 @@ def unit(tmp_path):
     report.write_text("<!DOCTYPE html>")
     files = {f"ct_{name}": str(mask) for name in ("brain", "used_brain", "ventricles")}
     files |= {f"ct_in_ct_{name}": str(mask) for name in ("mask", "probability", "disagreement")}
+    network = {"device": "cpu", "precision": "bfloat16"}
+    files["ct_network_facts"] = save_facts(network, str(tmp_path / "work/network.json"))
     files["template_to_ct"] = str(tmp_path / "work/matrix.txt")
     context = {
         "bids_dir": str(tmp_path / "bids"),
@@ -57,6 +62,12 @@ def test_all_files_of_a_unit_are_written_and_named(unit, tmp_path):
     assert read_notes(tmp_path / "out/logs/sub-01/written.txt") == (sorted(names), True)
     assert "sub-01.html" in names
     assert "sub-01_desc-wml_stats.tsv" in written(tmp_path)
+
+
+def test_maps_say_in_which_number_format_their_network_ran(unit, tmp_path):
+    write_unit(**unit)
+    name = "sub-01_space-CT_label-WML_desc-ct_probseg.json"
+    assert json.loads((tmp_path / "out/sub-01/anat" / name).read_text())["Precision"] == "bfloat16"
 
 
 def test_a_unit_that_cannot_be_written_whole_leaves_no_file(unit, tmp_path):

@@ -47,6 +47,14 @@ def test_a_single_network_is_not_called_an_ensemble():
     assert "the image and its mirror image were averaged" in mirrored
 
 
+def test_the_number_format_is_named_where_it_is_known():
+    card = {"name": "ct-x", "threshold": 0.25}
+    known = methods(version="1", images=("ct",), models={"ct": card}, precision={"ct": "bfloat16"})
+    assert "counted as lesions; convolutions ran in bfloat16." in known.paragraphs[1]
+    unknown = methods(version="1", images=("ct",), models={"ct": card}, precision={"ct": None})
+    assert "convolutions" not in unknown.paragraphs[1]
+
+
 def test_settings_appear():
     text = methods_text(version="9.9", template="MNI152NLin6Asym", normalisation="syn")
     assert "ctwml_bids 9.9" in text

@@ -10,6 +10,7 @@ from ctwml_bids.errors import BadDataError
 from ctwml_bids.segmentation import ensemble
 from ctwml_bids.segmentation.model_store import ModelCard, write_model
 from ctwml_bids.segmentation.patches import PatchConfig
+from ctwml_bids.segmentation.precision import has_bfloat16
 from ctwml_bids.segmentation.training import TrainingConfig, train
 from ctwml_bids.segmentation.uresnet import UResNet
 from tests.segmentation.toy import toy_head
@@ -110,6 +111,14 @@ def test_same_input_gives_the_same_result(toy, precision):
     again = ensemble.predict(toy, INPUT, precision=precision)
     np.testing.assert_array_equal(first.probability, again.probability)
     np.testing.assert_array_equal(first.disagreement, again.disagreement)
+    assert first.precision == precision
+
+
+def test_the_precision_that_auto_came_to_is_told(toy):
+    said = ensemble.predict(toy, INPUT).precision
+    assert said == ("bfloat16" if has_bfloat16() else "float32")
+    chosen, auto = (ensemble.predict(toy, INPUT, precision=p) for p in (said, "auto"))
+    np.testing.assert_array_equal(chosen.probability, auto.probability)
 
 
 def test_bfloat16_gives_nearly_the_same_mask(toy):

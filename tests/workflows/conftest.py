@@ -17,7 +17,10 @@ import numpy as np
 import pytest
 
 from ctwml_bids.cli.main import main
+from ctwml_bids.segmentation import model_store
 from ctwml_bids.simulation.cohort import write_cohort
+from ctwml_bids.templates import packaged
+from ctwml_bids.workflows.participant import Resources, UnitFiles, init_unit_wf
 
 
 @dataclass(frozen=True)
@@ -104,3 +107,42 @@ def run(tmp_path_factory, broken_labels) -> Run:
     arguments += ("--output-spaces", "MNI152NLin2009aSym")
     code = main(arguments)
     return Run(bids_dir, root / "out", root / "work", arguments, code)
+
+
+@pytest.fixture
+def graph(tmp_path):
+    """A function that builds the graph of a unit, with everything that a run can have in it."""
+    image = tmp_path / "image.nii"
+    nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)).to_filename(image)
+    template, cards = packaged(), {"checksum": "0" * 64}
+
+    def build(
+        label: str = "sub-01",
+        *,
+        ct: Path | None = image,
+        flair: Path | None = image,
+        megavoxels: dict[str, float] | None = None,
+    ):
+        resources = Resources(
+            template_t1w=template.t1w,
+            template_mask=template.brain_mask,
+            guide_mask=template.brain_mask,
+            guide_ventricles=template.ventricles,
+            deformable=True,
+            in_template=True,
+            ct_model=model_store.default("ct"),
+            flair_model=model_store.default("flair"),
+            ct_threshold=0.25,
+            flair_threshold=0.5,
+            seed=3,
+            threads=2,
+            registration_threads=4,
+            use_gpu=False,
+            context={"models": {"ct": cards, "flair": cards}},
+        )
+        unit = UnitFiles(
+            label=label, ct=ct, flair=flair, ct_sidecar={}, context={}, megavoxels=megavoxels or {}
+        )
+        return init_unit_wf(unit=unit, resources=resources)
+
+    return build

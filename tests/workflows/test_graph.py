@@ -2,45 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import nibabel as nib
-import numpy as np
 import pytest
 
-from ctwml_bids.segmentation import model_store
-from ctwml_bids.templates import packaged
-from ctwml_bids.workflows.participant import Resources, UnitFiles, init_unit_wf, workflow_name
-
-
-@pytest.fixture
-def graph(tmp_path):
-    image = tmp_path / "image.nii"
-    nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)).to_filename(image)
-    template, cards = packaged(), {"checksum": "0" * 64}
-
-    def build(label: str = "sub-01", *, ct: Path | None = image, flair: Path | None = image):
-        resources = Resources(
-            template_t1w=template.t1w,
-            template_mask=template.brain_mask,
-            guide_mask=template.brain_mask,
-            guide_ventricles=template.ventricles,
-            deformable=True,
-            in_template=True,
-            ct_model=model_store.default("ct"),
-            flair_model=model_store.default("flair"),
-            ct_threshold=0.25,
-            flair_threshold=0.5,
-            seed=3,
-            threads=2,
-            registration_threads=4,
-            use_gpu=False,
-            context={"models": {"ct": cards, "flair": cards}},
-        )
-        unit = UnitFiles(label=label, ct=ct, flair=flair, ct_sidecar={}, context={})
-        return init_unit_wf(unit=unit, resources=resources)
-
-    return build
+from ctwml_bids.workflows.participant import workflow_name
 
 
 def test_threads_of_registration_reach_ants(graph):

@@ -106,6 +106,17 @@ def test_masks_are_the_probability_above_the_cards_threshold(run):
     np.testing.assert_array_equal(mask > 0, probability > threshold)
 
 
+def test_maps_and_statistics_name_the_same_precision(run):
+    anat = run.output_dir / "sub-01/anat"
+    facts = json.loads((anat / "sub-01_desc-wml_stats.json").read_text())["Facts"]
+    for seen in ("ct", "flair"):
+        name = f"sub-01_space-{seen.upper()}_label-WML_desc-{seen}_probseg.json"
+        said = json.loads((anat / name).read_text())["Precision"]
+        assert said == facts[seen]["network"]["precision"]
+        assert said in ("float32", "bfloat16")
+        assert f"convolutions ran in {said}" in (run.output_dir / "sub-01.html").read_text()
+
+
 def test_brain_masks_agree_with_the_simulations_truth(run):
     truth = run.bids_dir / "derivatives/simulation-truth/sub-01/anat"
     for space in ("CT", "FLAIR"):

@@ -1,0 +1,65 @@
+"""What is asked of a unit besides the settings, and whether a former run has done it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ctwml_bids.bids import names
+from ctwml_bids.bids.query import Skipped, Unit
+from ctwml_bids.bids.sidecars import USED
+from ctwml_bids.cli.preflight import Ready
+from ctwml_bids.cli.provenance import hashes
+from ctwml_bids.execution.status import Request, read_status, what_differs
+from ctwml_bids.settings import content_hash
+
+# What a unit of an earlier run in another state is to be called.
+_BEFORE = {
+    "failed": "it failed before",
+    "skipped": "it was skipped before",
+    "running": "its last run did not come to an end, or is still running",
+}
+
+
+def request_of(unit: Unit, ready: Ready) -> Request:
+    """Gather what a unit's results depend on besides the settings.
+
+    Of sidecars only what is used (`sidecars.USED`) counts, and of scans.tsv what the notes say:
+    which FLAIR was taken, how far from the CT, what could not be read.
+
+    Parameters
+    ----------
+    unit
+        As planned.
+    ready
+        The run.
+    """
+    used = {key: unit.ct_sidecar[key] for key in USED if key in unit.ct_sidecar}
+    return Request(
+        images=tuple(path for path in (unit.ct, unit.flair) if path is not None),
+        metadata=content_hash({"ct": used, "notes": list(unit.notes)}),
+        output_spaces=ready.settings.template_spaces,
+    )
+
+
+def why_to_run(unit: Unit, ready: Ready) -> list[str]:
+    """Say why a unit is to be run although a former run may have finished it.
+
+    Returns
+    -------
+    list of str
+        Reasons; [] if it is done. One that was never run has the reason "".
+    """
+    settings = ready.settings
+    status = read_status(status_path(unit, ready))
+    if status is None or status.state != "done":
+        return [_BEFORE.get(status.state, "") if status else ""]
+    return what_differs(
+        status, hashes(ready), request_of(unit, ready), settings.output_dir, settings.bids_dir
+    )
+
+
+def status_path(unit: Unit | Skipped, ready: Ready) -> Path:
+    """Name a unit's status file."""
+    label = ready.settings.desc or ""
+    status = names.status(unit.subject, unit.session, model_label=label)
+    return ready.settings.output_dir / status

@@ -1,0 +1,88 @@
+"""How much memory the steps of a unit need, by the size of its images."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+# Kind of step → GiB that its process holds whatever the images (0.4 of it are libraries), and GiB
+# that each million voxels of the images it works on adds. Lines some 5 to 10% above what
+# `benchmarks/node_memory.py` measured with a 512 × 512 × 28 FLAIR and CTs of 512 × 512 × 56 and
+# 512 × 512 × 400 (GiB, in this order, for the CT's or the pair's step).
+NEEDS = {
+    "read": (0.4, 0.008),  # 0.46, 1.12
+    "brain": (0.7, 0.014),  # 0.87, 2.08
+    "register": (0.45, 0.009),  # 0.55, 1.32
+    "normalise": (0.5, 0.012),  # 0.55, 1.72
+    "segment": (0.55, 0.0075),  # 0.61, 1.23
+    "native": (0.4, 0.02),  # 0.61, 2.37
+    "ventricles": (0.55, 0.0215),  # 0.77, 2.64
+    # SyN runs on a grid of its own: 1.02 with the FLAIR; the large CT's slope is that of "read".
+    "deform": (1.1, 0.008),
+    "template": (0.5, 0.0),  # 0.43, 0.43
+    "measure": (0.5, 0.014),  # 0.56, 1.92
+    "report": (0.65, 0.0105),  # 0.78, 1.70
+    "write": (0.5, 0.0075),  # 0.45, 1.19
+}
+# Kinds of steps that work on one image, and those that work on all of the unit.
+OF_ONE = ("read", "brain", "segment", "native", "ventricles")
+OF_ALL = ("register", "normalise", "template", "measure", "report", "write")
+
+
+def step_gb(kind: str, megavoxels: float) -> float:
+    """Give the memory (GiB) that a step may need.
+
+    Parameters
+    ----------
+    kind
+        Of `NEEDS`.
+    megavoxels
+        Millions of voxels of the images that it works on, together.
+    """
+    fixed, each = NEEDS[kind]
+    return round(fixed + each * megavoxels, 2)
+
+
+def unit_gb(megavoxels: Mapping[str, float], *, deformable: bool = False) -> float:
+    """Give the memory (GiB) of a unit's largest step.
+
+    Parameters
+    ----------
+    megavoxels
+        Of each of its images.
+    deformable
+        Whether one of them is deformed to the template, too.
+    """
+    of_one = (*OF_ONE, "deform") if deformable else OF_ONE
+    single = max(step_gb(kind, size) for kind in of_one for size in megavoxels.values())
+    return max(single, *(step_gb(kind, sum(megavoxels.values())) for kind in OF_ALL))
+
+
+def megavoxels(images: Mapping[str, Path | None]) -> dict[str, float]:
+    """Count the voxels of a unit's images, in millions, from their headers.
+
+    Parameters
+    ----------
+    images
+        ``ct`` and ``flair``; None where there is none.
+
+    Returns
+    -------
+    dict
+        Of those that there are; 0 for one that cannot be read, which its first step will say.
+    """
+    return {name: _count(path) for name, path in images.items() if path is not None}
+
+
+def _count(path: Path) -> float:
+    try:
+        shape = nib.load(path).shape
+    except (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError):
+        return 0.0
+    return float(np.prod(shape[:3], dtype=float)) / 1e6

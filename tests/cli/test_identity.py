@@ -1,0 +1,168 @@
+"""Which data sets may have their results in one output folder."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from ctwml_bids.bids.query import Unit, plan
+from ctwml_bids.cli.preflight import Ready
+from ctwml_bids.cli.provenance import check_same_run, hashes, register_run
+from ctwml_bids.cli.rerun import request_of, status_path
+from ctwml_bids.errors import CannotCreateError
+from ctwml_bids.execution.status import UnitStatus, write_status
+from tests.cli.conftest import write_image
+
+STARTED = datetime(2026, 1, 1)
+
+
+def describe(root, **fields):
+    text = json.dumps({"BIDSVersion": "1.11.1", **fields})
+    (root / "dataset_description.json").write_text(text)
+
+
+def finish(ready, *labels):
+    """Leave what a run leaves of these subjects."""
+    register_run(ready, STARTED)
+    bids_dir = ready.settings.bids_dir
+    for unit in plan(bids_dir, participant_labels=labels):
+        if isinstance(unit, Unit):
+            request = request_of(unit, ready).described(bids_dir)
+            status = UnitStatus(unit.label, "done", hashes=hashes(ready), request=request)
+            write_status(status_path(unit, ready), status)
+
+
+def on(ready, bids_dir):
+    return Ready(replace(ready.settings, bids_dir=bids_dir), cards=ready.cards)
+
+
+def change(*images):
+    for image in images:
+        image.write_bytes(image.read_bytes() + b" ")
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another data set with the labels of the first and other images."""
+    root = tmp_path / "other"
+    for label in ("01", "02"):
+        change(write_image(root / f"sub-{label}/ct/sub-{label}_ct.nii.gz"))
+    describe(root, Name="another")
+    return root
+
+
+def test_a_second_data_set_with_the_same_labels_is_refused_with_what_differs(ready, other):
+    finish(ready, "01")
+    with pytest.raises(CannotCreateError) as caught:
+        check_same_run(on(ready, other))
+    said = str(caught.value)
+    assert caught.value.exit_code == 73
+    assert str(other) in said
+    assert "Name: 'small' before, 'another' now" in said
+    assert "sub-01/ct/sub-01_ct.nii.gz: other content before" in said
+    assert "another output folder" in said
+
+
+def test_a_second_data_set_without_equal_labels_is_refused_too(ready, other):
+    finish(ready, "01")
+    shutil.rmtree(other / "sub-01")
+    with pytest.raises(CannotCreateError, match="'another' now"):
+        check_same_run(on(ready, other))
+
+
+def test_a_data_set_of_the_same_name_whose_images_are_all_others_is_refused(ready, other):
+    finish(ready, "01", "02")
+    describe(other, Name="small")
+    with pytest.raises(CannotCreateError, match="and the images of 1 more: other content before"):
+        check_same_run(on(ready, other))
+
+
+def test_images_of_the_same_size_and_time_are_told_apart_by_content(ready, dataset, tmp_path):
+    finish(ready, "01", "02")
+    other = tmp_path / "other"
+    shutil.copytree(dataset, other)
+    for image in other.rglob("*.nii.gz"):
+        before = image.stat()
+        image.write_bytes(image.read_bytes()[:-1] + b" ")
+        os.utime(image, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    with pytest.raises(CannotCreateError, match="other content before"):
+        check_same_run(on(ready, other))
+
+
+@pytest.mark.parametrize("described", [{"Name": "small"}, {"Name": "renamed"}, None])
+def test_the_same_images_elsewhere_are_the_same_data_set(ready, dataset, tmp_path, described):
+    finish(ready, "01", "02")
+    moved = tmp_path / "mounted/data"
+    shutil.copytree(dataset, moved, copy_function=shutil.copyfile)
+    if described:
+        describe(moved, **described)
+    else:
+        (moved / "dataset_description.json").unlink()
+    check_same_run(on(ready, moved))
+    # One of its images was corrected since.
+    change(moved / "sub-01/ct/sub-01_ct.nii.gz")
+    change(moved / "sub-01/anat/sub-01_FLAIR.nii.gz")
+    check_same_run(on(ready, moved))
+
+
+def test_a_corrected_image_of_the_only_finished_unit_is_no_other_data_set(ready, dataset):
+    finish(ready, "02")
+    change(dataset / "sub-02/ct/sub-02_ct.nii.gz")
+    check_same_run(ready)
+
+
+def test_a_doi_tells_that_images_were_all_made_anew(ready, dataset):
+    describe(dataset, Name="small", DatasetDOI="doi:10.1/x")
+    finish(ready, "01", "02")
+    change(*dataset.rglob("*.nii.gz"))
+    check_same_run(ready)
+    describe(dataset, Name="small")
+    with pytest.raises(CannotCreateError, match=r"DatasetDOI: 'doi.*' before, None now"):
+        check_same_run(ready)
+
+
+def test_a_part_of_the_data_set_that_has_other_subjects_is_the_same(ready, dataset, tmp_path):
+    """As a job has it that copied its own subject to the disk of its machine."""
+    finish(ready, "01")
+    part = tmp_path / "part"
+    shutil.copytree(dataset / "sub-02", part / "sub-02")
+    shutil.copy(dataset / "dataset_description.json", part)
+    check_same_run(on(ready, part))
+
+
+def test_a_folder_in_which_nothing_finished_may_have_another_data_set(ready, other):
+    register_run(ready, STARTED)
+    check_same_run(on(ready, other))
+
+
+def _register(ready, label, barrier):
+    barrier.wait()
+    labelled = Ready(replace(ready.settings, desc=label), cards=ready.cards)
+    register_run(labelled, datetime.now())
+
+
+def test_runs_that_start_at_once_lose_none_of_their_hashes(ready):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.cli.test_identity"])
+    labels = ["default", *(f"m{number}" for number in range(7))]
+    barrier = context.Barrier(len(labels))
+    runs = [context.Process(target=_register, args=(ready, label, barrier)) for label in labels]
+    for process in runs:
+        process.start()
+    for process in runs:
+        process.join()
+    assert [process.exitcode for process in runs] == [0] * len(labels)
+    register_run(ready, STARTED)
+    out = ready.settings.output_dir
+    (entry,) = json.loads((out / "dataset_description.json").read_text())["GeneratedBy"]
+    recorded = entry["SettingsHash"]["Segmentation"]
+    assert set(recorded) == {"default", *(f"desc-{label}" for label in labels)}
+    kept = json.loads((out / "logs/settings.json").read_text())["segmentation"]
+    assert set(kept) == {"", *labels}
+    assert len(list((out / "logs").glob("ctwml_*.toml"))) == len(labels) + 1
