@@ -256,7 +256,7 @@ class _Writer:
 
     def tables(self, measures: Mapping[str, Any]) -> None:
         """Write volumes, with quality gates and facts in the sidecar, and the lesion table."""
-        smallest = {"MinimumLesionVolume": MINIMUM_LESION_ML, "MinimumLesionVolumeUnits": "mL"}
+        smallest = {"MinimumLesionVolume": {"Value": MINIMUM_LESION_ML, "Units": "mL"}}
         name = self.name(names.stats, model=True)
         write_json(
             self.path(names.sidecar(name)),

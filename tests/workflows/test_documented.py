@@ -138,4 +138,4 @@ def test_every_field_of_a_sidecar_is_documented(run):
     columns = {name for table in TABLES[:2] for name in named(section(table))}
     for path in (run.output_dir / "sub-01/anat").glob("*.json"):
         fields = set(json.loads(path.read_text())) - columns
-        assert [name for name in fields if f"`{name}" not in text] == [], path.name
+        assert [name for name in fields if f"`{name}`" not in text] == [], path.name

@@ -84,8 +84,8 @@ def test_checksums_of_a_model_are_those_of_its_files(run, name, model):
 def test_the_smallest_lesion_that_is_counted_is_told(run):
     tables = sidecars(run)
     for name in ("desc-wml_stats", "desc-wmllesions_stats"):
-        assert tables[name]["MinimumLesionVolume"] == MINIMUM_LESION_ML
-        assert tables[name]["MinimumLesionVolumeUnits"] == "mL"
+        smallest = {"Value": MINIMUM_LESION_ML, "Units": "mL"}
+        assert tables[name]["MinimumLesionVolume"] == smallest
     with (run.output_dir / "sub-01/anat/sub-01_desc-wmllesions_stats.tsv").open() as stream:
         lesions = list(csv.DictReader(stream, delimiter="\t"))
     with (run.output_dir / "sub-01/anat/sub-01_desc-wml_stats.tsv").open() as stream:
