@@ -14,6 +14,7 @@ from pathlib import Path
 from ctwml_bids.errors import NoInputError
 
 DEFAULT = "MNI152NLin2009aSym"
+ARCHIVE = "https://templateflow.s3.amazonaws.com"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,12 @@ class Template:
     wm: Path | None
     ventricles: Path | None
     notes: tuple[str, ...] = ()
+
+    @property
+    def uri(self) -> str:
+        """Address of the T1w image at TemplateFlow, under whose name the packaged one goes too."""
+        folders = [path for path in self.t1w.parents if path.name.startswith("tpl-")]
+        return f"{ARCHIVE}/{self.t1w.relative_to(folders[-1].parent).as_posix()}"
 
 
 def packaged() -> Template:

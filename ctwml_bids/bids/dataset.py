@@ -198,7 +198,7 @@ def map_sidecar(
     kind: str | None = None,
     threshold: float | None = None,
     model: str | None = None,
-    model_sha256: str | None = None,
+    model_files: Mapping[str, str] | None = None,
     precision: str | None = None,
     description: str | None = None,
 ) -> dict[str, object]:
@@ -209,17 +209,17 @@ def map_sidecar(
     sources
         BIDS URIs of what it was made from.
     space
-        ``CT`` or ``FLAIR``, which need a `spatial_reference`: the URI of that image.
+        ``CT``, ``FLAIR`` or a template. It needs a `spatial_reference`: the URI of its image.
     kind
         BIDS ``Type`` of a mask: ``Brain``, ``Lesion`` or ``ROI``.
     threshold
         Probability above which a voxel is in the mask.
-    model, model_sha256
-        Name and checksum of the model.
+    model, model_files
+        Name of the model; its networks' files and their SHA-256, as sha256sum gives them.
     precision
         Number format that its convolutions ran in, such as ``float32``.
     """
-    if space in ("CT", "FLAIR") and not spatial_reference:
+    if space and not spatial_reference:
         raise ValueError(f"space-{space} needs the URI of the image as its SpatialReference")
     fields = {
         "Description": description,
@@ -228,7 +228,7 @@ def map_sidecar(
         "SpatialReference": spatial_reference,
         "Threshold": threshold,
         "Model": model,
-        "ModelSHA256": model_sha256,
+        "ModelFilesSHA256": dict(model_files) if model_files else None,
         "Precision": precision,
     }
     return {key: value for key, value in fields.items() if value is not None}

@@ -41,6 +41,7 @@ def resources_of(ready: Ready) -> Resources:
             "output_dir": str(settings.output_dir),
             # As it stands in file names: a cohort follows a plus sign.
             "template": ready.template.name,
+            "template_uri": ready.template.uri,
             "normalisation": settings.normalisation,
             "model_label": settings.desc or "",
             "output_spaces": list(settings.output_spaces),

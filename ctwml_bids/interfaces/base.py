@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,15 @@ def save_facts(facts: dict[str, Any], path: str) -> str:
 def load_facts(path: str) -> dict[str, Any]:
     """Load what `save_facts` wrote."""
     return json.loads(Path(path).read_text())
+
+
+def model_card(context: Mapping[str, Any], image: str) -> dict[str, Any]:
+    """Return the card of the model that an image was segmented with.
+
+    Without what the run adds to it: the fingerprint of weights and settings in one, which is the
+    checksum of no file and would be taken for that of one.
+    """
+    return {key: value for key, value in context["models"][image].items() if key != "checksum"}
 
 
 def _plain(value: Any) -> Any:

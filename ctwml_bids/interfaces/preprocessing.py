@@ -103,7 +103,10 @@ class ExtractBrain(SimpleInterface):
             grid_of(image),
             node_file(runtime.cwd, "mask.nii"),
         )
-        self._results["facts"] = save_facts(result.facts, node_file(runtime.cwd, "facts.json"))
+        facts = dict(result.facts)
+        if facts.get("method") == "network":
+            facts["network"] = brain_network.identity()
+        self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
         return runtime
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from ctwml_bids.interfaces.base import load_image
+from ctwml_bids.interfaces.base import load_image, model_card
+from ctwml_bids.interfaces.measuring import on_native
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.reports import pictures
 from ctwml_bids.reports.methods import methods
@@ -42,10 +43,10 @@ def report_unit(
     str
         One self-contained page.
     """
-    shown = [figure for name in raw for figure in _image_figures(name, files)]
+    shown = [figure for name in raw for figure in _image_figures(name, files, raw)]
     if len(raw) == 2:
-        shown[1:1] = _registration_figures(files)
-    cards = {name: context["models"][name] for name in raw}
+        shown[1:1] = _registration_figures(files, raw)
+    cards = {name: model_card(context, name) for name in raw}
     facts = measures["facts"]
     return render_subject(
         SubjectReport(
@@ -108,11 +109,21 @@ def _on(path: str, grid: Grid, order: int = 1) -> np.ndarray:
     return resample(np.asarray(image.dataobj), image.affine, grid, order=order)
 
 
-def _image_figures(name: str, files: Mapping[str, str]) -> list[Figure]:
+def _brain(name: str, files: Mapping[str, str], raw: Mapping[str, str], grid: Grid) -> np.ndarray:
+    """Bring the brain mask that was used onto a grid, by way of the input image's.
+
+    The derivative lies on that, and a report that is written again has nothing else.
+    """
+    native = grid_of(nib.load(raw[name]))
+    mask = on_native(files[f"{name}_used_brain"], native).astype(np.float32)
+    return resample(mask, native.affine, grid) >= 0.5
+
+
+def _image_figures(name: str, files: Mapping[str, str], raw: Mapping[str, str]) -> list[Figure]:
     """Return the outlines and the maps of one image."""
     image = load_image(files[f"{name}_image"])
     array, grid = np.asarray(image.dataobj), grid_of(image)
-    brain = _on(files[f"{name}_used_brain"], grid) >= 0.5
+    brain = _brain(name, files, raw, grid)
     lesions = _on(files[f"{name}_in_{name}_mask"], grid) >= 0.5
     probability = _on(files[f"{name}_in_{name}_probability"], grid)
     disagreement = _on(files[f"{name}_in_{name}_disagreement"], grid)
@@ -125,7 +136,7 @@ def _image_figures(name: str, files: Mapping[str, str]) -> list[Figure]:
     ]
 
 
-def _registration_figures(files: Mapping[str, str]) -> tuple[Figure, ...]:
+def _registration_figures(files: Mapping[str, str], raw: Mapping[str, str]) -> tuple[Figure, ...]:
     """Return the checkerboard and the flicker of the pair, in FLAIR space."""
     flair, ct = load_image(files["flair_image"]), load_image(files["ct_image"])
     grid = grid_of(flair)
@@ -137,5 +148,5 @@ def _registration_figures(files: Mapping[str, str]) -> tuple[Figure, ...]:
         fill=-1000.0,
         average=True,
     )
-    brain = _on(files["flair_used_brain"], grid) >= 0.5
+    brain = _brain("flair", files, raw, grid)
     return pictures.alignment(moved, np.asarray(flair.dataobj), grid.affine, brain=brain)

@@ -53,9 +53,7 @@ def ct_quality(
     dict
         ``brain_ml``; ``tissue_hu``, median HU of the brain without surface and fluid (None if
         empty); ``noise_hu``, SD of the difference of neighbouring voxels over √2, robust;
-        ``bright_ml``; ``dark_region_ml``, largest bulky dark region that reaches the cortex;
-        ``cut_bottom_mm2`` and ``cut_top_mm2``, brain in the first and last slice of the grid;
-        ``cut_sides_mm2``, brain on the other faces.
+        ``bright_ml``; ``dark_region_ml``, largest bulky dark region that reaches the cortex.
     """
     grid = grid_of(image)
     inside = np.asarray(brain_mask.dataobj) > 0
@@ -79,7 +77,6 @@ def ct_quality(
         "noise_hu": _noise(data, inside),
         "bright_ml": round(float(bright.sum()) * coarse.voxel_ml, 2),
         "dark_region_ml": round(float(dark), 2),
-        **_cut_faces(inside, grid.spacing),
     }
 
 
@@ -112,15 +109,3 @@ def _noise(data: np.ndarray, inside: np.ndarray) -> float | None:
     step = np.abs(np.diff(data, axis=0)[both])
     # Median of |N(0, s)| is 0.6745 s; a difference of two voxels has SD s times the root of 2.
     return round(float(np.median(step) / 0.6745 / np.sqrt(2.0)), 2)
-
-
-def _cut_faces(inside: np.ndarray, spacing: np.ndarray) -> dict:
-    """Brain area in mm² on the faces of the image: there the picture ends inside the brain."""
-    axial = spacing[0] * spacing[1]
-    sides = (inside[0].sum() + inside[-1].sum()) * spacing[1] * spacing[2]
-    sides += (inside[:, 0].sum() + inside[:, -1].sum()) * spacing[0] * spacing[2]
-    return {
-        "cut_bottom_mm2": round(float(inside[:, :, 0].sum() * axial), 1),
-        "cut_top_mm2": round(float(inside[:, :, -1].sum() * axial), 1),
-        "cut_sides_mm2": round(float(sides), 1),
-    }

@@ -7,7 +7,8 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.preprocessing.brain_border import closed, local_intensity, within
-from ctwml_bids.preprocessing.grids import grid_of, image_on, resample
+from ctwml_bids.preprocessing.grids import grid_of, image_on
+from ctwml_bids.preprocessing.ventricle_guide import carried, in_boxes
 
 # CSF is nulled on FLAIR; a voxel is CSF below this fraction of the tissue around it, and may be
 # the partly filled edge of it below the other.
@@ -21,14 +22,14 @@ REACH_MM = 14.0
 SURFACE_MM = 12.0
 # So close to the template's ventricles, neither depth nor the boxes below exclude a voxel.
 SURE_MM = 2.5
-# Dark spaces that touch the ventricles or nearly so, as boxes in MNI mm (low and high corner):
+# Dark spaces that touch the ventricles or nearly so, as boxes in MNI mm (x without its sign):
 # the interhemispheric fissure in front of and above the corpus callosum, the quadrigeminal and
 # ambient cisterns behind and beside the midbrain with the vein of Galen's, and what is below.
 NOT_VENTRICLE = (
-    ((-6.0, 18.0, -60.0), (6.0, 110.0, 90.0)),
-    ((-6.0, -120.0, 22.0), (6.0, 110.0, 90.0)),
-    ((-17.0, -120.0, -60.0), (17.0, -27.0, 14.0)),
-    ((-20.0, -27.0, -60.0), (20.0, 110.0, -8.0)),
+    ((0, 6), (18, 110), (-60, 90)),
+    ((0, 6), (-120, 110), (22, 90)),
+    ((0, 17), (-120, -27), (-60, 14)),
+    ((0, 20), (-27, 110), (-60, -8)),
 )
 
 
@@ -61,23 +62,14 @@ def flair_ventricles(
     array = np.nan_to_num(np.asarray(image.dataobj, dtype=np.float32))
     brain = np.asarray(brain_mask.dataobj) > 0
     result = np.zeros(grid.shape, dtype=np.uint8)
-    native_to_template = np.linalg.inv(template_to_native)
-    expected = resample(
-        np.asarray(template_ventricles.dataobj, dtype=np.float32),
-        template_ventricles.affine,
-        grid,
-        native_to_template,
-        average=True,
-    )
-    expected = (expected > 0.5) & brain
+    expected = carried(template_ventricles, template_to_native, grid) & brain
     if not expected.any():
         return image_on(result, grid)
     box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(brain))
     inside, expected, values = brain[box], expected[box], array[box] - array.min()
     ratio = values / np.maximum(local_intensity(values, inside, spacing), 1e-6)
-    to_template = native_to_template @ grid.affine
-    to_template[:3, 3] += to_template[:3, :3] @ [part.start for part in box]
-    allowed = _allowed(expected, inside, to_template, spacing)
+    other = in_boxes(grid, box, template_to_native, NOT_VENTRICLE)
+    allowed = _allowed(expected, inside, other, spacing)
     csf = (ratio < CSF_FRACTION) & allowed
     seeds = csf & within(expected, SEED_MM, spacing)
     core = ndimage.binary_propagation(seeds, mask=csf)
@@ -88,22 +80,12 @@ def flair_ventricles(
 
 
 def _allowed(
-    expected: np.ndarray, inside: np.ndarray, to_template: np.ndarray, spacing: np.ndarray
+    expected: np.ndarray, inside: np.ndarray, other: np.ndarray, spacing: np.ndarray
 ) -> np.ndarray:
     """Where ventricles may be: deep in the brain, near the template's, not in another space."""
     depth = ndimage.distance_transform_edt(np.pad(inside, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
     distance = ndimage.distance_transform_edt(~expected, sampling=spacing)
-    possible = (depth > SURFACE_MM) & (distance <= REACH_MM)
-    index = np.meshgrid(*[np.arange(n) for n in expected.shape], indexing="ij", sparse=True)
-    points = [
-        sum(to_template[row, axis] * index[axis] for axis in range(3)) + to_template[row, 3]
-        for row in range(3)
-    ]
-    for low, high in NOT_VENTRICLE:
-        other = np.ones(expected.shape, dtype=bool)
-        for axis in range(3):
-            other &= (points[axis] >= low[axis]) & (points[axis] <= high[axis])
-        possible &= ~other
+    possible = (depth > SURFACE_MM) & (distance <= REACH_MM) & ~other
     return possible | (distance <= SURE_MM)
 
 

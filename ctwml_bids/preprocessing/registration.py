@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,10 +17,11 @@ import nibabel as nib
 import numpy as np
 from ants.internal import get_pointer_string
 from nibabel.affines import apply_affine
-from scipy import ndimage, optimize
+from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing import registration_gate, transforms
+from ctwml_bids.preprocessing.climbing import climbed, maximised
 from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.preprocessing.nine_parameters import compose
 from ctwml_bids.preprocessing.registration_gate import registration_verdict
@@ -39,6 +39,7 @@ _SEARCH_MM, _MIDDLE_MM, _FINE_MM = 6.0, 3.0, 1.5
 # off along z (mm), because one image may show more of the neck.
 _SEARCH = ((-24, -12, 0, 12, 24), (-12, 0, 12), (-20, -10, 0, 10, 20), (-30, 0, 30))
 _SEARCH_REFINED = 6
+_POLISH_EVALUATIONS = 300
 # Steps of the search that change a head's pose about equally: radians and mm.
 _SEARCH_STEPS = np.array([0.1, 0.1, 0.1, 8.0, 8.0, 8.0])
 
@@ -130,7 +131,7 @@ def rigid(
     flair_to_ct = ants_rigid(flair, ct, flair_to_ct, iterations=60, sampling=0.5, seed=seed)
     fine_flair, fine_ct = metric_flair(fixed, _FINE_MM), metric_ct(moving, _FINE_MM)
     similarity = Similarity(fine_flair, fine_ct, thinned(head_mask(fine_flair)))
-    flair_to_ct = polish(similarity, flair_to_ct)
+    flair_to_ct = climbed(similarity, flair_to_ct, evaluations=_POLISH_EVALUATIONS)[0]
     before, after = similarity(np.eye(4)), similarity(flair_to_ct)
     brain = registration_gate.intracranial(ct, flair, flair_to_ct)
     facts = registration_gate.gate_facts(flair, ct, flair_to_ct, head=head_mask(flair), brain=brain)
@@ -188,38 +189,9 @@ def search(
         return similarity(_pose(start, flair_centre, ct_centre))
 
     ranked = sorted(starts, key=value, reverse=True)[:_SEARCH_REFINED]
-    refined = [_climb(value, start, _SEARCH_STEPS, evaluations=250) for start in ranked]
+    refined = [maximised(value, start, _SEARCH_STEPS, evaluations=250) for start in ranked]
     best = max(refined, key=lambda result: result[0])
     return _pose(best[1], flair_centre, ct_centre)
-
-
-def polish(similarity: Similarity, start: np.ndarray, *, evaluations: int = 300) -> np.ndarray:
-    """Climb a similarity from a rigid transform (4×4, RAS mm) that is right to a few mm."""
-    flair_centre = similarity.points.mean(axis=0)
-    ct_centre = apply_affine(start, flair_centre)
-
-    def moved(parameters: np.ndarray) -> np.ndarray:
-        turned = _pose(parameters, np.zeros(3), np.zeros(3))
-        matrix = turned @ start
-        matrix[:3, 3] = ct_centre + parameters[3:] - matrix[:3, :3] @ flair_centre
-        return matrix
-
-    steps = _SEARCH_STEPS / 8
-    result = _climb(lambda p: similarity(moved(p)), np.zeros(6), steps, evaluations=evaluations)
-    return moved(result[1])
-
-
-def _climb(
-    value: Callable[[np.ndarray], float], start: np.ndarray, steps: np.ndarray, *, evaluations: int
-) -> tuple[float, np.ndarray]:
-    """Maximise a similarity over the six parameters of a pose from a start."""
-    result = optimize.minimize(
-        lambda scaled: -value(scaled * steps),
-        start / steps,
-        method="Powell",
-        options={"maxfev": evaluations, "xtol": 0.02, "ftol": 1e-6},
-    )
-    return -float(result.fun), result.x * steps
 
 
 def _pose(parameters: np.ndarray, flair_centre: np.ndarray, ct_centre: np.ndarray) -> np.ndarray:

@@ -16,18 +16,16 @@ from collections.abc import Mapping
 import nibabel as nib
 import numpy as np
 from nibabel.affines import apply_affine
-from scipy import ndimage, optimize
+from scipy import ndimage
 
 from ctwml_bids.preprocessing.brain_border import largest
+from ctwml_bids.preprocessing.climbing import climbed
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
-from ctwml_bids.preprocessing.nine_parameters import compose
 from ctwml_bids.preprocessing.similarity import Similarity
 
 # A voxel's four neighbours in its slice (along the third axis).
 PLANE_CROSS = ndimage.generate_binary_structure(3, 1)
 PLANE_CROSS[:, :, [0, 2]] = False
-# Rotations (rad), offsets (mm) and log scales that change the fit about equally.
-_STEPS = np.array([0.0125] * 3 + [1.0] * 3 + [0.02] * 3)
 _EVALUATIONS = 350
 
 # Thresholds, from `benchmarks/registration.py` (ROC in docs/validation.md). The mirror ratio is
@@ -75,8 +73,9 @@ def gate_facts(
     """
     in_head, in_brain = Similarity(flair, ct, head), Similarity(flair, ct, brain)
     start = flair_to_ct @ _reflection(flair, head)
-    mirrored = _fit(in_head, _fit(in_head, start, free=6, stride=4.0), free=6)
-    scaled, scales = _fit_scales(in_head, flair_to_ct)
+    near = climbed(in_head, start, evaluations=_EVALUATIONS, stride=4.0)[0]
+    mirrored = climbed(in_head, near, evaluations=_EVALUATIONS)[0]
+    scaled, scales = climbed(in_head, flair_to_ct, evaluations=_EVALUATIONS, scaled=True)
     here, there = in_brain(flair_to_ct), in_brain(mirrored)
     through = int(np.argmax(grid_of(flair).spacing))
     deviation = np.abs(scales - 1.0)
@@ -203,43 +202,6 @@ def _reflection(flair: nib.Nifti1Image, head: np.ndarray) -> np.ndarray:
     matrix[:3, :3] -= 2.0 * np.outer(normal, normal)
     matrix[:3, 3] = centre - matrix[:3, :3] @ centre
     return matrix
-
-
-def _fit(
-    similarity: Similarity, start: np.ndarray, *, free: int, stride: float = 1.0
-) -> np.ndarray:
-    """Climb a similarity with six (rigid) or nine (scales as well) parameters."""
-    return _climbed(similarity, start, free, stride)[0]
-
-
-def _fit_scales(similarity: Similarity, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Free the scales along the FLAIR's axes; return the transform and the three scales."""
-    return _climbed(similarity, start, 9, 1.0)
-
-
-def _climbed(
-    similarity: Similarity, start: np.ndarray, free: int, stride: float
-) -> tuple[np.ndarray, np.ndarray]:
-    centre = similarity.points.mean(axis=0)
-    target = apply_affine(start, centre)
-    steps = _STEPS[:free] * stride
-
-    def moved(scaled: np.ndarray) -> np.ndarray:
-        values = np.zeros(9)
-        values[:free] = scaled * steps
-        turn = compose([1, 1, 1], [0, 0, 0], values[:3])
-        matrix = turn @ start @ compose(np.exp(values[6:]), [0, 0, 0], [0, 0, 0])
-        matrix[:3, 3] = target + values[3:6] - matrix[:3, :3] @ centre
-        return matrix
-
-    result = optimize.minimize(
-        lambda scaled: -similarity(moved(scaled)),
-        np.zeros(free),
-        method="Powell",
-        options={"maxfev": _EVALUATIONS, "xtol": 0.02, "ftol": 1e-6},
-    )
-    scales = np.ones(3) if free < 9 else np.exp(result.x[6:] * steps[6:])
-    return moved(result.x), scales
 
 
 def _box(mask: nib.Nifti1Image, spacing: float) -> Grid:

@@ -15,6 +15,7 @@ from nibabel.affines import apply_affine
 from scipy import ndimage, optimize
 
 from ctwml_bids.preprocessing.grids import Grid, image_on, resample
+from ctwml_bids.preprocessing.nine_parameters import compose
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "data/templates/tpl-MNI152NLin2009aSym"
 # Head pitches to start from, in degrees: chin down, neutral, chin up.
@@ -150,11 +151,6 @@ def _residuals(
 
 def _matrix(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """Rotations (rad), translations (cm) and log scales about the template's centre → 4×4."""
-    cos, sin = np.cos(x[:3]), np.sin(x[:3])
-    about_x = np.array([[1, 0, 0], [0, cos[0], -sin[0]], [0, sin[0], cos[0]]])
-    about_y = np.array([[cos[1], 0, sin[1]], [0, 1, 0], [-sin[1], 0, cos[1]]])
-    about_z = np.array([[cos[2], -sin[2], 0], [sin[2], cos[2], 0], [0, 0, 1]])
-    matrix = np.eye(4)
-    matrix[:3, :3] = about_z @ about_y @ about_x * np.exp(x[6:9])
+    matrix = compose(np.exp(x[6:9]), np.zeros(3), x[:3])
     matrix[:3, 3] = centre + 10.0 * x[3:6] - matrix[:3, :3] @ centre
     return matrix

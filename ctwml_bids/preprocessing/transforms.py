@@ -101,18 +101,18 @@ def fsl_coordinates(grid: Grid) -> np.ndarray:
 
 def to_flirt(reference_to_moving: np.ndarray, moving: Grid, reference: Grid) -> np.ndarray:
     """Return the FLIRT matrix (moving → reference, FSL coordinates) of a RAS transform."""
-    moving_ras_to_fsl = fsl_coordinates(moving) @ np.linalg.inv(moving.affine)
-    reference_ras_to_fsl = fsl_coordinates(reference) @ np.linalg.inv(reference.affine)
     moving_to_reference = np.linalg.inv(reference_to_moving)
-    return reference_ras_to_fsl @ moving_to_reference @ np.linalg.inv(moving_ras_to_fsl)
+    return _ras_to_fsl(reference) @ moving_to_reference @ np.linalg.inv(_ras_to_fsl(moving))
 
 
 def from_flirt(flirt: np.ndarray, moving: Grid, reference: Grid) -> np.ndarray:
     """Return the RAS transform (reference → moving) of a FLIRT matrix (moving → reference)."""
-    moving_ras_to_fsl = fsl_coordinates(moving) @ np.linalg.inv(moving.affine)
-    reference_ras_to_fsl = fsl_coordinates(reference) @ np.linalg.inv(reference.affine)
-    moving_to_reference = np.linalg.inv(reference_ras_to_fsl) @ flirt @ moving_ras_to_fsl
+    moving_to_reference = np.linalg.inv(_ras_to_fsl(reference)) @ flirt @ _ras_to_fsl(moving)
     return np.linalg.inv(moving_to_reference)
+
+
+def _ras_to_fsl(grid: Grid) -> np.ndarray:
+    return fsl_coordinates(grid) @ np.linalg.inv(grid.affine)
 
 
 def to_ants(image: nib.spatialimages.SpatialImage) -> ants.ANTsImage:

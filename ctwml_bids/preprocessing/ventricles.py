@@ -7,7 +7,8 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.preprocessing.blocks import block_mean, finer
-from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
+from ctwml_bids.preprocessing.grids import grid_of, image_on
+from ctwml_bids.preprocessing.ventricle_guide import carried, in_boxes
 
 # Voxels are averaged up to this edge length in mm; detail below it is noise.
 WORKING_MM = 1.0
@@ -69,14 +70,13 @@ def ct_ventricles(
     native = grid_of(image)
     data, grid = block_mean(np.asarray(image.dataobj, dtype=np.float32), native, WORKING_MM)
     brain = block_mean(np.asarray(brain_mask.dataobj) > 0, native, WORKING_MM)[0] >= 0.5
-    carried = _carried(template_ventricles, template_to_native, grid) & brain
+    expected = carried(template_ventricles, template_to_native, grid) & brain
     found = np.zeros(grid.shape, dtype=bool)
-    if carried.any():
-        box = _box(carried, grid.spacing, REACH_MM + 3 * NEIGHBOURHOOD_MM)
+    if expected.any():
+        box = _box(expected, grid.spacing, REACH_MM + 3 * NEIGHBOURHOOD_MM)
         depth = ndimage.distance_transform_edt(brain, grid.spacing)[box]
-        corner = np.array([axis.start for axis in box])
-        cisterns = _cisterns(depth.shape, corner, grid.affine, template_to_native)
-        found[box] = _found(data[box], brain[box], carried[box], depth, cisterns, grid.spacing)
+        cisterns = in_boxes(grid, box, template_to_native, CISTERNS)
+        found[box] = _found(data[box], brain[box], expected[box], depth, cisterns, grid.spacing)
     inside = finer(found, grid, native) & (np.asarray(brain_mask.dataobj) > 0)
     return image_on(inside.astype(np.uint8), native)
 
@@ -84,25 +84,19 @@ def ct_ventricles(
 def _found(
     data: np.ndarray,
     brain: np.ndarray,
-    carried: np.ndarray,
+    expected: np.ndarray,
     depth: np.ndarray,
     cisterns: np.ndarray,
     spacing: np.ndarray,
 ) -> np.ndarray:
     """Ventricles from HU, brain, carried template, depth in the brain (mm) and cisterns."""
     hu = _smoothed(data, brain, spacing)
-    distance = ndimage.distance_transform_edt(~carried, spacing)
+    distance = ndimage.distance_transform_edt(~expected, spacing)
     allowed = brain & (distance <= REACH_MM) & ((depth > SURFACE_MM) | (distance <= SEED_MM))
-    allowed &= ~cisterns | carried
-    csf = float(np.clip(np.percentile(hu[carried], CSF_PERCENTILE), *CSF_HU))
+    allowed &= ~cisterns | expected
+    csf = float(np.clip(np.percentile(hu[expected], CSF_PERCENTILE), *CSF_HU))
     fluid = (hu < _border(hu, brain, csf, spacing)) & allowed
     return _grown(fluid, distance <= SEED_MM, spacing)
-
-
-def _carried(template: nib.Nifti1Image, template_to_native: np.ndarray, grid: Grid) -> np.ndarray:
-    mask = np.asarray(template.dataobj, dtype=np.float32)
-    to_template = np.linalg.inv(template_to_native)
-    return resample(mask, template.affine, grid, to_template) >= 0.5
 
 
 def _box(mask: np.ndarray, spacing: np.ndarray, margin_mm: float) -> tuple[slice, ...]:
@@ -130,22 +124,6 @@ def _border(hu: np.ndarray, brain: np.ndarray, csf: float, spacing: np.ndarray) 
     total = ndimage.gaussian_filter(np.where(tissue, hu, 0).astype(np.float32), sigma)
     local = total / np.maximum(weight, 1e-3)
     return csf + np.clip(BORDER_SHARE * (local - csf), *BORDER_HU)
-
-
-def _cisterns(
-    shape: tuple[int, ...], corner: np.ndarray, affine: np.ndarray, template_to_native: np.ndarray
-) -> np.ndarray:
-    """Voxels in the cisterns' boxes of the template's space."""
-    to_template = np.linalg.inv(template_to_native) @ affine
-    i, j, k = np.ogrid[tuple(slice(c, c + n) for c, n in zip(corner, shape, strict=True))]
-    x, y, z = (
-        (row[0] * i + row[1] * j + row[2] * k + row[3]).astype(np.float32)
-        for row in to_template[:3]
-    )
-    inside = np.zeros(shape, dtype=bool)
-    for (x0, x1), (y0, y1), (z0, z1) in CISTERNS:
-        inside |= (abs(x) >= x0) & (abs(x) <= x1) & (y > y0) & (y < y1) & (z > z0) & (z < z1)
-    return inside
 
 
 def _grown(fluid: np.ndarray, near: np.ndarray, spacing: np.ndarray) -> np.ndarray:

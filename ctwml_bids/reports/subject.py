@@ -24,9 +24,10 @@ VERDICTS = {
 MEASURES = {
     "wml_ml": ("White matter lesions", "mL", 2),
     "wml_percent": ("Share of the brain mask", "%", 2),
-    "lesion_count": ("Number of lesions", "", 0),
+    "lesion_count": ("Lesions of at least 0.014 mL", "", 0),
     "lesion_median_ml": ("Median lesion", "mL", 3),
     "lesion_largest_ml": ("Largest lesion", "mL", 2),
+    "speck_ml": ("In foci too small to be counted", "mL", 2),
     "periventricular_ml": ("Periventricular (within 10 mm of the ventricles)", "mL", 2),
     "deep_ml": ("Deep (beyond 10 mm)", "mL", 2),
     "left_ml": ("Left hemisphere", "mL", 2),

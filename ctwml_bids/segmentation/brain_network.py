@@ -113,6 +113,12 @@ def save(network: BrainNetwork, folder: Path, card: dict) -> None:
     (folder / "card.json").write_text(text + "\n", encoding="utf-8")
 
 
+def identity(folder: Path = DEFAULT_FOLDER) -> dict:
+    """Return a brain network's ``name`` and ``files``: weights → SHA-256, as its card has them."""
+    card = json.loads((Path(folder) / "card.json").read_text(encoding="utf-8"))
+    return {"name": card["name"], "files": {card["weights"]["file"]: card["weights"]["sha256"]}}
+
+
 def load(folder: Path = DEFAULT_FOLDER) -> BrainNetwork:
     """Load a brain network, ready for `predict`.
 

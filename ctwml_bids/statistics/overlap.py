@@ -52,9 +52,7 @@ class Overlap:
     lesion_f1: float
 
 
-def compare(
-    ct: np.ndarray, flair: np.ndarray, *, affine: np.ndarray, exclude: np.ndarray | None = None
-) -> Overlap:
+def compare(ct: np.ndarray, flair: np.ndarray, *, affine: np.ndarray) -> Overlap:
     """Measure a CT segmentation against the FLAIR segmentation on the same grid.
 
     Parameters
@@ -63,8 +61,6 @@ def compare(
         Lesion masks, bool or 0/1, shape (x, y, z), on one grid (FLAIR space).
     affine
         4×4, voxel indices → RAS mm; sheared ones are fine.
-    exclude
-        Voxels left out of everything (other pathology), or None.
 
     Returns
     -------
@@ -78,8 +74,6 @@ def compare(
     """
     ct, flair = np.asarray(ct) > 0, np.asarray(flair) > 0
     _require_same_shape(ct, flair)
-    if exclude is not None:
-        ct, flair = ct & ~(np.asarray(exclude) > 0), flair & ~(np.asarray(exclude) > 0)
     voxel_ml = voxel_volume_ml(affine)
     both = int(np.count_nonzero(ct & flair))
     in_ct, in_flair = int(np.count_nonzero(ct)), int(np.count_nonzero(flair))

@@ -10,10 +10,11 @@ import math
 from collections.abc import Mapping
 
 from ctwml_bids.statistics.overlap import Overlap
-from ctwml_bids.statistics.regions import LesionMeasures
+from ctwml_bids.statistics.regions import MINIMUM_LESION_ML, LesionMeasures
 
 MISSING = "n/a"
 
+_SIZE = f"of at least {MINIMUM_LESION_ML} mL (a ball of 3 mm across)"
 _PAIR = "in FLAIR space, FLAIR as the reference"
 
 # Column → description, unit and levels (value → meaning), as in the JSON sidecar of the table.
@@ -33,9 +34,13 @@ COLUMNS: dict[str, dict[str, str | dict[str, str]]] = {
         "Units": "mL",
     },
     "wml_percent": {"Description": "wml_ml as a percentage of brain_ml", "Units": "%"},
-    "lesion_count": {"Description": "Number of 26-connected lesions"},
-    "lesion_median_ml": {"Description": "Median lesion volume", "Units": "mL"},
-    "lesion_largest_ml": {"Description": "Largest lesion volume", "Units": "mL"},
+    "lesion_count": {"Description": f"Number of 26-connected lesions {_SIZE}"},
+    "lesion_median_ml": {"Description": "Median volume of these lesions", "Units": "mL"},
+    "lesion_largest_ml": {"Description": "Volume of the largest lesion", "Units": "mL"},
+    "speck_ml": {
+        "Description": "Part of wml_ml in foci that are too small to be counted as lesions",
+        "Units": "mL",
+    },
     "periventricular_ml": {
         "Description": "Lesion volume within 10 mm of the ventricles",
         "Units": "mL",
@@ -65,8 +70,14 @@ COLUMNS: dict[str, dict[str, str | dict[str, str]]] = {
         "Description": f"Absolute volume difference, {_PAIR} (WMH challenge definition)",
         "Units": "%",
     },
-    "lesion_recall": {"Description": f"Share of FLAIR lesions that CT touches, {_PAIR}"},
-    "lesion_f1": {"Description": f"F1 over 26-connected lesions, {_PAIR}"},
+    "lesion_recall": {
+        "Description": f"Share of FLAIR lesions of any size that CT touches, {_PAIR} (WMH "
+        "challenge definition)",
+    },
+    "lesion_f1": {
+        "Description": f"F1 over 26-connected lesions of any size, {_PAIR} (WMH challenge "
+        "definition)",
+    },
     "qc": {
         "Description": "Worst quality gate of the unit",
         "Levels": {
@@ -74,6 +85,21 @@ COLUMNS: dict[str, dict[str, str | dict[str, str]]] = {
             "warn": "At least one gate asks for a look at the images; none failed",
             "fail": "At least one gate failed: its numbers cannot be trusted",
         },
+    },
+}
+
+# Columns of whole numbers; all others that are numbers are measures.
+COUNTS = ("lesion_count", "lesion")
+LESION_COLUMNS: dict[str, dict[str, str]] = {
+    "image": {"Description": "Image that the lesion was seen in"},
+    "lesion": {"Description": f"Number of the lesion, largest first; lesions {_SIZE}"},
+    "volume_ml": {"Description": "Volume", "Units": "mL"},
+    "x_mm": {"Description": "Centre of mass in the image's RAS space, to the right", "Units": "mm"},
+    "y_mm": {"Description": "Centre of mass, to the front", "Units": "mm"},
+    "z_mm": {"Description": "Centre of mass, upwards", "Units": "mm"},
+    "ventricle_distance_mm": {
+        "Description": "From its nearest voxel to the ventricles",
+        "Units": "mm",
     },
 }
 
@@ -133,11 +159,25 @@ def lesion_rows(image: str, measures: LesionMeasures) -> list[dict[str, object]]
 
 
 def cell(value: object, digits: int = 4) -> object:
-    """Return a value fit for a BIDS table: rounded, and ``n/a`` for None, NaN and infinity."""
+    """Return a value fit for a BIDS table: rounded, and ``n/a`` for None, NaN and infinity.
+
+    A number has six significant digits at most, as the table is written with: whoever reads the
+    table has the same number.
+    """
     value = value.item() if hasattr(value, "item") else value
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return MISSING
-    return round(value, digits) if isinstance(value, float) else value
+    return float(f"{round(value, digits):.6g}") if isinstance(value, float) else value
+
+
+def read_cell(column: str, text: str) -> object:
+    """Return what `cell` had made of a value, from the table's text."""
+    if column in COUNTS and text.isdigit():
+        return int(text)
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def number_in(value: object) -> float:
@@ -164,6 +204,7 @@ def _measure_columns(measures: LesionMeasures) -> dict[str, object]:
         "lesion_count": measures.count,
         "lesion_median_ml": measures.median_ml,
         "lesion_largest_ml": measures.largest_ml,
+        "speck_ml": measures.speck_ml,
         "periventricular_ml": measures.periventricular_ml,
         "deep_ml": measures.deep_ml,
         "left_ml": measures.left_ml,

@@ -14,6 +14,7 @@ from ctwml_bids.bids.files import write_text
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.reports.methods import methods_text
+from ctwml_bids.statistics.tables import read_cell
 
 
 def boilerplate(
@@ -57,20 +58,21 @@ def rewrite_report(unit: Unit, context: Mapping[str, Any]) -> Path:
         for image in ("ct", "flair")
         if getattr(unit, image) is not None
     }
-    measures = _read_measures(
+    measures, as_run = _read_measures(
         output_dir / names.stats(unit.subject, unit.session, model_label=label),
         output_dir / names.stats(unit.subject, unit.session, model_label=label, desc="wmllesions"),
     )
     with tempfile.TemporaryDirectory() as scratch:
         carried = measures["facts"].get("registration", {}).get("mask_from") == "FLAIR"
         files = _derivative_files(unit, raw, output_dir, label, Path(scratch), carried=carried)
-        page = report_unit(files, raw, context, measures)
+        page = report_unit(files, raw, {**context, **as_run}, measures)
     return write_text(
         output_dir / names.report(unit.subject, unit.session, model_label=label), page
     )
 
 
-def _read_measures(table: Path, lesions: Path) -> dict[str, Any]:
+def _read_measures(table: Path, lesions: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read what was measured, and what the run said of itself: not what this one would say."""
     sidecar = table.with_suffix(".json")
     if not (table.is_file() and sidecar.is_file() and lesions.is_file()):
         raise NoInputError(
@@ -78,30 +80,29 @@ def _read_measures(table: Path, lesions: Path) -> dict[str, Any]:
             "its report"
         )
     stored = json.loads(sidecar.read_text(encoding="utf-8"))
-    return {
+    measures = {
         "rows": _rows(table),
         "lesions": _rows(lesions),
         "gates": stored["QualityGates"],
         "qc": stored["QualityControl"],
         "facts": stored["Facts"],
     }
+    as_run = {
+        "notes": stored["Notes"],
+        "models": stored["Models"],
+        "versions": stored["Software"],
+        "hashes": stored["SettingsHashes"],
+        **stored.get("Settings", {}),
+    }
+    return measures, as_run
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     with path.open(encoding="utf-8", newline="") as stream:
         return [
-            {name: _number(text) for name, text in row.items()}
+            {name: read_cell(name, text) for name, text in row.items()}
             for row in csv.DictReader(stream, delimiter="\t")
         ]
-
-
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _derivative_files(

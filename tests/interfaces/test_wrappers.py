@@ -152,8 +152,9 @@ def test_a_mask_is_called_carried_only_where_it_was(tmp_path, mask_from):
         "subject": "01",
         "session": None,
         "model_label": "",
+        "template": "MNI152NLin2009aSym",
     }
-    _Writer(raw, context).brain_masks(files, "ct")
+    _Writer(files, raw, context).brain_masks("ct")
     carried = tmp_path / "out" / names.brain_mask("01", None, space="CT", carried=True)
     assert carried.exists() == (mask_from == "FLAIR")
 

@@ -36,7 +36,17 @@ def unit(tmp_path):
         "session": None,
         "model_label": "",
         "template": "MNI152NLin2009aSym",
-        "models": {"ct": {"name": "m", "checksum": "0" * 64, "threshold": 0.5}},
+        "models": {
+            "ct": {
+                "name": "m",
+                "checksum": "0" * 64,
+                "threshold": 0.5,
+                "members": [{"file": "member-00.safetensors", "sha256": "1" * 64}],
+            }
+        },
+        "normalisation": "nine",
+        "seed": 1,
+        "device": "cpu",
         "notes": [],
         "versions": {},
         "hashes": {},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ctwml_bids.preprocessing.ct_quality import ct_quality
-from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
+from ctwml_bids.preprocessing.grids import grid_of, image_on
 from tests.preprocessing.head_phantom import ellipsoid, head
 
 
@@ -24,7 +24,6 @@ def test_normal_brain_has_nothing_to_flag(phantom):
     assert facts["tissue_hu"] == pytest.approx(32, abs=0.5)
     assert facts["noise_hu"] == pytest.approx(4, rel=0.05)
     assert facts["bright_ml"] == facts["dark_region_ml"] == 0
-    assert facts["cut_top_mm2"] == facts["cut_bottom_mm2"] == facts["cut_sides_mm2"] == 0
 
 
 def test_blood_is_measured_in_ml(phantom):
@@ -43,14 +42,3 @@ def test_cortical_infarct_is_flagged_and_a_deep_dark_region_is_not(phantom):
     assert facts["dark_region_ml"] == pytest.approx(true_ml, rel=0.35)
     deep = ellipsoid(grid, np.full(3, 12.0))
     assert measured(image, np.where(deep, 14, data), brain)["dark_region_ml"] == 0
-
-
-def test_brain_cut_by_the_last_slice_is_measured(phantom):
-    image, brain = phantom
-    grid = grid_of(image)
-    middle = grid.shape[2] // 2
-    cut = Grid((*grid.shape[:2], middle), grid.affine)
-    part = image_on(np.asarray(image.dataobj)[..., :middle].copy(), cut)
-    facts = ct_quality(part, image_on(brain[..., :middle].astype(np.uint8), cut))
-    assert facts["cut_top_mm2"] == pytest.approx(np.pi * 65 * 80, rel=0.03)
-    assert facts["cut_bottom_mm2"] == 0

@@ -54,7 +54,7 @@ def gate(name, status, value=1.0):
 
 def image_row(image, ml):
     names = ("wml_percent", "lesion_median_ml", "lesion_largest_ml", "periventricular_ml")
-    names += ("deep_ml", "left_ml", "right_ml", "brain_ml", "ventricle_ml")
+    names += ("speck_ml", "deep_ml", "left_ml", "right_ml", "brain_ml", "ventricle_ml")
     row = dict.fromkeys(names, 1.5) | {"periventricular_ml": "n/a", "lesion_count": 3}
     return row | {"image": image, "wml_ml": ml, "threshold": 0.25, "model": "ct-a", "dice": "n/a"}
 

@@ -127,13 +127,6 @@ def test_volume_difference_is_relative_to_the_reference():
     assert math.isnan(absolute_volume_difference(5, 0))
 
 
-def test_excluded_voxels_count_nowhere():
-    ct, flair = mask((1, 1, 1), (4, 4, 4)), mask((1, 1, 1))
-    found = compare(ct, flair, affine=AFFINE, exclude=mask((4, 4, 4)))
-    assert found.dice == 1.0
-    assert found.ct_only_ml == 0
-
-
 def test_masks_of_different_shape_are_refused():
     with pytest.raises(ValueError, match="differ in shape"):
         compare(mask(), mask(shape=(8, 8, 7)), affine=AFFINE)

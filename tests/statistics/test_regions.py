@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from ctwml_bids.statistics.regions import left_of_midline, measure, share_near_border
+from ctwml_bids.statistics.regions import (
+    MINIMUM_LESION_ML,
+    left_of_midline,
+    measure,
+    share_near_border,
+)
 
 SHAPE = (20, 20, 20)
 
@@ -47,7 +52,7 @@ def test_volumes_come_from_the_determinant(affine):
 def test_two_voxels_touching_at_a_corner_are_one_lesion():
     lesions = box((2, 3), (2, 3), (2, 3)) | box((3, 4), (3, 4), (3, 4))
     lesions |= box((15, 16), (15, 16), (15, 16))
-    found = measured(lesions, np.diag([1.0, 1, 1, 1]))
+    found = measured(lesions, np.diag([1.0, 1, 1, 1]), minimum_ml=0)
     assert found.count == 2
     assert [lesion.volume_ml for lesion in found.lesions] == pytest.approx([0.002, 0.001])
     assert found.median_ml == pytest.approx(0.0015)
@@ -56,9 +61,32 @@ def test_two_voxels_touching_at_a_corner_are_one_lesion():
     assert found.lesions[1].centroid_mm == pytest.approx((15, 15, 15))
 
 
+def test_a_speck_is_part_of_the_volume_and_no_lesion():
+    # 0.5 × 0.5 × 5 mm: a ball of 3 mm holds 11.3 voxels.
+    affine = np.diag([0.5, 0.5, 5.0, 1.0])
+    lesion, speck = box((2, 6), (2, 5), (2, 3)), box((10, 21), (10, 11), (10, 11))
+    found = measured(lesion | speck, affine)
+    assert (lesion.sum(), speck.sum()) == (12, 10)
+    assert found.count == len(found.lesions) == 1
+    assert found.median_ml == found.largest_ml == pytest.approx(12 * 0.00125)
+    assert found.speck_ml == pytest.approx(10 * 0.00125)
+    assert found.total_ml == pytest.approx(22 * 0.00125)
+    assert found.periventricular_ml + found.deep_ml == pytest.approx(found.total_ml)
+
+
+def test_the_smallest_lesion_is_a_ball_of_3_mm():
+    assert pytest.approx(4 / 3 * math.pi * 1.5**3 / 1000, rel=0.02) == MINIMUM_LESION_ML
+
+
+def test_specks_alone_are_no_lesion():
+    found = measured(box((2, 3), (2, 3), (2, 3)), np.eye(4))
+    assert (found.count, found.median_ml, found.largest_ml, found.lesions) == (0, 0, 0, ())
+    assert found.total_ml == found.speck_ml == pytest.approx(0.001)
+
+
 def test_centroids_follow_the_affine():
     affine = np.array([[0, -2.0, 0, 50], [3.0, 0, 0, -7], [0, 0, 1.5, 2], [0, 0, 0, 1]])
-    found = measured(box((4, 5), (6, 7), (8, 9)), affine)
+    found = measured(box((4, 5), (6, 7), (8, 9)), affine, minimum_ml=0)
     assert found.lesions[0].centroid_mm == pytest.approx((50 - 12, -7 + 12, 2 + 12))
 
 
@@ -90,7 +118,8 @@ def test_distance_in_a_tilted_scan_is_the_true_one():
     # Along k each slice rises 4 mm and shifts 3 mm in y: 5 mm from slice to slice.
     affine = np.eye(4)
     affine[:3, 2] = (0, 3, 4)
-    found = measured(box((5, 6), (5, 6), (7, 8)), affine, box((5, 6), (5, 6), (5, 6)))
+    here, ventricle = box((5, 6), (5, 6), (7, 8)), box((5, 6), (5, 6), (5, 6))
+    found = measured(here, affine, ventricle, minimum_ml=0)
     assert found.lesions[0].ventricle_distance_mm == pytest.approx(10.0)
     assert found.deep_ml == 0
 
@@ -115,7 +144,9 @@ def test_midline_is_the_templates():
 
 
 def test_without_ventricles_the_split_is_not_made():
-    found = measured(box((2, 4), (2, 4), (2, 4)), np.eye(4), np.zeros(SHAPE, dtype=bool))
+    found = measured(
+        box((2, 4), (2, 4), (2, 4)), np.eye(4), np.zeros(SHAPE, dtype=bool), minimum_ml=0
+    )
     assert math.isnan(found.periventricular_ml)
     assert math.isnan(found.deep_ml)
     assert math.isnan(found.lesions[0].ventricle_distance_mm)
