@@ -45,6 +45,11 @@ def report_unit(
     shown = [figure for name in raw for figure in _image_figures(name, files)]
     if len(raw) == 2:
         shown[1:1] = _registration_figures(files)
+        if measures["facts"]["registration"]["mask_from"] == "FLAIR":
+            shown.insert(3, _mask_figure(files))
+    shown += [
+        _normalisation_figure(name, files) for name in raw if f"{name}_template_brain" in files
+    ]
     cards = {name: context["models"][name] for name in raw}
     facts = measures["facts"]
     return render_subject(
@@ -129,3 +134,23 @@ def _registration_figures(files: Mapping[str, str]) -> tuple[Figure, ...]:
     )
     brain = _on(files["flair_used_brain"], grid) >= 0.5
     return pictures.alignment(moved, np.asarray(flair.dataobj), grid.affine, brain=brain)
+
+
+def _mask_figure(files: Mapping[str, str]) -> Figure:
+    """Return the outlines of both brain masks of a pair's CT."""
+    image = load_image(files["ct_image"])
+    grid = grid_of(image)
+    own, used = (_on(files[f"ct_{name}"], grid) >= 0.5 for name in ("brain", "used_brain"))
+    return pictures.brain_masks(np.asarray(image.dataobj), grid.affine, own=own, used=used)
+
+
+def _normalisation_figure(name: str, files: Mapping[str, str]) -> Figure:
+    """Return the template's brain over one image."""
+    image = load_image(files[f"{name}_image"])
+    grid = grid_of(image)
+    brain, template = (
+        _on(files[f"{name}_{m}"], grid) >= 0.5 for m in ("used_brain", "template_brain")
+    )
+    return pictures.normalisation(
+        name.upper(), np.asarray(image.dataobj), grid.affine, brain=brain, template_brain=template
+    )
