@@ -10,7 +10,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from ctwml_bids.interfaces.base import load_image
+from ctwml_bids.interfaces.base import load_image, load_mask
+from ctwml_bids.preprocessing.carried_mask import carry
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.reports import pictures
 from ctwml_bids.reports.methods import methods
@@ -137,11 +138,14 @@ def _registration_figures(files: Mapping[str, str]) -> tuple[Figure, ...]:
 
 
 def _mask_figure(files: Mapping[str, str]) -> Figure:
-    """Return the outlines of both brain masks of a pair's CT."""
+    """Return the outlines of the brain masks of a pair's CT."""
     image = load_image(files["ct_image"])
     grid = grid_of(image)
     own, used = (_on(files[f"ct_{name}"], grid) >= 0.5 for name in ("brain", "used_brain"))
-    return pictures.brain_masks(np.asarray(image.dataobj), grid.affine, own=own, used=used)
+    carried = carry(load_mask(files["flair_used_brain"]), grid, np.loadtxt(files["flair_to_ct"]))
+    return pictures.brain_masks(
+        np.asarray(image.dataobj), grid.affine, own=own, carried=carried, used=used
+    )
 
 
 def _normalisation_figure(name: str, files: Mapping[str, str]) -> Figure:

@@ -39,11 +39,11 @@ def template_fit(
         np.linalg.inv(template_to_native),
     )
     template, native = carried >= 0.5, np.asarray(mask.dataobj) > 0
-    both = 2 * np.count_nonzero(template & native)
+    both = 2 * int(np.count_nonzero(template & native))
     total = np.count_nonzero(template) + np.count_nonzero(native)
     scales, _, rotations, _ = decompose(template_to_native)
     return template, {
-        "dice": round(both / max(total, 1), 4),
+        "dice": round(float(both) / max(total, 1), 4),
         "scales": [round(float(scale), 3) for scale in scales],
         "rotations_degrees": [round(float(angle), 1) for angle in np.degrees(rotations)],
     }

@@ -132,17 +132,18 @@ def brain_masks(
     affine: np.ndarray,
     *,
     own: np.ndarray,
+    carried: np.ndarray,
     used: np.ndarray,
     radiological: bool = True,
 ) -> Figure:
-    """Show both brain masks of a pair's CT: found on it, and carried to it from the FLAIR.
+    """Show the brain masks of a pair's CT: found on it, and carried to it from the FLAIR.
 
     Parameters
     ----------
     ct, affine
         CT in HU, shape (x, y, z); 4×4, voxel indices → RAS mm.
-    own, used
-        Masks on the same grid.
+    own, carried, used
+        Masks on the same grid: the CT's own, the FLAIR's, and the FLAIR's freed of bone.
     radiological
         The patient's right on the left of the picture.
     """
@@ -150,17 +151,21 @@ def brain_masks(
         ct,
         affine,
         brain=used,
-        masks=(("found on the CT itself", own), ("FLAIR's, carried to the CT: used", used)),
+        masks=(
+            ("found on the CT", own),
+            ("used: FLAIR's without bone", used),
+            ("FLAIR's as carried", carried),
+        ),
         window=WIDE_CT_WINDOW,
         radiological=radiological,
     )
     return Figure(
         "Brain masks on CT",
-        "The CT was measured in the FLAIR's brain mask, carried to it and freed of bone (yellow, "
-        "dashed). The mask found on the CT itself (blue, solid) should run beside it; where both "
-        "part, one of them is wrong, or CT and FLAIR do not line up there. Wide window (level 100 "
-        f"HU, width 400 HU): bone is white. {_CONVENTIONS[radiological]}",
-        "Axial slices of the CT with the outlines of two brain masks",
+        "The CT was measured in the FLAIR's brain mask, carried to it (purple, dotted) and freed "
+        "of bone (yellow, dashed). The mask found on the CT itself (blue, solid) should run beside "
+        "them; where they part, one is wrong, or CT and FLAIR do not line up there. Wide window "
+        f"(level 100 HU, width 400 HU): bone is white. {_CONVENTIONS[radiological]}",
+        "Axial slices of the CT with the outlines of its own brain mask and the FLAIR's",
         png,
     )
 
