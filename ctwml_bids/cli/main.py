@@ -215,12 +215,13 @@ def _reports_only(units: Sequence[Unit], ready: Ready) -> int:
     from ctwml_bids.cli.resources import resources_of, unit_files
     from ctwml_bids.workflows.reporting import rewrite_report
 
-    shared, code = resources_of(ready).context, 0
+    resources, code = resources_of(ready), 0
     for unit in units:
         try:
             # Not from the files of a run that is just writing them.
             with hold(lock_path(unit, ready)):
-                report = rewrite_report(unit, {**shared, **unit_files(unit, ready).context})
+                context = {**resources.context, **unit_files(unit, ready).context}
+                report = rewrite_report(unit, context, resources.template_mask)
             LOG.info("%s: report written, %s", unit.label, report)
         except CtwmlError as error:
             LOG.error("%s: %s", unit.label, error)

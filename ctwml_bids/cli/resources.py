@@ -26,6 +26,8 @@ def resources_of(ready: Ready) -> Resources:
         template_t1w=ready.template.t1w,
         template_mask=ready.template.brain_mask,
         guide_mask=guide.brain_mask,
+        guide_gm=guide.gm,
+        guide_wm=guide.wm,
         guide_ventricles=guide.ventricles,
         deformable=settings.normalisation == "syn",
         in_template=bool(settings.template_spaces),

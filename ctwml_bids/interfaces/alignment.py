@@ -87,6 +87,8 @@ class _NormaliseInput(BaseInterfaceInputSpec):
 class _NormaliseOutput(TraitedSpec):
     template_to_native = File(exists=True, desc="4×4 RAS mm, T·R·S")
     guide_to_native = File(exists=True, desc="the same for the guide")
+    template_brain = File(exists=True, desc="the template's brain mask on the native grid")
+    fit = File(exists=True, desc="JSON of `template_fit`")
 
 
 class NormaliseNineParameter(SimpleInterface):
@@ -101,7 +103,10 @@ class NormaliseNineParameter(SimpleInterface):
     output_spec = _NormaliseOutput
 
     def _run_interface(self, runtime):
-        _save_frames(self._results, _fitted(load_mask(self.inputs.mask), self.inputs), runtime.cwd)
+        mask = load_mask(self.inputs.mask)
+        frames = _fitted(mask, self.inputs)
+        _save_frames(self._results, frames, runtime.cwd)
+        _save_fit(self._results, mask, frames[0], self.inputs.template_mask, runtime.cwd)
         return runtime
 
 
@@ -120,8 +125,23 @@ def _save_frames(results: dict, frames: tuple[np.ndarray, np.ndarray], folder: s
         results[name] = save_matrix(matrix, node_file(folder, f"{name}.txt"))
 
 
+def _save_fit(
+    results: dict, mask: nib.Nifti1Image, frame: np.ndarray, template_mask: str, folder: str
+) -> None:
+    from ctwml_bids.preprocessing.grids import grid_of
+    from ctwml_bids.preprocessing.template_fit import template_fit
+
+    brain, facts = template_fit(mask, load_mask(template_mask), frame)
+    results["template_brain"] = save_image(
+        brain.astype(np.uint8), grid_of(mask), node_file(folder, "template_brain.nii")
+    )
+    results["fit"] = save_facts(facts, node_file(folder, "fit.json"))
+
+
 class _PairFrameInput(BaseInterfaceInputSpec):
+    ct = File(exists=True, mandatory=True)
     ct_mask = File(exists=True, mandatory=True)
+    ct_mask_facts = File(exists=True, mandatory=True)
     flair_mask = File(exists=True, mandatory=True)
     flair_to_ct = File(exists=True, mandatory=True)
     registration_facts = File(exists=True, mandatory=True)
@@ -137,14 +157,16 @@ class _PairFrameOutput(TraitedSpec):
     mask = File(exists=True, desc="brain mask that normalises and z-scores the CT")
     template_to_native = File(exists=True)
     guide_to_native = File(exists=True)
-    facts = File(exists=True, desc="JSON: which mask it is and why")
+    template_brain = File(exists=True, desc="the template's brain mask on the CT's grid")
+    fit = File(exists=True, desc="JSON of `template_fit`")
+    facts = File(exists=True, desc="JSON: which mask it is and why, and the bone taken out of it")
 
 
 class FramePair(SimpleInterface):
     """Brain mask and template frame of a CT that has a FLAIR.
 
-    The FLAIR's mask is carried to the CT, as in the paper; the CT's own takes over when the
-    registration or the FLAIR's mask failed its gate.
+    The FLAIR's mask is carried to the CT, as in the paper, and freed of bone; the CT's own takes
+    over when the registration or the FLAIR's mask failed its gate.
     """
 
     input_spec = _PairFrameInput
@@ -152,7 +174,8 @@ class FramePair(SimpleInterface):
 
     def _run_interface(self, runtime):
         from ctwml_bids.interfaces.measuring import cut_shares
-        from ctwml_bids.preprocessing.grids import grid_of, resample
+        from ctwml_bids.preprocessing.carried_mask import carry, without_bone
+        from ctwml_bids.preprocessing.grids import grid_of
         from ctwml_bids.statistics import quality
 
         ct_mask = load_mask(self.inputs.ct_mask)
@@ -166,26 +189,31 @@ class FramePair(SimpleInterface):
         flair_failed = quality.overall(gates) == "fail"
         if registration["verdict"] != "fail" and not flair_failed:
             flair_to_ct = np.loadtxt(self.inputs.flair_to_ct)
-            carried = resample(
-                np.asarray(flair_mask.dataobj),
-                flair_mask.affine,
-                grid_of(ct_mask),
-                np.linalg.inv(flair_to_ct),
+            mask, bone = without_bone(
+                carry(flair_mask, grid_of(ct_mask), flair_to_ct),
+                load_image(self.inputs.ct),
+                load_facts(self.inputs.ct_mask_facts)["bone_threshold_hu"],
             )
-            mask = (carried >= 0.5).astype(np.uint8)
             template_to_flair = np.loadtxt(self.inputs.template_to_flair)
             guide_to_flair = np.loadtxt(self.inputs.guide_to_flair)
             frames = flair_to_ct @ template_to_flair, flair_to_ct @ guide_to_flair
-            facts = {"mask_from": "FLAIR"}
+            facts = {"mask_from": "FLAIR", **bone}
         else:
             mask = np.asarray(ct_mask.dataobj)
             frames = _fitted(ct_mask, self.inputs)
             failed = "the FLAIR's brain mask" if flair_failed else "the registration"
             facts = {"mask_from": "CT", "mask_reason": f"{failed} failed its quality gate"}
         self._results["mask"] = save_image(
-            mask, grid_of(ct_mask), node_file(runtime.cwd, "mask.nii")
+            mask.astype(np.uint8), grid_of(ct_mask), node_file(runtime.cwd, "mask.nii")
         )
         _save_frames(self._results, frames, runtime.cwd)
+        _save_fit(
+            self._results,
+            load_mask(self._results["mask"]),
+            frames[0],
+            self.inputs.template_mask,
+            runtime.cwd,
+        )
         self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
         return runtime
 

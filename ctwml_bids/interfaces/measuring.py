@@ -14,7 +14,7 @@ from ctwml_bids.interfaces.base import load_facts, load_image, load_mask
 from ctwml_bids.preprocessing.ct_quality import ct_quality
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.slice_spacing import VAULT_RATIO
-from ctwml_bids.statistics import overlap, quality, regions, tables
+from ctwml_bids.statistics import fit_gates, overlap, quality, regions, tables
 
 
 def on_native(path: str, native: Grid) -> np.ndarray:
@@ -95,6 +95,8 @@ def measure_unit(
         )
         if facts["registration"]["mask_from"] == "FLAIR":
             gates.append(quality.carried_mask(_missed(files)))
+            frame = facts["registration"]
+            gates.append(fit_gates.bone_in_mask(frame["bone_ml"] / frame["carried_ml"]))
         # Images that do not line up are not compared: the numbers would look like real ones.
         if registration["verdict"] != "fail":
             pair = _compare(files, raw)
@@ -133,28 +135,36 @@ def _measure_image(
         left=regions.left_of_midline(native.shape, native.affine, native_to_guide),
     )
     near = regions.share_near_border(np.where(lesions, probability, 0), brain, affine=native.affine)
+    fit = load_facts(files[f"{name}_fit"])
     facts = {
         **load_facts(files[f"{name}_facts"]),
         "brain_mask": load_facts(files[f"{name}_brain_facts"]),
         "network": load_facts(files[f"{name}_network_facts"]),
+        "normalisation": fit,
     }
     cut = cut_shares(np.asarray(load_mask(files[f"{name}_used_brain"]).dataobj))
     gates = [
         quality.brain_volume(float(brain.sum()) * native.voxel_ml, image=label),
         quality.coverage(cut, image=label),
+        fit_gates.template_fit(fit["dice"], fit["scales"], image=label),
         quality.lesions_near_skull(near, image=label, lesion_ml=found.total_ml),
         quality.lesion_volume(found.total_ml, image=label),
     ]
     if name == "ct":
         gates += _ct_gates(files, facts)
+    else:
+        facts["contrast"] = contrast = load_facts(files["flair_contrast"])
+        gates.append(
+            fit_gates.flair_contrast(contrast["grey_to_white"], contrast["fluid_to_white"])
+        )
     return found, gates, facts
 
 
 def _ct_gates(files: Mapping[str, str], facts: dict[str, Any]) -> list[quality.Gate]:
     """Judge what only HU can tell, on the working image.
 
-    In the CT's own brain mask: the FLAIR's, carried to it, takes in some bone of the vault, which
-    would read as blood (14 mL instead of 0.4 on the real pair sub-dv01).
+    In the CT's own brain mask: the FLAIR's, carried to it, reaches into the vault, and the border
+    of bone would read as blood (14 mL instead of 0.4 on the real pair sub-dv01).
     """
     numbers = ct_quality(
         load_image(files["ct_image"]),

@@ -25,6 +25,8 @@ _PER_IMAGE = (
     "{0}_ventricles",
     "template_to_{0}",
     "guide_to_{0}",
+    "{0}_template_brain",
+    "{0}_fit",
     "{0}_in_ct_probability",
     "{0}_in_ct_disagreement",
     "{0}_in_ct_mask",
@@ -40,6 +42,7 @@ UNIT_FILES = [
     "flair_to_ct",
     "registration_facts",
     "frame_facts",
+    "flair_contrast",
     "syn_forward",
     "syn_inverse",
 ]

@@ -12,6 +12,7 @@ import numpy as np
 
 from ctwml_bids.interfaces.base import load_image, model_card
 from ctwml_bids.interfaces.measuring import on_native
+from ctwml_bids.preprocessing.carried_mask import carry
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.reports import pictures
 from ctwml_bids.reports.methods import methods
@@ -46,6 +47,11 @@ def report_unit(
     shown = [figure for name in raw for figure in _image_figures(name, files, raw)]
     if len(raw) == 2:
         shown[1:1] = _registration_figures(files, raw)
+        if measures["facts"]["registration"]["mask_from"] == "FLAIR":
+            shown.insert(3, _mask_figure(files, raw))
+    shown += [
+        _normalisation_figure(name, files, raw) for name in raw if f"{name}_template_brain" in files
+    ]
     cards = {name: model_card(context, name) for name in raw}
     facts = measures["facts"]
     return render_subject(
@@ -109,21 +115,26 @@ def _on(path: str, grid: Grid, order: int = 1) -> np.ndarray:
     return resample(np.asarray(image.dataobj), image.affine, grid, order=order)
 
 
-def _brain(name: str, files: Mapping[str, str], raw: Mapping[str, str], grid: Grid) -> np.ndarray:
-    """Bring the brain mask that was used onto a grid, by way of the input image's.
+def _native_mask(key: str, files: Mapping[str, str], raw: Mapping[str, str]) -> nib.Nifti1Image:
+    """Return a mask on its input image's grid.
 
     The derivative lies on that, and a report that is written again has nothing else.
     """
-    native = grid_of(nib.load(raw[name]))
-    mask = on_native(files[f"{name}_used_brain"], native).astype(np.float32)
-    return resample(mask, native.affine, grid) >= 0.5
+    native = grid_of(nib.load(raw[key.split("_")[0]]))
+    return nib.Nifti1Image(on_native(files[key], native).astype(np.float32), native.affine)
+
+
+def _brain(key: str, files: Mapping[str, str], raw: Mapping[str, str], grid: Grid) -> np.ndarray:
+    """Bring a brain mask onto a grid of its image's space, by way of the input image's grid."""
+    mask = _native_mask(key, files, raw)
+    return resample(np.asarray(mask.dataobj), mask.affine, grid) >= 0.5
 
 
 def _image_figures(name: str, files: Mapping[str, str], raw: Mapping[str, str]) -> list[Figure]:
     """Return the outlines and the maps of one image."""
     image = load_image(files[f"{name}_image"])
     array, grid = np.asarray(image.dataobj), grid_of(image)
-    brain = _brain(name, files, raw, grid)
+    brain = _brain(f"{name}_used_brain", files, raw, grid)
     lesions = _on(files[f"{name}_in_{name}_mask"], grid) >= 0.5
     probability = _on(files[f"{name}_in_{name}_probability"], grid)
     disagreement = _on(files[f"{name}_in_{name}_disagreement"], grid)
@@ -148,5 +159,29 @@ def _registration_figures(files: Mapping[str, str], raw: Mapping[str, str]) -> t
         fill=-1000.0,
         average=True,
     )
-    brain = _brain("flair", files, raw, grid)
+    brain = _brain("flair_used_brain", files, raw, grid)
     return pictures.alignment(moved, np.asarray(flair.dataobj), grid.affine, brain=brain)
+
+
+def _mask_figure(files: Mapping[str, str], raw: Mapping[str, str]) -> Figure:
+    """Return the outlines of the brain masks of a pair's CT."""
+    image = load_image(files["ct_image"])
+    grid = grid_of(image)
+    own, used = (_brain(f"ct_{name}", files, raw, grid) for name in ("brain", "used_brain"))
+    flair_brain = _native_mask("flair_used_brain", files, raw)
+    carried = carry(flair_brain, grid, np.loadtxt(files["flair_to_ct"]))
+    return pictures.brain_masks(
+        np.asarray(image.dataobj), grid.affine, own=own, carried=carried, used=used
+    )
+
+
+def _normalisation_figure(name: str, files: Mapping[str, str], raw: Mapping[str, str]) -> Figure:
+    """Return the template's brain over one image."""
+    image = load_image(files[f"{name}_image"])
+    grid = grid_of(image)
+    brain, template = (
+        _brain(f"{name}_{mask}", files, raw, grid) for mask in ("used_brain", "template_brain")
+    )
+    return pictures.normalisation(
+        name.upper(), np.asarray(image.dataobj), grid.affine, brain=brain, template_brain=template
+    )

@@ -11,7 +11,13 @@ from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.grids import grid_of, image_on
-from ctwml_bids.preprocessing.images import LoadedImage, geometry_facts, load_nifti, orthonormal
+from ctwml_bids.preprocessing.images import (
+    LoadedImage,
+    geometry_facts,
+    header_warnings,
+    load_nifti,
+    orthonormal,
+)
 from ctwml_bids.preprocessing.slice_spacing import spacing_facts
 
 # Air, and what padding (-1024, -2000, -3024) outside the scan circle is set to.
@@ -81,7 +87,7 @@ def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
     image = load_nifti(path)
     native = grid_of(image)
     data = np.asarray(image.dataobj)
-    warnings = []
+    warnings = list(header_warnings(path))
     if data.max() > WRAPPED and data.min() >= 0:
         data[data > 2**15] -= 2**16
         warnings.append(f"{path}: negative values were stored as unsigned integers; read as signed")

@@ -14,6 +14,12 @@ from nibabel.spatialimages import HeaderDataError
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.geometry import shear
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
+from ctwml_bids.preprocessing.header_checks import (
+    check_extent,
+    check_handedness,
+    check_spacing,
+    orientation_warnings,
+)
 
 # An image with 16 or fewer voxels along both longer axes, or one or two slices, shows no head.
 MIN_IN_PLANE = 17
@@ -21,8 +27,6 @@ MIN_SLICES = 3
 # Cosine between two axes above which an image counts as sheared; 0.0005 is 0.03 degrees,
 # 0.1 mm over a head. Header rounding stays a hundred times below it.
 SHEAR_TOLERANCE = 5e-4
-# Relative difference of pixdim and the affine above which volumes cannot be trusted.
-SPACING_TOLERANCE = 0.2
 
 
 @dataclass(frozen=True)
@@ -63,23 +67,30 @@ def load_nifti(path: str | Path) -> nib.Nifti1Image:
         There is no such file.
     BadDataError
         The file is truncated or not NIfTI, is not one 3D volume of real numbers, has no
-        orientation, an impossible spacing, NaN or infinite values, one value everywhere, or
-        too few voxels.
+        orientation or two that are mirror images, an impossible spacing or extent, NaN or
+        infinite values, one value everywhere, or too few voxels.
     """
     path = Path(path)
     if not path.is_file():
         raise NoInputError(f"{path}: there is no such file")
     image = _open(path)
-    _check_spacing(path, image)
+    check_spacing(path, image)
     if image.header["sform_code"] == 0 and image.header["qform_code"] == 0:
         raise BadDataError(
             f"{path}: the header states no orientation (sform and qform codes are both 0), so left "
             "and right are unknown. Convert the image again from its DICOM files."
         )
+    check_handedness(path, image)
     shape = _squeezed_shape(path, image)
+    check_extent(path, image)
     data = _values(path, image).reshape(shape)
     _check_values(path, data)
     return image_on(data, Grid(shape, np.asarray(image.affine, dtype=float)))
+
+
+def header_warnings(path: str | Path) -> tuple[str, ...]:
+    """Return what the user should know of a file's header; the file can be used."""
+    return orientation_warnings(Path(path), nib.load(path))
 
 
 def orthonormal(image: nib.Nifti1Image, fill: float = 0.0) -> nib.Nifti1Image:
@@ -147,7 +158,8 @@ def read_flair(path: str | Path) -> LoadedImage:
         )
     facts = geometry_facts(native)
     facts["range"] = [float(data.min()), float(data.max())]
-    return LoadedImage(orthonormal(image, fill=float(data.min())), native, (), facts)
+    upright = orthonormal(image, fill=float(data.min()))
+    return LoadedImage(upright, native, header_warnings(path), facts)
 
 
 def _open(path: Path) -> nib.Nifti1Image:
@@ -161,32 +173,6 @@ def _open(path: Path) -> nib.Nifti1Image:
     if not isinstance(image, nib.Nifti1Image):
         raise BadDataError(f"{path}: is a {type(image).__name__}, not a NIfTI image")
     return image
-
-
-def _check_spacing(path: Path, image: nib.Nifti1Image) -> None:
-    # nibabel repairs a bad pixdim silently on loading, so it is read again as it stands.
-    with nib.openers.ImageOpener(path) as stream:
-        raw = type(image.header).from_fileobj(stream, check=False)
-    spacing = np.asarray(raw["pixdim"][1:4], dtype=float)
-    affine_spacing = np.linalg.norm(np.asarray(image.affine, dtype=float)[:3, :3], axis=0)
-    bad = ~np.isfinite(spacing) | (spacing <= 0)
-    if bad.any():
-        raise BadDataError(
-            f"{path}: voxel spacing {spacing.round(4).tolist()} mm in the header; it must be "
-            "positive. Volumes cannot be measured; convert the image again from its DICOM files."
-        )
-    volume = np.linalg.det(np.asarray(image.affine, dtype=float)[:3, :3])
-    if not np.isfinite(affine_spacing).all() or abs(volume) < 1e-6:
-        raise BadDataError(
-            f"{path}: the header gives the voxels an impossible position in space (affine with "
-            f"spacing {affine_spacing.tolist()} mm); convert the image again from its DICOM files."
-        )
-    if np.any(np.abs(spacing / affine_spacing - 1) > SPACING_TOLERANCE):
-        raise BadDataError(
-            f"{path}: the header contradicts itself: pixdim says {spacing.round(4).tolist()} mm "
-            f"per voxel and the affine says {affine_spacing.round(4).tolist()} mm. Volumes would "
-            "be wrong under one of them; convert the image again from its DICOM files."
-        )
 
 
 def _squeezed_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, int, int]:

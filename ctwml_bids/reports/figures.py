@@ -6,6 +6,8 @@ Outlines differ in colour and in line style, so that they read in grey and to th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
@@ -17,6 +19,7 @@ from ctwml_bids.reports.slices import View, backdrop, cut, plan_view
 CT_WINDOW = (-5.0, 75.0)  # brain window: level 35 HU, width 80 HU
 LESION_COLOUR = "#F5C710"
 BRAIN_COLOUR = "#56B4E9"
+THIRD_COLOUR = "#CC79A7"
 WHOLE_HEAD_ML = 2600.0  # a mask beyond this is no brain and could uncover the face
 
 
@@ -179,6 +182,46 @@ def registration(
             ("FLAIR edges", LESION_COLOUR, "solid"),
         ]
     )
+    return canvas.png()
+
+
+def outlines(
+    array: np.ndarray,
+    affine: np.ndarray,
+    *,
+    brain: np.ndarray,
+    masks: Sequence[tuple[str, np.ndarray]],
+    window: tuple[float, float] = CT_WINDOW,
+    radiological: bool = True,
+    count: int = 12,
+) -> bytes:
+    """Show axial slices with the outlines of up to three masks.
+
+    Parameters
+    ----------
+    array, affine, window, radiological, count
+        As in `mosaic`.
+    brain
+        Mask that chooses the slices and bounds what is shown.
+    masks
+        Names for the legend and masks on the same grid; the first is drawn solid, the second
+        dashed, the third dotted.
+
+    Returns
+    -------
+    bytes
+        A PNG.
+    """
+    if reason := _withheld(brain, affine):
+        return _notice(reason)
+    view = plan_view(brain, affine, count=count)
+    canvas = Canvas(backdrop(array, view, window), min(4, len(view.indices)), radiological)
+    styles = ((BRAIN_COLOUR, "solid"), (LESION_COLOUR, "dashed"), (THIRD_COLOUR, "dotted"))
+    drawn = list(zip(masks, styles, strict=False))
+    for (_, mask), (colour, style) in drawn:
+        canvas.outline(cut(np.asarray(mask) > 0, view), colour, style)
+    canvas.label_slices(view.heights_mm)
+    canvas.legend([(name, colour, style) for (name, _), (colour, style) in drawn])
     return canvas.png()
 
 

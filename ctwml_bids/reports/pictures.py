@@ -7,6 +7,9 @@ import numpy as np
 from ctwml_bids.reports import figures
 from ctwml_bids.reports.subject import Figure
 
+# Bone and brain can be told apart where masks are shown, HU.
+WIDE_CT_WINDOW = (-100.0, 300.0)
+
 _CONVENTIONS = {
     True: "Radiological convention: the patient's right is on the left of the picture.",
     False: "Neurological convention: the patient's right is on the right of the picture.",
@@ -121,6 +124,87 @@ def alignment(
             second,
             ("FLAIR", "CT"),
         ),
+    )
+
+
+def brain_masks(
+    ct: np.ndarray,
+    affine: np.ndarray,
+    *,
+    own: np.ndarray,
+    carried: np.ndarray,
+    used: np.ndarray,
+    radiological: bool = True,
+) -> Figure:
+    """Show the brain masks of a pair's CT: found on it, and carried to it from the FLAIR.
+
+    Parameters
+    ----------
+    ct, affine
+        CT in HU, shape (x, y, z); 4×4, voxel indices → RAS mm.
+    own, carried, used
+        Masks on the same grid: the CT's own, the FLAIR's, and the FLAIR's freed of bone.
+    radiological
+        The patient's right on the left of the picture.
+    """
+    png = figures.outlines(
+        ct,
+        affine,
+        brain=used,
+        masks=(
+            ("found on the CT", own),
+            ("used: FLAIR's without bone", used),
+            ("FLAIR's as carried", carried),
+        ),
+        window=WIDE_CT_WINDOW,
+        radiological=radiological,
+    )
+    return Figure(
+        "Brain masks on CT",
+        "The CT was measured in the FLAIR's brain mask, carried to it (purple, dotted) and freed "
+        "of bone (yellow, dashed). The mask found on the CT itself (blue, solid) should run beside "
+        "them; where they part, one is wrong, or CT and FLAIR do not line up there. Wide window "
+        f"(level 100 HU, width 400 HU): bone is white. {_CONVENTIONS[radiological]}",
+        "Axial slices of the CT with the outlines of its own brain mask and the FLAIR's",
+        png,
+    )
+
+
+def normalisation(
+    image: str,
+    array: np.ndarray,
+    affine: np.ndarray,
+    *,
+    brain: np.ndarray,
+    template_brain: np.ndarray,
+    radiological: bool = True,
+) -> Figure:
+    """Show the template's brain, brought to an image (``CT`` or ``FLAIR``), over that image.
+
+    Parameters
+    ----------
+    image, array, affine, brain, radiological
+        As in `segmentation`.
+    template_brain
+        The template's brain mask on the image's grid.
+    """
+    png = figures.outlines(
+        array,
+        affine,
+        brain=brain,
+        masks=(("template's brain", template_brain), ("brain mask", brain)),
+        window=_window(image, array, brain),
+        radiological=radiological,
+        count=8,
+    )
+    return Figure(
+        f"Normalisation of {image}",
+        "The outline of the template's brain (blue, solid), brought here by the nine parameters of "
+        "the normalisation, over the brain mask (yellow, dashed). They should agree to within some "
+        "mm, as the shapes of brains differ; a turned, shifted or wrongly sized outline means that "
+        f"the networks saw this brain askew. {_CONVENTIONS[radiological]}",
+        f"Axial slices of the {image} with the outlines of the template's brain and the brain mask",
+        png,
     )
 
 

@@ -95,7 +95,8 @@ def add_pair(
             (brain_flair, register, [("mask", "flair_mask")]),
             (brain_ct, register, [("mask", "ct_mask")]),
             (brain_flair, normalise, [("mask", "mask")]),
-            (brain_ct, frame, [("mask", "ct_mask")]),
+            (wf.get_node("read_ct"), frame, [("out_file", "ct")]),
+            (brain_ct, frame, [("mask", "ct_mask"), ("facts", "ct_mask_facts")]),
             (brain_flair, frame, [("mask", "flair_mask"), ("facts", "flair_mask_facts")]),
             (register, frame, [("flair_to_ct", "flair_to_ct"), ("facts", "registration_facts")]),
             (

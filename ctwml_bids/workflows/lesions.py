@@ -5,7 +5,7 @@ from __future__ import annotations
 from nipype.pipeline import engine as pe
 
 from ctwml_bids.interfaces.alignment import Deform
-from ctwml_bids.interfaces.preprocessing import FindVentricles
+from ctwml_bids.interfaces.preprocessing import CheckContrast, FindVentricles
 from ctwml_bids.interfaces.segmentation import SegmentLesions, ToNative, ToTemplate
 from ctwml_bids.workflows.resources import Resources, UnitFiles, step
 
@@ -75,9 +75,37 @@ def add_segmentation(
                 [
                     ("template_to_native", f"template_to_{name}"),
                     ("guide_to_native", f"guide_to_{name}"),
+                    ("template_brain", f"{name}_template_brain"),
+                    ("fit", f"{name}_fit"),
                 ],
             ),
             (mask, collect, [("mask", f"{name}_used_brain")]),
+        ]
+    )
+    if name == "flair":
+        _add_contrast(wf, unit, resources, transform, collect)
+
+
+def _add_contrast(
+    wf: pe.Workflow, unit: UnitFiles, resources: Resources, transform: pe.Node, collect: pe.Node
+) -> None:
+    """Add the check that the FLAIR is one; nothing is written for a unit where it is not."""
+    check = step(
+        CheckContrast(
+            source=str(unit.flair),
+            guide_gm=str(resources.guide_gm),
+            guide_wm=str(resources.guide_wm),
+            guide_ventricles=str(resources.guide_ventricles),
+        ),
+        "contrast_flair",
+        "contrast",
+    )
+    wf.connect(
+        [
+            (wf.get_node("read_flair"), check, [("out_file", "in_file")]),
+            (wf.get_node("brain_flair"), check, [("mask", "mask")]),
+            (transform, check, [("guide_to_native", "guide_to_native")]),
+            (check, collect, [("facts", "flair_contrast")]),
         ]
     )
 

@@ -26,12 +26,14 @@ NEEDS = {
     # SyN runs on a grid of its own: 1.02 with the FLAIR; the large CT's slope is that of "read".
     "deform": (1.1, 0.008),
     "template": (0.5, 0.0),  # 0.43, 0.43
+    # Resamples template maps onto the FLAIR's grid and little else: as "read", with room.
+    "contrast": (0.5, 0.02),
     "measure": (0.5, 0.014),  # 0.56, 1.92
     "report": (0.65, 0.0105),  # 0.78, 1.70
     "write": (0.5, 0.0075),  # 0.45, 1.19
 }
 # Kinds of steps that work on one image, and those that work on all of the unit.
-OF_ONE = ("read", "brain", "segment", "native", "ventricles")
+OF_ONE = ("read", "brain", "segment", "native", "ventricles", "contrast")
 OF_ALL = ("register", "normalise", "template", "measure", "report", "write")
 
 

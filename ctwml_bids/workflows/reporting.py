@@ -30,7 +30,7 @@ def boilerplate(
     )
 
 
-def rewrite_report(unit: Unit, context: Mapping[str, Any]) -> Path:
+def rewrite_report(unit: Unit, context: Mapping[str, Any], template_mask: Path) -> Path:
     """Write one unit's report again from its derivatives and its input images.
 
     Parameters
@@ -39,6 +39,8 @@ def rewrite_report(unit: Unit, context: Mapping[str, Any]) -> Path:
         A unit that has finished.
     context
         What is known of the unit and the run, as the workflow has it.
+    template_mask
+        Brain mask of the run's template.
 
     Returns
     -------
@@ -65,6 +67,16 @@ def rewrite_report(unit: Unit, context: Mapping[str, Any]) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         carried = measures["facts"].get("registration", {}).get("mask_from") == "FLAIR"
         files = _derivative_files(unit, raw, output_dir, label, Path(scratch), carried=carried)
+        for image in raw:
+            xfm = names.xfm(
+                unit.subject, unit.session, source=image.upper(), target=context["template"]
+            )
+            files[f"{image}_template_brain"] = _template_brain(
+                files[f"{image}_used_brain"],
+                template_mask,
+                output_dir / xfm,
+                Path(scratch) / f"{image}_template_brain.nii",
+            )
         page = report_unit(files, raw, {**context, **as_run}, measures)
     return write_text(
         output_dir / names.report(unit.subject, unit.session, model_label=label), page
@@ -143,9 +155,26 @@ def _derivative_files(
                 *who, space=image.upper(), seen_in=image, kind=kind, model_label=label
             )
     if len(raw) == 2:
+        files["ct_brain"] = output_dir / names.brain_mask(*who, space="CT")
         xfm = output_dir / names.xfm(*who, source="CT", target="FLAIR")
         files["flair_to_ct"] = save_matrix(read_itk(xfm), str(scratch / "flair_to_ct.txt"))
     missing = [str(path) for path in files.values() if not Path(path).is_file()]
     if missing:
         raise NoInputError(f"{missing[0]}: is not there; run the participant level again")
     return {name: str(path) for name, path in files.items()}
+
+
+def _template_brain(brain: str, template_mask: Path, xfm: Path, path: Path) -> str:
+    """Save the template's brain on the grid of an image's brain mask."""
+    import numpy as np
+
+    from ctwml_bids.interfaces.base import load_mask, save_image
+    from ctwml_bids.preprocessing.grids import grid_of
+    from ctwml_bids.preprocessing.template_fit import template_fit
+    from ctwml_bids.preprocessing.transforms import read_itk
+
+    if not xfm.is_file():
+        raise NoInputError(f"{xfm}: is not there; run the participant level again")
+    native = load_mask(brain)
+    found, _ = template_fit(native, load_mask(str(template_mask)), read_itk(xfm))
+    return save_image(found.astype(np.uint8), grid_of(native), str(path))

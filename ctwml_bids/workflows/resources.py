@@ -19,9 +19,9 @@ class Resources:
     ----------
     template_t1w, template_mask
         Images of the template that the run normalises to.
-    guide_mask, guide_ventricles
-        Brain and lateral ventricles of the packaged template: ventricles and midline are looked up
-        in its coordinates, whichever template the run has.
+    guide_mask, guide_gm, guide_wm, guide_ventricles
+        Brain, tissues and lateral ventricles of the packaged template: contrast, ventricles and
+        midline are looked up in its coordinates, whichever template the run has.
     deformable
         Whether SyN runs on top of the nine parameters.
     in_template
@@ -44,6 +44,8 @@ class Resources:
     template_t1w: Path
     template_mask: Path
     guide_mask: Path
+    guide_gm: Path
+    guide_wm: Path
     guide_ventricles: Path
     deformable: bool
     in_template: bool

@@ -12,6 +12,7 @@ from ctwml_bids.interfaces.measuring import measure_unit
 # A head of 20 voxels of 8 mm: a ball of 66 mm radius holds 1.2 L.
 GRID = np.diag([8.0, 8.0, 8.0, 1.0])
 VOXEL_ML = 0.512
+CONTRAST = {"grey_to_white": 1.1, "fluid_to_white": 0.4, "grey_to_darker_white": 1.2}
 
 
 def brain(*, top: int = 20, up: int = 0, left: int = 0) -> np.ndarray:
@@ -26,7 +27,16 @@ def brain(*, top: int = 20, up: int = 0, left: int = 0) -> np.ndarray:
 def measure(tmp_path):
     """Measure a pair with two brain masks on the CT: found on it, and used for it."""
 
-    def run(*, own: np.ndarray, used: np.ndarray, mask_from: str = "FLAIR", ct=None):
+    def run(
+        *,
+        own: np.ndarray,
+        used: np.ndarray,
+        mask_from: str = "FLAIR",
+        ct=None,
+        bone_ml: float = 30.0,
+        contrast=CONTRAST,
+        dice: float = 0.95,
+    ):
         lesion = np.zeros((20, 20, 20), np.float32)
         lesion[10, 10, 10] = 1
         arrays = {
@@ -52,7 +62,8 @@ def measure(tmp_path):
                 "mirror_ratio": 1.6,
                 "limits": "at least 1.35",
             },
-            "frame_facts": {"mask_from": mask_from},
+            "frame_facts": {"mask_from": mask_from, "carried_ml": 1200.0, "bone_ml": bone_ml},
+            "flair_contrast": contrast,
         }
         for name in ("ct", "flair"):
             facts[f"{name}_facts"] = {
@@ -61,6 +72,7 @@ def measure(tmp_path):
                 "vault_ratio": None,
             }
             facts[f"{name}_brain_facts"] = facts[f"{name}_network_facts"] = {}
+            facts[f"{name}_fit"] = {"dice": dice, "scales": [0.9, 0.95, 0.85]}
             files[f"guide_to_{name}"] = str(tmp_path / "matrix.txt")
         np.savetxt(tmp_path / "matrix.txt", np.eye(4))
         for name, content in facts.items():
@@ -121,3 +133,19 @@ def test_bone_in_the_carried_mask_is_not_taken_for_blood(measure):
     assert gates["CT bright voxels"]["value"] == 0
     gates, _ = measure(own=used, used=used, ct=ct)
     assert gates["CT bright voxels"]["value"] > 20
+
+
+def test_bone_in_the_carried_mask_contrast_and_fit_have_gates(measure):
+    gates, rows = measure(own=brain(), used=brain())
+    names = ("CT bone in the FLAIR's mask", "FLAIR contrast", "CT normalisation")
+    assert [gates[name]["value"] for name in names] == [pytest.approx(2.5), 1.1, 0.95]
+    assert {gates[name]["status"] for name in names} == {"pass"}
+    odd = {**CONTRAST, "grey_to_white": 0.92}
+    gates, rows = measure(own=brain(), used=brain(), bone_ml=240.0, contrast=odd, dice=0.85)
+    assert {gates[name]["status"] for name in names} == {"warn"}
+    assert rows[0]["qc"] == "warn"
+
+
+def test_a_ct_in_its_own_mask_has_no_gate_for_the_flairs(measure):
+    gates, _ = measure(own=brain(), used=brain(), mask_from="CT", bone_ml=240.0)
+    assert "CT bone in the FLAIR's mask" not in gates

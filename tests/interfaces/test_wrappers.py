@@ -45,15 +45,27 @@ def frame(tmp_path, monkeypatch):
     np.savetxt("template_to_flair.txt", np.eye(4))
     np.savetxt("guide_to_flair.txt", np.diag([3, 3, 3, 1]))
 
-    def run(*, verdict: str = "pass", flair_ml: float = 1300.0, flair_slices: int = 20):
+    def run(
+        *,
+        verdict: str = "pass",
+        flair_ml: float = 1300.0,
+        flair_slices: int = 20,
+        bone_above: int = 20,
+    ):
+        hu = np.full((20, 20, 20), 30.0, np.float32)
+        hu[:, :, bone_above:] = 800
+        nib.Nifti1Image(hu, np.eye(4)).to_filename("hu.nii")
         seen = ball(10).get_fdata(dtype=np.float32)[:, :, :flair_slices]
         nib.Nifti1Image(seen, np.eye(4)).to_filename("flair.nii")
         for name, facts in (
             ("registration", {"verdict": verdict}),
             ("flair_mask", {"brain_ml": flair_ml}),
+            ("ct_mask", {"bone_threshold_hu": 140.0}),
         ):
             (tmp_path / f"{name}.json").write_text(json.dumps(facts))
         found = FramePair(
+            ct=str(tmp_path / "hu.nii"),
+            ct_mask_facts=str(tmp_path / "ct_mask.json"),
             ct_mask=str(tmp_path / "ct.nii"),
             flair_mask=str(tmp_path / "flair.nii"),
             flair_to_ct=str(tmp_path / "flair_to_ct.txt"),
@@ -77,6 +89,16 @@ def test_a_pairs_ct_has_the_flairs_mask_carried_to_it(frame):
     guide_to_ct = [[3, 0, 0, -2], [0, 3, 0, -2], [0, 0, 3, -2], [0, 0, 0, 1]]
     np.testing.assert_allclose(np.loadtxt(found.guide_to_native), guide_to_ct)
     assert load_facts(found.facts)["mask_from"] == "FLAIR"
+
+
+def test_bone_on_the_ct_is_taken_out_of_the_mask_that_was_carried(frame):
+    found = frame(bone_above=12)
+    expected = ball(8).get_fdata()
+    removed = expected[:, :, 12:].sum()
+    expected[:, :, 12:] = 0
+    np.testing.assert_array_equal(nib.load(found.mask).get_fdata(), expected)
+    facts = load_facts(found.facts)
+    assert facts["removed_ml"] == pytest.approx(removed / 1000, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +147,14 @@ def test_left_and_right_are_parted_by_the_guides_midline(tmp_path):
         matrix[0, 3] = x
         files[f"{name}_to_flair"] = str(tmp_path / f"{name}.txt")
         np.savetxt(files[f"{name}_to_flair"], matrix)
-    for name in ("facts", "brain_facts", "network_facts"):
-        files[f"flair_{name}"] = save_facts({}, str(tmp_path / f"{name}.json"))
+    for name, facts in {
+        "facts": {},
+        "brain_facts": {},
+        "network_facts": {},
+        "fit": {"dice": 0.95, "scales": [1.0, 1.0, 1.0]},
+        "contrast": {"grey_to_white": 1.1, "fluid_to_white": 0.4},
+    }.items():
+        files[f"flair_{name}"] = save_facts(facts, str(tmp_path / f"{name}.json"))
     context = {"thresholds": {"flair": 0.5}, "models": {"flair": {"name": "toy"}}}
     found = measure_unit(files, {"flair": files["flair_in_flair_mask"]}, context)
     lesions = np.asarray(ball(5).dataobj)

@@ -10,13 +10,16 @@ from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.geometry import shear
 from ctwml_bids.preprocessing.images import load_nifti, orthonormal, read_flair
 
+# 20 × 24 × 10 voxels as large as a head: 200 × 240 × 150 mm.
+AFFINE = np.diag([10, 10, 15, 1.0])
+
 
 def volume(shape=(20, 24, 10)):
     return np.random.default_rng(0).normal(100, 10, shape).astype(np.float32)
 
 
 def saved(path, data, affine=None):
-    nib.save(nib.Nifti1Image(data, np.diag([1, 1, 3, 1.0]) if affine is None else affine), path)
+    nib.save(nib.Nifti1Image(data, AFFINE if affine is None else affine), path)
     return path
 
 
@@ -24,7 +27,7 @@ def test_values_and_grid_are_kept(tmp_path):
     data = volume()
     image = load_nifti(saved(tmp_path / "a.nii.gz", data))
     np.testing.assert_array_equal(np.asarray(image.dataobj), data)
-    np.testing.assert_allclose(image.affine, np.diag([1, 1, 3, 1.0]))
+    np.testing.assert_allclose(image.affine, AFFINE)
 
 
 def test_stored_scaling_is_applied(tmp_path):
@@ -65,7 +68,7 @@ def test_text_named_nifti_is_refused(tmp_path):
     ids=["unknown data type", "impossible offset", "impossible dimensions"],
 )
 def test_a_damaged_header_is_refused(tmp_path, at, value):
-    raw = bytearray(nib.Nifti1Image(volume(), np.diag([1, 1, 3, 1.0])).to_bytes())
+    raw = bytearray(nib.Nifti1Image(volume(), AFFINE).to_bytes())
     raw[at : at + value.nbytes] = value.tobytes()
     (tmp_path / "a.nii.gz").write_bytes(gzip.compress(raw, 1))
     with pytest.raises(BadDataError, match=r"a\.nii\.gz: cannot be opened as NIfTI"):
@@ -156,8 +159,8 @@ def test_gantry_tilt_is_undone_and_a_point_stays_where_it_is():
 
 
 def test_the_native_grid_keeps_its_shear(tmp_path):
-    affine = np.diag([1.0, 1.0, 3.0, 1.0])
-    affine[1, 2] = 1.0
+    affine = np.diag([6.0, 6.0, 15.0, 1.0])
+    affine[1, 2] = 5.0
     loaded = read_flair(saved(tmp_path / "a.nii.gz", volume((32, 32, 10)), affine))
     np.testing.assert_allclose(loaded.native.affine, affine, atol=1e-6)
     assert loaded.native.shape == (32, 32, 10)

@@ -11,7 +11,7 @@ from scipy import ndimage
 from ctwml_bids.reports import figures, pictures, plots
 from ctwml_bids.reports.canvas import MAX_BYTES
 
-YELLOW, BLUE = (245, 199, 16), (86, 180, 233)
+YELLOW, BLUE, PURPLE = (245, 199, 16), (86, 180, 233), (204, 121, 167)
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -173,3 +173,34 @@ def test_group_plots_draw_one_circle_per_unit_and_the_lines():
     )
     assert amount(lines, orange) > 500
     assert amount(without, orange) == 0
+
+
+def test_up_to_three_masks_are_outlined_and_named(head):
+    image, affine, brain, lesions = head
+    larger = ndimage.binary_dilation(brain, iterations=3)
+    one = figures.outlines(image, affine, brain=brain, masks=(("a", brain),), count=3)
+    three = figures.outlines(
+        image,
+        affine,
+        brain=brain,
+        masks=(("a", brain), ("b", lesions), ("c", larger)),
+        count=3,
+    )
+    assert amount(one, BLUE) > 200
+    assert amount(one, YELLOW) == amount(one, PURPLE) == 0
+    assert amount(three, YELLOW) > 40
+    assert amount(three, PURPLE) > 100
+
+
+def test_pictures_of_masks_and_normalisation_say_what_each_line_is(head):
+    image, affine, brain, _ = head
+    larger = ndimage.binary_dilation(brain, iterations=2)
+    masks = pictures.brain_masks(image, affine, own=brain, carried=larger, used=brain)
+    fit = pictures.normalisation("CT", image, affine, brain=brain, template_brain=larger)
+    assert "purple, dotted" in masks.caption
+    assert "blue, solid" in fit.caption
+    assert fit.title == "Normalisation of CT"
+    assert amount(fit.png, BLUE) > 200
+    empty = np.zeros_like(brain)
+    hidden = pictures.normalisation("CT", image, affine, brain=empty, template_brain=larger)
+    assert amount(hidden.png, BLUE) == 0

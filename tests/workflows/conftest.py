@@ -127,6 +127,8 @@ def graph(tmp_path):
             template_t1w=template.t1w,
             template_mask=template.brain_mask,
             guide_mask=template.brain_mask,
+            guide_gm=template.gm,
+            guide_wm=template.wm,
             guide_ventricles=template.ventricles,
             deformable=True,
             in_template=True,

@@ -1,0 +1,115 @@
+"""What the gates of FLAIR contrast, template fit and bone in the carried mask measure.
+
+    python benchmarks/gates.py BIDS_DIR [BIDS_DIR ...] --scratch FOLDER [--outputs OUT_DIR ...]
+
+Every FLAIR, T1w and T2w image is treated as if it were called FLAIR: brain mask, nine parameters,
+contrast, fit; masks and frames are kept in the scratch folder for the next run. From output folders
+of participant runs come the CT's numbers. Writes results/gates.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from record import write_result
+
+from ctwml_bids import templates
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.preprocessing.flair_brain import flair_mask
+from ctwml_bids.preprocessing.flair_contrast import flair_contrast, refuse_other_contrast
+from ctwml_bids.preprocessing.images import read_flair
+from ctwml_bids.preprocessing.nine_parameters import nine_parameter
+from ctwml_bids.preprocessing.template_fit import template_fit
+from ctwml_bids.segmentation.brain_network import predictor
+from ctwml_bids.statistics import fit_gates
+
+KINDS = ("FLAIR", "T1w", "T2w")
+
+
+def frame(path: Path, template: nib.Nifti1Image, predict, scratch: Path):
+    """Return image, brain mask and template_to_native; mask and matrix from the scratch folder."""
+    image = read_flair(path).image
+    stem = f"{path.name.removesuffix('.nii.gz')}"
+    mask_path, matrix_path = scratch / f"{stem}_mask.nii", scratch / f"{stem}.txt"
+    if not matrix_path.is_file():
+        mask = flair_mask(image, predict).mask
+        mask.to_filename(mask_path)
+        np.savetxt(matrix_path, nine_parameter(mask, template, seed=1), fmt="%.17g")
+    return image, nib.load(mask_path), np.loadtxt(matrix_path)
+
+
+def measure(path: Path, source: str, packaged: dict, predict, scratch: Path) -> dict:
+    """One row: what the gates measure on one MR image, and what they say."""
+    image, mask, matrix = frame(path, packaged["brain"], predict, scratch)
+    tissues = {name: packaged[name] for name in ("gm", "wm", "ventricles")}
+    contrast = flair_contrast(image, mask, matrix, tissues)
+    gate = fit_gates.flair_contrast(contrast["grey_to_white"], contrast["fluid_to_white"])
+    verdict = gate.status
+    try:
+        refuse_other_contrast(contrast, path.name)
+    except BadDataError:
+        verdict = "refused"
+    _, fit = template_fit(mask, packaged["brain"], matrix)
+    return {
+        "data": source,
+        "image": path.name.removesuffix(".nii.gz"),
+        "kind": path.name.removesuffix(".nii.gz").rsplit("_", 1)[1],
+        **contrast,
+        "contrast": verdict,
+        **fit,
+        "fit": fit_gates.template_fit(fit["dice"], fit["scales"], image="FLAIR").status,
+    }
+
+
+def from_outputs(folder: Path) -> list[dict]:
+    """One row a pair that a participant run finished."""
+    rows = []
+    for path in sorted(folder.glob("sub-*/**/*_desc-wml_stats.json")):
+        facts = json.loads(path.read_text(encoding="utf-8"))["Facts"]
+        found = facts.get("registration", {})
+        if "bone_ml" in found:
+            row = {name: found[name] for name in ("carried_ml", "bone_ml", "removed_ml")}
+            row["bone_percent"] = round(100 * found["bone_ml"] / found["carried_ml"], 2)
+            row |= facts["ct"]["normalisation"]
+            rows.append({"data": folder.name, "unit": path.name.split("_desc-")[0], **row})
+    return rows
+
+
+def table(rows: list[dict]) -> str:
+    columns = list(rows[0])
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(str(row[name]) for name in columns) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bids_dirs", type=Path, nargs="+")
+    parser.add_argument("--scratch", type=Path, required=True)
+    parser.add_argument("--outputs", type=Path, nargs="*", default=())
+    args = parser.parse_args()
+    files = templates.packaged()
+    paths = {"gm": files.gm, "wm": files.wm, "ventricles": files.ventricles}
+    packaged = {
+        name: nib.load(path) for name, path in (paths | {"brain": files.brain_mask}).items()
+    }
+    predict, images = predictor(), []
+    for folder in args.bids_dirs:
+        scratch = args.scratch / folder.name
+        scratch.mkdir(parents=True, exist_ok=True)
+        for path in sorted(folder.glob("sub-*/**/anat/*.nii.gz")):
+            if path.name.removesuffix(".nii.gz").endswith(KINDS):
+                images.append(measure(path, folder.name, packaged, predict, scratch))
+                print(images[-1], file=sys.stderr, flush=True)
+    pairs = [row for folder in args.outputs for row in from_outputs(folder)]
+    print("\n".join(table(rows) for rows in (images, pairs) if rows))
+    write_result("gates", {"images": images, "pairs": pairs})
+
+
+if __name__ == "__main__":
+    main()

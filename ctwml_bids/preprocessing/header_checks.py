@@ -1,0 +1,157 @@
+"""What a NIfTI header says of voxel size, extent and orientation, and whether that can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from ctwml_bids.errors import BadDataError
+
+# Relative difference of pixdim and the affine above which volumes cannot be trusted.
+SPACING_TOLERANCE = 0.2
+# Volume of the voxel over that of a box of the same sides: 0.94 at a tilt of 20°.
+FLAT = 1e-3
+# A brain is 130–180 mm long in every direction, and no scan for it reaches from head to pelvis.
+# The two longer sides of an image hold a brain at least in part; its shortest may be a slab that
+# the coverage gate judges, but not one of this few mm. In wrong units all of them are far off.
+EXTENT_MM = (100.0, 700.0)
+LEAST_SLAB_MM = 40.0
+# Angle between the axes of qform and sform above which the user is told. A gantry tilt, which
+# a qform cannot hold, parts them by half of itself (9° on a real head tilted by 18.5°).
+AXES_DEGREES = 15.0
+# Units of a header that say mm or nothing.
+_MM = ("mm", "unknown")
+CONVERT = "Convert the image again from its DICOM files"
+
+
+def check_spacing(path: Path, image: nib.Nifti1Image) -> None:
+    """Refuse voxel sizes that are impossible or that contradict each other.
+
+    Raises
+    ------
+    BadDataError
+        pixdim is not positive, the affine is singular, or both differ by more than a fifth.
+    """
+    # nibabel repairs a bad pixdim silently on loading, so it is read again as it stands.
+    with nib.openers.ImageOpener(path) as stream:
+        raw = type(image.header).from_fileobj(stream, check=False)
+    spacing = np.asarray(raw["pixdim"][1:4], dtype=float)
+    affine_spacing = np.linalg.norm(np.asarray(image.affine, dtype=float)[:3, :3], axis=0)
+    bad = ~np.isfinite(spacing) | (spacing <= 0)
+    if bad.any():
+        raise BadDataError(
+            f"{path}: voxel spacing {spacing.round(4).tolist()} mm in the header; it must be "
+            f"positive. Volumes cannot be measured. {CONVERT}."
+        )
+    volume = abs(np.linalg.det(np.asarray(image.affine, dtype=float)[:3, :3]))
+    # Not so small a volume is meant, which may be a wrong unit, but axes that lie in one plane.
+    if not np.isfinite(affine_spacing).all() or volume <= FLAT * affine_spacing.prod():
+        raise BadDataError(
+            f"{path}: the header gives the voxels an impossible position in space (affine with "
+            f"spacing {affine_spacing.tolist()} mm). {CONVERT}."
+        )
+    if np.any(np.abs(spacing / affine_spacing - 1) > SPACING_TOLERANCE):
+        raise BadDataError(
+            f"{path}: the header contradicts itself: pixdim says {spacing.round(4).tolist()} mm "
+            f"per voxel and the affine says {affine_spacing.round(4).tolist()} mm. Volumes would "
+            f"be wrong under one of them. {CONVERT}."
+        )
+
+
+def check_extent(path: Path, image: nib.Nifti1Image) -> None:
+    """Refuse an image that is too small or too large to be a scan of a head, in mm.
+
+    Raises
+    ------
+    BadDataError
+        An extent (voxels × spacing) is out of `EXTENT_MM`, or the shortest under `LEAST_SLAB_MM`.
+    """
+    spacing = np.linalg.norm(np.asarray(image.affine, dtype=float)[:3, :3], axis=0)
+    extent = np.asarray(image.shape[:3]) * spacing
+    shortest, middle, longest = np.sort(extent)
+    if shortest >= LEAST_SLAB_MM and middle >= EXTENT_MM[0] and longest <= EXTENT_MM[1]:
+        return
+    size = " x ".join(f"{length:.3g}" for length in extent)
+    voxel = " x ".join(f"{length:.3g}" for length in spacing)
+    unit = image.header.get_xyzt_units()[0]
+    stated = f" The header states its unit as {unit}; mm is needed." if unit not in _MM else ""
+    if longest > EXTENT_MM[1]:
+        other = f"give a scan of the head alone (up to {EXTENT_MM[1]:g} mm)"
+    else:
+        other = (
+            f"give the whole head (at least {EXTENT_MM[0]:g} mm in two directions and "
+            f"{LEAST_SLAB_MM:g} mm in the third), or leave this image out with --bids-filter-file"
+        )
+    raise BadDataError(
+        f"{path}: the image is {size} mm large (voxels of {voxel} mm), which no scan of a head "
+        f"is.{stated} If the voxel size is wrong, for instance in cm, m or µm, or the slice "
+        f"distance lost, convert the image again from its DICOM files; otherwise {other}."
+    )
+
+
+def check_handedness(path: Path, image: nib.Nifti1Image) -> None:
+    """Refuse an image whose qform and sform are mirror images of each other.
+
+    Raises
+    ------
+    BadDataError
+        Both codes are above 0 and the determinants differ in sign: one says left where the
+        other says right.
+    """
+    qform, sform = _both_forms(image)
+    if qform is None or sform is None:
+        return
+    if np.linalg.det(qform[:3, :3]) * np.linalg.det(sform[:3, :3]) < 0:
+        raise BadDataError(
+            f"{path}: the header contradicts itself on left and right: its qform says that the "
+            f"voxels run towards {_axes(qform)}, its sform towards {_axes(sform)}, and one is the "
+            f"mirror image of the other. {CONVERT}, or, where you know which one is right, copy it "
+            "to the other (fslorient -copysform2qform or -copyqform2sform)."
+        )
+
+
+def orientation_warnings(path: Path, image: nib.Nifti1Image) -> tuple[str, ...]:
+    """Say where qform and sform, both valid, turn the head differently; the sform is used.
+
+    Returns
+    -------
+    tuple of str
+        Empty, or one sentence that names the file.
+    """
+    qform, sform = _both_forms(image)
+    if qform is None or sform is None:
+        return ()
+    angle = _angle(qform, sform)
+    if angle <= AXES_DEGREES:
+        return ()
+    return (
+        f"{path}: qform and sform, which both claim to be valid, differ by {angle:.0f}° "
+        f"(voxels towards {_axes(qform)} and {_axes(sform)}); the sform was used. Programs that "
+        "use the qform show this image otherwise: check the patient's sides.",
+    )
+
+
+def _both_forms(image: nib.Nifti1Image) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return qform and sform, None where its code is 0 or its quaternion is none."""
+    try:
+        qform = image.header.get_qform(coded=True)[0]
+    except ValueError:
+        qform = None
+    return qform, image.header.get_sform(coded=True)[0]
+
+
+def _axes(affine: np.ndarray) -> str:
+    return "".join(nib.aff2axcodes(affine))
+
+
+def _angle(first: np.ndarray, second: np.ndarray) -> float:
+    """Angle in degrees between the orthonormal axes nearest to two affines' axes."""
+    turn = _nearest_rotation(first).T @ _nearest_rotation(second)
+    return float(np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))))
+
+
+def _nearest_rotation(affine: np.ndarray) -> np.ndarray:
+    u, _, vt = np.linalg.svd(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
+    return u @ vt

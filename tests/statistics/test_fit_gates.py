@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from ctwml_bids.statistics import fit_gates
+
+
+@pytest.mark.parametrize(
+    ("grey", "fluid", "status"),
+    [(1.10, 0.4, "pass"), (1.02, 0.9, "pass"), (0.92, 0.4, "warn"), (1.10, 1.3, "warn")],
+)
+def test_contrast_of_a_flair(grey, fluid, status):
+    gate = fit_gates.flair_contrast(grey, fluid)
+    assert gate.status == status
+    assert f"{grey:.2f}" in gate.message
+    assert f"{fluid:.2f}" in gate.message
+
+
+@pytest.mark.parametrize(("share", "status"), [(0.0, "pass"), (0.03, "pass"), (0.06, "warn")])
+def test_bone_in_the_carried_mask(share, status):
+    gate = fit_gates.bone_in_mask(share)
+    assert gate.status == status
+    assert f"{100 * share:.1f}%" in gate.message
+
+
+@pytest.mark.parametrize(
+    ("dice", "scales", "status"),
+    [
+        (0.96, (0.9, 0.95, 0.87), "pass"),
+        (0.85, (0.9, 0.95, 0.87), "warn"),
+        (0.96, (0.70, 0.85, 0.80), "warn"),
+        (0.96, (1.2, 1.1, 1.0), "warn"),
+        (0.96, (0.80, 1.10, 0.90), "warn"),
+        (0.60, (0.9, 0.95, 0.87), "fail"),
+    ],
+    ids=["usual", "dice", "small", "large", "stretched", "elsewhere"],
+)
+def test_fit_of_the_template(dice, scales, status):
+    gate = fit_gates.template_fit(dice, scales, image="CT")
+    assert gate.status == status
+    assert gate.name == "CT normalisation"
+    assert " × ".join(f"{scale:.2f}" for scale in scales) in gate.message
+
+
+def test_what_could_not_be_measured_is_said():
+    gate = fit_gates.flair_contrast(math.nan, 0.3)
+    assert gate.status == "warn"
+    assert "could not be measured" in gate.message
