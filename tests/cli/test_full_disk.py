@@ -20,6 +20,17 @@ def test_a_disk_without_room_for_a_subject_is_told_before_anything_is_done(datas
     assert not other.exists()
 
 
+def test_an_output_on_a_disk_that_may_only_be_read_is_told(dataset, tmp_path):
+    out = tmp_path / "disk"
+    arguments = (dataset, out / "out", "participant", "-w", tmp_path / "work")
+    code, said, left = run_on_small_disk(out, "1g,ro", *arguments)
+    assert code == 73
+    assert f"{out / 'out'}: the folder cannot be created (Read-only file system)" in said
+    assert "choose another folder" in said
+    assert list(left.iterdir()) == []
+    assert not (tmp_path / "work").exists()
+
+
 def test_a_disk_that_others_fill_up_ends_the_run_and_says_so(dataset, tmp_path):
     out = tmp_path / "out"
     # The unit fails, as its image is no head; that cannot be written any more.

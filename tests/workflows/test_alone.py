@@ -17,7 +17,12 @@ from ctwml_bids.cli.main import main
 from tests.small_disk import run_on_small_disk
 
 TEMPLATE = "MNI152NLin2009aSym"
-RAW = {"ct": "ct/sub-ct_ct.nii.gz", "flair": "anat/sub-flair_FLAIR.nii.gz"}
+# The FLAIR is alone in a session.
+UNITS = {"ct": "sub-ct", "flair": "sub-flair_ses-a"}
+RAW = {
+    "ct": "sub-ct/ct/sub-ct_ct.nii.gz",
+    "flair": "sub-flair/ses-a/anat/sub-flair_ses-a_FLAIR.nii.gz",
+}
 
 
 def _holes(image: Path) -> bytes:
@@ -30,7 +35,7 @@ def _holes(image: Path) -> bytes:
 
 @pytest.fixture(scope="module")
 def bids_dir(tmp_path_factory, simulated) -> Path:
-    """One simulated pair, as sub-ct and sub-flair, and its CT with FLAIRs that are broken."""
+    """One simulated pair, as two units, and its CT with FLAIRs that are broken."""
     root = tmp_path_factory.mktemp("alone") / "bids"
     root.mkdir()
     shutil.copy(simulated / "dataset_description.json", root)
@@ -40,7 +45,9 @@ def bids_dir(tmp_path_factory, simulated) -> Path:
     for label in ("ct", *broken):
         (root / f"sub-{label}/ct").mkdir(parents=True)
         shutil.copy(ct, root / f"sub-{label}/ct/sub-{label}_ct.nii.gz")
-    for label, image in (("flair", flair.read_bytes()), *broken.items()):
+    (root / RAW["flair"]).parent.mkdir(parents=True)
+    shutil.copy(flair, root / RAW["flair"])
+    for label, image in broken.items():
         (root / f"sub-{label}/anat").mkdir(parents=True)
         (root / f"sub-{label}/anat/sub-{label}_FLAIR.nii.gz").write_bytes(image)
     return root
@@ -49,6 +56,10 @@ def bids_dir(tmp_path_factory, simulated) -> Path:
 def start(bids_dir: Path, output: Path, *more: str) -> int:
     fixed = ("-w", str(output.with_name("work")), "--omp-nthreads", "1", "--random-seed", "7")
     return main([str(bids_dir), str(output), "participant", *more, *fixed])
+
+
+def folder_of(output: Path, label: str) -> Path:
+    return output / label.replace("_", "/") / "anat"
 
 
 def status_of(output: Path, label: str) -> dict:
@@ -65,7 +76,7 @@ def finished(bids_dir) -> tuple[Path, int]:
 def test_a_ct_alone_and_a_flair_alone_finish_with_exit_code_0(finished):
     output, code = finished
     assert code == 0
-    for label in ("sub-ct", "sub-flair"):
+    for label in UNITS.values():
         status = status_of(output, label)
         assert (status["state"], status["exit_code"], status["reason"]) == ("done", 0, "")
         assert status["quality"] in ("pass", "warn")
@@ -74,7 +85,7 @@ def test_a_ct_alone_and_a_flair_alone_finish_with_exit_code_0(finished):
 @pytest.mark.parametrize("seen", ["ct", "flair"])
 def test_an_image_alone_gets_its_own_files_and_none_of_a_pair(finished, seen):
     output, _ = finished
-    label, space = f"sub-{seen}", seen.upper()
+    label, space = UNITS[seen], seen.upper()
     images = [f"space-{space}_desc-brain_mask", f"space-{space}_label-ventricles_desc-{seen}_mask"]
     images += [
         f"space-{space}_label-WML_desc-{seen}{kind}"
@@ -87,7 +98,9 @@ def test_an_image_alone_gets_its_own_files_and_none_of_a_pair(finished, seen):
     expected |= {f"{label}_{name}.txt" for name in transforms}
     expected |= {f"{label}_{name}.tsv" for name in tables}
     expected |= {f"{label}_{name}.json" for name in (*images, *transforms, *tables)}
-    assert {path.name for path in (output / label).rglob("*") if path.is_file()} == expected
+    written = [path for path in (output / f"sub-{seen}").rglob("*") if path.is_file()]
+    assert {path.name for path in written} == expected
+    assert {path.parent for path in written} == {folder_of(output, label)}
     outputs = status_of(output, label)["outputs"]
     assert {Path(name).name for name in outputs} == {*expected, f"{label}.html"}
 
@@ -95,14 +108,15 @@ def test_an_image_alone_gets_its_own_files_and_none_of_a_pair(finished, seen):
 @pytest.mark.parametrize("seen", ["ct", "flair"])
 def test_the_table_of_an_image_alone_has_its_row_and_no_pair(finished, bids_dir, seen):
     output, _ = finished
-    anat = output / f"sub-{seen}/anat"
-    with (anat / f"sub-{seen}_desc-wml_stats.tsv").open() as stream:
+    label, space = UNITS[seen], seen.upper()
+    anat = folder_of(output, label)
+    with (anat / f"{label}_desc-wml_stats.tsv").open() as stream:
         (row,) = csv.DictReader(stream, delimiter="\t")
     assert row["image"] == seen
     assert {row[name] for name in ("dice", "true_positive_ml", "h95_mm", "lesion_f1")} == {"n/a"}
-    raw = nib.load(bids_dir / f"sub-{seen}" / RAW[seen])
-    brain = nib.load(anat / f"sub-{seen}_space-{seen.upper()}_desc-brain_mask.nii.gz")
-    lesions = nib.load(anat / f"sub-{seen}_space-{seen.upper()}_label-WML_desc-{seen}_mask.nii.gz")
+    raw = nib.load(bids_dir / RAW[seen])
+    brain = nib.load(anat / f"{label}_space-{space}_desc-brain_mask.nii.gz")
+    lesions = nib.load(anat / f"{label}_space-{space}_label-WML_desc-{seen}_mask.nii.gz")
     for mask, column in ((brain, "brain_ml"), (lesions, "wml_ml")):
         assert mask.shape == raw.shape
         np.testing.assert_allclose(mask.affine, raw.affine, atol=1e-4)
@@ -116,7 +130,7 @@ def test_the_brain_mask_of_an_image_alone_agrees_with_the_truth(finished, simula
     space = seen.upper()
     truth = simulated / "derivatives/simulation-truth/sub-01/anat"
     true = np.asarray(nib.load(truth / f"sub-01_space-{space}_desc-brain_mask.nii.gz").dataobj) > 0
-    path = output / f"sub-{seen}/anat/sub-{seen}_space-{space}_desc-brain_mask.nii.gz"
+    path = folder_of(output, UNITS[seen]) / f"{UNITS[seen]}_space-{space}_desc-brain_mask.nii.gz"
     found = np.asarray(nib.load(path).dataobj) > 0
     assert 2 * np.sum(true & found) / (np.sum(true) + np.sum(found)) > 0.92
 
@@ -126,8 +140,9 @@ def test_the_report_of_an_image_alone_states_its_volume_and_says_nothing_of_the_
     finished, seen, other
 ):
     output, _ = finished
-    report = (output / f"sub-{seen}.html").read_text()
-    with (output / f"sub-{seen}/anat/sub-{seen}_desc-wml_stats.tsv").open() as stream:
+    label = UNITS[seen]
+    report = (output / f"{label}.html").read_text()
+    with (folder_of(output, label) / f"{label}_desc-wml_stats.tsv").open() as stream:
         (row,) = csv.DictReader(stream, delimiter="\t")
     assert f"{float(row['wml_ml']):.1f}" in report
     alts = re.findall(r'alt="([^"]*)"', report)
@@ -140,9 +155,9 @@ def test_the_group_of_images_that_are_alone_lists_them_and_compares_nothing(fini
     assert (output / "group.html").is_file()
     with (output / "group/units.tsv").open() as stream:
         units = {row["unit"]: row for row in csv.DictReader(stream, delimiter="\t")}
-    assert set(units) == {"sub-ct", "sub-flair"}
+    assert set(units) == set(UNITS.values())
     assert all(row["in_agreement"].startswith("no") for row in units.values())
-    assert units["sub-ct"]["flair_wml_ml"] == units["sub-flair"]["ct_wml_ml"] == "n/a"
+    assert units["sub-ct"]["flair_wml_ml"] == units[UNITS["flair"]]["ct_wml_ml"] == "n/a"
 
 
 @pytest.fixture(scope="module")
