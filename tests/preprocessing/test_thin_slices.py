@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from ctwml_bids.preprocessing.brain_extraction import ct_mask
+from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.preprocessing.hounsfield import read_ct
-from ctwml_bids.preprocessing.normalisation import network_grid, nine_parameter, to_grid
+from ctwml_bids.preprocessing.normalisation import network_grid, to_grid
 from ctwml_bids.templates import packaged
 
 SHAPE = (512, 512, 400)
@@ -24,6 +25,15 @@ def finer(image: nib.Nifti1Image) -> nib.Nifti1Image:
     affine = image.affine @ np.diag([*scale, 1.0])
     affine[:3, 3] = (image.affine @ [*(scale / 2 - 0.5), 1.0])[:3]
     return nib.Nifti1Image(array, affine)
+
+
+def centre_mm(mask: nib.Nifti1Image) -> np.ndarray:
+    """Return the middle of a mask's box, RAS mm."""
+    filled = np.asarray(mask.dataobj) > 0
+    ends = [
+        np.flatnonzero(filled.any(axis=tuple({0, 1, 2} - {axis})))[[0, -1]] for axis in range(3)
+    ]
+    return nib.affines.apply_affine(mask.affine, np.mean(ends, axis=1))
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +77,20 @@ def test_the_brain_of_400_slices_is_found(brain, simulated):
 
 def test_400_slices_are_averaged_to_the_networks_grid_as_thick_ones_are(thin, brain, thick):
     template_mask = nib.load(packaged().brain_mask)
-    grid = network_grid(template_mask)
-    transform = nine_parameter(brain, template_mask, seed=1)
-    inside = to_grid(brain, transform, grid, fill=0.0) >= 0.5
+    whole = network_grid(template_mask)
+    # Eight slices in the middle.
+    affine = whole.affine.copy()
+    affine[:3, 3] += whole.affine[:3, 2] * (whole.shape[2] // 2 - 4)
+    grid = Grid((*whole.shape[:2], 8), affine)
+    # Brain centre to brain centre; the frame that the program finds is tested elsewhere.
+    transform = np.eye(4)
+    transform[:3, 3] = centre_mm(brain) - centre_mm(template_mask)
     fine, coarse = (
-        to_grid(image, transform, grid, fill=-1000.0)[inside]
+        to_grid(image, transform, grid, fill=-1000.0)
         for image in (thin.image, nib.as_closest_canonical(thick))
     )
-    print("MEANS", fine.mean(), coarse.mean(), np.corrcoef(fine, coarse)[0, 1], inside.mean())
-    assert inside.sum() * 3 / 1000 == pytest.approx(1500, rel=0.4)
-    assert fine.mean() == pytest.approx(coarse.mean(), abs=1.0)
-    assert np.corrcoef(fine, coarse)[0, 1] > 0.9
+    inside = (coarse > 0) & (coarse < 80)
+    assert inside.sum() * 3 / 1000 > 200
+    assert fine[inside].mean() == pytest.approx(coarse[inside].mean(), abs=1.0)
+    # Of air, brain and bone; within the brain it is mostly noise.
+    assert np.corrcoef(fine.ravel(), coarse.ravel())[0, 1] > 0.98
