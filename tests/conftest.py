@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -23,3 +24,19 @@ def shared_data() -> Path:
 def bids_real(shared_data: Path) -> Path:
     """The real BIDS data set."""
     return shared_data / "bids-real"
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory) -> Path:
+    """Two small simulated pairs with their truth, made once for all processes; only to be read."""
+    from ctwml_bids.simulation.cohort import write_cohort
+
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / "simulated" / "bids"
+    with (base / "simulated.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            write_cohort(folder, 2, 11, size="small", nprocs=2)
+    return folder

@@ -29,7 +29,8 @@ The three words come first, options after them:
 EPILOG = """\
 Exit codes: 0 done, 1 some subject failed, 16 invalid input, 17 unknown analysis level,
 18 labels or filters matched nothing, 64 wrong usage, 65 unusable data, 66 missing input,
-73 output cannot be created, 74 reading or writing failed, 75 try again, 130 interrupted.
+73 output cannot be created, 74 reading or writing failed, 75 try again, 130 interrupted,
+143 stopped by the system.
 For research use; not a medical device.
 """
 

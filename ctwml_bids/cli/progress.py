@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -87,6 +88,20 @@ class Progress(logging.Handler):
             self.stream.flush()
 
 
+class _LogFile(logging.FileHandler):
+    """A log file that loses lines where its disk is full: what is lost there is told otherwise."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Print no traceback for a line that cannot be written."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close the file, also where its last lines cannot be written."""
+        with suppress(OSError):
+            super().close()
+
+
 def start_logging(verbose: int, stream: TextIO | None = None) -> Progress:
     """Send this program's messages to the screen, and Nipype's nowhere unless asked for.
 
@@ -114,7 +129,7 @@ def log_to(path: Path) -> None:
     ):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
     )

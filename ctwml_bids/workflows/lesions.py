@@ -99,6 +99,8 @@ def _add_contrast(
         ),
         "contrast_flair",
         "contrast",
+        unit,
+        "flair",
     )
     wf.connect(
         [

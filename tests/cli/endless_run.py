@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from nipype.pipeline import engine as pe
@@ -19,16 +20,26 @@ from ctwml_bids.cli import nipype_setup
 from ctwml_bids.cli.participant import run_participants
 from ctwml_bids.cli.preflight import SCRATCH, Ready, choose_models
 from tests.execution import steps
+from tests.processes import hears_ctrl_c
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(mark: Path, target: Path, *arguments: object) -> subprocess.Popen:
-    """Start the program and wait until its step is in the middle of its file."""
+def start(
+    mark: Path,
+    target: Path,
+    *arguments: object,
+    before: Callable[[], None] = hears_ctrl_c,
+) -> subprocess.Popen:
+    """Start the program and wait until its step is in the middle of its file.
+
+    `before` is called in the new process first; it says how Ctrl-C is taken.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.cli.endless_run", mark, target, *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
+        preexec_fn=before,
         stderr=subprocess.PIPE,
         text=True,
     )

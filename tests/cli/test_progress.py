@@ -3,8 +3,11 @@ from __future__ import annotations
 import io
 import logging
 import re
+from pathlib import Path
 
-from ctwml_bids.cli.progress import Progress, log_to, start_logging
+import pytest
+
+from ctwml_bids.cli.progress import Progress, log_to, start_logging, stop_logging
 
 LOG = logging.getLogger("ctwml_bids")
 
@@ -75,3 +78,14 @@ def test_the_log_file_has_every_line_once_without_control_characters(tmp_path):
     text = path.read_text()
     assert [line.split(" ", 2)[1] for line in text.splitlines()] == ["DEBUG", "INFO"]
     assert "\x1b" not in text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_log_file_on_a_full_disk_stops_nothing_and_prints_no_traceback(capsys):
+    screen = io.StringIO()
+    start_logging(0, screen)
+    log_to(Path("/dev/full"))
+    LOG.info("a line")
+    stop_logging()
+    assert "a line" in screen.getvalue()
+    assert capsys.readouterr() == ("", "")

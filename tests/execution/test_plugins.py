@@ -14,6 +14,7 @@ from nipype.pipeline import engine as pe
 from ctwml_bids.execution.failures import failure_of
 from ctwml_bids.execution.plugins import IsolatedMultiProcPlugin
 from tests.execution import steps
+from tests.processes import hears_ctrl_c
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -181,6 +182,7 @@ def _start_endless(tmp_path) -> tuple[subprocess.Popen, int]:
         [sys.executable, script],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
+        preexec_fn=hears_ctrl_c,
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )

@@ -22,7 +22,7 @@ def test_a_tilted_ct_is_shown_with_the_same_brain_from_work_files_and_from_deriv
     nib.save(image_on(written, native), tmp_path / "derivative.nii")
     raw = {"ct": str(tmp_path / "ct.nii")}
     work, derivative = (
-        _brain("ct", {"ct_used_brain": str(tmp_path / name)}, raw, upright)
+        _brain("ct_used_brain", {"ct_used_brain": str(tmp_path / name)}, raw, upright)
         for name in ("work.nii", "derivative.nii")
     )
     np.testing.assert_array_equal(work, derivative)

@@ -18,7 +18,6 @@ import pytest
 
 from ctwml_bids.cli.main import main
 from ctwml_bids.segmentation import model_store
-from ctwml_bids.simulation.cohort import write_cohort
 from ctwml_bids.templates import packaged
 from ctwml_bids.workflows.participant import Resources, UnitFiles, init_unit_wf
 
@@ -82,11 +81,11 @@ def broken_labels() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory, broken_labels) -> Run:
-    """Simulate two pairs, add what is broken, and run participant and group."""
+def run(tmp_path_factory, simulated, broken_labels) -> Run:
+    """Take two simulated pairs, add what is broken, and run participant and group."""
     root = tmp_path_factory.mktemp("run")
     bids_dir = root / "bids"
-    write_cohort(bids_dir, 2, 11, size="small", nprocs=2)
+    shutil.copytree(simulated, bids_dir)
     other = bids_dir / "sub-mixed"
     shutil.copytree(bids_dir / "sub-01", other)
     for path in sorted(other.rglob("sub-01*")):

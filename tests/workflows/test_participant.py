@@ -275,3 +275,20 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(run, tmp_path, monk
     with pytest.raises(InputOutputError, match="full"):
         writing.copy_into(source, tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_run_again_gives_the_same_files(run, tmp_path):
+    folders = (str(run.bids_dir), str(tmp_path / "again"), "participant")
+    more = ("-w", str(tmp_path / "work"), "--participant-label", "01", "--nprocs", "1")
+    assert main([*folders, *run.arguments[run.arguments.index("--random-seed") :], *more]) == 0
+    first, again = run.output_dir / "sub-01/anat", tmp_path / "again/sub-01/anat"
+    names = sorted(path.name for path in first.iterdir())
+    assert names == sorted(path.name for path in again.iterdir())
+    assert len([name for name in names if name.endswith(".nii.gz")]) == len(IMAGES)
+    for name in names:
+        if name.endswith(".nii.gz"):
+            one, two = (nib.load(folder / name) for folder in (first, again))
+            assert np.asarray(one.dataobj).tobytes() == np.asarray(two.dataobj).tobytes(), name
+            assert one.affine.tobytes() == two.affine.tobytes(), name
+        elif name.endswith((".tsv", ".txt")):
+            assert (first / name).read_bytes() == (again / name).read_bytes(), name

@@ -1,0 +1,185 @@
+"""What README and docs/ say is there, and what is there is said."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from ctwml_bids import errors
+from ctwml_bids.bids.filters import load_filters
+from ctwml_bids.cli import main as app
+from ctwml_bids.cli import options, parser, simulate
+from ctwml_bids.cli.plugin_file import read_plugin
+from ctwml_bids.statistics.tables import COLUMNS
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+USAGE, OUTPUTS = ROOT / "docs/usage.md", ROOT / "docs/outputs.md"
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+
+
+def quoted(page: Path) -> list[str]:
+    """Return what a page sets as code: inline pieces, and lines of blocks."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```.*?\n(.*?)^```", text, flags=re.M | re.S)
+    rest = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    inline = [" ".join(piece.split()) for piece in re.findall(r"`([^`]+)`", rest)]
+    return inline + [line for block in blocks for line in block.splitlines()]
+
+
+def block_of(page: Path, language: str) -> str:
+    """Return the only code block of a language."""
+    (block,) = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.M | re.S)
+    return block
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub names them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def commands(page: Path, pattern: str) -> list[tuple[str, list[str]]]:
+    """Return quoted commands: what `pattern` captures, and the words after it."""
+    found = []
+    for piece in quoted(page):
+        if match := re.match(pattern, piece.split("  #")[0].strip()):
+            found.append((match[1], shlex.split(piece[match.end() :], comments=True)))
+    return found
+
+
+def option_strings(built: argparse.ArgumentParser) -> set[str]:
+    return {string for action in built._actions for string in action.option_strings}
+
+
+@each_page
+def test_relative_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = unquote(target).partition("#")
+        path = (page.parent / name).resolve() if name else page
+        assert path.exists(), target
+        assert path.is_relative_to(ROOT), target
+        if anchor:
+            assert anchor in anchors(path), target
+
+
+@each_page
+def test_modules_that_are_named_exist(page):
+    places = [ROOT, ROOT / "ctwml_bids", *(ROOT / "ctwml_bids").iterdir()]
+    for piece in quoted(page):
+        if re.fullmatch(r"[\w./]+\.py", piece):
+            assert any((place / piece).is_file() for place in places), piece
+
+
+@each_page
+def test_quoted_commands_exist_with_their_options(page):
+    for script, words in commands(page, r"python (\S+\.py)\b"):
+        path = ROOT / script
+        assert path.is_file(), script
+        if script != "run.py":
+            source = path.read_text(encoding="utf-8")
+            for word in words:
+                assert not word.startswith("--") or f'"{word.split("=")[0]}"' in source, word
+    for module, _ in commands(page, r"python -m (ctwml_bids\S*)"):
+        assert importlib.util.find_spec(module), module
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target, _ in commands(page, r"make (\w+)"):
+        assert re.search(rf"^{target}:", makefile, flags=re.M), target
+
+
+@each_page
+def test_options_of_quoted_commands_are_the_programs(page):
+    known = {
+        r"(?:python )?(run\.py|ctwml_bids)(?= )": option_strings(options.build_parser()),
+        r"(ctwml-simulate)\b": option_strings(simulate.build_parser()),
+    }
+    for pattern, strings in known.items():
+        for program, words in commands(page, pattern):
+            asked = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+            assert asked <= strings, (program, words)
+
+
+def test_console_scripts_are_the_programs_that_the_pages_name():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(project["scripts"]) == {"ctwml_bids", "ctwml-simulate"}
+    assert any("ctwml-simulate" in piece for page in PAGES for piece in quoted(page))
+    assert project["version"] == app.__version__
+
+
+ACTIONS = [action for action in options.build_parser()._actions if action.option_strings]
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.option_strings[0])
+def test_every_option_is_on_the_usage_page(action):
+    words = {word for piece in quoted(USAGE) for word in re.split(r"[\s,]+", piece)}
+    assert words & set(action.option_strings), action.option_strings
+
+
+def test_every_option_on_the_usage_page_is_the_programs():
+    words = {word for piece in quoted(USAGE) for word in re.split(r"[\s,]+", piece)}
+    asked = {word.split("=")[0] for word in words if re.fullmatch(r"--?[a-z][\w=-]*", word)}
+    # Apptainer's own, and -v twice.
+    assert asked - {"--nv", "-vv"} <= option_strings(options.build_parser())
+
+
+def test_every_choice_of_an_option_is_on_the_usage_page():
+    text = " ".join(quoted(USAGE))
+    for action in ACTIONS:
+        for choice in action.choices or ():
+            assert re.search(rf"(?<!\w){re.escape(str(choice))}(?!\w)", text), (
+                action.option_strings,
+                choice,
+            )
+
+
+def codes_of_errors() -> set[int]:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    return {kind.exit_code for kind in (*kinds, parser.UnknownLevelError)}
+
+
+def test_the_table_of_exit_codes_is_that_of_the_errors():
+    rows = re.findall(r"^\| (\d+) \| .+ \|$", USAGE.read_text(encoding="utf-8"), flags=re.M)
+    codes = [int(code) for code in rows]
+    assert codes == sorted(set(codes))
+    assert set(codes) == codes_of_errors() | {0, app.INTERRUPTED, app.TERMINATED}
+
+
+def test_the_help_names_the_same_exit_codes_as_the_table():
+    said = {int(code) for code in re.findall(r"(?<!\d)(\d+) [a-z]", options.EPILOG)}
+    assert said == codes_of_errors() | {0, app.INTERRUPTED, app.TERMINATED}
+
+
+def test_the_filter_on_the_usage_page_is_accepted(tmp_path):
+    path = tmp_path / "filter.json"
+    path.write_text(block_of(USAGE, "json"))
+    filters = load_filters(path)
+    assert set(json.loads(path.read_text())) == {"ct", "flair"}
+    assert filters
+
+
+def test_the_plugin_file_on_the_usage_page_is_accepted(tmp_path, monkeypatch):
+    # It asks whether the cluster's command is there.
+    (tmp_path / "sbatch").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    path = tmp_path / "plugin.yaml"
+    path.write_text(block_of(USAGE, "yaml"))
+    assert read_plugin(path)
+
+
+def test_every_column_of_the_statistics_table_is_on_the_outputs_page_and_no_other():
+    text = OUTPUTS.read_text(encoding="utf-8")
+    section = text.split("## `desc-wml_stats.tsv`")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?`) \|", section, flags=re.M)
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(COLUMNS)

@@ -1,0 +1,212 @@
+"""A CT alone, a FLAIR alone, and a CT whose FLAIR is broken, through the whole program."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import re
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from ctwml_bids.cli.main import main
+from tests.small_disk import run_on_small_disk
+
+TEMPLATE = "MNI152NLin2009aSym"
+# The FLAIR is alone in a session.
+UNITS = {"ct": "sub-ct", "flair": "sub-flair_ses-a"}
+RAW = {
+    "ct": "sub-ct/ct/sub-ct_ct.nii.gz",
+    "flair": "sub-flair/ses-a/anat/sub-flair_ses-a_FLAIR.nii.gz",
+}
+
+
+def _holes(image: Path) -> bytes:
+    """Return a FLAIR of the same grid in which one voxel is NaN."""
+    loaded = nib.load(image)
+    array = np.asarray(loaded.dataobj).astype(np.float32)
+    array[5, 5, 2] = np.nan
+    return gzip.compress(nib.Nifti1Image(array, loaded.affine).to_bytes(), 1)
+
+
+@pytest.fixture(scope="module")
+def bids_dir(tmp_path_factory, simulated) -> Path:
+    """One simulated pair, as two units, and its CT with FLAIRs that are broken."""
+    root = tmp_path_factory.mktemp("alone") / "bids"
+    root.mkdir()
+    shutil.copy(simulated / "dataset_description.json", root)
+    pair = simulated / "sub-01"
+    ct, flair = pair / "ct/sub-01_ct.nii.gz", pair / "anat/sub-01_FLAIR.nii.gz"
+    broken = {"cut": flair.read_bytes()[:20_000], "holes": _holes(flair)}
+    for label in ("ct", *broken):
+        (root / f"sub-{label}/ct").mkdir(parents=True)
+        shutil.copy(ct, root / f"sub-{label}/ct/sub-{label}_ct.nii.gz")
+    (root / RAW["flair"]).parent.mkdir(parents=True)
+    shutil.copy(flair, root / RAW["flair"])
+    for label, image in broken.items():
+        (root / f"sub-{label}/anat").mkdir(parents=True)
+        (root / f"sub-{label}/anat/sub-{label}_FLAIR.nii.gz").write_bytes(image)
+    return root
+
+
+def start(bids_dir: Path, output: Path, *more: str) -> int:
+    fixed = ("-w", str(output.with_name("work")), "--omp-nthreads", "1", "--random-seed", "7")
+    return main([str(bids_dir), str(output), "participant", *more, *fixed])
+
+
+def folder_of(output: Path, label: str) -> Path:
+    return output / label.replace("_", "/") / "anat"
+
+
+def status_of(output: Path, label: str) -> dict:
+    return json.loads((output / "logs" / label / "status.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def finished(bids_dir) -> tuple[Path, int]:
+    """The output folder of the two images that are alone, and the exit code."""
+    output = bids_dir.parent / "out"
+    return output, start(bids_dir, output, "group", "--participant-label", "ct", "flair")
+
+
+def test_a_ct_alone_and_a_flair_alone_finish_with_exit_code_0(finished):
+    output, code = finished
+    assert code == 0
+    for label in UNITS.values():
+        status = status_of(output, label)
+        assert (status["state"], status["exit_code"], status["reason"]) == ("done", 0, "")
+        assert status["quality"] in ("pass", "warn")
+
+
+@pytest.mark.parametrize("seen", ["ct", "flair"])
+def test_an_image_alone_gets_its_own_files_and_none_of_a_pair(finished, seen):
+    output, _ = finished
+    label, space = UNITS[seen], seen.upper()
+    images = [f"space-{space}_desc-brain_mask", f"space-{space}_label-ventricles_desc-{seen}_mask"]
+    images += [
+        f"space-{space}_label-WML_desc-{seen}{kind}"
+        for kind in ("_mask", "_probseg", "std_probseg")
+    ]
+    transforms = [f"from-{space}_to-{TEMPLATE}", f"from-{TEMPLATE}_to-{space}"]
+    transforms = [f"{name}_mode-image_xfm" for name in transforms]
+    tables = ["desc-wml_stats", "desc-wmllesions_stats"]
+    expected = {f"{label}_{name}.nii.gz" for name in images}
+    expected |= {f"{label}_{name}.txt" for name in transforms}
+    expected |= {f"{label}_{name}.tsv" for name in tables}
+    expected |= {f"{label}_{name}.json" for name in (*images, *transforms, *tables)}
+    written = [path for path in (output / f"sub-{seen}").rglob("*") if path.is_file()]
+    assert {path.name for path in written} == expected
+    assert {path.parent for path in written} == {folder_of(output, label)}
+    outputs = status_of(output, label)["outputs"]
+    assert {Path(name).name for name in outputs} == {*expected, f"{label}.html"}
+
+
+@pytest.mark.parametrize("seen", ["ct", "flair"])
+def test_the_table_of_an_image_alone_has_its_row_and_no_pair(finished, bids_dir, seen):
+    output, _ = finished
+    label, space = UNITS[seen], seen.upper()
+    anat = folder_of(output, label)
+    with (anat / f"{label}_desc-wml_stats.tsv").open() as stream:
+        (row,) = csv.DictReader(stream, delimiter="\t")
+    assert row["image"] == seen
+    assert {row[name] for name in ("dice", "true_positive_ml", "h95_mm", "lesion_f1")} == {"n/a"}
+    raw = nib.load(bids_dir / RAW[seen])
+    brain = nib.load(anat / f"{label}_space-{space}_desc-brain_mask.nii.gz")
+    lesions = nib.load(anat / f"{label}_space-{space}_label-WML_desc-{seen}_mask.nii.gz")
+    for mask, column in ((brain, "brain_ml"), (lesions, "wml_ml")):
+        assert mask.shape == raw.shape
+        np.testing.assert_allclose(mask.affine, raw.affine, atol=1e-4)
+        counted = np.count_nonzero(np.asarray(mask.dataobj)) * abs(np.linalg.det(raw.affine)) / 1000
+        assert float(row[column]) == pytest.approx(counted, rel=1e-5, abs=1e-3)
+
+
+@pytest.mark.parametrize("seen", ["ct", "flair"])
+def test_the_brain_mask_of_an_image_alone_agrees_with_the_truth(finished, simulated, seen):
+    output, _ = finished
+    space = seen.upper()
+    truth = simulated / "derivatives/simulation-truth/sub-01/anat"
+    true = np.asarray(nib.load(truth / f"sub-01_space-{space}_desc-brain_mask.nii.gz").dataobj) > 0
+    path = folder_of(output, UNITS[seen]) / f"{UNITS[seen]}_space-{space}_desc-brain_mask.nii.gz"
+    found = np.asarray(nib.load(path).dataobj) > 0
+    assert 2 * np.sum(true & found) / (np.sum(true) + np.sum(found)) > 0.92
+
+
+@pytest.mark.parametrize(("seen", "other"), [("ct", "FLAIR"), ("flair", "CT")])
+def test_the_report_of_an_image_alone_states_its_volume_and_says_nothing_of_the_other(
+    finished, seen, other
+):
+    output, _ = finished
+    label = UNITS[seen]
+    report = (output / f"{label}.html").read_text()
+    with (folder_of(output, label) / f"{label}_desc-wml_stats.tsv").open() as stream:
+        (row,) = csv.DictReader(stream, delimiter="\t")
+    assert f"{float(row['wml_ml']):.1f}" in report
+    alts = re.findall(r'alt="([^"]*)"', report)
+    assert alts
+    assert not [alt for alt in alts if other in alt]
+
+
+def test_the_group_of_images_that_are_alone_lists_them_and_compares_nothing(finished):
+    output, _ = finished
+    assert (output / "group.html").is_file()
+    with (output / "group/units.tsv").open() as stream:
+        units = {row["unit"]: row for row in csv.DictReader(stream, delimiter="\t")}
+    assert set(units) == set(UNITS.values())
+    assert all(row["in_agreement"].startswith("no") for row in units.values())
+    assert units["sub-ct"]["flair_wml_ml"] == units[UNITS["flair"]]["ct_wml_ml"] == "n/a"
+
+
+@pytest.fixture(scope="module")
+def broken(bids_dir) -> tuple[Path, int]:
+    """The output folder of the pairs with a broken FLAIR, and the exit code."""
+    output = bids_dir.parent / "broken"
+    return output, start(bids_dir, output, "--participant-label", "cut", "holes")
+
+
+@pytest.mark.parametrize(
+    ("label", "told"), [("cut", r"truncated"), ("holes", r"1 of \d+ voxels are NaN")]
+)
+def test_a_pair_with_a_broken_flair_fails_as_a_whole_and_names_the_flair(broken, label, told):
+    output, code = broken
+    assert code == 65
+    status = status_of(output, f"sub-{label}")
+    assert (status["state"], status["exit_code"]) == ("failed", 65)
+    assert f"sub-{label}_FLAIR.nii.gz" in status["reason"]
+    assert re.search(told, status["reason"]), status["reason"]
+    assert not (output / f"sub-{label}").exists()
+    assert not (output / f"sub-{label}.html").exists()
+    assert [path for path in output.rglob("*") if ".tmp" in path.name] == []
+
+
+def test_the_ct_of_a_broken_flair_can_be_measured_alone_by_a_filter(bids_dir, broken, capsys):
+    # As docs/usage.md says. What follows is the run of a CT alone, which is tested above.
+    output, _ = broken
+    filters = bids_dir.parent / "filter.json"
+    filters.write_text('{"flair": {"acquisition": "none"}}')
+    more = ("--participant-label", "cut", "--bids-filter-file", str(filters), "--dry-run")
+    assert start(bids_dir, output, *more) == 0
+    said = capsys.readouterr().out
+    assert "sub-cut/ct/sub-cut_ct.nii.gz" in said
+    assert "none: the CT is measured alone" in said
+
+
+def test_a_disk_that_becomes_full_while_results_are_written_keeps_none_of_them(bids_dir, tmp_path):
+    output = tmp_path / "out"
+    arguments = (bids_dir, output, "participant", "--participant-label", "ct", "--random-seed", "7")
+    arguments += ("-w", tmp_path / "work", "--omp-nthreads", "1")
+    code, said, left = run_on_small_disk(output, "1g", *arguments, label="sub-ct", spare_kb=300)
+    assert code == 74, said
+    assert "Traceback" not in said
+    assert "the disk (or the quota) is full; make room and run again" in said
+    files = {path.relative_to(left) for path in left.rglob("*") if path.is_file()}
+    of_unit = {path for path in files if "sub-ct" in str(path) and path.parts[0] != "logs"}
+    assert of_unit == set()
+    assert Path("dataset_description.json") in files
+    assert not [path for path in files if ".tmp" in path.name]
+    status = status_of(left, "sub-ct")
+    assert (status["state"], status["exit_code"]) == ("failed", 74)
+    assert "full" in status["reason"]
