@@ -1,10 +1,11 @@
-"""The paper's tables on a simulated cohort of 147, with anatomies and seeds that no training saw.
+"""The paper's tables on a simulated cohort of 147 whose heads no lesion network saw.
 
     python benchmarks/cohort.py make FOLDER --anatomies DIR [--participants 147] [--part 0/1]
     python benchmarks/cohort.py measure FOLDER [--ct MODEL] [--flair MODEL] [--name NAME]
 
 ``make`` simulates the cohort and lays each head on the network's grid as the program would: brain
-masks found on the images, the CT under the FLAIR's mask carried over, poses a little wrong. Files
+masks found on the images (by a network that was trained on FLAIRs of the same two people, so that
+masks flatter a little), the CT under the FLAIR's mask carried over, poses a little wrong. Files
 in FOLDER are kept; `make` goes on where it stopped. ``measure`` segments all heads and reports
 volumes, Dice and Fazekas groups of CT and FLAIR beside their ceilings: the Dice of a second
 simulated outline, groups from the true volumes and from a second simulated rater. It writes

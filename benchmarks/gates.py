@@ -19,9 +19,8 @@ import numpy as np
 from record import write_result
 
 from ctwml_bids import templates
-from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.flair_brain import flair_mask
-from ctwml_bids.preprocessing.flair_contrast import flair_contrast, refuse_other_contrast
+from ctwml_bids.preprocessing.flair_contrast import flair_contrast
 from ctwml_bids.preprocessing.images import read_flair
 from ctwml_bids.preprocessing.nine_parameters import nine_parameter
 from ctwml_bids.preprocessing.template_fit import template_fit
@@ -48,19 +47,14 @@ def measure(path: Path, source: str, packaged: dict, predict, scratch: Path) -> 
     image, mask, matrix = frame(path, packaged["brain"], predict, scratch)
     tissues = {name: packaged[name] for name in ("gm", "wm", "ventricles")}
     contrast = flair_contrast(image, mask, matrix, tissues)
-    gate = fit_gates.flair_contrast(contrast["grey_to_white"], contrast["fluid_to_white"])
-    verdict = gate.status
-    try:
-        refuse_other_contrast(contrast, path.name)
-    except BadDataError:
-        verdict = "refused"
+    gate = fit_gates.flair_contrast(**contrast)
     _, fit = template_fit(mask, packaged["brain"], matrix)
     return {
         "data": source,
         "image": path.name.removesuffix(".nii.gz"),
         "kind": path.name.removesuffix(".nii.gz").rsplit("_", 1)[1],
         **contrast,
-        "contrast": verdict,
+        "contrast": gate.status,
         **fit,
         "fit": fit_gates.template_fit(fit["dice"], fit["scales"], image="FLAIR").status,
     }
@@ -74,7 +68,7 @@ def from_outputs(folder: Path) -> list[dict]:
         found = facts.get("registration", {})
         if "bone_ml" in found:
             row = {name: found[name] for name in ("carried_ml", "bone_ml", "removed_ml")}
-            row["bone_percent"] = round(100 * found["bone_ml"] / found["carried_ml"], 2)
+            row["removed_percent"] = round(100 * found["removed_ml"] / found["carried_ml"], 2)
             row |= facts["ct"]["normalisation"]
             rows.append({"data": folder.name, "unit": path.name.split("_desc-")[0], **row})
     return rows

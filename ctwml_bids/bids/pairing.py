@@ -93,7 +93,9 @@ def read_times(subject_dir: Path) -> tuple[dict[Path, datetime], list[str]]:
             with table.open(encoding="utf-8-sig", newline="") as opened:
                 rows = list(csv.DictReader(opened, delimiter="\t"))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            notes.append(f"{table.name} cannot be read ({error}): its times are not used")
+            # Of a system's error the words alone: its path is one of this machine.
+            why = getattr(error, "strerror", None) or error
+            notes.append(f"{table.name} cannot be read ({why}): its times are not used")
             continue
         for row in rows:
             name, value = row.get("filename"), row.get("acq_time") or "n/a"

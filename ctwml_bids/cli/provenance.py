@@ -27,8 +27,9 @@ from ctwml_bids.settings import (
 )
 
 RECORD = Path("logs") / "settings.json"
-# Writing what all runs share takes milliseconds; a network disk may be slow.
-WAIT_S = 60.0
+# Writing what all runs share takes a tenth of a second with 1,000 finished units, more on a network
+# disk; the tasks of a job array that start together stand in line for it.
+WAIT_S = 600.0
 LIBRARIES = ("antspyx", "nipype", "nibabel", "numpy", "scipy", "torch")
 
 

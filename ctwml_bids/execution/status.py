@@ -154,14 +154,21 @@ def is_same_file(path: Path, before: Sequence[int | str], *, by_content: bool = 
         return False
     if facts.st_mtime_ns == changed and not (by_content and digest):
         return True
-    return digest == [_digest(path, facts.st_size, facts.st_mtime_ns)]
+    now = _digest(path, facts.st_size, facts.st_mtime_ns)
+    return bool(now) and digest == [now]
 
 
 @functools.lru_cache(maxsize=4096)
 def _digest(path: Path, size: int, changed: int) -> str:
-    """Hash a file; once a process as long as size and time of change are the same."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    """Hash a file; once a process as long as size and time of change are the same.
+
+    Of a file that cannot be read the hash is that of no file, so that its unit runs and says so.
+    """
+    try:
+        with path.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def write_status(path: Path, status: UnitStatus) -> None:

@@ -96,7 +96,9 @@ def measure_unit(
         if facts["registration"]["mask_from"] == "FLAIR":
             gates.append(quality.carried_mask(_missed(files)))
             frame = facts["registration"]
-            gates.append(fit_gates.bone_in_mask(frame["bone_ml"] / frame["carried_ml"]))
+            # A carried mask of nothing has nothing taken out; other gates tell of it.
+            share = frame["removed_ml"] / max(frame["carried_ml"], 0.1)
+            gates.append(fit_gates.bone_in_mask(share))
         # Images that do not line up are not compared: the numbers would look like real ones.
         if registration["verdict"] != "fail":
             pair = _compare(files, raw)
@@ -154,9 +156,7 @@ def _measure_image(
         gates += _ct_gates(files, facts)
     else:
         facts["contrast"] = contrast = load_facts(files["flair_contrast"])
-        gates.append(
-            fit_gates.flair_contrast(contrast["grey_to_white"], contrast["fluid_to_white"])
-        )
+        gates.append(fit_gates.flair_contrast(**contrast))
     return found, gates, facts
 
 

@@ -112,7 +112,6 @@ class ExtractBrain(SimpleInterface):
 
 class _ContrastInput(BaseInterfaceInputSpec):
     in_file = File(exists=True, mandatory=True)
-    source = traits.Str(mandatory=True, desc="image of the data set, named where it is refused")
     mask = File(exists=True, mandatory=True)
     guide_to_native = File(exists=True, mandatory=True)
     guide_gm = File(exists=True, mandatory=True, desc="in the guide's space, as the next two")
@@ -124,14 +123,14 @@ class _ContrastOutput(TraitedSpec):
     facts = File(exists=True, desc="JSON of `flair_contrast`")
 
 
-class CheckContrast(SimpleInterface):
-    """Refuse an image that is no FLAIR (`flair_contrast`, `refuse_other_contrast`)."""
+class MeasureContrast(SimpleInterface):
+    """How bright tissues are beside each other (`flair_contrast`)."""
 
     input_spec = _ContrastInput
     output_spec = _ContrastOutput
 
     def _run_interface(self, runtime):
-        from ctwml_bids.preprocessing.flair_contrast import flair_contrast, refuse_other_contrast
+        from ctwml_bids.preprocessing.flair_contrast import flair_contrast
 
         facts = flair_contrast(
             load_image(self.inputs.in_file),
@@ -143,7 +142,6 @@ class CheckContrast(SimpleInterface):
                 "ventricles": load_image(self.inputs.guide_ventricles),
             },
         )
-        refuse_other_contrast(facts, self.inputs.source)
         self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
         return runtime
 

@@ -1,4 +1,4 @@
-"""Whether an MR image that is called FLAIR has a FLAIR's contrast.
+"""Brightness of grey matter and fluid beside white matter: what tells a FLAIR from T1w and T2w.
 
 On FLAIR fluid is dark and grey matter brighter than white; on T1w grey matter is darker, on T2w
 fluid bright. The numbers are ratios of medians in regions of the template's tissue maps, so that
@@ -12,7 +12,6 @@ import math
 import nibabel as nib
 import numpy as np
 
-from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 
 # Regions are looked at on the template's axes at this resolution, mm.
@@ -24,15 +23,6 @@ _WHITE, _GREY, _VENTRICLE, _BRAIN = 0.9, 0.7, 0.9, 0.9
 _FLUID = 0.6
 # Fewer voxels (12 µL each) say nothing: an image may end below the ventricles.
 _LEAST_VOXELS = 50
-# Refused: measured on 10 real T1w and 3 T2w; real FLAIR stay at 0.97 or more, 1.08 or more and
-# 0.91 or less (docs/validation.md). Two numbers must agree that grey matter is darker: where
-# lesions take half of the white matter, its median is theirs, its lower quarter is not.
-T1W_GREY_TO_WHITE, T1W_GREY_TO_DARKER_WHITE = 0.93, 1.00
-T2W_FLUID_TO_WHITE = 1.4
-_SAY = (
-    "Lesions would be sought in the wrong contrast. Name the image as what it is, give the "
-    "subject's FLAIR, or leave this image out with --bids-filter-file."
-)
 
 
 def flair_contrast(
@@ -79,34 +69,6 @@ def flair_contrast(
         "grey_to_darker_white": round(_percentile(grey, 50) / darker, 3),
         "fluid_to_white": round(_percentile(fluid, 50) / of_white, 3),
     }
-
-
-def refuse_other_contrast(facts: dict[str, float], source: str) -> None:
-    """Refuse an image that is unmistakably T1w or T2w.
-
-    Parameters
-    ----------
-    facts
-        From `flair_contrast`. NaN refuses nothing.
-    source
-        The image's file, for the message.
-
-    Raises
-    ------
-    BadDataError
-        Fluid is far brighter than white matter, or grey matter darker than it.
-    """
-    grey, fluid = facts["grey_to_white"], facts["fluid_to_white"]
-    if fluid > T2W_FLUID_TO_WHITE:
-        raise BadDataError(
-            f"{source}: is called FLAIR, but fluid in the ventricles is {fluid:.1f} times as "
-            f"bright as white matter, as on a T2w image; on a FLAIR it is dark. {_SAY}"
-        )
-    if grey < T1W_GREY_TO_WHITE and facts["grey_to_darker_white"] < T1W_GREY_TO_DARKER_WHITE:
-        raise BadDataError(
-            f"{source}: is called FLAIR, but grey matter is darker than white matter "
-            f"({grey:.2f} times as bright), as on a T1w image; on a FLAIR it is brighter. {_SAY}"
-        )
 
 
 def _coarse(grid: Grid) -> Grid:

@@ -13,11 +13,11 @@ from ctwml_bids.errors import BadDataError
 SPACING_TOLERANCE = 0.2
 # Volume of the voxel over that of a box of the same sides: 0.94 at a tilt of 20°.
 FLAT = 1e-3
-# A brain is 130–180 mm long in every direction, and no scan for it reaches from head to pelvis.
-# The two longer sides of an image hold a brain at least in part; its shortest may be a slab that
-# the coverage gate judges, but not one of this few mm. In wrong units all of them are far off.
-EXTENT_MM = (100.0, 700.0)
-LEAST_SLAB_MM = 40.0
+# A brain is 130–180 mm long in every direction. The two longer sides of an image hold it at least
+# in part; its shortest may be a slab, and a long scan of the whole body: the coverage gate judges
+# those. In wrong units all sides are off by ten times and more.
+EXTENT_MM = (70.0, 2200.0)
+LEAST_SLAB_MM = 20.0
 # Angle between the axes of qform and sform above which the user is told. A gantry tilt, which
 # a qform cannot hold, parts them by half of itself (9° on a real head tilted by 18.5°).
 AXES_DEGREES = 15.0

@@ -10,13 +10,17 @@ from collections.abc import Sequence
 
 from ctwml_bids.statistics.gates import Gate, said
 
-# Real FLAIR: 0.97 to 1.19 and 0.19 to 0.91. Beyond these the image is not refused (see
-# `preprocessing.flair_contrast`) but may be a T1w, proton density or T2w image.
-GREY_TO_WHITE_LEAST = 0.94
-FLUID_TO_WHITE_MOST = 1.10
-# Share of the FLAIR's mask that lies on bone of the CT: 0.2% at most on simulated pairs; 6% on the
-# one real pair, whose FLAIR mask is a few mm too thick at the vertex: worth a look.
-BONE_SHARE = 0.05
+# Warn, fail. Grey over white matter: real FLAIR 0.97 to 1.19, real T1w 0.82 to 0.91. Lesions that
+# take much of the white matter make it as bright as on T1w; its darker quarter must agree, which
+# is at 1.08 and more on real FLAIR.
+GREY_TO_WHITE = (0.94, 0.93)
+GREY_TO_DARKER_WHITE = 1.00
+# Fluid over white matter: real FLAIR 0.19 to 0.91, real T2w 2.02 to 2.85; blood, protein, oxygen
+# and gadolinium brighten fluid on FLAIR.
+FLUID_TO_WHITE = (1.10, 1.80)
+# Share of the carried FLAIR's mask that bone and what lies beyond it are: 0.2% on simulated pairs;
+# 6% on the one real pair, which lines up well (slices of 6 mm, marrow bright after gadolinium).
+BONE_SHARE = 0.10
 # Dice of native and template brain mask: 0.94 to 0.97 on real heads.
 FIT_DICE = (0.90, 0.75)
 # Native over template, along each axis: 0.76 to 0.99 on real heads; and the largest of the three
@@ -25,19 +29,31 @@ FIT_SCALES = (0.72, 1.15)
 FIT_SCALE_RATIO = 1.30
 
 
-def flair_contrast(grey_to_white: float, fluid_to_white: float) -> Gate:
-    """Judge whether an image has a FLAIR's contrast: two ratios of brightness."""
-    values = (grey_to_white, fluid_to_white)
-    grey_ok, fluid_ok = values[0] >= GREY_TO_WHITE_LEAST, values[1] <= FLUID_TO_WHITE_MOST
-    status = "pass" if grey_ok and fluid_ok else "warn"
+def flair_contrast(
+    grey_to_white: float, grey_to_darker_white: float, fluid_to_white: float
+) -> Gate:
+    """Judge whether an image has a FLAIR's contrast: ratios of `preprocessing.flair_contrast`."""
+    values = (grey_to_white, grey_to_darker_white, fluid_to_white)
+    like_t1w = grey_to_white < GREY_TO_WHITE[1] and grey_to_darker_white < GREY_TO_DARKER_WHITE
+    like_t2w = fluid_to_white > FLUID_TO_WHITE[1]
+    # So written that what could not be measured (NaN) is doubtful.
+    doubtful = not (grey_to_white >= GREY_TO_WHITE[0] and fluid_to_white <= FLUID_TO_WHITE[0])
+    status = "fail" if like_t1w or like_t2w else "warn" if doubtful else "pass"
     found = (
         f"Grey matter is {grey_to_white:.2f} and fluid {fluid_to_white:.2f} times as bright as "
         "white matter"
     )
+    other = (
+        "a T2w image (or there is blood or contrast medium in the fluid)"
+        if like_t2w
+        else "a T1w image (or lesions take about half of the white matter)"
+    )
     message = {
         "pass": f"{found}, as on a FLAIR.",
-        "warn": f"{found}, unusual for a FLAIR: look whether it is another contrast, or whether "
-        "lesions take most of the white matter.",
+        "warn": f"{found}, unusual for a FLAIR: look whether it is another contrast, whether "
+        "lesions take most of the white matter, or whether the fluid holds blood.",
+        "fail": f"{found}, as on {other}: if it is no FLAIR, name it as what it is; lesions were "
+        "sought in the wrong contrast.",
     }
     unknown = math.nan if any(math.isnan(value) for value in values) else grey_to_white
     return Gate(
@@ -45,18 +61,19 @@ def flair_contrast(grey_to_white: float, fluid_to_white: float) -> Gate:
         grey_to_white,
         "grey / white matter",
         status,
-        f"warn below {GREY_TO_WHITE_LEAST:.2f}, or where fluid / white matter is above "
-        f"{FLUID_TO_WHITE_MOST:.2f}; T1w and T2w images are refused",
+        f"warn below {GREY_TO_WHITE[0]:.2f}, fail below {GREY_TO_WHITE[1]:.2f} where the darker "
+        "quarter of white matter is brighter than grey matter, too; fluid / white matter: warn "
+        f"above {FLUID_TO_WHITE[0]:.2f}, fail above {FLUID_TO_WHITE[1]:.2f}",
         said(unknown, status, message),
     )
 
 
 def bone_in_mask(share: float) -> Gate:
-    """Judge the share (0–1) of the FLAIR's brain mask, carried to the CT, that lies on bone."""
+    """Judge the share (0–1) of the FLAIR's brain mask, carried to the CT, that bone took out."""
     status = "pass" if share <= BONE_SHARE else "warn"
     found = (
-        f"{100 * share:.1f}% of the FLAIR's brain mask, carried to the CT, lay on bone and was "
-        "taken out"
+        f"{100 * share:.1f}% of the FLAIR's brain mask, carried to the CT, lay on bone or beyond "
+        "it and was taken out"
     )
     message = {
         "pass": f"{found}; a mask made on thick slices reaches so far.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nipype.pipeline import engine as pe
 
 from ctwml_bids.interfaces.alignment import Deform
-from ctwml_bids.interfaces.preprocessing import CheckContrast, FindVentricles
+from ctwml_bids.interfaces.preprocessing import FindVentricles, MeasureContrast
 from ctwml_bids.interfaces.segmentation import SegmentLesions, ToNative, ToTemplate
 from ctwml_bids.workflows.resources import Resources, UnitFiles, step
 
@@ -89,10 +89,9 @@ def add_segmentation(
 def _add_contrast(
     wf: pe.Workflow, unit: UnitFiles, resources: Resources, transform: pe.Node, collect: pe.Node
 ) -> None:
-    """Add the check that the FLAIR is one; nothing is written for a unit where it is not."""
-    check = step(
-        CheckContrast(
-            source=str(unit.flair),
+    """Add what tells whether the FLAIR is one."""
+    contrast = step(
+        MeasureContrast(
             guide_gm=str(resources.guide_gm),
             guide_wm=str(resources.guide_wm),
             guide_ventricles=str(resources.guide_ventricles),
@@ -104,10 +103,10 @@ def _add_contrast(
     )
     wf.connect(
         [
-            (wf.get_node("read_flair"), check, [("out_file", "in_file")]),
-            (wf.get_node("brain_flair"), check, [("mask", "mask")]),
-            (transform, check, [("guide_to_native", "guide_to_native")]),
-            (check, collect, [("facts", "flair_contrast")]),
+            (wf.get_node("read_flair"), contrast, [("out_file", "in_file")]),
+            (wf.get_node("brain_flair"), contrast, [("mask", "mask")]),
+            (transform, contrast, [("guide_to_native", "guide_to_native")]),
+            (contrast, collect, [("facts", "flair_contrast")]),
         ]
     )
 

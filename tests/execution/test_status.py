@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -133,3 +134,16 @@ def test_an_image_is_known_by_size_and_time_and_else_by_content(tmp_path):
     image.write_bytes(b"abcd")
     assert not is_same_file(image, before)
     assert not is_same_file(tmp_path / "none.nii", before)
+
+
+def test_a_file_that_cannot_be_read_never_counts_as_the_same(tmp_path, monkeypatch):
+    image = tmp_path / "a.nii.gz"
+    image.write_bytes(b"0123")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", str(image))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    facts = fingerprint(image)
+    assert facts[0] == 4
+    assert not is_same_file(image, facts, by_content=True)

@@ -33,7 +33,7 @@ def measure(tmp_path):
         used: np.ndarray,
         mask_from: str = "FLAIR",
         ct=None,
-        bone_ml: float = 30.0,
+        removed_ml: float = 30.0,
         contrast=CONTRAST,
         dice: float = 0.95,
     ):
@@ -62,7 +62,7 @@ def measure(tmp_path):
                 "mirror_ratio": 1.6,
                 "limits": "at least 1.35",
             },
-            "frame_facts": {"mask_from": mask_from, "carried_ml": 1200.0, "bone_ml": bone_ml},
+            "frame_facts": {"mask_from": mask_from, "carried_ml": 1200.0, "removed_ml": removed_ml},
             "flair_contrast": contrast,
         }
         for name in ("ct", "flair"):
@@ -141,11 +141,11 @@ def test_bone_in_the_carried_mask_contrast_and_fit_have_gates(measure):
     assert [gates[name]["value"] for name in names] == [pytest.approx(2.5), 1.1, 0.95]
     assert {gates[name]["status"] for name in names} == {"pass"}
     odd = {**CONTRAST, "grey_to_white": 0.92}
-    gates, rows = measure(own=brain(), used=brain(), bone_ml=240.0, contrast=odd, dice=0.85)
+    gates, rows = measure(own=brain(), used=brain(), removed_ml=240.0, contrast=odd, dice=0.85)
     assert {gates[name]["status"] for name in names} == {"warn"}
     assert rows[0]["qc"] == "warn"
 
 
 def test_a_ct_in_its_own_mask_has_no_gate_for_the_flairs(measure):
-    gates, _ = measure(own=brain(), used=brain(), mask_from="CT", bone_ml=240.0)
+    gates, _ = measure(own=brain(), used=brain(), mask_from="CT", removed_ml=240.0)
     assert "CT bone in the FLAIR's mask" not in gates

@@ -152,7 +152,11 @@ def test_left_and_right_are_parted_by_the_guides_midline(tmp_path):
         "brain_facts": {},
         "network_facts": {},
         "fit": {"dice": 0.95, "scales": [1.0, 1.0, 1.0]},
-        "contrast": {"grey_to_white": 1.1, "fluid_to_white": 0.4},
+        "contrast": {
+            "grey_to_white": 1.1,
+            "grey_to_darker_white": 1.2,
+            "fluid_to_white": 0.4,
+        },
     }.items():
         files[f"flair_{name}"] = save_facts(facts, str(tmp_path / f"{name}.json"))
     context = {"thresholds": {"flair": 0.5}, "models": {"flair": {"name": "toy"}}}

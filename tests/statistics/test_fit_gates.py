@@ -8,17 +8,24 @@ from ctwml_bids.statistics import fit_gates
 
 
 @pytest.mark.parametrize(
-    ("grey", "fluid", "status"),
-    [(1.10, 0.4, "pass"), (1.02, 0.9, "pass"), (0.92, 0.4, "warn"), (1.10, 1.3, "warn")],
+    ("grey", "darker", "fluid", "status"),
+    [
+        (1.10, 1.2, 0.4, "pass"),
+        (1.02, 1.1, 0.9, "pass"),
+        (0.92, 1.05, 0.4, "warn"),
+        (0.85, 0.95, 0.4, "fail"),
+        (1.10, 1.2, 1.3, "warn"),
+        (1.10, 1.2, 2.0, "fail"),
+    ],
 )
-def test_contrast_of_a_flair(grey, fluid, status):
-    gate = fit_gates.flair_contrast(grey, fluid)
+def test_contrast_of_a_flair(grey, darker, fluid, status):
+    gate = fit_gates.flair_contrast(grey, darker, fluid)
     assert gate.status == status
     assert f"{grey:.2f}" in gate.message
     assert f"{fluid:.2f}" in gate.message
 
 
-@pytest.mark.parametrize(("share", "status"), [(0.0, "pass"), (0.03, "pass"), (0.06, "warn")])
+@pytest.mark.parametrize(("share", "status"), [(0.0, "pass"), (0.06, "pass"), (0.12, "warn")])
 def test_bone_in_the_carried_mask(share, status):
     gate = fit_gates.bone_in_mask(share)
     assert gate.status == status
@@ -45,6 +52,6 @@ def test_fit_of_the_template(dice, scales, status):
 
 
 def test_what_could_not_be_measured_is_said():
-    gate = fit_gates.flair_contrast(math.nan, 0.3)
+    gate = fit_gates.flair_contrast(math.nan, math.nan, 0.3)
     assert gate.status == "warn"
     assert "could not be measured" in gate.message

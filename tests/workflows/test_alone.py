@@ -191,7 +191,7 @@ def test_the_ct_of_a_broken_flair_can_be_measured_alone_by_a_filter(bids_dir, br
     assert start(bids_dir, output, *more) == 0
     said = capsys.readouterr().out
     assert "sub-cut/ct/sub-cut_ct.nii.gz" in said
-    assert "none: the CT is measured alone" in said
+    assert "none, the filters left out 1: the CT is measured alone" in said
 
 
 def test_a_disk_that_becomes_full_while_results_are_written_keeps_none_of_them(bids_dir, tmp_path):

@@ -103,7 +103,10 @@ def test_the_report_and_the_sidecars_name_the_template(run):
     report = (run.output_dir / "sub-01.html").read_text()
     assert NAME in report
     sidecar = json.loads(run.path(f"space-{NAME}_label-WML_desc-ct_mask.json").read_text())
-    assert sidecar["Sources"] == ["bids:raw:sub-01/ct/sub-01_ct.nii.gz"]
+    assert "bids:raw:sub-01/ct/sub-01_ct.nii.gz" in sidecar["Sources"]
+    assert sidecar["SpatialReference"].startswith(
+        f"https://templateflow.s3.amazonaws.com/tpl-{NAME}/"
+    )
     assert sidecar["Threshold"] > 0
 
 

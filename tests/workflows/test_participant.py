@@ -217,7 +217,8 @@ def test_a_report_is_written_again_without_segmenting_again(run):
 
 def test_plain_functions_in_a_loop_give_the_same_maps_as_the_workflow(run):
     from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
-    from ctwml_bids.preprocessing.grids import grid_of, resample
+    from ctwml_bids.preprocessing.carried_mask import carry, without_bone
+    from ctwml_bids.preprocessing.grids import grid_of, image_on
     from ctwml_bids.preprocessing.hounsfield import read_ct
     from ctwml_bids.preprocessing.images import read_flair
     from ctwml_bids.preprocessing.normalisation import (
@@ -236,17 +237,14 @@ def test_plain_functions_in_a_loop_give_the_same_maps_as_the_workflow(run):
     flair = read_flair(run.bids_dir / "sub-01/anat/sub-01_FLAIR.nii.gz").image
     template_mask = nib.load(packaged().brain_mask)
     flair_brain = flair_mask(flair, brain_network.predictor(threads=1)).mask
+    ct_brain = ct_mask(ct)
     flair_to_ct = rigid(
-        flair, ct, fixed_mask=flair_brain, moving_mask=ct_mask(ct).mask, seed=7, threads=1
+        flair, ct, fixed_mask=flair_brain, moving_mask=ct_brain.mask, seed=7, threads=1
     ).flair_to_ct
     template_to_ct = flair_to_ct @ nine_parameter(flair_brain, template_mask, seed=7)
-    carried = resample(
-        np.asarray(flair_brain.dataobj),
-        flair_brain.affine,
-        grid_of(ct),
-        np.linalg.inv(flair_to_ct),
-    )
-    mask = nib.Nifti1Image((carried >= 0.5).astype(np.uint8), ct.affine)
+    carried = carry(flair_brain, grid_of(ct), flair_to_ct)
+    freed, _ = without_bone(carried, ct, ct_brain.facts["bone_threshold_hu"])
+    mask = image_on(freed.astype(np.uint8), grid_of(ct))
     model = ensemble.load(model_store.default("ct"))
     grid = network_grid(template_mask, spacing=tuple(model.card.grid_spacing_mm))
     brain = to_grid(mask, template_to_ct, grid, fill=0.0) >= 0.5
