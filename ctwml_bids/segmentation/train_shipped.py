@@ -5,7 +5,7 @@
     heads  training/heads --seeds 0 120               simulate heads, lay them on the grid
     real   training/heads --bids-dir FOLDER           add real FLAIR images with expert masks
     train  training/heads training/ct-0 --modality ct --member 0
-    export training/ct-0 training/ct-1 --modality ct --name ct-sim1 --to ctwml_bids/data/models
+    export training/ct-0 training/ct-1 --modality ct --name ct-sim2 --to ctwml_bids/data/models
 
 Each step goes on where it was stopped. ``benchmarks/lesions_simulated.py`` measures the result on
 heads of other seeds.
@@ -20,12 +20,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.segmentation import model_store, real_heads, shipped_heads
+from ctwml_bids.segmentation.export import export
 from ctwml_bids.segmentation.patches import PatchConfig, TrainingVolume, jitter_intensities
-from ctwml_bids.segmentation.training import TrainingConfig, checkpoint_weights, train
+from ctwml_bids.segmentation.training import TrainingConfig, train
 from ctwml_bids.simulation.cohort import simulate_pair
 from ctwml_bids.simulation.individual import anatomy_files
 
@@ -42,8 +42,6 @@ _FOUND_SHARE = 0.67
 _SHARE_OF_HEADS = 0.85
 # Share of real heads among those that a network with real heads draws from.
 _REAL_SHARE = 1 / 3
-_THRESHOLDS = {"ct": 0.25, "flair": 0.5}
-_NEVER = ("sub-ge01", "sub-dv01", "sub-sr01", "sub-ll12", "sub-ll20")
 
 
 def make_heads(
@@ -198,61 +196,6 @@ def _person_of(volume: TrainingVolume) -> str:
 
 def _seed(volume: TrainingVolume) -> int:
     return int(_person_of(volume).removeprefix("head-"))
-
-
-def export(
-    runs: Sequence[Path],
-    folder: Path,
-    *,
-    name: str,
-    modality: str,
-    version: str,
-    accuracy: dict | None = None,
-    flip: bool = False,
-) -> model_store.ModelCard:
-    """Write the networks of finished or running trainings as a model with its card."""
-    networks, members = [], []
-    for run in runs:
-        weights, step = checkpoint_weights(run / "checkpoint.safetensors")
-        networks.append({key: tensor.numpy() for key, tensor in weights.items()})
-        facts = json.loads((run / "facts.json").read_text())
-        members.append(facts | {"steps_done": step})
-    channels = shipped_heads.CHANNELS[modality]
-    config = members[0]["config"]
-    card = model_store.ModelCard(
-        name=name,
-        modality=modality,
-        version=version,
-        network={
-            "variant": config["variant"],
-            "in_channels": len(channels),
-            "classes": config["classes"],
-        },
-        channels=channels,
-        threshold=_THRESHOLDS[modality],
-        members=(),
-        license="Apache-2.0",
-        flip=flip,
-        training={
-            "data": _data(members),
-            "command": "python -m ctwml_bids.segmentation.train_shipped",
-            "torch": torch.__version__,
-            "members": members,
-        },
-        accuracy=accuracy or {},
-        never_trained_on=_NEVER,
-    )
-    return model_store.write_model(folder / name, card, networks)
-
-
-def _data(members: Sequence[dict]) -> str:
-    """Say what a model was trained on."""
-    anatomies = {name for member in members for name in member["anatomies"]}
-    real = {name for member in members for name in member["real_subjects"]}
-    text = f"simulated heads (ctwml_bids.simulation; anatomies: {', '.join(sorted(anatomies))})"
-    if real:
-        text += f" and real FLAIR images with expert lesion masks ({', '.join(sorted(real))})"
-    return text
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,0 +1,91 @@
+"""Trained networks as a model with its card: what it saw, whose data that was, how well it does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ctwml_bids.segmentation import model_store, shipped_heads
+from ctwml_bids.segmentation.training import checkpoint_weights
+
+_THRESHOLDS = {"ct": 0.25, "flair": 0.5}
+_NEVER = ("sub-ge01", "sub-dv01", "sub-sr01", "sub-ll12", "sub-ll20")
+# By the first letters of the subjects that the development data set took from there.
+_SOURCES = {
+    "lj": "Lesjak et al., Neuroinformatics 2018 (CC-BY; muschellij2/open_ms_data@6570490)",
+    "ll": "Lesjak et al., Neuroinformatics 2016 (CC-BY; muschellij2/open_ms_data@6570490)",
+    "mb": "Sim-Vent-WMH-Seg (MIT; Mahdi-Bashiri/Sim-Vent-WMH-Seg@914e4ed)",
+}
+
+
+def export(
+    runs: Sequence[Path],
+    folder: Path,
+    *,
+    name: str,
+    modality: str,
+    version: str,
+    accuracy: dict | None = None,
+    flip: bool = False,
+) -> model_store.ModelCard:
+    """Write the networks of finished or running trainings as a model with its card."""
+    networks, members = [], []
+    for run in runs:
+        weights, step = checkpoint_weights(run / "checkpoint.safetensors")
+        networks.append({key: tensor.numpy() for key, tensor in weights.items()})
+        facts = json.loads((run / "facts.json").read_text())
+        members.append(facts | {"steps_done": step})
+    channels = shipped_heads.CHANNELS[modality]
+    config = members[0]["config"]
+    sources = _sources(members)
+    card = model_store.ModelCard(
+        name=name,
+        modality=modality,
+        version=version,
+        network={
+            "variant": config["variant"],
+            "in_channels": len(channels),
+            "classes": config["classes"],
+        },
+        channels=channels,
+        threshold=_THRESHOLDS[modality],
+        members=(),
+        license="CC-BY-4.0" if sources else "Apache-2.0",
+        flip=flip,
+        training={
+            "data": _data(members),
+            "sources": sources,
+            "command": "python -m ctwml_bids.segmentation.train_shipped",
+            "torch": torch.__version__,
+            "members": members,
+        },
+        accuracy=accuracy or {},
+        never_trained_on=_NEVER,
+    )
+    return model_store.write_model(folder / name, card, networks)
+
+
+def _people(members: Sequence[dict], kind: str) -> list[str]:
+    return sorted({name for member in members for name in member[kind]})
+
+
+def _sources(members: Sequence[dict]) -> list[str]:
+    """Name the data sets to which the licence asks attribution."""
+    people = _people(members, "anatomies") + _people(members, "real_subjects")
+    return [
+        text
+        for prefix, text in _SOURCES.items()
+        if any(name.removeprefix("sub-").startswith(prefix) for name in people)
+    ]
+
+
+def _data(members: Sequence[dict]) -> str:
+    """Say what a model was trained on."""
+    anatomies, real = _people(members, "anatomies"), _people(members, "real_subjects")
+    text = f"simulated heads (ctwml_bids.simulation; anatomies: {', '.join(anatomies)})"
+    if real:
+        text += f" and real FLAIR images with expert lesion masks ({', '.join(real)})"
+    return text
