@@ -64,8 +64,8 @@ def test_what_was_not_given_is_left_out_and_stays_none():
 
 
 def test_models_found_for_a_run_are_recorded_but_not_read_back():
-    text = to_toml(change(model_ct=Path("/site-packages/ct-sim1")))
-    assert "ct-sim1" in text
+    text = to_toml(change(model_ct=Path("/site-packages/ct-sim2")))
+    assert "ct-sim2" in text
     assert "model_ct" not in from_toml(text)
 
 

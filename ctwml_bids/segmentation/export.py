@@ -11,6 +11,7 @@ import torch
 from ctwml_bids.segmentation import model_store, shipped_heads
 from ctwml_bids.segmentation.training import checkpoint_weights
 
+# The paper's for CT; `benchmarks/out_of_bag.py` finds others.
 _THRESHOLDS = {"ct": 0.25, "flair": 0.5}
 _NEVER = ("sub-ge01", "sub-dv01", "sub-sr01", "sub-ll12", "sub-ll20")
 # By the first letters of the subjects that the development data set took from there.
@@ -30,6 +31,7 @@ def export(
     version: str,
     accuracy: dict | None = None,
     flip: bool = False,
+    threshold: float | None = None,
 ) -> model_store.ModelCard:
     """Write the networks of finished or running trainings as a model with its card."""
     networks, members = [], []
@@ -51,7 +53,7 @@ def export(
             "classes": config["classes"],
         },
         channels=channels,
-        threshold=_THRESHOLDS[modality],
+        threshold=_THRESHOLDS[modality] if threshold is None else threshold,
         members=(),
         license="CC-BY-4.0" if sources else "Apache-2.0",
         flip=flip,

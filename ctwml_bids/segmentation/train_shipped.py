@@ -132,7 +132,7 @@ def train_member(
     Real heads among them are all chosen, except those of subjects to leave out; then anatomies
     of these subjects are not seen either.
     """
-    chosen = _choose(shipped_heads.load_heads(heads, modality), member, leave_out)
+    chosen = choose_heads(shipped_heads.load_heads(heads, modality), member, leave_out)
     volumes = [volume for volume, _ in chosen]
     config = TrainingConfig(
         steps=steps,
@@ -161,10 +161,10 @@ def train_member(
     )
 
 
-def _choose(
+def choose_heads(
     heads: Sequence[tuple[TrainingVolume, dict]], member: int, leave_out: Sequence[str] = ()
 ) -> list[tuple[TrainingVolume, dict]]:
-    """Choose by person, not by pose, and never a held-out one.
+    """Choose the heads that a member is trained on: by person, not by pose, never a held-out one.
 
     Each of the real heads, being few, is listed as often as gives them `_REAL_SHARE`.
     """
@@ -227,6 +227,9 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--modality", choices=model_store.MODALITIES, required=True)
     model.add_argument("--model-version", default="1")
     model.add_argument("--accuracy", type=Path, help="JSON with what was measured")
+    model.add_argument(
+        "--threshold", type=float, help="of the lesion mask (default: CT 0.25, FLAIR 0.5)"
+    )
     model.add_argument("--flip", action="store_true", help="average with the mirror image")
     return parser
 
@@ -261,6 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             version=args.model_version,
             accuracy=accuracy,
             flip=args.flip,
+            threshold=args.threshold,
         )
 
 

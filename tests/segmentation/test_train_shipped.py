@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -34,7 +35,8 @@ def test_held_out_heads_are_never_trained_on_and_members_differ(heads):
     loaded = shipped_heads.load_heads(heads, "ct")
     assert len(loaded) == 7
     choices = [
-        {volume.name for volume, _ in train_shipped._choose(loaded, member)} for member in range(5)
+        {volume.name for volume, _ in train_shipped.choose_heads(loaded, member)}
+        for member in range(5)
     ]
     assert all(len(choice) == 5 for choice in choices)
     assert all(f"head-{train_shipped.HELD_OUT_FROM}_pose-0_ct" not in choice for choice in choices)
@@ -48,11 +50,11 @@ def test_real_heads_make_up_a_third_and_a_subject_left_out_is_seen_in_no_form(he
         head = toy_head(9, lesions=2)
         volume = TrainingVolume(head.channels, head.labels, f"real-{label}_pose-0_flair")
         loaded.append((volume, {"subject": f"sub-{label}"}))
-    chosen = train_shipped._choose(loaded * 4, 0)
+    chosen = train_shipped.choose_heads(loaded * 4, 0)
     subjects = [facts.get("subject") for _, facts in chosen]
     assert {"sub-lj19", "sub-mb104252"} < set(subjects)
     for member in range(5):
-        chosen = train_shipped._choose(loaded, member, ["sub-lj19"])
+        chosen = train_shipped.choose_heads(loaded, member, ["sub-lj19"])
         assert all(facts.get("subject") != "sub-lj19" for _, facts in chosen)
         assert all("lj19" not in facts.get("anatomy", "") for _, facts in chosen)
         share = np.mean(["subject" in facts for _, facts in chosen])
@@ -81,6 +83,21 @@ def test_exported_model_loads_and_its_card_says_what_it_was_trained_on(run, tmp_
     assert set(model.card.never_trained_on) >= {"sub-ge01", "sub-dv01", "sub-sr01"}
     channels = toy_head(1).channels.astype(np.float32)
     assert ensemble.predict(model, channels).probability.max() > 0
+
+
+def test_the_card_names_whose_brains_were_seen_and_another_threshold(run, tmp_path):
+    changed = tmp_path / "run"
+    shutil.copytree(run, changed)
+    facts = json.loads((changed / "facts.json").read_text())
+    facts |= {"anatomies": ["sub-lj07", "template"], "real_subjects": ["sub-mb104252"]}
+    (changed / "facts.json").write_text(json.dumps(facts))
+    train_shipped.main(
+        f"export {changed} --to {tmp_path} --name ct-toy --modality ct --threshold 0.4".split()
+    )
+    card = ensemble.load(tmp_path / "ct-toy").card
+    assert card.threshold == 0.4
+    assert card.license == "CC-BY-4.0"
+    assert [source[:6] for source in card.training["sources"]] == ["Lesjak", "Sim-Ve"]
 
 
 def test_training_goes_on_where_it_stopped(heads, run):

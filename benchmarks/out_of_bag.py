@@ -1,0 +1,106 @@
+"""Thresholds of a lesion model, on training heads that a member did not see.
+
+    python benchmarks/out_of_bag.py HEADS RUN [RUN ...] --modality {ct,flair} [--heads 18]
+
+Every member of an ensemble is trained on its own choice of the simulated heads. Each network in a
+RUN folder segments heads that it was not trained on, alone; Dice, volumes and what is marked in
+heads without lesions are given for thresholds around the paper's 0.25. The threshold in a model's
+card is chosen here, so neither real images nor test cohorts take part in the choice. Writes
+results/out_of_bag_MODALITY.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from record import write_result
+
+from ctwml_bids.segmentation import ensemble, model_store, shipped_heads
+from ctwml_bids.segmentation.export import export
+from ctwml_bids.segmentation.train_shipped import choose_heads
+from ctwml_bids.statistics.agreement import agreement
+from ctwml_bids.statistics.overlap import dice
+
+THRESHOLDS = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
+LESIONS_ML, LARGE_ML, NONE_ML = 1.0, 15.0, 0.05
+
+
+def measure(run: Path, heads: list, modality: str, count: int) -> list[dict]:
+    """One row a head that this network did not see: true mL; found mL and Dice by threshold."""
+    member = json.loads((run / "facts.json").read_text())["config"]["seed"]
+    seen = {volume.name for volume, _ in choose_heads(heads, member)}
+    unseen = [head for head in heads if head[0].name not in seen and "subject" not in head[1]]
+    with tempfile.TemporaryDirectory() as folder:
+        export([run], Path(folder), name="one", modality=modality, version="0", flip=True)
+        network = ensemble.load(Path(folder) / "one")
+        rows = []
+        for volume, facts in unseen[:count]:
+            channels = np.asarray(volume.channels, dtype=np.float32)
+            probability = ensemble.predict(network, channels, threads=1).probability
+            truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
+            masks = [probability > threshold for threshold in THRESHOLDS]
+            rows.append(
+                {
+                    "head": volume.name,
+                    "true_ml": float(truth.sum() * ml),
+                    "found_ml": [float(mask.sum() * ml) for mask in masks],
+                    "dice": [dice(mask, truth) for mask in masks],
+                }
+            )
+    return rows
+
+
+def curve(rows: list[dict]) -> list[dict]:
+    """Summarise over heads, a row a threshold."""
+    true = np.array([row["true_ml"] for row in rows])
+    found = np.array([row["found_ml"] for row in rows])
+    scores = np.array([row["dice"] for row in rows])
+    table = []
+    for index, threshold in enumerate(THRESHOLDS):
+        volumes = agreement(found[:, index], true)
+        none = found[true < NONE_ML, index]
+        table.append(
+            {
+                "threshold": threshold,
+                "dice": round(float(scores[true > LESIONS_ML, index].mean()), 3),
+                "dice_large": round(float(scores[true > LARGE_ML, index].mean()), 3),
+                "slope": round(volumes.slope.value, 2),
+                "bias_ml": round(volumes.bias.value, 2),
+                "r": round(volumes.pearson.value, 3),
+                "lesion_free_median_ml": round(float(np.median(none)), 2),
+                "lesion_free_largest_ml": round(float(none.max()), 1),
+            }
+        )
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("heads_folder", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--modality", choices=model_store.MODALITIES, required=True)
+    parser.add_argument("--heads", type=int, default=18, help="of each network, at most")
+    args = parser.parse_args()
+    heads = shipped_heads.load_heads(args.heads_folder, args.modality)
+    rows = [row for run in args.runs for row in measure(run, heads, args.modality, args.heads)]
+    table = curve(rows)
+    true = np.array([row["true_ml"] for row in rows])
+    counts = {
+        "heads": len(rows),
+        "with_lesions": int((true > LESIONS_ML).sum()),
+        "large": int((true > LARGE_ML).sum()),
+        "lesion_free": int((true < NONE_ML).sum()),
+    }
+    print(counts)
+    for row in table:
+        print(row)
+    result = {**counts, "curve": table, "rows": rows}
+    print(f"Written to {write_result(f'out_of_bag_{args.modality}', result)}")
+
+
+if __name__ == "__main__":
+    main()
