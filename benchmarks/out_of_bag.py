@@ -5,7 +5,7 @@
 Every member of an ensemble is trained on its own choice of the simulated heads. Each network in a
 RUN folder segments heads that it was not trained on, alone; Dice, volumes and what is marked in
 heads without lesions are given for thresholds around the paper's 0.25. The threshold in a model's
-card is chosen here, so neither real images nor test cohorts take part in the choice. Writes
+card is chosen from these heads alone. Writes
 results/out_of_bag_MODALITY.json.
 """
 
