@@ -35,7 +35,14 @@ from ctwml_bids.segmentation.patches import (
 )
 from ctwml_bids.segmentation.precision import choose
 
-__all__ = ["TrainingConfig", "TrainingResult", "checkpoint_weights", "learning_rate", "train"]
+__all__ = [
+    "TrainingConfig",
+    "TrainingResult",
+    "checkpoint_weights",
+    "learning_rate",
+    "segmentation_loss",
+    "train",
+]
 
 # Settings that may change between a checkpoint and its resumption without changing the result.
 _FREE = ("device", "threads", "checkpoint_every", "log_every")
@@ -184,7 +191,7 @@ def _step(
             torch.device(config.device).type, torch.bfloat16, enabled=dtype is torch.bfloat16
         ):
             logits = state.network(x)
-        loss = _loss(logits.float(), y, config.loss)
+        loss = segmentation_loss(logits.float(), y, config.loss)
         state.optimiser.zero_grad()
         loss.backward()
         state.optimiser.step()
@@ -196,8 +203,12 @@ def _step(
         return float(loss), both, float(found.sum() + wanted.sum())
 
 
-def _loss(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
-    """Cross-entropy, with "dice+" less the soft Dice of the whole batch's lesions."""
+def segmentation_loss(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
+    """Return the loss of logits (n, classes, rows, columns) against labels (n, rows, columns).
+
+    ``kind`` is "cross-entropy", or "dice+cross-entropy": less the soft Dice of the whole batch's
+    lesions.
+    """
     entropy = nn.functional.cross_entropy(logits, labels)
     if kind == "cross-entropy":
         return entropy
