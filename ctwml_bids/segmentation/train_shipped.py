@@ -127,6 +127,7 @@ def train_member(
     batch: int,
     threads: int,
     leave_out: Sequence[str] = (),
+    context: int = 0,
 ) -> None:
     """Train one network of an ensemble on its own choice of the heads.
 
@@ -140,7 +141,7 @@ def train_member(
         batch=batch,
         seed=member,
         threads=threads,
-        patches=PatchConfig(lesion_share=0.5),
+        patches=PatchConfig(lesion_share=0.5, context=context),
         checkpoint_every=100,
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -221,6 +222,7 @@ def _parser() -> argparse.ArgumentParser:
     member.add_argument("--batch", type=int, default=32)
     member.add_argument("--threads", type=int, default=1)
     member.add_argument("--leave-out", nargs="+", default=(), help="subjects not to see: sub-X")
+    member.add_argument("--context", type=int, default=0, help="slices seen below and above each")
     model = steps.add_parser("export", help="write trained networks as a model")
     model.add_argument("runs", type=Path, nargs="+")
     model.add_argument("--to", type=Path, required=True)
@@ -254,6 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args.batch,
             args.threads,
             args.leave_out,
+            args.context,
         )
     else:
         accuracy = json.loads(args.accuracy.read_text()) if args.accuracy else None
