@@ -84,7 +84,7 @@ class Request:
     images
         The input images.
     metadata
-        Hash of what is used of sidecars and scans.tsv.
+        Hash of what is used of the CT's sidecar and of scans.tsv.
     output_spaces
         Templates in whose space maps are asked for; the native spaces are not listed.
     """
