@@ -83,6 +83,10 @@ EXPERIMENTS = {
     "dice-loss": Experiment(
         "uResNet with Dice and cross-entropy", TrainingConfig(loss="dice+cross-entropy")
     ),
+    "three-slices-dice-loss": Experiment(
+        "three slices, Dice and cross-entropy",
+        TrainingConfig(loss="dice+cross-entropy", patches=PatchConfig(context=1)),
+    ),
     "few-lesion-patches": Experiment("a fifth at lesions", _patches(lesion_share=0.2)),
     "many-lesion-patches": Experiment("four fifths at lesions", _patches(lesion_share=0.8)),
     "no-lesion-free-heads": Experiment("only heads with lesions", lesion_free=False),
