@@ -25,7 +25,7 @@ from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.segmentation import model_store, real_heads, shipped_heads
 from ctwml_bids.segmentation.export import export
 from ctwml_bids.segmentation.patches import PatchConfig, TrainingVolume, jitter_intensities
-from ctwml_bids.segmentation.training import TrainingConfig, train
+from ctwml_bids.segmentation.training import LOSSES, TrainingConfig, train
 from ctwml_bids.simulation.cohort import simulate_pair
 from ctwml_bids.simulation.individual import anatomy_files
 
@@ -128,6 +128,7 @@ def train_member(
     threads: int,
     leave_out: Sequence[str] = (),
     context: int = 0,
+    loss: str = LOSSES[0],
 ) -> None:
     """Train one network of an ensemble on its own choice of the heads.
 
@@ -141,6 +142,7 @@ def train_member(
         batch=batch,
         seed=member,
         threads=threads,
+        loss=loss,
         patches=PatchConfig(lesion_share=0.5, context=context),
         checkpoint_every=100,
     )
@@ -223,6 +225,7 @@ def _parser() -> argparse.ArgumentParser:
     member.add_argument("--threads", type=int, default=1)
     member.add_argument("--leave-out", nargs="+", default=(), help="subjects not to see: sub-X")
     member.add_argument("--context", type=int, default=0, help="slices seen below and above each")
+    member.add_argument("--loss", choices=LOSSES, default=LOSSES[0])
     model = steps.add_parser("export", help="write trained networks as a model")
     model.add_argument("runs", type=Path, nargs="+")
     model.add_argument("--to", type=Path, required=True)
@@ -257,6 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args.threads,
             args.leave_out,
             args.context,
+            args.loss,
         )
     else:
         accuracy = json.loads(args.accuracy.read_text()) if args.accuracy else None

@@ -44,6 +44,7 @@ __all__ = [
     "train",
 ]
 
+LOSSES = ("cross-entropy", "dice+cross-entropy")
 # Settings that may change between a checkpoint and its resumption without changing the result.
 _FREE = ("device", "threads", "checkpoint_every", "log_every")
 
