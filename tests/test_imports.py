@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "ctwml_bids"
 SCIENCE = ("preprocessing", "segmentation", "simulation", "statistics", "reports")
 
-# The parts of bids that need no PyBIDS: names, units, atomic writers.
-WRITING = ("bids.names", "bids.units", "bids.files", "bids.dataset")
+# The parts of bids that need no PyBIDS: names, units, atomic writers, tables of people.
+WRITING = ("bids.names", "bids.units", "bids.files", "bids.dataset", "bids.people")
 
 # What each folder may import of the package; errors, geometry and __version__ are open to all.
 ALLOWED = {

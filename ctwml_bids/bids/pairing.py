@@ -69,10 +69,10 @@ def pair_subject(
         if partner.flair:
             used.add(partner.flair.session)
             notes += flair_notes[partner.flair.session]
-        units.append(_unit(subject, image, partner.flair, notes))
+        units.append(_unit(subject, image, partner.flair, notes, times))
     for session, image in chosen_flair.items():
         if session not in used and session not in chosen_ct:
-            units.append(_unit(subject, None, image, flair_notes[session]))
+            units.append(_unit(subject, None, image, flair_notes[session], times))
     return sorted(units, key=lambda unit: unit.session or "")
 
 
@@ -177,7 +177,11 @@ def _shown(session: str | None) -> str:
 
 
 def _unit(
-    subject: str, ct: Candidate | None, flair: Candidate | None, notes: tuple[str, ...]
+    subject: str,
+    ct: Candidate | None,
+    flair: Candidate | None,
+    notes: tuple[str, ...],
+    times: Times,
 ) -> Unit:
     under = ct or flair
     return Unit(
@@ -189,4 +193,5 @@ def _unit(
         flair_sidecar=flair.sidecar if flair else {},
         notes=notes,
         flair_session=flair.session if flair else None,
+        days_apart=_days(ct, flair, times) if ct and flair else None,
     )

@@ -30,6 +30,8 @@ class Unit:
         pair was found, what to be careful about.
     flair_session
         Session that the FLAIR comes from; differs from `session` when the pair spans two.
+    days_apart
+        Days between CT and FLAIR, None where scans.tsv does not say.
     """
 
     subject: str
@@ -41,6 +43,7 @@ class Unit:
     notes: tuple[str, ...] = ()
     flair_session: str | None = None
     left_out: int = 0
+    days_apart: float | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from ctwml_bids import __version__
 from ctwml_bids.bids.dataset import refresh_participants
 from ctwml_bids.bids.filters import load_filters
+from ctwml_bids.bids.people import write_acquisitions
 from ctwml_bids.bids.query import Skipped, Unit, plan_with_matches, validator_hint
 from ctwml_bids.cli.ledger import lock_path
 from ctwml_bids.cli.parser import parse
@@ -197,6 +198,7 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     register_run(ready, started)
     results += _run_units(units, ready, progress)
     refresh_participants(settings.output_dir, settings.bids_dir)
+    write_acquisitions(settings.output_dir, units)
     rebuild_table(settings.output_dir)
     print("\n".join(status_table(results)))
     return exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))

@@ -36,6 +36,9 @@ class Estimate:
     boot_high: float = math.nan
 
 
+UNDEFINED = Estimate()
+
+
 @dataclass(frozen=True)
 class Agreement:
     """Agreement of volumes from CT (y) with volumes from FLAIR (x).
@@ -59,16 +62,16 @@ class Agreement:
     """
 
     pairs: int
-    pearson: Estimate = Estimate()
-    slope: Estimate = Estimate()
-    intercept: Estimate = Estimate()
-    bias: Estimate = Estimate()
-    lower_limit: Estimate = Estimate()
-    upper_limit: Estimate = Estimate()
-    deming_slope: Estimate = Estimate()
-    deming_intercept: Estimate = Estimate()
-    ccc: Estimate = Estimate()
-    icc: Estimate = Estimate()
+    pearson: Estimate = UNDEFINED
+    slope: Estimate = UNDEFINED
+    intercept: Estimate = UNDEFINED
+    bias: Estimate = UNDEFINED
+    lower_limit: Estimate = UNDEFINED
+    upper_limit: Estimate = UNDEFINED
+    deming_slope: Estimate = UNDEFINED
+    deming_intercept: Estimate = UNDEFINED
+    ccc: Estimate = UNDEFINED
+    icc: Estimate = UNDEFINED
     difference_sd: float = math.nan
     note: str = ""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ctwml_bids.statistics import fazekas
-from ctwml_bids.statistics.agreement import Estimate
+from ctwml_bids.statistics.agreement import UNDEFINED, Estimate
 from ctwml_bids.statistics.resampling import DRAWS, SEED, bootstrap
 
 FOLDS = 10
@@ -42,8 +42,8 @@ class Classification:
     thresholds: fazekas.Thresholds | None
     estimated: tuple[int, ...]
     counts: np.ndarray
-    share_right: Estimate = Estimate()
-    kappa: Estimate = Estimate()
+    share_right: Estimate = UNDEFINED
+    kappa: Estimate = UNDEFINED
     folds: int = 0
     note: str = ""
 
@@ -83,7 +83,9 @@ def classify(
         note = _why_none(rating[rated], people)
         if note:
             empty = np.zeros((3, 3), dtype=int)
-            return Classification(int(rated.sum()), None, tuple(estimated.tolist()), empty, note=note)
+            return Classification(
+                int(rated.sum()), None, tuple(estimated.tolist()), empty, note=note
+            )
         fitted = fazekas.fit_thresholds(volumes[rated], rating[rated])
         folds = FOLDS
     estimated[known] = fitted.group(volumes[known])
@@ -144,7 +146,7 @@ def _judged(
     seed: int,
 ) -> tuple[Estimate, Estimate]:
     if not counts.sum():
-        return Estimate(), Estimate()
+        return UNDEFINED, UNDEFINED
     cell = np.eye(9)[rated * 3 + estimated]
 
     def judged(weights: np.ndarray) -> np.ndarray:

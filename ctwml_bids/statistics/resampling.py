@@ -53,17 +53,20 @@ def bootstrap(
         return np.full((2, width), np.nan)
     rng = np.random.default_rng(seed)
     rows = max(1, CELLS // owner.size)
-    found = [
-        statistic(_weights(rng, min(rows, draws - first), count)[:, owner])
-        for first in range(0, draws, rows)
-    ]
+    found = []
+    for first in range(0, draws, rows):
+        weights = _weights(rng, min(rows, draws - first), count)
+        # With one unit each, subjects may as well be numbered as the units are.
+        found.append(statistic(weights if count == owner.size else weights[:, owner]))
     return _percentiles(np.concatenate(found))
 
 
 def _weights(rng: np.random.Generator, rows: int, count: int) -> np.ndarray:
     """Draw how often each subject is in each of some cohorts, (rows, count)."""
-    drawn = rng.integers(0, count, (rows, count), dtype=np.int32)
-    drawn += np.arange(rows, dtype=np.int32)[:, None] * count
+    # Short integers are drawn four times as fast.
+    kind = np.uint16 if count <= np.iinfo(np.uint16).max else np.int64
+    drawn = rng.integers(0, count, (rows, count), dtype=kind).astype(np.int64)
+    drawn += np.arange(rows)[:, None] * count
     return np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(float)
 
 
