@@ -16,9 +16,9 @@ from types import FrameType
 from typing import Any
 
 from ctwml_bids import __version__
+from ctwml_bids.bids.acquisitions import write_acquisitions
 from ctwml_bids.bids.dataset import refresh_participants
 from ctwml_bids.bids.filters import load_filters
-from ctwml_bids.bids.people import write_acquisitions
 from ctwml_bids.bids.query import Skipped, Unit, plan_with_matches, validator_hint
 from ctwml_bids.cli.ledger import lock_path
 from ctwml_bids.cli.parser import parse
