@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -129,23 +129,23 @@ def agreement(
         difference_sd=spread,
         note=_why_missing(ct, flair),
     )
-    plain = _weighted(np.ones((1, ct.size)), flair, ct)[0]
+    plain = weighted(np.ones((1, ct.size)), flair, ct)[0]
     others = {
         name: Estimate(float(value))
-        for name, value in zip(_NAMES, plain, strict=True)
+        for name, value in zip(NAMES, plain, strict=True)
         if name in _BY_BOOTSTRAP_ALONE
     }
     found = replace(found, **others)
     if subjects is None:
         return found
     owner = np.asarray(subjects)[complete]
-    ends = bootstrap(lambda w: _weighted(w, flair, ct), owner, draws=draws, seed=seed)
-    return replace(found, **_with_ends(found, ends))
+    ends = bootstrap(lambda w: weighted(w, flair, ct), owner, draws=draws, seed=seed)
+    return replace(found, **with_ends(found, ends))
 
 
 _BY_BOOTSTRAP_ALONE = ("deming_slope", "deming_intercept", "ccc", "icc")
-# In the order of `_weighted`.
-_NAMES = (
+# In the order of `weighted`.
+NAMES = (
     "pearson",
     "slope",
     "intercept",
@@ -154,11 +154,23 @@ _NAMES = (
     "upper_limit",
     *_BY_BOOTSTRAP_ALONE,
 )
-ESTIMATES = tuple(field.name for field in fields(Agreement) if field.name in _NAMES)
 
 
-def _weighted(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return all estimates of some cohorts, (m, len(_NAMES))."""
+def weighted(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return all estimates of some cohorts, in the order of `NAMES`.
+
+    Parameters
+    ----------
+    weights
+        How often each unit is in each cohort, (m, n).
+    x, y
+        Volumes from FLAIR and from CT in mL; a unit with a NaN in either does not count.
+
+    Returns
+    -------
+    numpy.ndarray
+        (m, len(NAMES)).
+    """
     of = concordance.moments(weights, x, y)
     columns = [
         concordance.pearson(of),
@@ -171,11 +183,11 @@ def _weighted(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def _with_ends(found: Agreement, ends: np.ndarray) -> dict[str, Estimate]:
+def with_ends(found: Agreement, ends: np.ndarray) -> dict[str, Estimate]:
     """Return the estimates with their bootstrap intervals; one that is undefined has none."""
     return {
         name: replace(estimate, boot_low=float(low), boot_high=float(high))
-        for name, (low, high) in zip(_NAMES, ends.T, strict=True)
+        for name, (low, high) in zip(NAMES, ends.T, strict=True)
         if not math.isnan((estimate := getattr(found, name)).value)
     }
 

@@ -43,12 +43,13 @@ def moments(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> Moments:
     weights
         How often each unit is in each cohort, (m, n).
     x, y
-        Values of the n units.
+        Values of the n units; one with a NaN in either does not count.
     """
+    known = np.isfinite(x) & np.isfinite(y)
     # About the means of all, so that no large numbers cancel.
-    far_x, far_y = float(np.mean(x)), float(np.mean(y))
-    a, b = x - far_x, y - far_y
-    sums = weights @ np.stack([np.ones_like(a), a, b, a * a, b * b, a * b], axis=1)
+    far_x, far_y = (float(np.mean(v[known])) if known.any() else 0.0 for v in (x, y))
+    a, b = np.where(known, x - far_x, 0.0), np.where(known, y - far_y, 0.0)
+    sums = weights @ np.stack([known.astype(float), a, b, a * a, b * b, a * b], axis=1)
     count, sum_a, sum_b, aa, bb, ab = sums.T
     with np.errstate(divide="ignore", invalid="ignore"):
         mean_a, mean_b = sum_a / count, sum_b / count

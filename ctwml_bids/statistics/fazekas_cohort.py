@@ -147,22 +147,41 @@ def _judged(
 ) -> tuple[Estimate, Estimate]:
     if not counts.sum():
         return UNDEFINED, UNDEFINED
-    cell = np.eye(9)[rated * 3 + estimated]
+    ends = bootstrap(lambda w: weighted(w, rated, estimated), owner, draws=draws, seed=seed)
+    return with_ends(counts, ends)
 
-    def judged(weights: np.ndarray) -> np.ndarray:
-        tables = (weights @ cell).reshape(-1, 3, 3)
-        return np.stack([_share(tables), _kappa(tables)], axis=1)
 
-    ends = bootstrap(judged, owner, draws=draws, seed=seed)
+def weighted(weights: np.ndarray, rated: np.ndarray, estimated: np.ndarray) -> np.ndarray:
+    """Return share right and kappa of some cohorts, (m, 2).
+
+    Parameters
+    ----------
+    weights
+        How often each unit is in each cohort, (m, n).
+    rated, estimated
+        Index in `fazekas.GROUPS`; a unit with −1 in either does not count.
+    """
+    known = (rated >= 0) & (estimated >= 0)
+    cell = np.where(known[:, None], np.eye(9)[np.where(known, rated * 3 + estimated, 0)], 0.0)
+    tables = (weights @ cell).reshape(-1, 3, 3)
+    return np.stack([_share(tables), _kappa(tables)], axis=1)
+
+
+def with_ends(counts: np.ndarray, ends: np.ndarray) -> tuple[Estimate, Estimate]:
+    """Return share right and kappa of a confusion matrix with intervals, (2, 2), of `weighted`."""
     values = (fazekas.share_right(counts), fazekas.weighted_kappa(counts))
     share, kappa = (
-        Estimate(value, math.nan, math.nan, *ends[:, k]) for k, value in enumerate(values)
+        UNDEFINED
+        if math.isnan(value)
+        else Estimate(value, boot_low=float(ends[0, k]), boot_high=float(ends[1, k]))
+        for k, value in enumerate(values)
     )
     return share, kappa
 
 
 def _share(tables: np.ndarray) -> np.ndarray:
-    return np.trace(tables, axis1=1, axis2=2) / tables.sum(axis=(1, 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.trace(tables, axis1=1, axis2=2) / tables.sum(axis=(1, 2))
 
 
 def _kappa(tables: np.ndarray) -> np.ndarray:
@@ -170,7 +189,8 @@ def _kappa(tables: np.ndarray) -> np.ndarray:
     index = np.arange(3)
     weights = (index[:, None] - index[None, :]) ** 2
     rows, columns = tables.sum(axis=2), tables.sum(axis=1)
-    chance = rows[:, :, None] * columns[:, None, :] / tables.sum(axis=(1, 2))[:, None, None]
+    total = np.maximum(tables.sum(axis=(1, 2)), 1.0)
+    chance = rows[:, :, None] * columns[:, None, :] / total[:, None, None]
     below = (weights * chance).sum(axis=(1, 2))
     above = (weights * tables).sum(axis=(1, 2))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -90,6 +90,8 @@ COLUMNS: dict[str, dict[str, str | dict[str, str]]] = {
 
 # Columns of whole numbers; all others that are numbers are measures.
 COUNTS = ("lesion_count", "lesion")
+# Columns of text.
+NOT_NUMBERS = ("image", "model", "both_empty", "fazekas_group", "qc")
 LESION_COLUMNS: dict[str, dict[str, str]] = {
     "image": {"Description": "Image that the lesion was seen in"},
     "lesion": {"Description": f"Number of the lesion, largest first; lesions {_SIZE}"},
