@@ -15,6 +15,7 @@ from ctwml_bids.preprocessing.ct_quality import ct_quality
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.slice_spacing import VAULT_RATIO
 from ctwml_bids.statistics import fit_gates, overlap, quality, regions, tables
+from ctwml_bids.statistics.thresholds import from_record, stated
 
 
 def on_native(path: str, native: Grid) -> np.ndarray:
@@ -103,14 +104,17 @@ def measure_unit(
         if registration["verdict"] != "fail":
             pair = _compare(files, raw)
     qc = quality.overall(gates)
+    rows = tables.unit_rows(
+        measures,
+        qc=qc,
+        thresholds=context["thresholds"],
+        models={name: context["models"][name]["name"] for name in raw},
+        pair=pair,
+    )
+    if context.get("fazekas"):
+        rows, facts["fazekas"] = stated(rows, from_record(context["fazekas"]))
     return {
-        "rows": tables.unit_rows(
-            measures,
-            qc=qc,
-            thresholds=context["thresholds"],
-            models={name: context["models"][name]["name"] for name in raw},
-            pair=pair,
-        ),
+        "rows": rows,
         "lesions": [row for name in measures for row in tables.lesion_rows(name, measures[name])],
         "gates": [asdict(gate) for gate in gates],
         "qc": qc,

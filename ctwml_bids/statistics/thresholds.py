@@ -6,11 +6,12 @@ A threshold is worth what the cohort it came from is worth: a statement of a gro
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ctwml_bids.statistics.fazekas import GROUPS, Thresholds
+from ctwml_bids.statistics.tables import MISSING, number_in
 
 IMAGES = ("ct", "flair")
 LITERATURE = "literature"
@@ -91,6 +92,35 @@ class ThresholdSet:
                 for image, cuts in self.thresholds.items()
             },
         }
+
+
+def stated(
+    rows: Sequence[Mapping[str, Any]], thresholds: ThresholdSet
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """State the group of each image of a unit.
+
+    Parameters
+    ----------
+    rows
+        Of the unit's statistics table (`tables.unit_rows`).
+    thresholds
+        What to state it from.
+
+    Returns
+    -------
+    rows, statements
+        The rows with ``fazekas_group``; image → `ThresholdSet.state`.
+    """
+    found, statements = [], {}
+    for row in rows:
+        image = row["image"]
+        said = None
+        if image in IMAGES:
+            said = thresholds.state(image, number_in(row["wml_ml"]), str(row["model"]))
+        if said is not None:
+            statements[image] = said
+        found.append({**row, "fazekas_group": said["group"] if said else MISSING})
+    return found, statements
 
 
 def literature() -> ThresholdSet:
