@@ -142,15 +142,10 @@ def run(settings: Settings, started: datetime) -> int:
             return code
         log_to(_log_file(settings, started))
         # Plotting and tables are slow to import; --help and --dry-run need none.
-        from ctwml_bids.workflows.group import run_group
+        from ctwml_bids.cli.group import summarise
 
         try:
-            report = run_group(
-                settings.output_dir,
-                version=__version__,
-                include_failed_qc=settings.include_failed_qc,
-                model_label=settings.desc or "",
-            )
+            report = summarise(ready)
         except NoInputError as error:
             if not code:
                 raise

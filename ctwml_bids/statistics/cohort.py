@@ -71,12 +71,16 @@ class Cohort:
         All of them first, then the strata (`strata.STRATA`).
     classification
         Image → thresholds and how they were judged.
+    draws, seed
+        Of the bootstrap.
     """
 
     units: tuple[Mapping[str, Any], ...]
     members: tuple[int, ...]
     parts: tuple[Part, ...]
     classification: Mapping[str, Classification]
+    draws: int = DRAWS
+    seed: int = SEED
 
     @property
     def whole(self) -> Part:
@@ -135,7 +139,7 @@ def analyse(
         }
         classified[image] = replace(classified[image], **found)
     rows = _with_estimates(units, members, estimated)
-    return Cohort(rows, tuple(members), parts, classified)
+    return Cohort(rows, tuple(members), parts, classified, draws, seed)
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,7 @@ def _read_unit(
         "qc": any_row["qc"],
         "qc_reason": _flagged(sidecar, any_row["qc"]),
         "report": str(report) if (output_dir / report).is_file() else "",
+        "template": sidecar.get("Settings", {}).get("template") or "",
     }
     for name, (image, column) in unit_columns().items():
         found[name] = _value(rows.get(image, {}).get(column), column, image)
