@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_bytes, write_text
-from ctwml_bids.errors import BadDataError, NoInputError, NothingMatchedError
+from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.reports.frequency import frequency_figure
 from ctwml_bids.reports.group import GroupFigure, GroupReport, render_group
 from ctwml_bids.statistics.cohort import IMAGES, Cohort, analyse
@@ -27,11 +27,13 @@ from ctwml_bids.statistics.resampling import DRAWS
 from ctwml_bids.statistics.strata import ALL, STRATA
 from ctwml_bids.statistics.tables import MISSING
 from ctwml_bids.statistics.thresholds import ThresholdSet
+from ctwml_bids.workflows.fazekas import write_thresholds
 from ctwml_bids.workflows.group_figures import figures, strata_rows, why_no_pairs
 from ctwml_bids.workflows.group_maps import FrequencyMap, frequency_maps
 from ctwml_bids.workflows.group_people import Sources, add_people
-from ctwml_bids.workflows.group_tables import table_1, write_tables, write_thresholds
-from ctwml_bids.workflows.group_units import Failure, named, nothing_finished, read_units
+from ctwml_bids.workflows.group_roles import excluded_rows, with_roles
+from ctwml_bids.workflows.group_tables import table_1, write_tables
+from ctwml_bids.workflows.group_units import nothing_finished, read_units
 
 LOG = logging.getLogger("ctwml_bids")
 FIGURES = "figures"
@@ -107,11 +109,17 @@ def run_group(
     if not units:
         raise NoInputError(nothing_finished(output_dir, failures))
     units, source, notes = add_people(units, output_dir, options.sources)
-    units = with_roles(units, failures, options, output_dir)
+    units = with_roles(
+        units,
+        failures,
+        output_dir,
+        exclude=options.exclude,
+        include_failed_qc=options.include_failed_qc,
+    )
     cohort = analyse(units, thresholds=options.thresholds, draws=options.draws)
     cohort = _with_reason(cohort)
     folder = output_dir / names.group_folder(options.model_label)
-    excluded = _excluded(cohort.units, failures)
+    excluded = excluded_rows(cohort.units, failures)
     write_tables(folder, cohort, excluded, _about(cohort))
     saved = write_thresholds(
         folder / "fazekas_thresholds.json",
@@ -151,74 +159,12 @@ def run_group(
     return write_text(output_dir / names.group_report(options.model_label), render_group(report))
 
 
-def with_roles(
-    units: Sequence[Mapping[str, Any]],
-    failures: Sequence[Failure],
-    options: GroupOptions,
-    output_dir: Path,
-) -> list[dict[str, Any]]:
-    """Add ``included`` and ``in_agreement`` to every unit: ``yes``, or why not.
-
-    Raises
-    ------
-    NothingMatchedError
-        ``--exclude`` names what is not there, or leaves no unit.
-    """
-    there = {row[key] for row in units for key in ("unit", "participant_id")}
-    there |= {failure["unit"] for failure in failures}
-    there |= {failure["unit"].split("_ses-")[0] for failure in failures}
-    if unknown := sorted(set(options.exclude) - there):
-        raise NothingMatchedError(
-            f"{output_dir}: --exclude names {named(unknown)}, which has no results here; "
-            f"units that are here: {named(sorted({row['unit'] for row in units}))}."
-        )
-    found = [_with_role(row, options) for row in units]
-    if all(row["included"] == "no: excluded by name" for row in found):
-        raise NothingMatchedError(f"{output_dir}: --exclude leaves no unit to summarise.")
-    return found
-
-
-def _with_role(row: Mapping[str, Any], options: GroupOptions) -> dict[str, Any]:
-    included = "yes"
-    if {row["unit"], row["participant_id"]} & set(options.exclude):
-        included = "no: excluded by name"
-    elif row["qc"] == "fail" and not options.include_failed_qc:
-        included = "no: failed a quality gate"
-    missing = [image.upper() for image in IMAGES if row[f"{image}_wml_ml"] == MISSING]
-    compared = included
-    if missing:
-        compared = f"no: without {missing[0]}"
-    elif included == "yes" and MISSING in (row["ct_in_flair_ml"], row["dice"]):
-        compared = "no: CT and FLAIR do not line up"
-    return {**row, "included": included, "in_agreement": compared}
-
-
 def _with_reason(cohort: Cohort) -> Cohort:
     """Say why there is no agreement in terms of what the units have."""
     if not (reason := why_no_pairs(cohort)):
         return cohort
     whole = replace(cohort.whole, agreement=replace(cohort.whole.agreement, note=reason))
     return replace(cohort, parts=(whole, *cohort.parts[1:]))
-
-
-def _excluded(
-    units: Sequence[Mapping[str, Any]], failures: Sequence[Failure]
-) -> list[dict[str, str]]:
-    rows = [
-        {
-            "unit": failure["unit"],
-            "why": "unfinished",
-            "reason": f"{failure['state']}: {failure['reason'] or 'no reason was recorded'}",
-        }
-        for failure in failures
-    ]
-    for row in units:
-        if row["included"] == "no: excluded by name":
-            rows.append({"unit": row["unit"], "why": "excluded", "reason": "--exclude names it"})
-        elif row["included"] != "yes":
-            reason = row["qc_reason"] or "a quality gate failed"
-            rows.append({"unit": row["unit"], "why": "quality", "reason": reason})
-    return sorted(rows, key=lambda row: row["unit"])
 
 
 def _about(cohort: Cohort) -> dict[str, Any]:
@@ -268,7 +214,7 @@ def _maps(
     label: str,
     find_template: Callable[[str], Path] | None,
 ) -> tuple[list[GroupFigure], list[str]]:
-    """Make the lesion frequency maps and their figures; without a template say why there is none."""
+    """Make the lesion frequency maps and their figures; without a template say why not."""
     rows = cohort.rows()
     template = next((row["template"] for row in rows if row.get("template")), "")
     if find_template is None or not template:

@@ -189,8 +189,8 @@ def _examples(cohort: Cohort, output_dir: Path, model_label: str) -> GroupFigure
     return GroupFigure(
         "figure-5_examples",
         "Example segmentations (Fig. 5)",
-        "The axial slice with most lesions, CT on the FLAIR's grid; lesions outlined in yellow; the "
-        "patient's right is on the left.",
+        "The axial slice with most lesions, CT on the FLAIR's grid, lesions outlined in yellow; "
+        "the patient's right is on the left.",
         "CT and FLAIR of one unit of each Fazekas group, plain and with lesions outlined",
         sentence,
         tuple(

@@ -15,15 +15,18 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_nifti
+from ctwml_bids.errors import CtwmlError
 from ctwml_bids.geometry import voxel_volume_ml
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.transforms import read_itk
 from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.strata import ALL
 from ctwml_bids.statistics.tables import MISSING, number_in
+from ctwml_bids.workflows.group_units import named
 
 LOG = logging.getLogger("ctwml_bids")
 IMAGES = ("ct", "flair")
@@ -141,8 +144,6 @@ class _Masks:
         """Say which units are in no map, and why."""
         found = []
         if self.missing:
-            from ctwml_bids.workflows.group_units import named
-
             found.append(
                 f"The lesion maps lack {len(self.missing)} masks that are not in the output folder "
                 f"({named(self.missing)}): run the participant level again for them, or copy "
@@ -169,7 +170,7 @@ class _Masks:
             if normalised:
                 return self._as_it_is(inside)
             return self._resampled(inside, mask.affine, image, row)
-        except (OSError, ValueError, EOFError, nib.filebasedimages.ImageFileError) as error:
+        except (CtwmlError, OSError, ValueError, EOFError, ImageFileError) as error:
             self.wrong.append(
                 f"{path.relative_to(self.output_dir)}: {error}; {row['unit']} is in no lesion map "
                 f"of {image.upper()}. Run the participant level again for it."
@@ -246,7 +247,7 @@ def _read(
     grid: Grid,
     members: Mapping[str, list[int]],
 ) -> FrequencyMap:
-    """Return a former map if all of its units still belong to it as they were, else an empty one."""
+    """Return a former map if its units all belong to it as they were, else an empty one."""
     path = _path(folder, image, group, template)
     empty = FrequencyMap(image, group, grid, np.zeros(grid.shape, dtype=np.uint32))
     try:
@@ -255,7 +256,7 @@ def _read(
             return empty
         former = nib.load(path)
         counts = np.rint(np.asarray(former.dataobj) * len(units)).astype(np.uint32)
-    except (OSError, ValueError, KeyError, AttributeError, nib.filebasedimages.ImageFileError):
+    except (OSError, ValueError, KeyError, AttributeError, ImageFileError):
         return empty
     if counts.shape != tuple(grid.shape) or not np.allclose(former.affine, grid.affine):
         return empty

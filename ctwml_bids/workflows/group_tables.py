@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from ctwml_bids.statistics.cohort import IMAGES, Cohort, Part
 from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.strata import ALL, STRATA, demographics, measure_rows, strata
 from ctwml_bids.statistics.tables import COLUMNS, unit_columns
-from ctwml_bids.statistics.thresholds import ThresholdSet
 
 _PART = {
     "by": {
@@ -157,76 +154,6 @@ def table_1(cohort: Cohort) -> list[dict[str, Any]]:
     return demographics(taking, groups)
 
 
-def write_thresholds(
-    path: Path,
-    cohort: Cohort,
-    *,
-    dataset: str,
-    source: str,
-    models: Mapping[str, str],
-    version: str,
-) -> ThresholdSet | None:
-    """Save the thresholds that were fitted, with what `participant` says of them.
-
-    Parameters
-    ----------
-    path
-        ``fazekas_thresholds.json``; removed where nothing was fitted this time.
-    cohort
-        The results.
-    dataset
-        Name of the data set.
-    source
-        File and column of the ratings.
-    models
-        Image → model that measured the volumes.
-    version
-        Of ctwml_bids.
-
-    Returns
-    -------
-    ThresholdSet or None
-        None where nothing was fitted.
-    """
-    fitted = {
-        image: found
-        for image, found in cohort.classification.items()
-        if found.thresholds is not None and found.folds
-    }
-    if not fitted:
-        path.unlink(missing_ok=True)
-        return None
-    sizes = _group_sizes(cohort)
-    subjects = len(
-        {row["participant_id"] for row in cohort.rows() if row["fazekas_group"] in GROUPS}
-    )
-    described = (
-        f"{sum(sizes.values())} units of {subjects} subjects of {dataset} (rated Fazekas 0–1: "
-        f"{sizes['0-1']}, 2: {sizes['2']}, 3: {sizes['3']}; {source})"
-    )
-    saved = ThresholdSet(
-        dataset,
-        described,
-        {image: found.thresholds for image, found in fitted.items()},
-        {image: models[image] for image in fitted if image in models},
-    )
-    record = saved.described()
-    record["Cohort"] |= {"Subjects": subjects, "UnitsByGroup": sizes, "Ratings": source}
-    for image, found in fitted.items():
-        record["Thresholds"][image] |= {
-            "UnitsRated": found.rated,
-            "ShareRight": asdict(found.share_right),
-            "WeightedKappa": asdict(found.kappa),
-            "CrossValidation": f"{found.folds} folds over subjects; the thresholds are those of "
-            "all subjects",
-            "Note": found.note,
-        }
-    made = {"Name": "ctwml_bids", "Version": version}
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(path, {**record, "GeneratedBy": [made], "Created": created})
-    return saved
-
-
 def unit_descriptions() -> dict[str, Any]:
     """Return the columns of units.tsv with their descriptions, in order."""
     described: dict[str, Any] = {
@@ -307,8 +234,3 @@ def _confusion_rows(part: Part) -> list[dict[str, Any]]:
             found = {f"estimated_{group}": n for group, n in zip(GROUPS, counts, strict=True)}
             rows.append({**where, "image": image, "rated": rated, **found})
     return rows
-
-
-def _group_sizes(cohort: Cohort) -> dict[str, int]:
-    rated = [row["fazekas_group"] for row in cohort.rows()]
-    return {group: rated.count(group) for group in GROUPS}
