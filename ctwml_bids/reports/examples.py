@@ -87,16 +87,16 @@ def examples(rows: Sequence[tuple[str, bytes]]) -> Drawing:
     )
     grid = figure.subplots(len(rows), 4, squeeze=False)
     headings = ("CT", "CT, segmented", "FLAIR", "FLAIR, segmented")
-    for axes_row, (label, _), picture in zip(grid, rows, pictures, strict=True):
+    for at, ((label, _), picture) in enumerate(zip(rows, pictures, strict=True)):
         for axes, panel, heading in zip(
-            axes_row, np.split(picture, 4, axis=1), headings, strict=True
+            grid[at], np.split(picture, 4, axis=1), headings, strict=True
         ):
             axes.imshow(panel, interpolation="nearest")
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-            if axes_row is grid[0]:
+            if at == 0:
                 axes.set_title(heading, fontsize=9)
-        axes_row[0].set_ylabel(label, fontsize=9)
+        grid[at, 0].set_ylabel(label, fontsize=9)
     return drawing(figure)
 
 

@@ -45,14 +45,14 @@ def frequency_figure(
         layout="constrained",
     )
     grid = figure.subplots(len(maps), len(slices), squeeze=False)
-    for axes_row, (label, share) in zip(grid, maps, strict=True):
-        for axes, k, z in zip(axes_row, slices, HEIGHTS_MM, strict=True):
+    for at, (label, share) in enumerate(maps):
+        for axes, k, z in zip(grid[at], slices, HEIGHTS_MM, strict=True):
             axes.imshow(_shaded(grey[..., k], share[..., k], top)[box], interpolation="nearest")
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-            if axes_row is grid[0]:
+            if at == 0:
                 axes.set_title(f"z {z:+.0f} mm".replace("-", "−"), fontsize=8)
-        axes_row[0].set_ylabel(label, fontsize=8)
+        grid[at, 0].set_ylabel(label, fontsize=8)
     scale = ScalarMappable(Normalize(0, 100 * top), colormaps[COLOURS])
     bar = figure.colorbar(scale, ax=grid.ravel().tolist(), fraction=0.03, pad=0.01)
     bar.set_label("units with a lesion (%)", fontsize=8)
