@@ -189,6 +189,7 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
         rebuild_table(settings.output_dir)
         raise _nothing_to_run(settings.bids_dir, skipped)
     if settings.reports_only:
+        write_acquisitions(settings.output_dir, units)
         return _reports_only(units, ready)
     register_run(ready, started)
     results += _run_units(units, ready, progress)

@@ -13,11 +13,11 @@ from tests.workflows.cohorts import SETTINGS, add_mask, add_people, add_unit
 
 T1W = packaged().t1w
 GRID = nib.load(T1W)
-# A FLAIR of 2 × 2 × 4 mm whose origin lies elsewhere: FLAIR points are template points + (5, 0, 10).
+# A FLAIR of 2 × 2 × 4 mm that is shifted against the template, by no whole voxels.
 NATIVE = np.diag([2.0, 2.0, 4.0, 1.0])
 NATIVE[:3, 3] = (-80, -100, -40)
 TO_IMAGE = np.eye(4)
-TO_IMAGE[:3, 3] = (5, 0, 10)
+TO_IMAGE[:3, 3] = (5.3, 0.2, 10.4)
 VOXEL_ML = 0.016
 
 
@@ -83,7 +83,7 @@ def test_lesions_lie_where_the_transform_puts_them(three):
     run(three)
     found, affine = share(three, "Fazekas01")
     where = np.argwhere(found > 0) @ affine[:3, :3].T + affine[:3, 3]
-    # Voxels 30–39 of 2 mm from −80 (centres): −20 to −2 mm in the image, 5 mm less in the template.
+    # Voxels 30–39 of 2 mm from −80: −20 to −2 mm in the image, 5.3 mm less in the template.
     assert where.min(axis=0) == pytest.approx((-25.5, -20.5, 28), abs=1.5)
     assert where.max(axis=0) == pytest.approx((-6.5, -1.5, 40), abs=1.5)
     assert np.count_nonzero(found) / 1000 == pytest.approx(300 * VOXEL_ML, rel=0.1)
