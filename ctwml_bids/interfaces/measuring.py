@@ -10,6 +10,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from ctwml_bids.errors import BadDataError
 from ctwml_bids.interfaces.base import load_facts, load_image, load_mask
 from ctwml_bids.preprocessing.ct_quality import ct_quality
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
@@ -198,4 +199,9 @@ def _compare(files: Mapping[str, str], raw: Mapping[str, str]) -> overlap.Overla
     ct, flair = (
         np.asarray(nib.load(files[f"{seen}_in_flair_mask"]).dataobj) for seen in ("ct", "flair")
     )
+    if ct.shape != flair.shape:
+        raise BadDataError(
+            f"{files['ct_in_flair_mask']}: the CT's lesions in FLAIR space have the shape "
+            f"{ct.shape}, the FLAIR's {flair.shape}; run again with --clean-workdir."
+        )
     return overlap.compare(ct, flair, affine=grid_of(nib.load(raw["flair"])).affine)

@@ -109,20 +109,20 @@ def strata(units: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[int]
 
 
 def demographics(
-    units: Sequence[Mapping[str, Any]], groups: Sequence[tuple[str, Sequence[int]]]
+    units: Sequence[Mapping[str, Any]], parts: Sequence[tuple[str, str, Sequence[int]]]
 ) -> list[dict[str, Any]]:
-    """Return the cohort's Table 1: age and sex of the subjects, by group.
+    """Return the cohort's Table 1: age and sex of the subjects, by part.
 
     Parameters
     ----------
     units
         Rows with ``participant_id``, ``age`` (years) and ``sex`` (``F``, ``M``, other or n/a).
-        A subject with several sessions counts once in a group, with the age of the first.
-    groups
-        Name and indices of the units of each.
+        A subject with several sessions counts once in a part, with the age of the first.
+    parts
+        From `strata`.
     """
     rows = []
-    for name, indices in groups:
+    for by, stratum, indices in parts:
         people: dict[str, Mapping[str, Any]] = {}
         for index in indices:
             people.setdefault(units[index]["participant_id"], units[index])
@@ -131,7 +131,8 @@ def demographics(
         female = 100 * sexes.count("F") / len(sexes) if sexes else math.nan
         rows.append(
             {
-                "group": name,
+                "by": by,
+                "stratum": stratum,
                 "units": len(indices),
                 "subjects": len(people),
                 "age_known": age.count,

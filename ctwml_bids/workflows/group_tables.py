@@ -48,7 +48,7 @@ MEASURE_COLUMNS: dict[str, Any] = {
     "maximum": {"Description": "Largest"},
 }
 DEMOGRAPHICS_COLUMNS: dict[str, Any] = {
-    "group": {"Description": "All, or the visually rated Fazekas group"},
+    **_PART,
     "units": {"Description": "Number of units"},
     "subjects": {"Description": "Number of subjects"},
     "age_known": {"Description": "Number of subjects whose age is known"},
@@ -141,7 +141,7 @@ def write_tables(
     taking = cohort.rows()
     parts = strata(taking)
     _write(folder, "measures", measure_rows(taking, parts, MEASURES), MEASURE_COLUMNS)
-    _write(folder, "demographics", table_1(cohort), DEMOGRAPHICS_COLUMNS)
+    _write(folder, "demographics", demographics(taking, parts), DEMOGRAPHICS_COLUMNS)
     confusion = [row for part in cohort.parts for row in _confusion_rows(part)]
     _write(folder, "confusion", confusion, CONFUSION_COLUMNS)
     _write(folder, "excluded", excluded, EXCLUDED_COLUMNS)
@@ -150,8 +150,7 @@ def write_tables(
 def table_1(cohort: Cohort) -> list[dict[str, Any]]:
     """Return the cohort's Table 1: all, then each Fazekas group."""
     taking = cohort.rows()
-    groups = [(name, at) for by, name, at in strata(taking) if by in (ALL, "fazekas")]
-    return demographics(taking, groups)
+    return demographics(taking, [part for part in strata(taking) if part[0] in (ALL, "fazekas")])
 
 
 def unit_descriptions() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from ctwml_bids.errors import BadDataError
 from ctwml_bids.interfaces.base import save_facts
 from ctwml_bids.interfaces.measuring import measure_unit
 from ctwml_bids.statistics.fazekas import Thresholds
@@ -169,5 +170,5 @@ def test_a_fazekas_group_is_stated_by_each_images_volume_where_thresholds_are_gi
 def test_masks_of_a_pair_that_differ_in_shape_are_an_error_that_says_so(measure):
     other = np.zeros((20, 20, 19), np.float32)
     other[10, 10, 10] = 1
-    with pytest.raises(ValueError, match=r"\(20, 20, 20\).*\(20, 20, 19\)|differ in shape"):
+    with pytest.raises(BadDataError, match=r"ct_in_flair_mask.*\(20, 20, 20\).*\(20, 20, 19\)"):
         measure(own=brain(), used=brain(), flair_lesion=other)

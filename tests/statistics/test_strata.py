@@ -69,7 +69,7 @@ def test_table_1_counts_subjects_once_and_only_known_sexes():
         unit(2, age=60.0, sex="M"),
         unit(3),
     ]
-    (row,) = demographics(units, [("all", range(4))])
+    (row,) = demographics(units, [("all", "all", range(4))])
     assert (row["units"], row["subjects"], row["age_known"], row["sex_known"]) == (4, 3, 2, 2)
     assert (row["age_mean"], row["female_percent"]) == (65.0, 50.0)
     assert row["age_sd"] == pytest.approx(np.std([70, 60], ddof=1))
