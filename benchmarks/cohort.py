@@ -4,9 +4,9 @@
     python benchmarks/cohort.py measure FOLDER [--ct MODEL] [--flair MODEL] [--name NAME]
 
 ``make`` simulates the cohort and lays each head on the network's grid as the program would: brain
-masks found on the images (by a network that was trained on FLAIRs of the same two people, so that
-masks flatter a little), the CT under the FLAIR's mask carried over, poses a little wrong. Files
-in FOLDER are kept; `make` goes on where it stopped. ``measure`` segments all heads and reports
+masks found on the images, the CT under the FLAIR's mask carried over, poses a little wrong. DIR
+holds the anatomies of two people whom no network saw (``scripts/make_anatomies.py --for-tests``).
+Files in FOLDER are kept; ``make`` goes on where it stopped. ``measure`` segments all and reports
 volumes, Dice and Fazekas groups of CT and FLAIR beside their ceilings: the Dice of a second
 simulated outline, groups from the true volumes and from a second simulated rater. It writes
 results/cohort_NAME.json.
@@ -35,10 +35,17 @@ SEED = 2020  # of the cohort; frozen
 SLICES_MM, PIXEL_MM = (1.5, 2.5, 3.0, 4.0, 5.0, 5.0), 0.7
 
 
-def make(folder: Path, anatomies: Path, participants: int, part: tuple[int, int]) -> None:
-    files = [path for path in anatomy_files(anatomies) if path.stem in TEST_ANATOMIES]
+def anatomies_for_tests(folder: Path) -> list[Path]:
+    """Return the files of the people whom no network saw."""
+    files = [path for path in anatomy_files(folder) if path.stem in TEST_ANATOMIES]
     if len(files) != len(TEST_ANATOMIES):
-        raise SystemExit(f"{anatomies} lacks one of {', '.join(TEST_ANATOMIES)}")
+        raise SystemExit(f"{folder} lacks one of {', '.join(TEST_ANATOMIES)}")
+    return files
+
+
+def make(folder: Path, anatomies: Path, participants: int, part: tuple[int, int]) -> None:
+    """Simulate a part of the cohort onto the network's grid; goes on where it stopped."""
+    files = anatomies_for_tests(anatomies)
     grid = shipped_heads.shipped_grid()
     for person in plan_cohort(participants, SEED)[part[0] :: part[1]]:
         last = folder / f"sub-{person.label}_flair_image.npy"

@@ -194,6 +194,11 @@ def run_lock() -> PurePosixPath:
     return PurePosixPath("logs") / "lock"
 
 
+def in_use() -> PurePosixPath:
+    """Name the file that every run has locked, together with the others, while it is at work."""
+    return PurePosixPath("logs") / "in_use"
+
+
 def sidecar(path: PurePath) -> PurePath:
     """Name the JSON file that describes an image, a transform or a table."""
     for ending in _IMAGE_ENDINGS:

@@ -19,10 +19,11 @@ Times = Mapping[Path, datetime]
 
 @dataclass(frozen=True)
 class _Partner:
-    """The FLAIR that goes with a CT, if any."""
+    """The FLAIR that goes with a CT, if any; `days` as in `Unit`."""
 
     flair: Candidate | None
     notes: tuple[str, ...] = ()
+    days: float | None = None
 
 
 def pair_subject(
@@ -69,7 +70,7 @@ def pair_subject(
         if partner.flair:
             used.add(partner.flair.session)
             notes += flair_notes[partner.flair.session]
-        units.append(_unit(subject, image, partner.flair, notes, times))
+        units.append(_unit(subject, image, partner.flair, notes, times, partner.days))
     for session, image in chosen_flair.items():
         if session not in used and session not in chosen_ct:
             units.append(_unit(subject, None, image, flair_notes[session], times))
@@ -124,7 +125,9 @@ def _partner(
     if image.session in flair:
         same = flair[image.session]
         days = _days(image, same, times)
-        return _Partner(same, _far(days) if days is not None else ())
+        if days is None or days <= MAX_DAYS:
+            return _Partner(same)
+        return _Partner(same, _far(days), round(days, 1))
     gaps = {s: _days(image, other, times) for s, other in flair.items()}
     free = [s for s in flair if s not in with_ct]
     near = [s for s in flair if s in with_ct and gaps[s] is not None and gaps[s] <= MAX_DAYS]
@@ -140,7 +143,7 @@ def _partner(
         notes = (f"FLAIR is from {_shown(session)}, {days:.1f} days from the CT", *_far(days))
         if untimed:
             notes += (f"no acq_time in scans.tsv for {', '.join(untimed)}: not considered",)
-        return _Partner(flair[session], notes)
+        return _Partner(flair[session], notes, round(days, 1))
     if len(choices) == 1:
         note = f"FLAIR is from {_shown(choices[0])}, the only one; scans.tsv does not say when"
         return _Partner(flair[choices[0]], (note,))
@@ -182,6 +185,7 @@ def _unit(
     flair: Candidate | None,
     notes: tuple[str, ...],
     times: Times,
+    days: float | None = None,
 ) -> Unit:
     under = ct or flair
     return Unit(
@@ -193,5 +197,6 @@ def _unit(
         flair_sidecar=flair.sidecar if flair else {},
         notes=notes,
         flair_session=flair.session if flair else None,
+        days=days,
         days_apart=_days(ct, flair, times) if ct and flair else None,
     )

@@ -184,18 +184,19 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     for line in large:
         LOG.warning(line)
     LOG.info(describe_machine(settings))
-    results = write_skipped(skipped, ready)
-    if not units:
+    if not units or settings.reports_only:
+        write_skipped(skipped, ready)
+        if units:
+            write_acquisitions(settings.output_dir, units)
+            return _reports_only(units, ready)
         rebuild_table(settings.output_dir)
         raise _nothing_to_run(settings.bids_dir, skipped)
-    if settings.reports_only:
+    with register_run(ready, started, [unit for unit in units if reasons[unit.label]]):
+        results = write_skipped(skipped, ready)
+        results += _run_units(units, ready, progress)
+        refresh_participants(settings.output_dir, settings.bids_dir)
         write_acquisitions(settings.output_dir, units)
-        return _reports_only(units, ready)
-    register_run(ready, started)
-    results += _run_units(units, ready, progress)
-    refresh_participants(settings.output_dir, settings.bids_dir)
-    write_acquisitions(settings.output_dir, units)
-    rebuild_table(settings.output_dir)
+        rebuild_table(settings.output_dir)
     print("\n".join(status_table(results)))
     return exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,11 +15,12 @@ from ctwml_bids import __version__
 from ctwml_bids.bids import names
 from ctwml_bids.bids.dataset import start_dataset
 from ctwml_bids.bids.files import write_text
-from ctwml_bids.cli.identity import check_same_dataset, identity
+from ctwml_bids.bids.units import Unit
+from ctwml_bids.cli.identity import Used, check_same_dataset, identity
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.errors import CannotCreateError
-from ctwml_bids.execution.locks import hold
-from ctwml_bids.execution.status import collect
+from ctwml_bids.execution.locks import hold, share
+from ctwml_bids.execution.status import collect, fingerprints
 from ctwml_bids.settings import (
     content_hash,
     differences,
@@ -30,6 +33,9 @@ RECORD = Path("logs") / "settings.json"
 # Writing what all runs share takes a tenth of a second with 1,000 finished units, more on a network
 # disk; the tasks of a job array that start together stand in line for it.
 WAIT_S = 600.0
+# Units whose images a run registers before it starts. All would have to be read first; a run that
+# starts beside it with the same labels has most likely the first of them, too.
+REGISTERED = 4
 LIBRARIES = ("antspyx", "nipype", "nibabel", "numpy", "scipy", "torch")
 
 
@@ -49,10 +55,26 @@ def run_name(started: datetime) -> str:
     return f"ctwml_{started:%Y%m%dT%H%M%S}-{started.microsecond:06d}"
 
 
-def register_run(ready: Ready, started: datetime) -> None:
-    """Check a run against what the output folder has, and write it into its root files.
+@contextmanager
+def register_run(ready: Ready, started: datetime, units: Sequence[Unit]) -> Iterator[None]:
+    """Check a run against what the output folder has, write it there, and let others see it.
 
-    One run at a time does this, so that none loses what another has just written.
+    One run at a time does this, so that none loses what another has just written, and of two
+    that do not belong together the second is refused although nothing has finished yet.
+
+    Parameters
+    ----------
+    ready
+        The run.
+    started
+        When it started.
+    units
+        What it is going to run.
+
+    Yields
+    ------
+    None
+        Other runs see this one until the block is left, or its process ends in any way.
 
     Raises
     ------
@@ -61,53 +83,76 @@ def register_run(ready: Ready, started: datetime) -> None:
     TemporaryError
         Another run is at it for too long.
     """
-    settings = ready.settings
-    with hold(settings.output_dir / names.run_lock(), wait_s=WAIT_S):
-        check_same_run(ready)
-        start_dataset(
-            settings.output_dir,
-            settings.bids_dir,
-            hashes=hashes(ready),
-            model_label=settings.desc or "",
-        )
-        write_record(ready, started)
+    settings, output_dir = ready.settings, ready.settings.output_dir
+    images = {
+        unit.label: fingerprints(filter(None, (unit.ct, unit.flair)), settings.bids_dir)
+        for unit in units[:REGISTERED]
+    }
+    with ExitStack() as held:
+        with hold(output_dir / names.run_lock(), wait_s=WAIT_S):
+            others = held.enter_context(share(output_dir / names.in_use()))
+            check_same_run(ready, others=others)
+            start_dataset(
+                output_dir,
+                settings.bids_dir,
+                hashes=hashes(ready),
+                model_label=settings.desc or "",
+            )
+            write_record(ready, started, images, others=others)
+        yield
 
 
-def check_same_run(ready: Ready) -> None:
+def check_same_run(ready: Ready, *, others: bool = False) -> None:
     """Refuse to mix results of different data sets or settings in one output folder.
+
+    Parameters
+    ----------
+    ready
+        The run.
+    others
+        Whether other runs are at work on the folder.
 
     Raises
     ------
     CannotCreateError
-        If finished units are there that were made from another data set, with another
-        preprocessing, or under the same label with another model; the message says what differs
-        and what to do.
+        If finished units are there, or other runs are at work, with another data set, another
+        preprocessing, or under the same label another model; the message says what differs and
+        what to do.
     """
-    settings = ready.settings
-    record = _read(settings.output_dir)
+    settings, record = ready.settings, _read(ready.settings.output_dir)
+    at_work = record.get("at_work", {}) if others else {}
     done = [status for status in collect(settings.output_dir) if status.state == "done"]
-    check_same_dataset(settings.output_dir, settings.bids_dir, done, record.get("dataset"))
+    check_same_dataset(
+        settings.output_dir,
+        settings.bids_dir,
+        record.get("dataset"),
+        [Used(status.label, status.request.get("inputs", {})) for status in done],
+        [Used(*item) for item in at_work.get("images", {}).items()] if others else None,
+    )
     fields = _fields(ready)
-    if done and "preprocessing" in record:
+    if (done or others) and "preprocessing" in record:
         changed = differences(record["preprocessing"], fields["preprocessing"])
         if changed:
             raise CannotCreateError(
-                f"{settings.output_dir}: it has results of another preprocessing "
+                f"{settings.output_dir}: {_has(bool(done))} another preprocessing "
                 f"({'; '.join(changed)}). Use the same settings or another output folder."
             )
     label = settings.desc or ""
     before = record.get("segmentation", {}).get(label)
-    if before is not None and any(status.model_label == label for status in done):
+    finished = any(status.model_label == label for status in done)
+    if before is not None and (finished or label in at_work.get("models", ())):
         changed = differences(before, fields["segmentation"])
         if changed:
             raise CannotCreateError(
-                f"{settings.output_dir}: it has results of another model "
+                f"{settings.output_dir}: {_has(finished)} another model "
                 f"({'; '.join(changed)}). Give --desc LABEL to keep both side by side, or "
                 "another output folder."
             )
 
 
-def write_record(ready: Ready, started: datetime) -> None:
+def write_record(
+    ready: Ready, started: datetime, images: Mapping[str, Any], *, others: bool = False
+) -> None:
     """Write the settings of a run: for the next run's check, and as TOML for --config-file.
 
     Parameters
@@ -116,14 +161,22 @@ def write_record(ready: Ready, started: datetime) -> None:
         The run.
     started
         When it started; names the TOML file in ``logs/``.
+    images
+        Label of each unit by whose images others know the data set, to their `fingerprints`.
+    others
+        Whether other runs are at work on the folder; what they registered stays.
     """
-    output_dir, fields = ready.settings.output_dir, _fields(ready)
+    output_dir, fields, label = ready.settings.output_dir, _fields(ready), ready.settings.desc or ""
     record = _read(output_dir)
-    models = {**record.get("segmentation", {}), ready.settings.desc or "": fields["segmentation"]}
+    at_work = record.get("at_work", {}) if others else {}
     record = {
         "dataset": identity(ready.settings.bids_dir),
         "preprocessing": fields["preprocessing"],
-        "segmentation": models,
+        "segmentation": {**record.get("segmentation", {}), label: fields["segmentation"]},
+        "at_work": {
+            "models": sorted({*at_work.get("models", ()), label}),
+            "images": {**images, **at_work.get("images", {})},
+        },
     }
     write_text(output_dir / RECORD, json.dumps(record, indent=2) + "\n")
     write_text(output_dir / "logs" / f"{run_name(started)}.toml", to_toml(ready.settings))
@@ -142,6 +195,10 @@ def drop_stale_scratch(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         stamp.write_text(text, encoding="utf-8")
+
+
+def _has(finished: bool) -> str:
+    return "it has results of" if finished else "another run is at work there with"
 
 
 def _fields(ready: Ready) -> dict[str, dict[str, Any]]:

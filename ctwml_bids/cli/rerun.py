@@ -23,8 +23,9 @@ _BEFORE = {
 def request_of(unit: Unit, ready: Ready) -> Request:
     """Gather what a unit's results depend on besides the settings.
 
-    Of sidecars only what is used (`sidecars.USED`) counts, and of scans.tsv what the notes say:
-    which FLAIR was taken, how far from the CT, what could not be read.
+    Of sidecars only what is used (`sidecars.USED`) counts, and of scans.tsv how far apart CT and
+    FLAIR are, where the report says it. Which images were chosen shows in their names; what there
+    was besides them, as the notes tell it, does not count.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def request_of(unit: Unit, ready: Ready) -> Request:
     used = {key: unit.ct_sidecar[key] for key in USED if key in unit.ct_sidecar}
     return Request(
         images=tuple(path for path in (unit.ct, unit.flair) if path is not None),
-        metadata=content_hash({"ct": used, "notes": list(unit.notes)}),
+        metadata=content_hash({"ct": used, "days": unit.days}),
         output_spaces=ready.settings.template_spaces,
         fazekas=content_hash(ready.fazekas.described()) if ready.fazekas else "",
     )

@@ -58,13 +58,52 @@ def hold(*paths: Path, wait_s: float = 0.0) -> Iterator[None]:
 
 
 @contextmanager
-def _hold(path: Path, deadline: float) -> Iterator[None]:
-    make_folder(path.parent)
+def share(path: Path) -> Iterator[bool]:
+    """Hold a lock that any number of processes hold at once, and tell whether others do.
+
+    One process at a time may come to it (under a lock of `hold`); they may leave as they like.
+
+    Parameters
+    ----------
+    path
+        The file; it stays behind, empty.
+
+    Yields
+    ------
+    bool
+        Whether another process held it already; False where the file system has no locks.
+
+    Raises
+    ------
+    CannotCreateError, InputOutputError
+        The file cannot be made there.
+    """
+    with _opened(path) as descriptor:
+        try:
+            others = not _is_free(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise explain_os_error(error, path) from error
+            _tell_no_locks(path.parent)
+            others = False
+        yield others
+
+
+def _is_free(descriptor: int) -> bool:
+    """Take a lock for this process alone if no other has it in any way."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise explain_os_error(error, path) from error
-    try:
+        if error.errno not in _HELD:
+            raise
+        return False
+    return True
+
+
+@contextmanager
+def _hold(path: Path, deadline: float) -> Iterator[None]:
+    with _opened(path) as descriptor:
         _lock(descriptor, path, deadline)
         # Only for whoever finds it held; a full disk must not matter here.
         with suppress(OSError):
@@ -73,6 +112,18 @@ def _hold(path: Path, deadline: float) -> Iterator[None]:
         yield
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """Open the file of a lock, made where it is missing; let go of the lock in the end."""
+    make_folder(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+    try:
+        yield descriptor
     finally:
         # Closing alone would leave it to forked workers, which have the file open too.
         with suppress(OSError):

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,7 +84,7 @@ class Request:
     images
         The input images.
     metadata
-        Hash of what is used of sidecars and scans.tsv.
+        Hash of what is used of the CT's sidecar and of scans.tsv.
     output_spaces
         Templates in whose space maps are asked for; the native spaces are not listed.
     fazekas
@@ -99,7 +99,7 @@ class Request:
     def described(self, bids_dir: Path) -> dict[str, Any]:
         """Give it as it stands in a status: images by their names in the data set."""
         return {
-            "inputs": {os.path.relpath(path, bids_dir): fingerprint(path) for path in self.images},
+            "inputs": fingerprints(self.images, bids_dir),
             "metadata": self.metadata,
             "output_spaces": list(self.output_spaces),
             "fazekas": self.fazekas,
@@ -134,6 +134,11 @@ def fingerprint(path: Path) -> list[int | str]:
     """
     facts = path.stat()
     return [facts.st_size, facts.st_mtime_ns, _digest(path, facts.st_size, facts.st_mtime_ns)]
+
+
+def fingerprints(paths: Iterable[Path], bids_dir: Path) -> dict[str, list[int | str]]:
+    """Describe input images (`fingerprint`) by their names in the data set."""
+    return {os.path.relpath(path, bids_dir): fingerprint(path) for path in paths}
 
 
 def is_same_file(path: Path, before: Sequence[int | str], *, by_content: bool = False) -> bool:

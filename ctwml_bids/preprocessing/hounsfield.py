@@ -147,7 +147,7 @@ def classify(data: np.ndarray) -> Scale:
             "values saturate, and tissue outside the window is lost"
         )
         return scale("window", reason)
-    if _looks_stripped(sample, tissue):
+    if _looks_stripped(sample):
         return scale("stripped", f"holds a brain without skull ({found}, tissue at {tissue:g} HU)")
     return scale("other", _what_else(sample, low, high, found))
 
@@ -184,7 +184,7 @@ def _looks_windowed(sample: np.ndarray, low: float, high: float, tissue: float |
     return low < -500 or bool(air_saturates and WINDOW_LOW[0] <= low <= WINDOW_LOW[1])
 
 
-def _looks_stripped(sample: np.ndarray, tissue: float | None) -> bool:
+def _looks_stripped(sample: np.ndarray) -> bool:
     """One background value, and within it hardly anything but 0 to 80 HU."""
     values, counts = np.unique(sample[:: max(1, sample.size // 200_000)], return_counts=True)
     background = values[counts.argmax()]

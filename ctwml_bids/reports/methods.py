@@ -28,6 +28,9 @@ REFERENCES = {
     "guerrero": "Guerrero R, Qin C, Oktay O, et al (2018). White matter hyperintensity and stroke "
     "lesion segmentation and differentiation using convolutional neural networks. NeuroImage: "
     "Clinical 17:918–934.",
+    "isensee": "Isensee F, Jaeger PF, Kohl SAA, Petersen J, Maier-Hein KH (2021). nnU-Net: a "
+    "self-configuring method for deep learning-based biomedical image segmentation. Nature Methods "
+    "18:203–211.",
     "kuijf": "Kuijf HJ, Biesbroek JM, de Bresser J, et al (2019). Standardized assessment of "
     "automatic segmentation of white matter hyperintensities and results of the WMH Segmentation "
     "Challenge. IEEE Transactions on Medical Imaging 38:2556–2568.",
@@ -70,8 +73,8 @@ def methods(
     template, normalisation
         TemplateFlow name; ``nine`` or ``syn``.
     models
-        ``ct`` and/or ``flair`` → fields of its model card: ``name``, ``version``, ``threshold``
-        and ``members`` are mentioned where they are given.
+        ``ct`` and/or ``flair`` → fields of its model card: name, version, kind and number of
+        networks, neighbouring slices, threshold and training data are mentioned where given.
     precision
         ``ct`` and/or ``flair`` → number format that its network ran in, where that is known.
 
@@ -93,7 +96,8 @@ def methods(
         ),
         _measure_text(has_pair=has_pair),
     ]
-    cited = ["bids", "bidsapps", "ciric", "fonov", "nipype", "griffanti", "guerrero", "pitkanen"]
+    cited = ["bids", "bidsapps", "ciric", "fonov", "nipype", "griffanti", "pitkanen"]
+    cited += sorted({_source(cards.get(image, {})) for image in images})
     cited += ["avants"] if has_pair or normalisation == "syn" else []
     cited += ["bland", "kuijf", "studholme"] if has_pair else []
     return MethodsSection(tuple(paragraphs), tuple(sorted(REFERENCES[key] for key in cited)))
@@ -156,16 +160,28 @@ def _normalisation_text(template: str, normalisation: str, *, has_pair: bool) ->
     return text
 
 
+def _source(card: Mapping[str, Any]) -> str:
+    """Return the key of the reference for a model's kind of network."""
+    plain = card.get("network", {}).get("variant") == "plain-unet"
+    return "isensee" if plain else "guerrero"
+
+
 def _network_text(image: str, card: Mapping[str, Any], precision: str | None = None) -> str:
     name = f"the model {card['name']}" if "name" in card else "a model"
     name += f" (version {card['version']})" if "version" in card else ""
     members = card.get("members", ())
-    size = f"an ensemble of {len(members)} uResNets" if members else "an ensemble of uResNets"
+    plain = _source(card) == "isensee"
+    kind = "plain U-Net" if plain else "uResNet"
+    size = f"an ensemble of {len(members)} {kind}s" if members else f"an ensemble of {kind}s"
     averaged = ["of its members"]
     if len(members) == 1:
-        size, averaged = "a single uResNet", []
+        size, averaged = f"a single {kind}", []
     averaged += ["of the image and its mirror image"] if card.get("flip") else []
-    text = f"Lesions on {image.upper()} were segmented with {name}, {size} (Guerrero et al. 2018)"
+    source = "after Isensee et al. 2021" if plain else "Guerrero et al. 2018"
+    text = f"Lesions on {image.upper()} were segmented with {name}, {size} ({source})"
+    if context := card.get("context", 0):
+        neighbours = "the slice" if context == 1 else f"{context} slices"
+        text += f" that saw each axial slice together with {neighbours} below and above"
     if averaged:
         text += f"; the probabilities {' and '.join(averaged)} were averaged"
     if "threshold" in card:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.segmentation import model_store
+from ctwml_bids.segmentation import model_store, networks
+from ctwml_bids.segmentation.patches import with_neighbours
 from ctwml_bids.segmentation.precision import choose
-from ctwml_bids.segmentation.uresnet import STRIDE, VARIANTS, UResNet, fold
 
 LESION = 1
 
@@ -63,11 +63,10 @@ def load(folder: Path) -> Ensemble:
 
 def _member(path: Path, card: model_store.ModelCard) -> nn.Module:
     variant = card.network.get("variant", "standard")
-    if variant not in VARIANTS:
-        raise BadDataError(
-            f"The model {card.name} is a {variant!r} network; known are {', '.join(VARIANTS)}."
-        )
-    network = UResNet(card.network["in_channels"], card.network["classes"], variant)
+    if variant not in networks.NAMES:
+        known = ", ".join(networks.NAMES)
+        raise BadDataError(f"The model {card.name} is a {variant!r} network; known are {known}.")
+    network = networks.build(variant, card.network["in_channels"], card.network["classes"])
     weights = {k: torch.from_numpy(v) for k, v in model_store.load_weights(path).items()}
     try:
         missing, unexpected = network.load_state_dict(weights, strict=False)
@@ -79,7 +78,7 @@ def _member(path: Path, card: model_store.ModelCard) -> nn.Module:
             f"{path} does not fit the network of its card: "
             f"{len(missing)} arrays are missing, {len(unexpected)} unknown."
         )
-    return fold(network)
+    return networks.for_inference(network)
 
 
 def predict(
@@ -93,8 +92,9 @@ def predict(
 ) -> Prediction:
     """Segment one head.
 
-    The grid is cropped to the brain, padded to multiples of 8 with the background, and its axial
-    slices pass whole through every network. The same input and number of threads give the same
+    The grid is cropped to the brain, padded with the background to the multiples that the network
+    needs, and its axial slices pass whole through every network, each with as many neighbours
+    above and below as the card says. The same input and number of threads give the same
     result. In bfloat16 the probabilities differ from float32 by some thousandths
     (``benchmarks/inference_precision.py``).
 
@@ -128,7 +128,9 @@ def predict(
     if not inside.any():
         raise BadDataError("There is no brain in the input of the network.")
     box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(inside))
-    slices = _padded_slices(channels[(slice(None), *box)], card.background)
+    cropped = with_neighbours(channels[(slice(None), *box)], card.context, card.background)
+    stride = networks.stride(card.network.get("variant", "standard"))
+    slices = _padded_slices(cropped, card.background, stride)
     dtype = choose(precision, device)
     with _threads(threads), torch.inference_mode():
         stack = [
@@ -144,9 +146,9 @@ def predict(
     return Prediction(probability, disagreement, str(dtype).removeprefix("torch."))
 
 
-def _padded_slices(channels: np.ndarray, background: float) -> Tensor:
-    """(channels, x, y, z) → (z, channels, x, y), x and y padded at their ends to multiples of 8."""
-    pad = [(0, 0), *((0, -extent % STRIDE) for extent in channels.shape[1:3]), (0, 0)]
+def _padded_slices(channels: np.ndarray, background: float, stride: int) -> Tensor:
+    """(channels, x, y, z) → (z, channels, x, y), x and y padded at their ends to multiples."""
+    pad = [(0, 0), *((0, -extent % stride) for extent in channels.shape[1:3]), (0, 0)]
     padded = np.pad(channels, pad, constant_values=background)
     return torch.from_numpy(np.ascontiguousarray(padded.transpose(3, 0, 1, 2), dtype=np.float32))
 

@@ -42,6 +42,7 @@ def export(
         members.append(facts | {"steps_done": step})
     channels = shipped_heads.CHANNELS[modality]
     config = members[0]["config"]
+    context = config["patches"].get("context", 0)
     sources = _sources(members)
     card = model_store.ModelCard(
         name=name,
@@ -49,13 +50,14 @@ def export(
         version=version,
         network={
             "variant": config["variant"],
-            "in_channels": len(channels),
+            "in_channels": len(channels) * (2 * context + 1),
             "classes": config["classes"],
         },
         channels=channels,
         threshold=_THRESHOLDS[modality] if threshold is None else threshold,
         members=(),
         license="CC-BY-4.0" if sources else "Apache-2.0",
+        context=context,
         flip=flip,
         training={
             "data": _data(members),

@@ -45,7 +45,7 @@ class ModelCard:
     modality
         "ct" or "flair".
     network
-        "variant", "in_channels", "classes": arguments of `uresnet.UResNet`.
+        "variant", "in_channels", "classes": arguments of `networks.build`.
     channels
         Names of the input channels (`normalisation.network_input`).
     threshold
@@ -56,6 +56,8 @@ class ModelCard:
         Value outside the brain.
     grid_spacing_mm
         Voxel edges of the network's grid along R, A, S.
+    context
+        Neighbouring slices below, and above, each slice that the network sees along with it.
     flip
         Whether the mean over the image and its left–right mirror image is taken.
     training, accuracy
@@ -74,6 +76,7 @@ class ModelCard:
     license: str
     background: float = -3.0
     grid_spacing_mm: tuple[float, float, float] = (1.0, 1.0, 3.0)
+    context: int = 0
     flip: bool = False
     training: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Mapping[str, Any] = field(default_factory=dict)
@@ -87,7 +90,7 @@ class ModelCard:
         give other masks.
         """
         decisive = ("network", "channels", "threshold", "background", "grid_spacing_mm", "flip")
-        content = {name: getattr(self, name) for name in decisive}
+        content = {name: getattr(self, name) for name in (*decisive, "context")}
         content["members"] = [member.sha256 for member in self.members]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -230,10 +233,11 @@ def _check(card: ModelCard, path: Path) -> None:
         problems.append("it names no network")
     if any(Path(member.file).name != member.file for member in card.members):
         problems.append("a network's file is not a plain name in the model's folder")
-    if len(card.channels) != card.network.get("in_channels"):
+    expected = len(card.channels) * (2 * card.context + 1)
+    if expected != card.network.get("in_channels"):
         problems.append(
-            f"{len(card.channels)} channels are named, the network takes "
-            f"{card.network.get('in_channels')}"
+            f"{len(card.channels)} channels and {card.context} neighbouring slices are named, "
+            f"which is {expected} images; the network takes {card.network.get('in_channels')}"
         )
     if not 0 < card.threshold < 1:
         problems.append(f"threshold {card.threshold} is not between 0 and 1")

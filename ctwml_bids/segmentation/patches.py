@@ -55,12 +55,15 @@ class PatchConfig:
         Largest shift of such a centre from the lesion voxel, along x and y, in voxels.
     flip
         Probability of a left–right flip.
+    context
+        Slices below, and above, that the network sees along with each one; 0 is the paper's.
     """
 
     size: int = 64
     lesion_share: float = 0.5
     shift: int = 32
     flip: float = 0.5
+    context: int = 0
 
 
 class PatchSampler:
@@ -108,24 +111,26 @@ class PatchSampler:
         patches
             Number of patches.
         augment
-            ``augment(rng, channels (n, c, s, s), brain (n, s, s) bool)`` returns changed channels;
-            the background is restored afterwards.
+            ``augment(rng, channels (n, c, k, s, s), brain (n, k, s, s) bool)``, k being the
+            slices of a patch, returns changed channels; the background is restored afterwards.
 
         Returns
         -------
         channels
-            float32, (patches, channels, size, size); rows along x, columns along y.
+            float32, (patches, images, size, size); rows along x, columns along y; images as in
+            `with_neighbours`.
         labels
             int64, (patches, size, size).
         """
         drawn = [self._patch(rng) for _ in range(patches)]
-        channels = np.stack([channels for channels, _ in drawn])
+        channels = np.stack([channels for channels, _ in drawn])  # (n, c, k, s, s)
         labels = np.stack([labels for _, labels in drawn])
         if augment is not None:
             brain = (channels > BACKGROUND).any(axis=1)
             channels = np.clip(augment(rng, channels, brain), BACKGROUND, -BACKGROUND)
             channels = np.where(brain[:, None], channels, np.float32(BACKGROUND))
-        return channels.astype(np.float32, copy=False), labels.astype(np.int64)
+        images = channels.swapaxes(1, 2).reshape(patches, -1, *channels.shape[3:])
+        return images.astype(np.float32, copy=False), labels.astype(np.int64)
 
     def _patch(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         config = self.config
@@ -138,12 +143,21 @@ class PatchSampler:
             head = int(rng.integers(len(self.volumes)))
             x, y, z = self._brain[head][rng.integers(len(self._brain[head]))]
         volume = self.volumes[head]
-        channels = crop(volume.channels[..., z], (x, y), config.size, BACKGROUND)
+        channels = np.stack(
+            [self._plane(volume, z + offset, (x, y)) for offset in offsets(config.context)], axis=1
+        )
         labels = crop(volume.labels[..., z], (x, y), config.size, 0)
         if rng.random() < config.flip:
             # Rows run along x, left to right in the template's frame.
-            channels, labels = channels[:, ::-1], labels[::-1]
+            channels, labels = channels[:, :, ::-1], labels[::-1]
         return np.asarray(channels, dtype=np.float32), labels
+
+    def _plane(self, volume: TrainingVolume, z: int, centre: tuple[int, int]) -> np.ndarray:
+        """Cut a patch (channels, size, size) from one slice; background beyond the head."""
+        size = self.config.size
+        if not 0 <= z < volume.channels.shape[-1]:
+            return np.full((volume.channels.shape[0], size, size), BACKGROUND, np.float32)
+        return crop(volume.channels[..., z], centre, size, BACKGROUND)
 
 
 def crop(plane: np.ndarray, centre: tuple[int, int], size: int, fill: float) -> np.ndarray:
@@ -171,6 +185,25 @@ def crop(plane: np.ndarray, centre: tuple[int, int], size: int, fill: float) -> 
     return patch
 
 
+def offsets(context: int) -> range:
+    """Return where the slices of a patch lie, from below to above."""
+    return range(-context, context + 1)
+
+
+def with_neighbours(channels: np.ndarray, context: int, fill: float) -> np.ndarray:
+    """Give every slice its neighbours: (channels, x, y, z) → (slices · channels, x, y, z).
+
+    Images are ordered from the slice below to the one above, the channels of each together;
+    ``fill`` lies beyond the first and the last slice.
+    """
+    if context == 0:
+        return channels
+    depth = channels.shape[-1]
+    ends = [(0, 0)] * (channels.ndim - 1) + [(context, context)]
+    padded = np.pad(channels, ends, constant_values=fill)
+    return np.concatenate([padded[..., k : k + depth] for k in range(2 * context + 1)])
+
+
 def jitter_intensities(
     rng: np.random.Generator, channels: np.ndarray, brain: np.ndarray
 ) -> np.ndarray:
@@ -181,12 +214,11 @@ def jitter_intensities(
     0.15 SD.
     """
     patches, count = channels.shape[:2]
-    gain = rng.uniform(0.9, 1.1, (patches, count, 1, 1))
-    level = (
-        rng.uniform(-1, 1, (patches, count, 1, 1))
-        * np.where(np.arange(count) == 0, 0.15, 0.3)[None, :, None, None]
-    )
-    strength = rng.uniform(0, 0.15, (patches, 1, 1, 1)) * (rng.random((patches, 1, 1, 1)) < 0.5)
+    one_each, single = (patches, count, 1, 1, 1), (patches, 1, 1, 1, 1)
+    gain = rng.uniform(0.9, 1.1, one_each)
+    most = np.where(np.arange(count) == 0, 0.15, 0.3).reshape(1, count, 1, 1, 1)
+    level = rng.uniform(-1, 1, one_each) * most
+    strength = rng.uniform(0, 0.15, single) * (rng.random(single) < 0.5)
     # One noise field for all channels: they are the same image in two scales.
     noise = rng.standard_normal((patches, 1, *channels.shape[2:]), dtype=np.float32) * strength
     return (channels * gain + level + noise).astype(np.float32)

@@ -19,7 +19,8 @@ from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
-from ctwml_bids.preprocessing.grids import Grid
+from ctwml_bids.preprocessing.carried_mask import carry, without_bone
+from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.preprocessing.images import orthonormal
 from ctwml_bids.preprocessing.normalisation import compose, network_grid, to_grid
 from ctwml_bids.segmentation import brain_network
@@ -141,23 +142,27 @@ def disturb_mask(rng: np.random.Generator, brain: np.ndarray, spacing: np.ndarra
 def found_masks(pair: SimulatedPair) -> dict[str, list[nib.Nifti1Image]]:
     """Find the brain on both images of a pair as the program does on real ones.
 
-    The carried mask is not freed of bone here: it is 0.2% at most, as these FLAIRs have no marrow.
-
     Returns
     -------
     dict
-        ``"ct"``: the CT's own mask and the FLAIR's, carried over; ``"flair"``: the FLAIR's own.
-        Empty lists where none was found.
+        ``"ct"``: the CT's own mask and the FLAIR's, carried over and freed of bone; ``"flair"``:
+        the FLAIR's own. Empty lists where none was found.
     """
     masks: dict[str, list[nib.Nifti1Image]] = {"ct": [], "flair": []}
+    ct = orthonormal(pair.ct, FILL["ct"])
+    # What is bone is known from the CT's own mask alone; without it the carried one stays whole.
+    bone_hu = np.inf
     with suppress(BadDataError):
-        masks["ct"].append(ct_mask(orthonormal(pair.ct, FILL["ct"])).mask)
+        own = ct_mask(ct)
+        masks["ct"].append(own.mask)
+        bone_hu = own.facts["bone_threshold_hu"]
     with suppress(BadDataError):
         upright = orthonormal(pair.flair, FILL["flair"])
         found = flair_mask(upright, brain_network.predictor()).mask
         masks["flair"].append(found)
-        carried = nib.Nifti1Image(np.asarray(found.dataobj), pair.flair_to_ct @ found.affine)
-        masks["ct"].append(carried)
+        grid = grid_of(ct)
+        carried, _ = without_bone(carry(found, grid, pair.flair_to_ct), ct, bone_hu)
+        masks["ct"].append(image_on(carried.astype(np.uint8), grid))
     return masks
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ctwml_bids.segmentation import networks
 from ctwml_bids.segmentation.checkpoint import (
     TrainingState,
     checkpoint_weights,
@@ -30,12 +31,20 @@ from ctwml_bids.segmentation.patches import (
     PatchConfig,
     PatchSampler,
     TrainingVolume,
+    offsets,
 )
 from ctwml_bids.segmentation.precision import choose
-from ctwml_bids.segmentation.uresnet import UResNet
 
-__all__ = ["TrainingConfig", "TrainingResult", "checkpoint_weights", "learning_rate", "train"]
+__all__ = [
+    "TrainingConfig",
+    "TrainingResult",
+    "checkpoint_weights",
+    "learning_rate",
+    "segmentation_loss",
+    "train",
+]
 
+LOSSES = ("cross-entropy", "dice+cross-entropy")
 # Settings that may change between a checkpoint and its resumption without changing the result.
 _FREE = ("device", "threads", "checkpoint_every", "log_every")
 
@@ -53,7 +62,9 @@ class TrainingConfig:
     mean_weight
         Weight of the past in the running mean of the network's weights.
     variant, classes
-        See `uresnet.UResNet`.
+        See `networks.build`.
+    loss
+        "cross-entropy", or "dice+cross-entropy" as nnU-Net's.
     patches
         How patches are drawn.
     seed
@@ -72,6 +83,7 @@ class TrainingConfig:
     mean_weight: float = 0.995
     variant: str = "standard"
     classes: int = 2
+    loss: str = "cross-entropy"
     patches: PatchConfig = field(default_factory=PatchConfig)
     seed: int = 0
     precision: str = "auto"
@@ -120,7 +132,8 @@ def train(
     """
     torch.set_num_threads(config.threads)
     sampler = PatchSampler(volumes, config.patches)
-    state = _initial_state(config, volumes[0].channels.shape[0])
+    slices = len(offsets(config.patches.context))
+    state = _initial_state(config, slices * volumes[0].channels.shape[0])
     checkpoint = folder / "checkpoint.safetensors" if folder else None
     if checkpoint is not None and checkpoint.is_file():
         restore(state, checkpoint, _fixed(config), config.device)
@@ -151,9 +164,9 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 def _initial_state(config: TrainingConfig, channels: int) -> TrainingState:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = UResNet(channels, config.classes, config.variant)
+        network = networks.build(config.variant, channels, config.classes)
     network.to(config.device, memory_format=torch.channels_last)
-    mean = UResNet(channels, config.classes, config.variant).to(config.device)
+    mean = networks.build(config.variant, channels, config.classes).to(config.device)
     mean.load_state_dict(network.state_dict())
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     return TrainingState(network, mean, optimiser)
@@ -179,7 +192,7 @@ def _step(
             torch.device(config.device).type, torch.bfloat16, enabled=dtype is torch.bfloat16
         ):
             logits = state.network(x)
-        loss = nn.functional.cross_entropy(logits.float(), y)
+        loss = segmentation_loss(logits.float(), y, config.loss)
         state.optimiser.zero_grad()
         loss.backward()
         state.optimiser.step()
@@ -189,6 +202,20 @@ def _step(
         found, wanted = logits.argmax(1) > 0, y > 0
         both = 2 * float((found & wanted).sum())
         return float(loss), both, float(found.sum() + wanted.sum())
+
+
+def segmentation_loss(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
+    """Return the loss of logits (n, classes, rows, columns) against labels (n, rows, columns).
+
+    ``kind`` is "cross-entropy", or "dice+cross-entropy": less the soft Dice of the whole batch's
+    lesions.
+    """
+    entropy = nn.functional.cross_entropy(logits, labels)
+    if kind == "cross-entropy":
+        return entropy
+    lesion, wanted = 1 - logits.softmax(1)[:, 0], (labels > 0).float()
+    # One voxel's worth in both parts: a batch without lesions has no zero below.
+    return entropy - (2 * (lesion * wanted).sum() + 1) / (lesion.sum() + wanted.sum() + 1)
 
 
 def _update_mean(state: TrainingState, weight: float) -> None:

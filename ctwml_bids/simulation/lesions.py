@@ -97,7 +97,7 @@ def lesion_room(head: Head) -> np.ndarray:
     return (allowed * ndimage.uniform_filter(factor, 3)).astype(np.float32)
 
 
-def _score(rng: np.random.Generator, head: Head, distance: np.ndarray) -> np.ndarray:
+def _score(rng: np.random.Generator, distance: np.ndarray) -> np.ndarray:
     """Return a field that is highest where lesions appear first (lesion grid)."""
     shape = distance.shape
     length = rng.uniform(2, 14)
@@ -241,7 +241,7 @@ def draw_outline(
     volume_ml = min(volume_ml, 0.5 * float(head.white.sum()) * head.voxel_ml)
     chance = 0.05 + 0.15 * float(head.age > 60) if infarcts else 0.0
     infarct = _infarct(rng, head, chance)
-    score = _score(rng, head, _thin(head.ventricle_distance))
+    score = _score(rng, _thin(head.ventricle_distance))
     soft = float(rng.uniform(0.15, 0.6))
     white = head.white * (1 - infarct)
     return _fraction_of_volume(score, room, white, head.voxel_ml, volume_ml, soft), infarct
@@ -259,7 +259,7 @@ def complete(
     # Darker normal white matter is shaped as lesions are, wider and without an edge.
     old = np.clip((head.age - 20) / 60, 0, 1)
     haze = _fraction_of_volume(
-        _score(rng, head, _thin(head.ventricle_distance)),
+        _score(rng, _thin(head.ventricle_distance)),
         room,
         white,
         head.voxel_ml,

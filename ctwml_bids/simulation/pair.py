@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -75,9 +75,11 @@ def _scan_ct(
     matrix: np.ndarray,
     scan: Scan,
     facts: dict,
+    noise: float,
 ) -> nib.Nifti1Image:
     """Take a CT of a head."""
     settings = ct.draw_settings(rng, head.age, facts["lesion_ml"])
+    settings = replace(settings, noise=settings.noise * noise)
     hu = ct.hounsfield(rng, head, lesions, settings)
     sampled = take(hu, (0, 0, 0), matrix, scan, fill=-1000.0)
     image = ct.scanner(rng, sampled, scan, settings, np.linalg.inv(matrix) @ scan.affine)
@@ -124,6 +126,7 @@ def simulate_pair(
     size: str = "full",
     ct_spacing: Sequence[float] | None = None,
     flair_spacing: Sequence[float] | None = None,
+    ct_noise: float = 1.0,
     sagittal: bool | None = None,
     anatomies: Sequence[Path] = (),
     individual_share: float = INDIVIDUAL_SHARE,
@@ -148,6 +151,8 @@ def simulate_pair(
     ct_spacing, flair_spacing
         Voxel edges in mm to use instead of drawn ones, for training: (1, 1, 3), say. Slices
         are as thick as they are apart, their field of view holds the head tightly.
+    ct_noise
+        Factor of the CT's noise.
     sagittal
         Whether the FLAIR is a sagittal 3D one; drawn (13 in 147) if None.
     anatomies
@@ -198,7 +203,7 @@ def simulate_pair(
     ct_image = flair_image = ct_truth = flair_truth = None
     if modality != "flair":
         scan = draw_ct_grid(streams[3], template_to_ct, ct_spacing, size)
-        ct_image = _scan_ct(streams[5], head, lesions, template_to_ct, scan, facts)
+        ct_image = _scan_ct(streams[5], head, lesions, template_to_ct, scan, facts, ct_noise)
         ct_truth = sample_truth(head, lesions, template_to_ct, scan, again)
     if modality != "ct":
         if sagittal is None:

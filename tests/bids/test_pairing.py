@@ -69,11 +69,13 @@ def test_more_than_six_weeks_is_a_warning_and_exactly_six_is_not(raw):
     flair(raw, "2")
     scans(raw, {"ct 1": "2020-01-01T10:00:00", "flair 2": "2020-02-12T10:00:00"})
     assert "warning" not in " ".join(plan(raw.root)[0].notes)
+    assert plan(raw.root)[0].days == 42.0
     (raw.root / "sub-01/ses-2/sub-01_ses-2_scans.tsv").unlink()
     scans(raw, {"flair 2": "2020-02-13T10:00:00"})
     (unit,) = plan(raw.root)
     assert unit.flair_session == "2"
     assert any("warning: CT and FLAIR are 43 days apart" in note for note in unit.notes)
+    assert unit.days == 43.0
 
 
 def test_several_flairs_without_times_are_named_and_not_guessed(raw):

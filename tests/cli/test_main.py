@@ -258,12 +258,12 @@ def test_the_exit_code_tells_how_the_units_ended(results, asked, code):
 
 def test_two_runs_of_one_second_keep_their_records_apart(ready):
     for microsecond in (1, 2):
-        write_record(ready, datetime(2026, 1, 1, microsecond=microsecond))
+        write_record(ready, datetime(2026, 1, 1, microsecond=microsecond), {})
     assert len(list((ready.settings.output_dir / "logs").glob("ctwml_20260101T000000-*.toml"))) == 2
 
 
 def with_done_unit(ready, started, label=""):
-    write_record(ready, started)
+    write_record(ready, started, {})
     path = ready.settings.output_dir / f"logs/sub-01/status{label and '_desc-' + label}.json"
     write_status(path, UnitStatus("sub-01", "done", model_label=label))
 
@@ -298,7 +298,7 @@ def test_another_model_needs_a_label(ready):
 
 
 def test_a_folder_in_which_nothing_finished_may_be_used_otherwise(ready):
-    write_record(ready, datetime(2026, 1, 1))
+    write_record(ready, datetime(2026, 1, 1), {})
     check_same_run(changed(ready, random_seed=2))
 
 

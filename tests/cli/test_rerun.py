@@ -114,6 +114,38 @@ def test_every_field_of_the_sidecar_that_a_step_reads_counts():
     assert {"SpacingBetweenSlices", *POSITION_KEYS} == set(USED)
 
 
+def test_images_that_are_there_but_not_chosen_do_not_make_a_unit_run_again(dataset, ready):
+    (unit,) = plan(dataset, participant_labels=["01"])
+    run([unit], ready, succeed)
+    taken = unit.ct
+    bone = shutil.copy(taken, taken.with_name("sub-01_rec-bone_ct.nii.gz"))
+    bone.with_name("sub-01_rec-bone_ct.json").write_text('{"ConvolutionKernel": "H60s"}')
+    taken.with_name("sub-01_ct.json").write_text('{"ConvolutionKernel": "H31s"}')
+    (again,) = plan(dataset, participant_labels=["01"])
+    assert again.ct == taken
+    assert any("rec-bone" in note for note in again.notes)
+    assert why_to_run(again, ready) == []
+    # The other way round, the bone kernel is taken and the unit is another one.
+    bone.with_name("sub-01_rec-bone_ct.json").write_text('{"ConvolutionKernel": "H31s"}')
+    taken.with_name("sub-01_ct.json").write_text('{"ConvolutionKernel": "H60s"}')
+    (other,) = plan(dataset, participant_labels=["01"])
+    assert other.ct == bone
+    assert why_to_run(other, ready) == [
+        "sub-01/ct/sub-01_ct.nii.gz is used no longer",
+        "sub-01/ct/sub-01_rec-bone_ct.nii.gz was not used before",
+    ]
+
+
+def test_what_cannot_be_read_of_scans_tsv_does_not_make_a_unit_run_again(dataset, ready):
+    (unit,) = plan(dataset, participant_labels=["01"])
+    run([unit], ready, succeed)
+    table = "filename\tacq_time\nct/sub-01_ct.nii.gz\tlast Monday\n"
+    (dataset / "sub-01/sub-01_scans.tsv").write_text(table)
+    (again,) = plan(dataset, participant_labels=["01"])
+    assert any("last Monday" in note for note in again.notes)
+    assert why_to_run(again, ready) == []
+
+
 def test_a_corrected_time_in_scans_tsv_makes_the_pair_run_again(dataset, ready):
     (dataset / "sub-01/ses-a/ct").mkdir(parents=True)
     (dataset / "sub-01/ses-b/anat").mkdir(parents=True)

@@ -77,6 +77,30 @@ def test_a_second_run_leaves_the_unit_alone_until_the_first_has_ended(first, run
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_another_data_set_or_seed_is_refused_although_nothing_has_finished(
+    first, run, dataset, tmp_path
+):
+    before = files(tmp_path / "out")
+    code, said = run("--participant-label", "02", "--random-seed", "9")
+    assert code == 73
+    assert "another run is at work there with another preprocessing" in said
+    image = dataset / "sub-02/ct/sub-02_ct.nii.gz"
+    kept = image.rename(tmp_path / "kept")
+    image.write_bytes(kept.read_bytes() + b" ")
+    code, said = run("--participant-label", "02", "03")
+    assert code == 73
+    assert "another run is at work there with another data set" in said
+    assert files(tmp_path / "out") == before
+    assert not (tmp_path / "out/logs/sub-03").exists()
+
+    kept.replace(image)
+    first.kill()
+    first.wait()
+    code, said = run("--participant-label", "02", "--random-seed", "9", work="new")
+    assert code != 73, said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_two_output_folders_do_not_share_the_scratch_of_a_unit(first, run, tmp_path, monkeypatch):
     monkeypatch.setattr("ctwml_bids.workflows.participant.workflow_name", lambda label: "u02")
     code, said = run("--participant-label", "02", out="other")

@@ -15,24 +15,28 @@ import pytest
 
 from ctwml_bids.errors import CannotCreateError, TemporaryError
 from ctwml_bids.execution import locks
-from ctwml_bids.execution.locks import hold
+from ctwml_bids.execution.locks import hold, share
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLDER = """
 import sys
 from pathlib import Path
-from ctwml_bids.execution.locks import hold
-with hold(Path(sys.argv[1])):
+from ctwml_bids.execution import locks
+with getattr(locks, sys.argv[2])(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
+def _way(request):
+    return getattr(request, "param", "hold")
+
+
 @pytest.fixture
-def holder(tmp_path):
+def holder(tmp_path, request):
     """Another process that holds a lock until it is told to end."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, tmp_path / "logs/sub-01/lock"],
+        [sys.executable, "-c", HOLDER, tmp_path / "logs/sub-01/lock", _way(request)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -54,6 +58,22 @@ def test_a_lock_of_another_process_is_refused_and_its_holder_named(holder, tmp_p
         pass
     with hold(tmp_path / "logs/sub-02/lock"):
         pass
+
+
+@pytest.mark.parametrize("holder", ["share"], indirect=True)
+@pytest.mark.parametrize("end", ["ended", "killed outright"])
+def test_a_shared_lock_tells_of_others_as_long_as_they_live(holder, tmp_path, end):
+    lock = tmp_path / "logs/sub-01/lock"
+    for _ in range(2):
+        with share(lock) as others:
+            assert others
+    if end == "ended":
+        holder.stdin.close()
+    else:
+        holder.kill()
+    holder.wait(timeout=30)
+    with share(lock) as first, share(lock) as second:
+        assert (first, second) == (False, True)
 
 
 def test_a_lock_is_waited_for(holder, tmp_path):
@@ -123,6 +143,8 @@ def test_a_file_system_without_locks_is_told_of_once_and_the_run_goes_on(tmp_pat
         for unit in ("sub-01", "sub-02"):
             with hold(tmp_path / "logs" / unit / "lock"):
                 pass
+        with share(tmp_path / "logs/in_use") as others:
+            assert not others
     finally:
         locks.LOG.removeHandler(handler)
     (said,) = screen.getvalue().splitlines()

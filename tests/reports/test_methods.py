@@ -38,6 +38,16 @@ def test_the_model_and_its_threshold_are_named():
     assert "Pitkänen J" in text
 
 
+def test_another_network_and_neighbouring_slices_are_named_with_their_source():
+    card = {"name": "ct-x", "members": [1, 2], "network": {"variant": "plain-unet"}, "context": 1}
+    found = methods(version="1", images=("ct",), models={"ct": card})
+    text = " ".join(found.paragraphs)
+    assert "an ensemble of 2 plain U-Nets (after Isensee et al. 2021) that saw each axial" in text
+    assert "together with the slice below and above" in text
+    assert REFERENCES["isensee"] in found.references
+    assert REFERENCES["guerrero"] not in found.references
+
+
 def test_a_single_network_is_not_called_an_ensemble():
     card = {"name": "ct-x", "members": [1], "threshold": 0.25}
     text = methods_text(version="1", images=("ct",), models={"ct": card})

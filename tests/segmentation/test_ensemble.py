@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -89,6 +91,28 @@ def test_cropping_and_padding_change_nothing_that_a_whole_slice_would_say(folder
     found = found[low[0] : high[0], low[1] : high[1]].transpose(2, 0, 1)
     seen = inside[low[0] : high[0], low[1] : high[1]].transpose(2, 0, 1)
     np.testing.assert_allclose(found[seen], wanted[seen], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("variant", "loss", "context"),
+    [("standard", "cross-entropy", 1), ("plain-unet", "dice+cross-entropy", 1)],
+)
+def test_network_with_neighbouring_slices_is_trained_stored_and_used_alike(
+    tmp_path, variant, loss, context
+):
+    patches = PatchConfig(size=32, shift=12, context=context)
+    config = TrainingConfig(
+        steps=40, batch=4, learning_rate=2e-3, variant=variant, loss=loss, patches=patches
+    )
+    weights = train([toy_head(i) for i in range(3)], config).weights
+    images = 2 * (2 * context + 1)
+    card = replace(
+        CARD, network={"variant": variant, "in_channels": images, "classes": 2}, context=context
+    )
+    write_model(tmp_path / "toy", card, [{k: v.numpy() for k, v in weights.items()}])
+    found = ensemble.predict(ensemble.load(tmp_path / "toy"), INPUT).probability > 0.5
+    wanted = HEAD.labels > 0
+    assert 2 * (found & wanted).sum() / (found.sum() + wanted.sum()) > 0.8
 
 
 def test_outside_the_brain_there_is_no_lesion(toy):

@@ -93,7 +93,7 @@ def test_pickle_is_never_opened(tmp_path):
         ({"modality": "pet"}, "modality"),
         ({"members": []}, "names no network"),
         ({"members": [{"file": "../x.safetensors", "sha256": ""}]}, "plain name"),
-        ({"channels": ["zscore"]}, "1 channels are named"),
+        ({"channels": ["zscore"]}, "1 channels and 0 neighbouring"),
         ({"threshold": 25}, "threshold"),
         ({"surprise": 1}, "surprise"),
     ],

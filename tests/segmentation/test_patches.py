@@ -12,6 +12,7 @@ from ctwml_bids.segmentation.patches import (
     TrainingVolume,
     crop,
     jitter_intensities,
+    with_neighbours,
 )
 from tests.segmentation.toy import toy_head
 
@@ -43,6 +44,39 @@ def test_channels_and_labels_stay_aligned_under_flip_and_shift():
     brain = channels[:, 0] > -3
     np.testing.assert_array_equal(channels[:, 0][brain] < 0, labels[brain] > 0)
     assert labels.sum() > 0
+
+
+def test_neighbouring_slices_come_from_below_to_above_with_background_beyond_the_head():
+    coded = np.broadcast_to(np.arange(1.0, 4.0), (16, 16, 3))  # slice k holds k + 1
+    head = TrainingVolume(np.stack([coded, -coded]), np.zeros((16, 16, 3), np.uint8))
+    config = PatchConfig(size=8, shift=0, lesion_share=0, context=1)
+    images, _ = PatchSampler([head], config).batch(np.random.default_rng(0), 40)
+    middle = images[:, :, 4, 4]
+    expected = {1: [-3, -3, 1, -1, 2, -2], 2: [1, -1, 2, -2, 3, -3], 3: [2, -2, 3, -3, -3, -3]}
+    assert {*middle[:, 2]} == {1, 2, 3}
+    for row in middle:
+        np.testing.assert_array_equal(row, expected[row[2]])
+
+
+def test_whole_slices_get_the_neighbours_that_patches_have():
+    head = toy_head(5, shape=(48, 56, 4))
+    images = with_neighbours(np.asarray(head.channels), 1, -3.0)
+    assert images.shape == (6, 48, 56, 4)
+    np.testing.assert_array_equal(images[:2, ..., 1:], head.channels[..., :-1])
+    np.testing.assert_array_equal(images[2:4], head.channels)
+    np.testing.assert_array_equal(images[4:, ..., :-1], head.channels[..., 1:])
+    assert (images[:2, ..., 0] == -3).all()
+    assert (images[4:, ..., -1] == -3).all()
+
+
+def test_intensities_vary_alike_in_all_slices_of_a_patch():
+    flat = TrainingVolume(np.ones((2, 64, 64, 3)), np.zeros((64, 64, 3), np.uint8))
+    config = PatchConfig(size=32, shift=0, lesion_share=0, context=1)
+    images, _ = PatchSampler([flat], config).batch(np.random.default_rng(3), 20, jitter_intensities)
+    means = np.ma.masked_equal(images.reshape(20, 3, 2, -1), -3).mean(axis=-1)
+    spread = means.max(axis=1) - means.min(axis=1)
+    assert spread.max() < 0.02  # what is left is the mean of the noise
+    assert means[:, 1].std(axis=0).min() > 0.05
 
 
 def test_lesion_share_decides_how_many_patches_hold_lesions():

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 from ctwml_bids.errors import NoInputError
-from ctwml_bids.preprocessing.grids import Grid, image_on
+from ctwml_bids.preprocessing.brain_extraction import ct_mask
+from ctwml_bids.preprocessing.carried_mask import carry
+from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
+from ctwml_bids.preprocessing.images import orthonormal
 from ctwml_bids.segmentation import shipped_heads
+from ctwml_bids.simulation.pair import simulate_pair
 
 SMALL = Grid((40, 48, 14), np.diag([4.0, 4.0, 12.0, 1.0]))
 
@@ -59,6 +65,24 @@ def test_truth_stays_on_the_image_through_the_pose_error():
     assert core.sum() > 50
     np.testing.assert_allclose(head.image[core], 18.0, atol=0.1)
     assert head.voxel_ml == pytest.approx(SMALL.voxel_ml, rel=0.1)
+
+
+def test_a_mask_that_is_carried_onto_bone_is_freed_of_it_as_in_the_program():
+    pair = simulate_pair(5, fazekas=1, size="small")
+    upwards = np.eye(4)
+    upwards[2, 3] = 8.0
+    pair = replace(pair, flair_to_ct=upwards @ pair.flair_to_ct)
+    masks = shipped_heads.found_masks(pair)
+    own, carried = (np.asarray(mask.dataobj) > 0 for mask in masks["ct"])
+    np.testing.assert_allclose(masks["ct"][1].affine, masks["ct"][0].affine)
+    ct = orthonormal(pair.ct, -1000.0)
+    hu = np.asarray(ct.dataobj)
+    before = carry(masks["flair"][0], grid_of(ct), pair.flair_to_ct)
+    bone = hu >= ct_mask(ct).facts["bone_threshold_hu"]
+    assert (before & bone).sum() > 0.02 * before.sum()
+    assert (carried & bone).sum() < 0.002 * carried.sum()
+    assert not (carried & ~before).any()
+    assert 2 * (own & carried).sum() / (own.sum() + carried.sum()) > 0.85
 
 
 def test_heads_on_disk_return_in_the_networks_axes(tmp_path):

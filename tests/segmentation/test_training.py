@@ -13,6 +13,7 @@ from ctwml_bids.segmentation.training import (
     TrainingConfig,
     checkpoint_weights,
     learning_rate,
+    segmentation_loss,
     train,
 )
 from tests.segmentation.toy import toy_head
@@ -55,6 +56,17 @@ def test_resumed_training_equals_the_unbroken_one(tmp_path, variant):
     assert checkpoint_weights(tmp_path / "checkpoint.safetensors")[1] == 3
     resumed = train(HEADS, config, tmp_path, augment=jitter_intensities).weights
     assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
+
+
+def test_dice_loss_is_that_of_the_formula_and_finite_without_lesions():
+    logits = torch.tensor([[[[0.3, -1.0]], [[1.2, 0.4]]]], dtype=torch.float64)
+    lesion = torch.sigmoid(logits[0, 1] - logits[0, 0])  # of two classes, softmax is a sigmoid
+    labels = torch.tensor([[[1, 0]]])
+    entropy = -(torch.log(lesion[0, 0]) + torch.log(1 - lesion[0, 1])) / 2
+    overlap = (2 * lesion[0, 0] + 1) / (lesion.sum() + 1 + 1)
+    assert torch.isclose(segmentation_loss(logits, labels, "dice+cross-entropy"), entropy - overlap)
+    none = segmentation_loss(logits, torch.zeros_like(labels), "dice+cross-entropy")
+    assert torch.isfinite(none)
 
 
 def test_finished_training_returns_its_weights_at_once(tmp_path):

@@ -108,6 +108,8 @@ def test_every_file_of_a_run_is_documented(run):
         names.status("1", "a", model_label="mine"),
         names.notes("1", None),
         names.notes("1", None, model_label="mine"),
+        names.run_lock(),
+        names.in_use(),
         "logs/ctwml_20260101T000000-000001_traceback.txt",
         "logs/crash-20260101-000000-me-register-0123.txt",
     ],

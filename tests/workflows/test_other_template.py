@@ -103,9 +103,16 @@ def test_the_report_and_the_sidecars_name_the_template(run):
     report = (run.output_dir / "sub-01.html").read_text()
     assert NAME in report
     sidecar = json.loads(run.path(f"space-{NAME}_label-WML_desc-ct_mask.json").read_text())
-    assert "bids:raw:sub-01/ct/sub-01_ct.nii.gz" in sidecar["Sources"]
-    assert sidecar["SpatialReference"].startswith(
-        f"https://templateflow.s3.amazonaws.com/tpl-{NAME}/"
+    assert sidecar["Sources"] == [
+        "bids:raw:sub-01/ct/sub-01_ct.nii.gz",
+        "bids:raw:sub-01/anat/sub-01_FLAIR.nii.gz",
+        "bids::sub-01/anat/sub-01_space-CT_desc-brainflair_mask.nii.gz",
+        f"bids::sub-01/anat/sub-01_from-CT_to-{NAME}_mode-image_xfm.txt",
+        f"bids::sub-01/anat/sub-01_from-FLAIR_to-{NAME}_mode-image_desc-syn_xfm.nii.gz",
+        f"bids::sub-01/anat/sub-01_space-{NAME}_label-WML_desc-ct_probseg.nii.gz",
+    ]
+    assert sidecar["SpatialReference"] == (
+        f"https://templateflow.s3.amazonaws.com/tpl-{NAME}/tpl-{NAME}_res-01_T1w.nii.gz"
     )
     assert sidecar["Threshold"] > 0
 

@@ -1,0 +1,93 @@
+"""FLAIR networks on real images with expert masks, each by a network that never saw the subject.
+
+    python -m ctwml_bids.segmentation.train_shipped train HEADS RUNS/without-LABEL \
+        --modality flair --steps 1500 --leave-out sub-LABEL          (for each of the six)
+    python benchmarks/left_out.py BIDS_DIR RUNS
+
+Each image goes through the program's own steps (brain mask, nine parameters, grid and back) and
+is compared with its mask on its own voxels. A single network an image; the shipped ensemble has
+more. Anatomies of the subject are left out with it. Writes results/left_out.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from record import write_result
+
+from ctwml_bids.preprocessing.brain_extraction import flair_mask
+from ctwml_bids.preprocessing.grids import grid_of
+from ctwml_bids.preprocessing.images import orthonormal
+from ctwml_bids.preprocessing.nine_parameters import nine_parameter
+from ctwml_bids.preprocessing.normalisation import from_grid, to_grid
+from ctwml_bids.segmentation import brain_network, ensemble, shipped_heads
+from ctwml_bids.segmentation.export import export
+from ctwml_bids.segmentation.inputs import network_channels
+from ctwml_bids.segmentation.real_heads import LABELLED
+from ctwml_bids.statistics.overlap import dice
+
+THRESHOLDS = (0.25, 0.3, 0.4, 0.5, 0.6)
+CHOSEN = 0.5  # the card's
+
+
+def network_without(run: Path, label: str) -> ensemble.Ensemble:
+    """Load the network of a run, after a look at whom it saw."""
+    facts = json.loads((run / "facts.json").read_text())
+    seen = {*facts["real_subjects"], *facts["anatomies"]}
+    if f"sub-{label}" in seen:
+        raise SystemExit(f"{run} was trained on sub-{label}")
+    with tempfile.TemporaryDirectory() as folder:
+        export([run], Path(folder), name="one", modality="flair", version="0", flip=True)
+        return ensemble.load(Path(folder) / "one")
+
+
+def segment(image: nib.Nifti1Image, network: ensemble.Ensemble) -> np.ndarray:
+    """Lesion probability on an image's own grid."""
+    upright = orthonormal(image, 0.0)
+    brain = flair_mask(upright, brain_network.predictor()).mask
+    transform = nine_parameter(brain, shipped_heads.template_mask())
+    grid = shipped_heads.shipped_grid()
+    array, mask = (to_grid(part, transform, grid, fill=0.0) for part in (upright, brain))
+    channels = network_channels(array, mask, network.card.channels)
+    probability = ensemble.predict(network, channels).probability
+    return from_grid(probability, transform, grid, grid_of(image))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bids_dir", type=Path)
+    parser.add_argument("runs", type=Path)
+    args = parser.parse_args()
+    rows = []
+    for label in LABELLED:
+        run = next(iter(args.runs.glob(f"*without-{label}")), None)
+        if run is None:
+            print(f"sub-{label}: no network")
+            continue
+        stem = f"sub-{label}/anat/sub-{label}"
+        image = nib.load(args.bids_dir / f"{stem}_FLAIR.nii.gz")
+        expert = f"derivatives/reference/{stem}_space-FLAIR_label-WMH_desc-expert_mask.nii.gz"
+        truth = np.asarray(nib.load(args.bids_dir / expert).dataobj) > 0
+        probability = segment(image, network_without(run, label))
+        ml = abs(np.linalg.det(image.affine[:3, :3])) / 1000
+        masks = {threshold: probability > threshold for threshold in THRESHOLDS}
+        rows.append(
+            {
+                "subject": f"sub-{label}",
+                "dice": round(dice(masks[CHOSEN], truth), 3),
+                "found_ml": round(float(masks[CHOSEN].sum() * ml), 2),
+                "reference_ml": round(float(truth.sum() * ml), 2),
+                "curve": {str(t): round(dice(mask, truth), 3) for t, mask in masks.items()},
+            }
+        )
+        print(rows[-1], flush=True)
+    print(f"Written to {write_result('left_out', rows)}")
+
+
+if __name__ == "__main__":
+    main()

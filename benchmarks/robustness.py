@@ -1,0 +1,145 @@
+"""A CT model on the same people scanned in other ways: slices, noise, a misplaced mask.
+
+    python benchmarks/robustness.py FOLDER --anatomies DIR [--people 24] [--ct MODEL] [--part 0/1]
+
+Every sixth person of the cohort of 147 (``benchmarks/cohort.py``) is scanned again: slices of 1,
+2.5 and 5 mm, 5 mm with twice the noise, and 5 mm under a brain mask that lies 5 mm off. Brain
+masks are those that the program finds on the CT. FOLDER keeps the heads. Writes
+results/robustness.json: Dice, its loss against the people's 2.5 mm scans, and volumes. With
+``--part I/N`` every N-th person is simulated, and nothing measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from cohort import PIXEL_MM, SEED, anatomies_for_tests
+from record import write_result
+
+from ctwml_bids.preprocessing.brain_extraction import ct_mask
+from ctwml_bids.preprocessing.images import orthonormal
+from ctwml_bids.segmentation import ensemble, model_store, shipped_heads
+from ctwml_bids.simulation.pair import simulate_pair
+from ctwml_bids.simulation.plan import Participant, plan_cohort
+from ctwml_bids.statistics.agreement import agreement
+from ctwml_bids.statistics.overlap import dice
+
+EVERY = 6
+LESIONS_ML = 1.0
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Slices in mm, factor of the noise, and how far the brain mask is off (mm)."""
+
+    slices_mm: float
+    noise: float = 1.0
+    mask_off_mm: float = 0.0
+
+
+SCANS = {
+    "slices-1": Scan(1.0),
+    "slices-2.5": Scan(2.5),
+    "slices-5": Scan(5.0),
+    "slices-5_noise-2": Scan(5.0, noise=2.0),
+    "slices-5_mask-5": Scan(5.0, mask_off_mm=5.0),
+}
+REFERENCE = "slices-2.5"
+
+
+def make(folder: Path, people: list[Participant], anatomies: list[Path]) -> None:
+    """Scan people in all ways; goes on where it stopped."""
+    grid = shipped_heads.shipped_grid()
+    for person in people:
+        for name, scan in SCANS.items():
+            head = f"sub-{person.label}_scan-{name}_ct"
+            if (folder / f"{head}_image.npy").is_file():
+                continue
+            pair = simulate_pair(
+                person.seed,
+                rated_as=person.grades,
+                age=person.age,
+                sex=person.sex,
+                modality="ct",
+                ct_spacing=(PIXEL_MM, PIXEL_MM, scan.slices_mm),
+                ct_noise=scan.noise,
+                anatomies=anatomies,
+                individual_share=1.0,
+            )
+            # One pose error and one direction for all scans of a person.
+            rng = np.random.default_rng([person.seed, 96])
+            on_grid = shipped_heads.on_grid(
+                rng,
+                pair.ct,
+                pair.ct_truth.lesion_fraction,
+                pair.ct_truth.brain,
+                pair.template_to_ct,
+                grid,
+                "ct",
+                _mask(rng, pair.ct, scan.mask_off_mm),
+            )
+            channels, labels = shipped_heads.training_arrays(rng, on_grid, grid, "ct")
+            facts = dict(pair.facts) | {"grid_voxel_ml": on_grid.voxel_ml, "scan": name}
+            shipped_heads.save_head(folder, head, channels, labels, facts)
+        print(f"sub-{person.label} done", flush=True)
+
+
+def _mask(rng: np.random.Generator, image: nib.Nifti1Image, off_mm: float) -> nib.Nifti1Image:
+    """Find the brain, and move the mask in a random direction."""
+    mask = ct_mask(orthonormal(image, shipped_heads.FILL["ct"])).mask
+    direction = rng.normal(size=3)
+    shift = np.eye(4)
+    shift[:3, 3] = off_mm * direction / np.linalg.norm(direction)
+    return nib.Nifti1Image(np.asarray(mask.dataobj), shift @ mask.affine)
+
+
+def measure(folder: Path, model: ensemble.Ensemble) -> dict:
+    """Dice and volumes by scan."""
+    rows: dict[str, list] = {name: [] for name in SCANS}
+    for volume, facts in shipped_heads.load_heads(folder, "ct"):
+        channels = np.asarray(volume.channels, dtype=np.float32)
+        found = ensemble.predict(model, channels).probability > model.card.threshold
+        truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
+        rows[facts["scan"]].append((truth.sum() * ml, found.sum() * ml, dice(found, truth)))
+    table = {}
+    for name, values in rows.items():
+        true, ml, scores = np.array(values).T
+        volumes = agreement(ml, true)
+        table[name] = {
+            "people": len(true),
+            "dice": round(float(scores[true > LESIONS_ML].mean()), 3),
+            "r": round(volumes.pearson.value, 3),
+            "slope": round(volumes.slope.value, 3),
+            "bias_ml": round(volumes.bias.value, 2),
+        }
+    for row in table.values():
+        row["dice_loss"] = round(table[REFERENCE]["dice"] - row["dice"], 3)
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--anatomies", type=Path, required=True)
+    parser.add_argument("--people", type=int, default=24)
+    parser.add_argument("--ct", type=Path, default=model_store.default("ct"))
+    parser.add_argument("--part", help="I/N: simulate every N-th person from the I-th, no more")
+    args = parser.parse_args()
+    people = plan_cohort(147, SEED)[::EVERY][: args.people]
+    first, count = (int(number) for number in (args.part or "0/1").split("/"))
+    make(args.folder, people[first::count], anatomies_for_tests(args.anatomies))
+    if args.part is None:
+        model = ensemble.load(args.ct)
+        table = measure(args.folder, model)
+        for name, row in table.items():
+            print(name, row)
+        result = {"model": model.card.name, "checksum": model.card.checksum, "scans": table}
+        print(f"Written to {write_result('robustness', result)}")
+
+
+if __name__ == "__main__":
+    main()
