@@ -39,7 +39,7 @@ def read_units(
     model_label
         The ``--desc`` of the run whose tables are read.
     exclude
-        Labels of units that are going to be left out: their settings may differ.
+        Units and subjects that are going to be left out: their settings may differ.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def read_units(
             failures[unit] = {"unit": unit, "state": "unreadable", "reason": reason}
             continue
         units.append(row)
-        if unit not in exclude:
+        if not {unit, row["participant_id"]} & set(exclude):
             settings[unit] = made_with
     _require_same_settings(output_dir, settings)
     return units, [failures[unit] for unit in sorted(failures)]

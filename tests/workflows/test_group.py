@@ -354,6 +354,9 @@ def test_units_of_different_settings_are_refused_with_what_differs(cohort):
     assert not (cohort / "group.html").exists()
     run(cohort, exclude=("sub-04",))
     assert estimates(cohort)["pairs"]["value"] == "4"
+    add_unit(cohort, "04", 1.0, 1.0, session="a", hashes=other)
+    run(cohort, exclude=("sub-04",))
+    assert estimates(cohort)["pairs"]["value"] == "4"
 
 
 def test_units_of_another_model_are_refused_by_its_name(cohort):
