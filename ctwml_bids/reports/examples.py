@@ -62,7 +62,7 @@ def example(images: Sequence[Shown], affine: np.ndarray, *, brain: np.ndarray) -
         plain = np.repeat((255 * grey).astype(np.uint8)[..., None], 3, axis=2)
         inside = cut(np.asarray(image.lesions) > 0, view)[0] > 0.5
         outlined = plain.copy()
-        outlined[inside & ~ndimage.binary_erosion(inside)] = OUTLINE
+        outlined[inside & ~ndimage.binary_erosion(inside, iterations=2)] = OUTLINE
         panels += [_panel(plain), _panel(outlined)]
     buffer = io.BytesIO()
     Image.fromarray(np.concatenate(panels, axis=1)).save(buffer, format="PNG", optimize=True)
