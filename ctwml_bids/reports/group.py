@@ -78,6 +78,8 @@ class GroupReport:
         What is missing from the cohort, in sentences.
     demographics
         Table 1: rows of demographics.tsv.
+    measures
+        Headings (all, then the Fazekas groups), and rows of a label and one text for each of them.
     confusion
         Image and its 3 × 3 counts, rated by rows.
     strata
@@ -98,6 +100,7 @@ class GroupReport:
     outliers: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     demographics: tuple[Mapping[str, Any], ...] = ()
+    measures: tuple[Sequence[str], Sequence[tuple[str, Sequence[str]]]] = ((), ())
     confusion: tuple[tuple[str, Sequence[Sequence[int]]], ...] = ()
     strata: tuple[Mapping[str, Any], ...] = ()
     figures: tuple[GroupFigure, ...] = ()

@@ -86,7 +86,7 @@ def overlap(measures: Mapping[str, Found]) -> tuple[str, Numbers]:
         "lesion_recall": ("Lesion recall", 2),
         "lesion_f1": ("Lesion F1", 2),
     }
-    numbers = [(label, _spread(measures[name], digits)) for name, (label, digits) in labels.items()]
+    numbers = [(label, spread(measures[name], digits)) for name, (label, digits) in labels.items()]
     return text, numbers
 
 
@@ -209,7 +209,8 @@ def _both_intervals(estimate: Found) -> str:
     return f"{text})"
 
 
-def _spread(summary: Found, digits: int) -> str:
+def spread(summary: Found, digits: int) -> str:
+    """Write mean ± SD and the number of units; a dash without any."""
     if not summary["count"]:
         return "–"
     text = f"{number(summary['mean'], digits)} ± {number(summary['sd'], digits)}"

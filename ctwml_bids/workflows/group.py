@@ -28,7 +28,12 @@ from ctwml_bids.statistics.strata import ALL, STRATA
 from ctwml_bids.statistics.tables import MISSING
 from ctwml_bids.statistics.thresholds import ThresholdSet
 from ctwml_bids.workflows.fazekas import write_thresholds
-from ctwml_bids.workflows.group_figures import figures, strata_rows, why_no_pairs
+from ctwml_bids.workflows.group_figures import (
+    figures,
+    measure_table,
+    strata_rows,
+    why_no_pairs,
+)
 from ctwml_bids.workflows.group_maps import FrequencyMap, frequency_maps
 from ctwml_bids.workflows.group_people import Sources, add_people
 from ctwml_bids.workflows.group_roles import excluded_rows, with_roles
@@ -150,6 +155,7 @@ def run_group(
         outliers=tuple(asdict(outlier) for outlier in apart),
         notes=(*notes, *problems),
         demographics=tuple(table_1(cohort)),
+        measures=measure_table(cohort),
         confusion=_confusion(cohort),
         strata=tuple(strata_rows(cohort, {by: text for by, (_, _, text) in STRATA.items()})),
         figures=(*drawn, *maps),

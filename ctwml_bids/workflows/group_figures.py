@@ -28,6 +28,18 @@ OVERLAP = (
     "lesion_recall",
     "lesion_f1",
 )
+SHOWN_MEASURES = {
+    "ct_wml_ml": ("WML on CT (mL)", 1),
+    "flair_wml_ml": ("WML on FLAIR (mL)", 1),
+    "dice": ("Dice", 2),
+    "true_positive_ml": ("On both (mL)", 1),
+    "ct_only_ml": ("CT only (mL)", 1),
+    "flair_only_ml": ("FLAIR only (mL)", 1),
+    "h95_mm": ("H95 (mm)", 1),
+    "avd_percent": ("Absolute volume difference (%)", 0),
+    "lesion_recall": ("Lesion recall", 2),
+    "lesion_f1": ("Lesion F1", 2),
+}
 
 
 def figures(
@@ -223,6 +235,25 @@ def _typical(
 
 def _by_group(cohort: Cohort) -> dict[str, Part]:
     return {part.stratum: part for part in cohort.parts if part.by == "fazekas"}
+
+
+def measure_table(
+    cohort: Cohort,
+) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
+    """Return the page's table of measures: headings, then a label and one text for each."""
+    parts = [(ALL, "All"), *((g, _rated(g)) for g in _by_group(cohort))]
+    members = [cohort.rows((ALL, ALL) if part == ALL else ("fazekas", part)) for part, _ in parts]
+    rows = []
+    for name, (label, digits) in SHOWN_MEASURES.items():
+        # Nothing can be said of the overlap of two images without a lesion.
+        counted = [
+            [r for r in rows_ if not (name == "dice" and r["both_empty"] == "true")]
+            for rows_ in members
+        ]
+        summaries = [asdict(summarise(_column(of, name))) for of in counted]
+        if summaries[0]["count"]:
+            rows.append((label, tuple(sentences.spread(found, digits) for found in summaries)))
+    return tuple(heading for _, heading in parts), tuple(rows)
 
 
 def strata_rows(cohort: Cohort, headings: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -162,6 +162,13 @@ def test_every_figure_has_its_sentence_with_the_tables_numbers(whole):
     assert "10-fold cross-validation" in page
 
 
+def test_the_page_has_the_measures_by_group(whole):
+    page = (whole / "group.html").read_text()
+    rows = [row for row in table(whole / "group/units.tsv") if row["fazekas_group"] == "2"]
+    dice = [float(row["dice"]) for row in rows]
+    assert f"{np.mean(dice):.2f} ± {np.std(dice, ddof=1):.2f} (n = 20)" in page
+
+
 def test_confusion_counts_sum_to_the_rated_units_and_give_the_share_right(whole):
     rows = [
         r for r in table(whole / "group/confusion.tsv") if (r["by"], r["image"]) == ("all", "ct")
