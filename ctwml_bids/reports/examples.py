@@ -78,7 +78,7 @@ def examples(rows: Sequence[tuple[str, bytes]]) -> Drawing:
         Label and picture (`example`) of each; of pairs, so that each has four panels, CT first.
     """
     pictures = [np.asarray(Image.open(io.BytesIO(png)).convert("RGB")) for _, png in rows]
-    height = 1.95
+    height = PANEL[0] / DPI  # inches: every pixel is shown
     figure = Figure(
         figsize=(4 * height * PANEL[1] / PANEL[0] + 0.5, height * len(rows) + 0.35),
         dpi=DPI,
