@@ -40,7 +40,7 @@ def measure(tmp_path):
         contrast=CONTRAST,
         dice: float = 0.95,
         fazekas: ThresholdSet | None = None,
-        flair_lesion: np.ndarray | None = None,
+        ct_in_flair: np.ndarray | None = None,
     ):
         lesion = np.zeros((20, 20, 20), np.float32)
         lesion[10, 10, 10] = 1
@@ -53,8 +53,8 @@ def measure(tmp_path):
         for name in ("ct", "flair"):
             arrays |= {f"{name}_ventricles": lesion, f"{name}_in_{name}_mask": lesion}
             arrays[f"{name}_in_{name}_probability"] = lesion
-        if flair_lesion is not None:
-            arrays["flair_in_flair_mask"] = flair_lesion
+        if ct_in_flair is not None:
+            arrays["ct_in_flair_mask"] = ct_in_flair
         files = {}
         for name, array in arrays.items():
             files[name] = str(tmp_path / f"{name}.nii")
@@ -170,5 +170,5 @@ def test_a_fazekas_group_is_stated_by_each_images_volume_where_thresholds_are_gi
 def test_masks_of_a_pair_that_differ_in_shape_are_an_error_that_says_so(measure):
     other = np.zeros((20, 20, 19), np.float32)
     other[10, 10, 10] = 1
-    with pytest.raises(BadDataError, match=r"ct_in_flair_mask.*\(20, 20, 20\).*\(20, 20, 19\)"):
-        measure(own=brain(), used=brain(), flair_lesion=other)
+    with pytest.raises(BadDataError, match=r"ct_in_flair_mask.*\(20, 20, 19\).*\(20, 20, 20\)"):
+        measure(own=brain(), used=brain(), ct_in_flair=other)
