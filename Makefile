@@ -45,6 +45,7 @@ validate: $(VENV)/.installed
 	$(BIN)/python run.py $(BIDS_REAL) training/real participant --random-seed 1
 	$(BIN)/python benchmarks/real_images.py $(BIDS_REAL) training/real
 	$(BIN)/python benchmarks/unit_cost.py $(BIDS_REAL) dv01
+	$(BIN)/python benchmarks/group_scale.py
 	$(BIN)/python benchmarks/node_memory.py $(BIDS_REAL) dv01 --option output-spaces=MNI152NLin2009aSym
 
 clean:

@@ -62,6 +62,11 @@ class Settings:
     desc: str | None = None
     derivatives: dict[str, Path] = field(default_factory=dict)
     include_failed_qc: bool = False
+    exclude: tuple[str, ...] = ()
+    participants_file: Path | None = None
+    fazekas_file: Path | None = None
+    fazekas_column: str | None = None
+    fazekas_thresholds: str | None = None
     reports_only: bool = False
     boilerplate_only: bool = False
     dry_run: bool = False

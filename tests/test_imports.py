@@ -12,6 +12,8 @@ SCIENCE = ("preprocessing", "segmentation", "simulation", "statistics", "reports
 
 # The parts of bids that need no PyBIDS: names, units, atomic writers.
 WRITING = ("bids.names", "bids.units", "bids.files", "bids.dataset")
+# Readers of small tables that the group level needs, too.
+READING = ("bids.people",)
 
 # What each folder may import of the package; errors, geometry and __version__ are open to all.
 ALLOWED = {
@@ -32,7 +34,15 @@ ALLOWED = {
         "reports",
         *WRITING,
     },
-    "workflows": {"interfaces", "settings", "preprocessing", "statistics", "reports", *WRITING},
+    "workflows": {
+        "interfaces",
+        "settings",
+        "preprocessing",
+        "statistics",
+        "reports",
+        *WRITING,
+        *READING,
+    },
     "cli": {
         "workflows",
         "bids",

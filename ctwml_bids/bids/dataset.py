@@ -49,6 +49,7 @@ BIDSIGNORE = (
     "*_CT.*",
     "*_stats.tsv",
     "*_stats.json",
+    "*_example.png",
     "*.html",
     "logs",
     "group",

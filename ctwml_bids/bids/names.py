@@ -142,6 +142,17 @@ def stats(
     return derivative(subject, session, suffix="stats", extension=".tsv", desc=desc)
 
 
+def acquisition(subject: str, session: str | None) -> PurePosixPath:
+    """Table of what sidecars and scans.tsv say of the images, the same for all models."""
+    return derivative(subject, session, suffix="stats", extension=".tsv", desc="acquisition")
+
+
+def example(subject: str, session: str | None, *, model_label: str = "") -> PurePosixPath:
+    """Picture of the slice with most lesions, from which `group` takes its examples."""
+    name = _with_model(stem(subject, session), model_label)
+    return folder(subject, session) / "figures" / f"{name}_example.png"
+
+
 def report(subject: str, session: str | None, *, model_label: str = "") -> PurePosixPath:
     """Name the unit's report, at the top of the output folder."""
     return PurePosixPath(_with_model(stem(subject, session), model_label) + ".html")

@@ -70,10 +70,10 @@ def pair_subject(
         if partner.flair:
             used.add(partner.flair.session)
             notes += flair_notes[partner.flair.session]
-        units.append(_unit(subject, image, partner.flair, notes, partner.days))
+        units.append(_unit(subject, image, partner.flair, notes, times, partner.days))
     for session, image in chosen_flair.items():
         if session not in used and session not in chosen_ct:
-            units.append(_unit(subject, None, image, flair_notes[session]))
+            units.append(_unit(subject, None, image, flair_notes[session], times))
     return sorted(units, key=lambda unit: unit.session or "")
 
 
@@ -184,6 +184,7 @@ def _unit(
     ct: Candidate | None,
     flair: Candidate | None,
     notes: tuple[str, ...],
+    times: Times,
     days: float | None = None,
 ) -> Unit:
     under = ct or flair
@@ -197,4 +198,5 @@ def _unit(
         notes=notes,
         flair_session=flair.session if flair else None,
         days=days,
+        days_apart=_days(ct, flair, times) if ct and flair else None,
     )

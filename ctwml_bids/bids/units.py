@@ -33,6 +33,8 @@ class Unit:
         sessions, or more than six weeks apart; else None.
     flair_session
         Session that the FLAIR comes from; differs from `session` when the pair spans two.
+    days_apart
+        Days between CT and FLAIR of any pair, None where scans.tsv does not say.
     """
 
     subject: str
@@ -45,6 +47,7 @@ class Unit:
     flair_session: str | None = None
     left_out: int = 0
     days: float | None = None
+    days_apart: float | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from ctwml_bids import __version__
+from ctwml_bids.bids.acquisitions import write_acquisitions
 from ctwml_bids.bids.dataset import refresh_participants
 from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.bids.query import Skipped, Unit, plan_with_matches, validator_hint
@@ -141,15 +142,10 @@ def run(settings: Settings, started: datetime) -> int:
             return code
         log_to(_log_file(settings, started))
         # Plotting and tables are slow to import; --help and --dry-run need none.
-        from ctwml_bids.workflows.group import run_group
+        from ctwml_bids.cli.group import summarise
 
         try:
-            report = run_group(
-                settings.output_dir,
-                version=__version__,
-                include_failed_qc=settings.include_failed_qc,
-                model_label=settings.desc or "",
-            )
+            report = summarise(ready)
         except NoInputError as error:
             if not code:
                 raise
@@ -191,6 +187,7 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     if not units or settings.reports_only:
         write_skipped(skipped, ready)
         if units:
+            write_acquisitions(settings.output_dir, units)
             return _reports_only(units, ready)
         rebuild_table(settings.output_dir)
         raise _nothing_to_run(settings.bids_dir, skipped)
@@ -198,6 +195,7 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
         results = write_skipped(skipped, ready)
         results += _run_units(units, ready, progress)
         refresh_participants(settings.output_dir, settings.bids_dir)
+        write_acquisitions(settings.output_dir, units)
         rebuild_table(settings.output_dir)
     print("\n".join(status_table(results)))
     return exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))

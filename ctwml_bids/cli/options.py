@@ -15,6 +15,7 @@ from ctwml_bids.cli.values import (
     letters_and_digits,
     memory_gb,
     named_path,
+    unit_label,
 )
 from ctwml_bids.errors import UsageError
 from ctwml_bids.settings import DEVICES, KEEP_WORK, NORMALISATIONS
@@ -86,6 +87,7 @@ def build_parser(optional: Sequence[str] = ()) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ctwml_bids {__version__}")
     _add_input(parser.add_argument_group("which data"))
     _add_method(parser.add_argument_group("how it is measured"))
+    _add_cohort(parser.add_argument_group("the group level, and Fazekas groups"))
     _add_running(parser.add_argument_group("how it runs"))
     _add_output(parser.add_argument_group("what is written and kept"))
     return parser
@@ -186,6 +188,47 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_cohort(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--exclude",
+        metavar="LABEL",
+        nargs="+",
+        action="extend",
+        type=unit_label,
+        help="subjects (X) or units (X_ses-Y) that the group level leaves out, by name",
+    )
+    group.add_argument(
+        "--include-failed-qc",
+        action="store_true",
+        help="at the group level, keep subjects with a failed quality gate",
+    )
+    group.add_argument(
+        "--participants-file",
+        metavar="FILE",
+        type=Path,
+        help="table with participant_id, age, sex and the Fazekas rating for the group level "
+        "(default: the participants.tsv that the participant level copies)",
+    )
+    group.add_argument(
+        "--fazekas-file",
+        metavar="FILE",
+        type=Path,
+        help="phenotype table with the visual Fazekas ratings, where they are in another one",
+    )
+    group.add_argument(
+        "--fazekas-column",
+        metavar="NAME",
+        help="column of the visual rating, 0 to 3 or 0-1, 2, 3 (default: fazekas)",
+    )
+    group.add_argument(
+        "--fazekas-thresholds",
+        metavar="FILE",
+        help="state each subject's Fazekas group from its lesion volume, with the "
+        "group/fazekas_thresholds.json of a cohort, or with the round numbers 7 and 15 mL by the "
+        "name literature; at the group level, judge these in place of fitting",
+    )
+
+
 def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--nprocs",
@@ -256,11 +299,6 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         metavar="LABEL",
         type=letters_and_digits,
         help="label for the results of another model, kept beside those that exist",
-    )
-    group.add_argument(
-        "--include-failed-qc",
-        action="store_true",
-        help="at the group level, keep subjects with a failed quality gate in the agreement",
     )
     group.add_argument(
         "--reports-only", action="store_true", help="write the reports again from what exists"

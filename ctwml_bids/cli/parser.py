@@ -12,11 +12,13 @@ from typing import Any
 
 from ctwml_bids.cli.machine import usable_cpus, usable_memory_gb
 from ctwml_bids.cli.options import Parser, build_parser
-from ctwml_bids.cli.values import absolute
+from ctwml_bids.cli.values import absolute, file_or_name
 from ctwml_bids.errors import CtwmlError
 from ctwml_bids.settings import ANALYSIS_LEVELS, PLANNED_LEVELS, Settings, read_toml
 
 POSITIONALS = ("bids_dir", "output_dir", "analysis_levels")
+# The Fazekas thresholds that go by a name; all others are files.
+LITERATURE = "literature"
 NOT_SETTINGS = ("notrack", "config_file")
 
 
@@ -60,14 +62,17 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     levels = tuple(dict.fromkeys(values["analysis_levels"]))
     _check_levels(levels)
     values["analysis_levels"] = levels
-    for name in ("participant_labels", "session_labels", "output_spaces", "models"):
+    for name in ("participant_labels", "session_labels", "output_spaces", "models", "exclude"):
         values[name] = tuple(dict.fromkeys(values.get(name, ())))
     values["models"] = tuple(absolute(folder) for folder in values["models"])
     named = dict(values.get("derivatives", {}))
     values["derivatives"] = {name: absolute(folder) for name, folder in named.items()}
-    for name in ("bids_dir", "output_dir", "work_dir", "bids_filter_file", "use_plugin"):
+    files = ("bids_filter_file", "use_plugin", "participants_file", "fazekas_file")
+    for name in ("bids_dir", "output_dir", "work_dir", *files):
         if values.get(name) is not None:
             values[name] = absolute(values[name])
+    if values.get("fazekas_thresholds") is not None:
+        values["fazekas_thresholds"] = file_or_name(values["fazekas_thresholds"], LITERATURE)
     values.setdefault("work_dir", default_work_dir(values["output_dir"]))
     values.setdefault("nprocs", usable_cpus())
     values.setdefault("mem_gb", usable_memory_gb())

@@ -24,6 +24,7 @@ from ctwml_bids.errors import (
 from ctwml_bids.execution.locks import hold
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.settings import Settings
+from ctwml_bids.workflows.fazekas import ThresholdSet, read_thresholds
 
 # Space (GiB) that one unit takes. Scratch was 2.7 with a CT of 512 x 512 x 400 and its FLAIR.
 WORK_GB = 3.0
@@ -46,11 +47,14 @@ class Ready:
         None where no image is processed.
     cards
         "ct" and "flair" to the `ModelCard` of that model; empty where no image is processed.
+    fazekas
+        Thresholds from which Fazekas groups are stated, None without any.
     """
 
     settings: Settings
     template: templates.Template | None = None
     cards: Mapping[str, model_store.ModelCard] = field(default_factory=dict)
+    fazekas: ThresholdSet | None = None
 
     @property
     def checksums(self) -> dict[str, str]:
@@ -73,8 +77,9 @@ def preflight(settings: Settings) -> Ready:
     participant = "participant" in settings.analysis_levels
     check_folders(settings, images=participant)
     prepare_environment(settings.work_dir)
+    fazekas = read_thresholds(settings.fazekas_thresholds) if settings.fazekas_thresholds else None
     if not participant:
-        return Ready(settings)
+        return Ready(settings, fazekas=fazekas)
     check_spaces(settings)
     if settings.use_plugin is not None:
         # Nipype takes a second to import: only those who name a plugin wait for it here.
@@ -85,7 +90,7 @@ def preflight(settings: Settings) -> Ready:
     template = templates.get(settings.template)
     if not settings.dry_run:
         settings = dataclasses.replace(settings, device=choose_device(settings.device))
-    return Ready(settings, template, cards)
+    return Ready(settings, template, cards, fazekas)
 
 
 def check_folders(settings: Settings, *, images: bool) -> None:
@@ -112,7 +117,8 @@ def check_folders(settings: Settings, *, images: bool) -> None:
             f"{settings.output_dir}: there is no such folder; the group level reads the results "
             "of the participant level from it."
         )
-    for path in (settings.bids_filter_file, settings.use_plugin):
+    tables = (settings.participants_file, settings.fazekas_file)
+    for path in (settings.bids_filter_file, settings.use_plugin, *tables):
         if path is not None and not path.is_file():
             raise NoInputError(f"{path}: there is no such file.")
     for name, path in settings.derivatives.items():

@@ -39,6 +39,7 @@ def request_of(unit: Unit, ready: Ready) -> Request:
         images=tuple(path for path in (unit.ct, unit.flair) if path is not None),
         metadata=content_hash({"ct": used, "days": unit.days}),
         output_spaces=ready.settings.template_spaces,
+        fazekas=content_hash(ready.fazekas.described()) if ready.fazekas else "",
     )
 
 

@@ -51,6 +51,7 @@ def resources_of(ready: Ready) -> Resources:
             "device": settings.device,
             "versions": versions(),
             "hashes": hashes(ready),
+            "fazekas": ready.fazekas.described() if ready.fazekas else {},
             "thresholds": {name: card.threshold for name, card in cards.items()},
             "models": {
                 name: {**asdict(card), "checksum": card.checksum} for name, card in cards.items()

@@ -72,3 +72,16 @@ def absolute_path(text: str) -> Path:
 def absolute(path: Path) -> Path:
     """Make a path absolute without following links, so that messages show what was typed."""
     return Path(os.path.abspath(path.expanduser()))
+
+
+def file_or_name(text: str, name: str) -> str:
+    """Make a path absolute, unless it is the one name that stands for something else."""
+    return text if text == name else str(absolute(Path(text)))
+
+
+def unit_label(text: str) -> str:
+    """Read the label of a unit, with or without sub-: X or X_ses-Y."""
+    label = text if text.startswith("sub-") else f"sub-{text}"
+    if not re.fullmatch(r"sub-[A-Za-z0-9+]+(_ses-[A-Za-z0-9+]+)?", label):
+        raise argparse.ArgumentTypeError(f"{text!r} is no subject (X) or unit (X_ses-Y)")
+    return label

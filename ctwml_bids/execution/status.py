@@ -87,11 +87,14 @@ class Request:
         Hash of what is used of the CT's sidecar and of scans.tsv.
     output_spaces
         Templates in whose space maps are asked for; the native spaces are not listed.
+    fazekas
+        Hash of the thresholds from which a Fazekas group is asked for, empty without any.
     """
 
     images: tuple[Path, ...]
     metadata: str = ""
     output_spaces: tuple[str, ...] = ()
+    fazekas: str = ""
 
     def described(self, bids_dir: Path) -> dict[str, Any]:
         """Give it as it stands in a status: images by their names in the data set."""
@@ -99,6 +102,7 @@ class Request:
             "inputs": fingerprints(self.images, bids_dir),
             "metadata": self.metadata,
             "output_spaces": list(self.output_spaces),
+            "fazekas": self.fazekas,
         }
 
 
@@ -200,7 +204,7 @@ def what_differs(
 ) -> list[str]:
     """Say what a finished unit's results lack of what is asked for now; [] if nothing.
 
-    Maps in more spaces than are asked for are no lack.
+    Maps in more spaces than are asked for are no lack, nor is a Fazekas group that is not.
 
     Parameters
     ----------
@@ -231,6 +235,8 @@ def what_differs(
     found += [
         f"maps in {name} are asked for" for name in request.output_spaces if name not in spaces
     ]
+    if request.fazekas and before.get("fazekas", "") != request.fazekas:
+        found.append("a Fazekas group by other thresholds is asked for")
     if missing := [name for name in status.outputs if not (output_dir / name).is_file()]:
         found.append(f"{missing[0]} is gone")
     return found

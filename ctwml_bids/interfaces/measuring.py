@@ -10,11 +10,13 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from ctwml_bids.errors import BadDataError
 from ctwml_bids.interfaces.base import load_facts, load_image, load_mask
 from ctwml_bids.preprocessing.ct_quality import ct_quality
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.slice_spacing import VAULT_RATIO
 from ctwml_bids.statistics import fit_gates, overlap, quality, regions, tables
+from ctwml_bids.statistics.thresholds import from_record, stated
 
 
 def on_native(path: str, native: Grid) -> np.ndarray:
@@ -103,14 +105,17 @@ def measure_unit(
         if registration["verdict"] != "fail":
             pair = _compare(files, raw)
     qc = quality.overall(gates)
+    rows = tables.unit_rows(
+        measures,
+        qc=qc,
+        thresholds=context["thresholds"],
+        models={name: context["models"][name]["name"] for name in raw},
+        pair=pair,
+    )
+    if context.get("fazekas"):
+        rows, facts["fazekas"] = stated(rows, from_record(context["fazekas"]))
     return {
-        "rows": tables.unit_rows(
-            measures,
-            qc=qc,
-            thresholds=context["thresholds"],
-            models={name: context["models"][name]["name"] for name in raw},
-            pair=pair,
-        ),
+        "rows": rows,
         "lesions": [row for name in measures for row in tables.lesion_rows(name, measures[name])],
         "gates": [asdict(gate) for gate in gates],
         "qc": qc,
@@ -194,4 +199,9 @@ def _compare(files: Mapping[str, str], raw: Mapping[str, str]) -> overlap.Overla
     ct, flair = (
         np.asarray(nib.load(files[f"{seen}_in_flair_mask"]).dataobj) for seen in ("ct", "flair")
     )
+    if ct.shape != flair.shape:
+        raise BadDataError(
+            f"{files['ct_in_flair_mask']}: the CT's lesions in FLAIR space have the shape "
+            f"{ct.shape}, the FLAIR's {flair.shape}; run again with --clean-workdir."
+        )
     return overlap.compare(ct, flair, affine=grid_of(nib.load(raw["flair"])).affine)

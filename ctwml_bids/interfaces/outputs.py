@@ -53,6 +53,7 @@ class _UnitInput(DynamicTraitedSpec, BaseInterfaceInputSpec):
     context = traits.Dict(mandatory=True, desc="what is known of the unit and the run")
     measures = File(exists=True, desc="JSON of `measure_unit`")
     report = File(exists=True, desc="the HTML report")
+    example = traits.Str("", usedefault=True, desc="the example picture; empty without one")
 
 
 class _UnitInterface(SimpleInterface):
@@ -89,15 +90,16 @@ class MeasureUnit(_UnitInterface):
 
 class _ReportOutput(TraitedSpec):
     report = File(exists=True)
+    example = traits.Str(desc="picture for the group level; empty where there is none")
 
 
 class ReportUnit(_UnitInterface):
-    """The subject's report (`report_unit`)."""
+    """The subject's report (`report_unit`) and its example picture (`example_unit`)."""
 
     output_spec = _ReportOutput
 
     def _run_interface(self, runtime):
-        from ctwml_bids.interfaces.reporting import report_unit
+        from ctwml_bids.interfaces.reporting import example_unit, report_unit
 
         page = report_unit(
             self._files(),
@@ -108,6 +110,12 @@ class ReportUnit(_UnitInterface):
         path = node_file(runtime.cwd, "report.html")
         Path(path).write_text(page, encoding="utf-8")
         self._results["report"] = path
+        picture = example_unit(self._files(), self.inputs.raw)
+        self._results["example"] = ""
+        if picture is not None:
+            path = node_file(runtime.cwd, "example.png")
+            Path(path).write_bytes(picture)
+            self._results["example"] = path
         return runtime
 
 
@@ -131,5 +139,6 @@ class WriteUnit(_UnitInterface):
             self.inputs.context,
             load_facts(self.inputs.measures),
             self.inputs.report,
+            self.inputs.example,
         )
         return runtime

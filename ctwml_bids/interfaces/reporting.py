@@ -15,6 +15,8 @@ from ctwml_bids.interfaces.measuring import on_native
 from ctwml_bids.preprocessing.carried_mask import carry
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.reports import pictures
+from ctwml_bids.reports.examples import Shown, example
+from ctwml_bids.reports.figures import CT_WINDOW, image_window
 from ctwml_bids.reports.methods import methods
 from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
 
@@ -85,7 +87,48 @@ def report_unit(
                 **{f"Settings hash, {name}": value for name, value in context["hashes"].items()},
             },
             software=context["versions"],
+            fazekas=facts.get("fazekas", {}),
         )
+    )
+
+
+def example_unit(files: Mapping[str, str], raw: Mapping[str, str]) -> bytes | None:
+    """Make the small picture from which the group level takes its examples.
+
+    Parameters
+    ----------
+    files, raw
+        As in `report_unit`.
+
+    Returns
+    -------
+    bytes or None
+        PNG, of a pair in FLAIR space; None where the brain mask is no brain.
+    """
+    space = "flair" if "flair" in raw else "ct"
+    image = load_image(files[f"{space}_image"])
+    grid = grid_of(image)
+    brain = _brain(f"{space}_used_brain", files, raw, grid)
+    array = np.asarray(image.dataobj)
+    window = CT_WINDOW if space == "ct" else image_window(array, brain)
+    lesions = _on(files[f"{space}_in_{space}_mask"], grid) >= 0.5
+    shown = [Shown(space.upper(), array, lesions, window)]
+    if len(raw) == 2:
+        lesions = _on(files["ct_in_flair_mask"], grid) >= 0.5
+        shown.insert(0, Shown("CT", _ct_on(grid, files), lesions, CT_WINDOW))
+    return example(shown, grid.affine, brain=brain)
+
+
+def _ct_on(grid: Grid, files: Mapping[str, str]) -> np.ndarray:
+    """Return the CT of a pair on the FLAIR's grid, in HU."""
+    ct = load_image(files["ct_image"])
+    return resample(
+        np.asarray(ct.dataobj),
+        ct.affine,
+        grid,
+        np.loadtxt(files["flair_to_ct"]),
+        fill=-1000.0,
+        average=True,
     )
 
 
@@ -149,18 +192,12 @@ def _image_figures(name: str, files: Mapping[str, str], raw: Mapping[str, str]) 
 
 def _registration_figures(files: Mapping[str, str], raw: Mapping[str, str]) -> tuple[Figure, ...]:
     """Return the checkerboard and the flicker of the pair, in FLAIR space."""
-    flair, ct = load_image(files["flair_image"]), load_image(files["ct_image"])
+    flair = load_image(files["flair_image"])
     grid = grid_of(flair)
-    moved = resample(
-        np.asarray(ct.dataobj),
-        ct.affine,
-        grid,
-        np.loadtxt(files["flair_to_ct"]),
-        fill=-1000.0,
-        average=True,
-    )
     brain = _brain("flair_used_brain", files, raw, grid)
-    return pictures.alignment(moved, np.asarray(flair.dataobj), grid.affine, brain=brain)
+    return pictures.alignment(
+        _ct_on(grid, files), np.asarray(flair.dataobj), grid.affine, brain=brain
+    )
 
 
 def _mask_figure(files: Mapping[str, str], raw: Mapping[str, str]) -> Figure:

@@ -38,6 +38,7 @@ def write_unit(
     context: Mapping[str, Any],
     measures: Mapping[str, Any],
     report: str,
+    example: str = "",
 ) -> list[str]:
     """Write the derivatives of one unit.
 
@@ -53,6 +54,8 @@ def write_unit(
         From `measure_unit`.
     report
         The HTML report.
+    example
+        The example picture, empty where there is none.
 
     Returns
     -------
@@ -68,14 +71,16 @@ def write_unit(
     """
     writer = _Writer(files, raw, context)
     try:
-        return _write_all(writer, measures, report)
+        return _write_all(writer, measures, report, example)
     except BaseException:
         for path in writer.new:
             path.unlink(missing_ok=True)
         raise
 
 
-def _write_all(writer: _Writer, measures: Mapping[str, Any], report: str) -> list[str]:
+def _write_all(
+    writer: _Writer, measures: Mapping[str, Any], report: str, example: str
+) -> list[str]:
     for space in writer.raw:
         writer.brain_masks(space)
         writer.ventricles(space)
@@ -86,6 +91,8 @@ def _write_all(writer: _Writer, measures: Mapping[str, Any], report: str) -> lis
     writer.deformation()
     writer.tables(measures)
     copy_into(Path(report), writer.path(writer.name(names.report, model=True)))
+    if example:
+        copy_into(Path(example), writer.path(writer.name(names.example, model=True)))
     note(writer.notes, COMPLETE)
     return writer.written
 

@@ -69,7 +69,7 @@ def mosaic(
         A PNG; a notice in place of slices when the brain mask is empty or so large that it may
         take in the face.
     """
-    if reason := _withheld(brain, affine):
+    if reason := withheld(brain, affine):
         return _notice(reason)
     view = plan_view(brain, affine, count=count)
     grey = backdrop(array, view, window)
@@ -116,7 +116,7 @@ def maps(
     bytes
         A PNG.
     """
-    if reason := _withheld(brain, affine):
+    if reason := withheld(brain, affine):
         return _notice(reason)
     view = plan_view(brain, affine, count=count)
     grey = 0.65 * backdrop(array, view, window)
@@ -160,7 +160,7 @@ def registration(
     bytes
         A PNG with one row each for FLAIR, CT, checkerboard and edges.
     """
-    if reason := _withheld(brain, affine):
+    if reason := withheld(brain, affine):
         return _notice(reason)
     view = plan_view(brain, affine, count=count)
     of_flair = backdrop(flair, view, image_window(flair, brain))
@@ -212,7 +212,7 @@ def outlines(
     bytes
         A PNG.
     """
-    if reason := _withheld(brain, affine):
+    if reason := withheld(brain, affine):
         return _notice(reason)
     view = plan_view(brain, affine, count=count)
     canvas = Canvas(backdrop(array, view, window), min(4, len(view.indices)), radiological)
@@ -238,7 +238,7 @@ def flicker_frames(
 
     Parameters are those of `registration`.
     """
-    if reason := _withheld(brain, affine):
+    if reason := withheld(brain, affine):
         return _notice(reason), _notice(reason)
     view = plan_view(brain, affine, count=count)
     frames = []
@@ -274,7 +274,7 @@ def _painted(panels: np.ndarray, colour: str) -> np.ndarray:
     return shades
 
 
-def _withheld(brain: np.ndarray, affine: np.ndarray) -> str:
+def withheld(brain: np.ndarray, affine: np.ndarray) -> str:
     """Return why no slice may be shown, or an empty string."""
     volume = np.count_nonzero(brain) * abs(np.linalg.det(np.asarray(affine)[:3, :3])) / 1000.0
     if volume == 0:

@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ctwml_bids.reports.html import number, render
-from ctwml_bids.reports.subject import Figure
+from ctwml_bids.reports.html import render
+from ctwml_bids.reports.plots import Drawing
+
+SHOWN_OUTLIERS = 20
+SHOWN_EXCLUDED = 30
 
 # Column of group/units.tsv → label, digits; of these the page shows what any unit has.
 UNIT_COLUMNS = {
+    "age": ("Age", 0),
+    "sex": ("Sex", 0),
+    "fazekas_group": ("Fazekas, rated", 0),
     "ct_wml_ml": ("WML on CT (mL)", 1),
-    "ct_wml_percent": ("% of brain, CT", 2),
     "flair_wml_ml": ("WML on FLAIR (mL)", 1),
-    "flair_wml_percent": ("% of brain, FLAIR", 2),
+    "fazekas_from_ct": ("Fazekas from CT", 0),
+    "fazekas_from_flair": ("Fazekas from FLAIR", 0),
     "dice": ("Dice", 2),
-    "true_positive_ml": ("on both (mL)", 1),
+    "true_positive_ml": ("On both (mL)", 1),
     "ct_only_ml": ("CT only (mL)", 1),
     "flair_only_ml": ("FLAIR only (mL)", 1),
+    "h95_mm": ("H95 (mm)", 1),
+    "lesion_f1": ("Lesion F1", 2),
+    "days_apart": ("Days apart", 0),
 }
+
+
+@dataclass(frozen=True)
+class GroupFigure:
+    """A figure of the group report.
+
+    Attributes
+    ----------
+    stem
+        Its file name without ending, such as ``figure-3a_scatter``.
+    title, caption, alt
+        Heading with its number in the paper; how to read it; what it shows, for those who cannot
+        see it.
+    sentence, numbers
+        What a paper would print, and label and value of every number.
+    drawing
+        The figure; None where it cannot be drawn, as the sentence then says.
+    """
+
+    stem: str
+    title: str
+    caption: str
+    alt: str
+    sentence: str
+    numbers: tuple[tuple[str, str], ...] = ()
+    drawing: Drawing | None = None
 
 
 @dataclass(frozen=True)
@@ -32,31 +66,46 @@ class GroupReport:
     version, created
         Of ctwml_bids; ISO time.
     units
-        Rows of ``group/units.tsv``, each with ``unit``, ``qc``, ``in_agreement`` and ``report``
+        Rows of ``group/units.tsv``, each with ``unit``, ``qc``, ``included`` and ``report``
         (file name of the unit's report beside the page, or "").
     failures
         Units without results: ``unit``, ``state`` and ``reason``.
-    agreement
-        Fields of `statistics.agreement.Agreement` as a dictionary.
-    mean_dice
-        Over the units in the agreement that have lesions; NaN without any.
-    both_empty
-        How many units in the agreement have no lesion on either image.
+    excluded
+        Names that ``--exclude`` left out.
+    outliers
+        ``unit`` and ``reason``, the most deviant first.
+    notes
+        What is missing from the cohort, in sentences.
+    demographics
+        Table 1: rows of demographics.tsv.
+    measures
+        Headings (all, then the Fazekas groups), and rows of a label and one text for each of them.
+    confusion
+        Image and its 3 × 3 counts, rated by rows.
+    strata
+        Rows of the table of results by part of the cohort.
     figures
-        Scatter and Bland–Altman plots.
+        In the order of the paper.
     include_failed_qc
-        Units that failed quality control were kept in the agreement on request.
+        Units that failed quality control were kept on request.
+    folder
+        Of tables and figures beside the page.
     """
 
     version: str
     created: str
     units: tuple[Mapping[str, Any], ...]
-    failures: tuple[Mapping[str, Any], ...]
-    agreement: Mapping[str, Any]
-    mean_dice: float = math.nan
-    both_empty: int = 0
-    figures: tuple[Figure, ...] = ()
+    failures: tuple[Mapping[str, Any], ...] = ()
+    excluded: tuple[str, ...] = ()
+    outliers: tuple[Mapping[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+    demographics: tuple[Mapping[str, Any], ...] = ()
+    measures: tuple[Sequence[str], Sequence[tuple[str, Sequence[str]]]] = ((), ())
+    confusion: tuple[tuple[str, Sequence[Sequence[int]]], ...] = ()
+    strata: tuple[Mapping[str, Any], ...] = ()
+    figures: tuple[GroupFigure, ...] = ()
     include_failed_qc: bool = False
+    folder: str = "group"
 
 
 def render_group(report: GroupReport) -> str:
@@ -70,66 +119,35 @@ def render_group(report: GroupReport) -> str:
     Returns
     -------
     str
-        HTML without scripts; it links to the units' reports beside it and to nothing else.
+        HTML whose one script sorts and filters the table of units; it links to the units' reports
+        and to the files of the group beside it, and to nothing else.
     """
     shown = {
         name: label
         for name, label in UNIT_COLUMNS.items()
         if any(row.get(name, "n/a") != "n/a" for row in report.units)
     }
+    failed_qc = [row for row in report.units if row["qc"] == "fail"]
     return render(
         "group.html.j2",
         report=report,
         columns=shown,
-        sentences=agreement_sentences(report.agreement, report.mean_dice, report.both_empty),
-        failed_qc=[row for row in report.units if row["qc"] == "fail"],
+        failed_qc=failed_qc[:SHOWN_EXCLUDED],
+        failed_qc_count=len(failed_qc),
+        failures=report.failures[:SHOWN_EXCLUDED],
+        outliers=report.outliers[:SHOWN_OUTLIERS],
+        ordered=_ordered(report),
+        links={row["unit"]: row["report"] for row in report.units},
+        group_names=("0–1", "2", "3"),
     )
 
 
-def agreement_sentences(
-    agreement: Mapping[str, Any], mean_dice: float, both_empty: int = 0
-) -> list[str]:
-    """Say in sentences what the agreement of CT with FLAIR is, leaving out what is undefined."""
-    pairs = agreement["pairs"]
-    sentences = []
-    if _known(agreement["pearson"]):
-        r = _with_interval(agreement["pearson"], 2)
-        sentences.append(f"Volumes from CT and FLAIR correlate with r = {r} in {pairs} units.")
-    if _known(agreement["slope"]):
-        slope, intercept = agreement["slope"], agreement["intercept"]
-        sentences.append(
-            f"The fitted line is CT = {_with_interval(slope, 2)} · FLAIR "
-            f"{number(intercept['value'], 1, sign=True)} mL (intercept, 95% CI "
-            f"{number(intercept['low'])} to {number(intercept['high'])} mL)."
-        )
-    if _known(agreement["bias"]):
-        bias = agreement["bias"]
-        word = "more" if bias["value"] >= 0 else "less"
-        sentences.append(
-            f"CT measures {number(abs(bias['value']))} mL {word} than FLAIR on average (bias "
-            f"{number(bias['value'], sign=True)} mL, 95% CI {number(bias['low'])} to "
-            f"{number(bias['high'])} mL); 95% of differences are expected between "
-            f"{number(agreement['lower_limit']['value'])} and "
-            f"{number(agreement['upper_limit']['value'])} mL (limits of agreement)."
-        )
-    if not math.isnan(mean_dice):
-        sentences.append(f"The mean Dice overlap of CT with FLAIR is {number(mean_dice, 2)}.")
-    if both_empty:
-        sentences.append(
-            f"The mean Dice leaves out {both_empty} of them, without lesions on either image."
-        )
-    if agreement["note"]:
-        sentences.append(agreement["note"])
-    return sentences
+def _ordered(report: GroupReport) -> list[Mapping[str, Any]]:
+    """Return the units, those to look at first at the top."""
+    place = {outlier["unit"]: at for at, outlier in enumerate(report.outliers)}
+    last = len(place)
 
+    def order(row: Mapping[str, Any]) -> tuple[int, int]:
+        return (row["qc"] != "fail", place.get(row["unit"], last))
 
-def _known(estimate: Mapping[str, float]) -> bool:
-    return not math.isnan(estimate["value"])
-
-
-def _with_interval(estimate: Mapping[str, float], digits: int) -> str:
-    value = number(estimate["value"], digits)
-    if math.isnan(estimate["low"]):
-        return value
-    low, high = number(estimate["low"], digits), number(estimate["high"], digits)
-    return f"{value} (95% CI {low} to {high})"
+    return [{**row, "outlier": row["unit"] in place} for row in sorted(report.units, key=order)]

@@ -50,7 +50,12 @@ class View:
 
 
 def plan_view(
-    brain: np.ndarray, affine: np.ndarray, *, count: int = 12, pixel_mm: float = 0.75
+    brain: np.ndarray,
+    affine: np.ndarray,
+    *,
+    count: int = 12,
+    pixel_mm: float = 0.75,
+    most_of: np.ndarray | None = None,
 ) -> View:
     """Choose axial slices spread evenly over the brain.
 
@@ -67,6 +72,8 @@ def plan_view(
         Number of slices; fewer when the brain spans fewer.
     pixel_mm
         Size of the square pixels.
+    most_of
+        Mask on the same grid: the one slice that has most of it, the middle one where it is empty.
 
     Returns
     -------
@@ -88,7 +95,10 @@ def plan_view(
     lengths = [(box[i].stop - box[i].start) * spacing[i] + 2 * MARGIN_MM for i in (0, 1)]
     shape = tuple(int(np.ceil(length / pixel_mm)) for length in lengths)
     start = tuple(box[i].start - 0.5 + (pixel_mm / 2 - MARGIN_MM) / spacing[i] for i in (0, 1))
-    indices = _spread(mask.any(axis=(0, 1)), count)
+    indices = _spread(mask.any(axis=(0, 1)), 1 if most_of is not None else count)
+    if most_of is not None and np.any(most_of):
+        wanted = nib.orientations.apply_orientation(np.asarray(most_of) > 0, orientation)
+        indices = (int(np.argmax((wanted & mask).sum(axis=(0, 1)))),)
     centre = [(box[i].start + box[i].stop - 1) / 2 for i in (0, 1)]
     heights = tuple(float((upright @ [*centre, index, 1.0])[2]) for index in indices)
     view = View(orientation, spacing, start, shape, pixel_mm, indices, heights, np.empty(0))

@@ -34,6 +34,7 @@ MEASURES = {
     "right_ml": ("Right hemisphere", "mL", 2),
     "brain_ml": ("Brain mask", "mL", 0),
     "ventricle_ml": ("Ventricles", "mL", 1),
+    "fazekas_group": ("Fazekas group by volume", "", 0),
     "threshold": ("Probability threshold", "", 2),
     "model": ("Model", "", 0),
 }
@@ -101,6 +102,9 @@ class SubjectReport:
         Model cards as dictionaries.
     settings, software
         Names and values.
+    fazekas
+        ``ct`` and/or ``flair`` → group and sentence (`statistics.thresholds`); empty where no
+        thresholds were given.
     """
 
     unit: str
@@ -117,6 +121,7 @@ class SubjectReport:
     models: tuple[Mapping[str, Any], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     software: Mapping[str, Any] = field(default_factory=dict)
+    fazekas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def render_subject(report: SubjectReport) -> str:
@@ -141,17 +146,19 @@ def render_subject(report: SubjectReport) -> str:
         status=status,
         verdict=VERDICTS[status],
         flagged=sorted(flagged, key=lambda gate: gate["status"] != "fail"),
-        key_numbers=_key_numbers(by_image),
+        key_numbers=_key_numbers(by_image, report.fazekas),
         columns=[name for name in ("ct", "flair") if name in by_image],
         by_image=by_image,
-        measures=MEASURES,
+        measures={name: MEASURES[name] for name in _measured(by_image)},
         pair_measures=PAIR_MEASURES,
         shown_lesions=_largest(report.lesions),
         hidden_lesions=max(0, len(report.lesions) - len(_largest(report.lesions))),
     )
 
 
-def _key_numbers(rows: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Any, str, int]]:
+def _key_numbers(
+    rows: Mapping[str, Mapping[str, Any]], fazekas: Mapping[str, Mapping[str, Any]]
+) -> list[tuple[str, Any, str, int]]:
     """Return label, value, unit, digits of the numbers at the top."""
     found = []
     for name in ("ct", "flair"):
@@ -159,10 +166,19 @@ def _key_numbers(rows: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Any, 
             label = f"White matter lesions on {name.upper()}"
             found.append((label, rows[name]["wml_ml"], "mL", 1))
             found.append((f"of the brain, on {name.upper()}", rows[name]["wml_percent"], "%", 2))
+    for name, stated in fazekas.items():
+        group = str(stated["group"]).replace("-", "–")
+        found.append((f"Fazekas group by volume, on {name.upper()}", group, "", 0))
     if "pair" in rows:
         empty = " (no lesion on either)" if rows["pair"].get("both_empty") in (True, "true") else ""
         found.append((f"Dice overlap of CT and FLAIR{empty}", rows["pair"]["dice"], "", 2))
     return found
+
+
+def _measured(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the measures to show: all, but for a Fazekas group that nobody asked for."""
+    asked = any(row.get("fazekas_group", "n/a") != "n/a" for row in rows.values())
+    return [name for name in MEASURES if asked or name != "fazekas_group"]
 
 
 def _worst(gates: tuple[Mapping[str, Any], ...]) -> str:

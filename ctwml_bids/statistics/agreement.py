@@ -1,29 +1,42 @@
 """Agreement of lesion volumes from CT with those from FLAIR over a group of heads.
 
 Pearson correlation and the fitted line are those of Fig. 3a of Pitkänen et al. 2020 (FLAIR along
-x, CT along y), bias and limits of agreement those of its Fig. 3b (CT − FLAIR).
+x, CT along y), bias and limits of agreement those of its Fig. 3b (CT − FLAIR). Others ask for the
+Deming line, the concordance correlation (CCC) and the intraclass correlation ICC(2,1) besides.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
-NORMAL_95 = 1.959963984540054  # two-sided 95% quantile of the normal distribution
+from ctwml_bids.statistics import concordance
+from ctwml_bids.statistics.concordance import NORMAL_95
+from ctwml_bids.statistics.resampling import DRAWS, SEED, bootstrap
+
 MINIMUM_PAIRS = 3  # a line through two points always fits; nothing can be said from it
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95% confidence interval; NaN where it is not defined."""
+    """A number with its 95% confidence intervals; NaN where they are not defined.
+
+    `low` and `high` follow from a formula, `boot_low` and `boot_high` from a bootstrap over
+    subjects, which assumes no distribution.
+    """
 
     value: float = math.nan
     low: float = math.nan
     high: float = math.nan
+    boot_low: float = math.nan
+    boot_high: float = math.nan
+
+
+UNDEFINED = Estimate()
 
 
 @dataclass(frozen=True)
@@ -36,8 +49,12 @@ class Agreement:
         Number of heads with both volumes.
     pearson, slope, intercept
         Correlation and least-squares line, y = slope · x + intercept (intercept in mL).
+    deming_slope, deming_intercept
+        Line for two images that both err alike (variance ratio 1); intercept in mL.
     bias, lower_limit, upper_limit
         Bland–Altman mean difference CT − FLAIR and its 95% limits, in mL.
+    ccc, icc
+        Concordance correlation coefficient, and ICC(2,1).
     difference_sd
         Standard deviation (n − 1) of the differences, in mL.
     note
@@ -45,23 +62,38 @@ class Agreement:
     """
 
     pairs: int
-    pearson: Estimate = Estimate()
-    slope: Estimate = Estimate()
-    intercept: Estimate = Estimate()
-    bias: Estimate = Estimate()
-    lower_limit: Estimate = Estimate()
-    upper_limit: Estimate = Estimate()
+    pearson: Estimate = UNDEFINED
+    slope: Estimate = UNDEFINED
+    intercept: Estimate = UNDEFINED
+    bias: Estimate = UNDEFINED
+    lower_limit: Estimate = UNDEFINED
+    upper_limit: Estimate = UNDEFINED
+    deming_slope: Estimate = UNDEFINED
+    deming_intercept: Estimate = UNDEFINED
+    ccc: Estimate = UNDEFINED
+    icc: Estimate = UNDEFINED
     difference_sd: float = math.nan
     note: str = ""
 
 
-def agreement(ct_ml: Sequence[float], flair_ml: Sequence[float]) -> Agreement:
+def agreement(
+    ct_ml: Sequence[float],
+    flair_ml: Sequence[float],
+    subjects: Sequence[Hashable] | None = None,
+    *,
+    draws: int = DRAWS,
+    seed: int = SEED,
+) -> Agreement:
     """Compare volumes from CT with volumes from FLAIR, head by head.
 
     Parameters
     ----------
     ct_ml, flair_ml
         Volumes in mL in the same order; a head with a NaN in either is left out.
+    subjects
+        Whose each head is, for intervals by bootstrap; None: without them.
+    draws, seed
+        Of the bootstrap.
 
     Returns
     -------
@@ -86,10 +118,9 @@ def agreement(ct_ml: Sequence[float], flair_ml: Sequence[float]) -> Agreement:
         )
     slope, intercept = _line(flair, ct)
     bias, lower, upper, spread = _bland_altman(ct - flair)
-    pearson = _pearson(flair, ct)
-    return Agreement(
+    found = Agreement(
         pairs=int(ct.size),
-        pearson=pearson,
+        pearson=_pearson(flair, ct),
         slope=slope,
         intercept=intercept,
         bias=bias,
@@ -98,6 +129,67 @@ def agreement(ct_ml: Sequence[float], flair_ml: Sequence[float]) -> Agreement:
         difference_sd=spread,
         note=_why_missing(ct, flair),
     )
+    plain = weighted(np.ones((1, ct.size)), flair, ct)[0]
+    others = {
+        name: Estimate(float(value))
+        for name, value in zip(NAMES, plain, strict=True)
+        if name in _BY_BOOTSTRAP_ALONE
+    }
+    found = replace(found, **others)
+    if subjects is None:
+        return found
+    owner = np.asarray(subjects)[complete]
+    ends = bootstrap(lambda w: weighted(w, flair, ct), owner, draws=draws, seed=seed)
+    return replace(found, **with_ends(found, ends))
+
+
+_BY_BOOTSTRAP_ALONE = ("deming_slope", "deming_intercept", "ccc", "icc")
+# In the order of `weighted`.
+NAMES = (
+    "pearson",
+    "slope",
+    "intercept",
+    "bias",
+    "lower_limit",
+    "upper_limit",
+    *_BY_BOOTSTRAP_ALONE,
+)
+
+
+def weighted(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return all estimates of some cohorts, in the order of `NAMES`.
+
+    Parameters
+    ----------
+    weights
+        How often each unit is in each cohort, (m, n).
+    x, y
+        Volumes from FLAIR and from CT in mL; a unit with a NaN in either does not count.
+
+    Returns
+    -------
+    numpy.ndarray
+        (m, len(NAMES)).
+    """
+    of = concordance.moments(weights, x, y)
+    columns = [
+        concordance.pearson(of),
+        *concordance.least_squares(of),
+        *concordance.differences(of)[:3],
+        *concordance.deming(of),
+        concordance.concordance(of),
+        concordance.icc(of),
+    ]
+    return np.stack(columns, axis=1)
+
+
+def with_ends(found: Agreement, ends: np.ndarray) -> dict[str, Estimate]:
+    """Return the estimates with their bootstrap intervals; one that is undefined has none."""
+    return {
+        name: replace(estimate, boot_low=float(low), boot_high=float(high))
+        for name, (low, high) in zip(NAMES, ends.T, strict=True)
+        if not math.isnan((estimate := getattr(found, name)).value)
+    }
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> Estimate:

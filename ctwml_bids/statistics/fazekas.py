@@ -6,7 +6,7 @@ visual rating, under 10-fold cross-validation (their Table 2 and Fig. 4).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,7 +97,11 @@ def _middle(volumes: np.ndarray, cut: int) -> float:
 
 
 def cross_validated(
-    volumes_ml: Sequence[float], groups: Sequence[int], folds: int = 10, seed: int = 0
+    volumes_ml: Sequence[float],
+    groups: Sequence[int],
+    folds: int = 10,
+    seed: int = 0,
+    subjects: Sequence[Hashable] | None = None,
 ) -> np.ndarray:
     """Estimate each head's group with thresholds fitted on the other folds.
 
@@ -109,6 +113,8 @@ def cross_validated(
         Number of folds; heads of each group are spread evenly over them.
     seed
         Of the split.
+    subjects
+        Whose each head is: all heads of one subject are in one fold. None: each has its own.
 
     Returns
     -------
@@ -118,15 +124,19 @@ def cross_validated(
     Raises
     ------
     ValueError
-        As `fit_thresholds`, and if there are fewer heads than folds or fewer than two folds.
+        As `fit_thresholds`, and if there are fewer subjects than folds or fewer than two folds.
     """
     volumes, groups = _checked(volumes_ml, groups)
-    if not 2 <= folds <= len(volumes):
-        raise ValueError(f"{len(volumes)} heads cannot be split into {folds} folds")
-    shuffled = np.random.default_rng(seed).permutation(len(volumes))
-    by_group = shuffled[np.argsort(groups[shuffled], kind="stable")]
-    fold = np.empty(len(volumes), dtype=int)
-    fold[by_group] = np.arange(len(volumes)) % folds
+    owner = np.arange(len(volumes)) if subjects is None else np.asarray(subjects)
+    _, first, member = np.unique(owner, return_index=True, return_inverse=True)
+    if not 2 <= folds <= len(first):
+        raise ValueError(f"{len(first)} heads cannot be split into {folds} folds")
+    # A subject counts as of the group of its first head.
+    shuffled = np.random.default_rng(seed).permutation(len(first))
+    by_group = shuffled[np.argsort(groups[first][shuffled], kind="stable")]
+    fold_of_subject = np.empty(len(first), dtype=int)
+    fold_of_subject[by_group] = np.arange(len(first)) % folds
+    fold = fold_of_subject[member]
     estimated = np.empty(len(volumes), dtype=int)
     for k in range(folds):
         out = fold == k

@@ -54,6 +54,11 @@ COLUMNS: dict[str, dict[str, str | dict[str, str]]] = {
     "ventricle_ml": {"Description": "Volume of the ventricle mask", "Units": "mL"},
     "threshold": {"Description": "Probability above which a voxel counts as a lesion"},
     "model": {"Description": "Model that segmented the image"},
+    "fazekas_group": {
+        "Description": "Fazekas group by wml_ml, with --fazekas-thresholds; no visual rating. The "
+        "thresholds and the cohort they are from are in Facts",
+        "Levels": {"0-1": "no or mild lesions", "2": "moderate lesions", "3": "severe lesions"},
+    },
     "dice": {"Description": f"Dice overlap of CT and FLAIR lesions, {_PAIR}; 1 if both are empty"},
     "both_empty": {"Description": "Neither image has a lesion: the Dice of 1 says nothing"},
     "true_positive_ml": {"Description": f"Lesion volume on both images, {_PAIR}", "Units": "mL"},
@@ -90,6 +95,8 @@ COLUMNS: dict[str, dict[str, str | dict[str, str]]] = {
 
 # Columns of whole numbers; all others that are numbers are measures.
 COUNTS = ("lesion_count", "lesion")
+# Columns of text.
+NOT_NUMBERS = ("image", "model", "both_empty", "fazekas_group", "qc")
 LESION_COLUMNS: dict[str, dict[str, str]] = {
     "image": {"Description": "Image that the lesion was seen in"},
     "lesion": {"Description": f"Number of the lesion, largest first; lesions {_SIZE}"},

@@ -5,37 +5,82 @@ Plain functions without Nipype: there is nothing to distribute in reading a few 
 
 from __future__ import annotations
 
-import csv
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ctwml_bids.bids import names
-from ctwml_bids.bids.dataset import write_json, write_text, write_tsv
-from ctwml_bids.errors import NoInputError
-from ctwml_bids.reports import plots
-from ctwml_bids.reports.group import GroupReport, render_group
-from ctwml_bids.reports.subject import Figure
-from ctwml_bids.statistics.agreement import Agreement, agreement
-from ctwml_bids.statistics.tables import COLUMNS, MISSING, number_in, unit_columns
+import nibabel as nib
+import numpy as np
 
-AGREEMENT_COLUMNS = {
-    "measure": {"Description": "What is estimated"},
-    "value": {"Description": "The estimate"},
-    "ci_low": {"Description": "Lower end of its 95% confidence interval"},
-    "ci_high": {"Description": "Upper end of its 95% confidence interval"},
-    "units": {"Description": "Unit of the estimate; n/a where it has none"},
-}
+from ctwml_bids.bids import names
+from ctwml_bids.bids.files import write_bytes, write_text
+from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.reports.frequency import frequency_figure
+from ctwml_bids.reports.group import GroupFigure, GroupReport, render_group
+from ctwml_bids.statistics.cohort import IMAGES, Cohort, analyse
+from ctwml_bids.statistics.outliers import outliers
+from ctwml_bids.statistics.resampling import DRAWS
+from ctwml_bids.statistics.strata import ALL, STRATA
+from ctwml_bids.statistics.tables import MISSING
+from ctwml_bids.statistics.thresholds import ThresholdSet
+from ctwml_bids.workflows.fazekas import write_thresholds
+from ctwml_bids.workflows.group_figures import (
+    figures,
+    measure_table,
+    strata_rows,
+    why_no_pairs,
+)
+from ctwml_bids.workflows.group_maps import FrequencyMap, frequency_maps
+from ctwml_bids.workflows.group_people import Sources, add_people
+from ctwml_bids.workflows.group_roles import excluded_rows, with_roles
+from ctwml_bids.workflows.group_tables import table_1, write_tables
+from ctwml_bids.workflows.group_units import nothing_finished, read_units
+
+LOG = logging.getLogger("ctwml_bids")
+FIGURES = "figures"
+MAPS = "maps"
+
+
+@dataclass(frozen=True)
+class GroupOptions:
+    """What a group run was asked for.
+
+    Attributes
+    ----------
+    include_failed_qc
+        Keep units with a failed quality gate.
+    exclude
+        Subjects (``sub-X``) and units (``sub-X_ses-Y``) to leave out.
+    sources
+        Tables of people and ratings.
+    thresholds
+        Of another cohort, judged in place of fitting.
+    model_label
+        The ``--desc`` of the run whose tables are read.
+    draws
+        Of the bootstrap.
+    """
+
+    include_failed_qc: bool = False
+    exclude: tuple[str, ...] = ()
+    sources: Sources = field(default_factory=Sources)
+    thresholds: ThresholdSet | None = None
+    model_label: str = ""
+    draws: int = DRAWS
 
 
 def run_group(
-    output_dir: Path, *, version: str, include_failed_qc: bool = False, model_label: str = ""
+    output_dir: Path,
+    *,
+    version: str,
+    options: GroupOptions | None = None,
+    find_template: Callable[[str], Path] | None = None,
 ) -> Path:
-    """Write the group's tables and report from the units' tables and status files.
+    """Write the group's tables, figures, maps and report from what the units left.
 
     Parameters
     ----------
@@ -43,10 +88,10 @@ def run_group(
         The derivative data set; the raw one is not needed.
     version
         Of ctwml_bids, for the page.
-    include_failed_qc
-        Keep units with a failed quality gate in the agreement.
-    model_label
-        The ``--desc`` of the run whose tables are read.
+    options
+        What was asked for.
+    find_template
+        Gives the T1w image of a template from its name, for the lesion maps; None: no maps.
 
     Returns
     -------
@@ -57,234 +102,181 @@ def run_group(
     ------
     NoInputError
         No unit has finished.
+    InvalidInputError
+        Units were made with different settings.
+    NothingMatchedError
+        ``--exclude`` names a unit that is not there, or all of them.
+    BadDataError
+        A table of people or ratings cannot be understood.
     """
-    units, failures = read_units(output_dir, model_label)
+    options = options or GroupOptions()
+    units, failures = read_units(output_dir, options.model_label, options.exclude)
     if not units:
-        raise NoInputError(_nothing_finished(output_dir, failures))
-    units = [{**row, "in_agreement": _role(row, include_failed_qc)} for row in units]
-    compared = [row for row in units if row["in_agreement"] == "yes"]
-    ct, flair = ([number_in(row[f"{image}_wml_ml"]) for row in compared] for image in _IMAGES)
-    found = _with_reason(agreement(ct, flair), units)
-    overlaps = [number_in(row["dice"]) for row in compared if row["both_empty"] == "false"]
-    mean_dice = sum(overlaps) / len(overlaps) if overlaps else math.nan
-    folder = output_dir / names.group_folder(model_label)
-    _write_units(folder, units)
-    _write_agreement(folder, found, mean_dice, units)
+        raise NoInputError(nothing_finished(output_dir, failures))
+    units, source, notes = add_people(units, output_dir, options.sources)
+    units = with_roles(
+        units,
+        failures,
+        output_dir,
+        exclude=options.exclude,
+        include_failed_qc=options.include_failed_qc,
+    )
+    cohort = analyse(units, thresholds=options.thresholds, draws=options.draws)
+    cohort = _with_reason(cohort)
+    folder = output_dir / names.group_folder(options.model_label)
+    excluded = excluded_rows(cohort.units, failures)
+    write_tables(folder, cohort, excluded, _about(cohort))
+    saved = write_thresholds(
+        folder / "fazekas_thresholds.json",
+        cohort,
+        dataset=_dataset_name(output_dir),
+        source=source,
+        models=_models(cohort),
+        version=version,
+    )
+    used = options.thresholds or saved
+    drawn = figures(
+        cohort,
+        output_dir,
+        source=used.cohort if used else "",
+        model_label=options.model_label,
+    )
+    maps, problems = _maps(cohort, output_dir, folder, options.model_label, find_template)
+    _write_figures(folder / FIGURES, [*drawn, *maps])
+    for line in (*notes, *problems):
+        LOG.warning("group: %s", line)
+    apart = outliers(cohort.rows(), cohort.whole.agreement)
     report = GroupReport(
         version=version,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        units=tuple(units),
+        units=cohort.units,
         failures=tuple(failures),
-        agreement=asdict(found),
-        mean_dice=mean_dice,
-        both_empty=sum(row["both_empty"] == "true" for row in compared),
-        figures=_figures(ct, flair, found),
-        include_failed_qc=include_failed_qc,
+        excluded=tuple(row["unit"] for row in excluded if row["why"] == "excluded"),
+        outliers=tuple(asdict(outlier) for outlier in apart),
+        notes=(*notes, *problems),
+        demographics=tuple(table_1(cohort)),
+        measures=measure_table(cohort),
+        confusion=_confusion(cohort),
+        strata=tuple(strata_rows(cohort, {by: text for by, (_, _, text) in STRATA.items()})),
+        figures=(*drawn, *maps),
+        include_failed_qc=options.include_failed_qc,
+        folder=str(names.group_folder(options.model_label)),
     )
-    return write_text(output_dir / names.group_report(model_label), render_group(report))
+    return write_text(output_dir / names.group_report(options.model_label), render_group(report))
 
 
-_IMAGES = ("ct", "flair")
-
-
-def read_units(
-    output_dir: Path, model_label: str = ""
-) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    """Read what every unit left in an output folder.
-
-    Parameters
-    ----------
-    output_dir, model_label
-        As in `run_group`.
-
-    Returns
-    -------
-    units
-        One row per finished unit: names, quality, and the columns of its statistics table with
-        ``ct_`` and ``flair_`` before those of one image.
-    failures
-        ``unit``, ``state`` and ``reason`` of the others.
-    """
-    failures = _unfinished(output_dir, model_label)
-    units = []
-    pattern = f"*_desc-wml{names.check_model_label(model_label)}_stats.tsv"
-    tables = [*output_dir.glob(f"sub-*/anat/{pattern}")]
-    tables += output_dir.glob(f"sub-*/ses-*/anat/{pattern}")
-    for table in sorted(tables):
-        unit = table.name.split("_desc-")[0]
-        if failures.get(unit, {}).get("state") in ("failed", "running"):
-            continue
-        failures.pop(unit, None)
-        try:
-            units.append(_read_unit(output_dir, unit, table, model_label))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = f"its table {table.relative_to(output_dir)} cannot be read: {error!r}"
-            failures[unit] = {"unit": unit, "state": "unreadable", "reason": reason}
-    return units, [failures[unit] for unit in sorted(failures)]
-
-
-def _unfinished(output_dir: Path, model_label: str) -> dict[str, dict[str, str]]:
-    """Return the units whose status file says something else than done, by label.
-
-    Those that are said to be done are there too, for whoever finds no table of theirs.
-    """
-    name = names.status("X", None, model_label=model_label).name
-    found = {}
-    for path in sorted(output_dir.glob(f"logs/*/{name}")):
-        try:
-            status = json.loads(path.read_text(encoding="utf-8"))
-            unit, state, reason = status["label"], status["state"], status.get("reason", "")
-        except (OSError, ValueError, KeyError, TypeError):
-            unit, state, reason = path.parent.name, "unknown", "its status file cannot be read"
-        if state == "running":
-            reason = reason or "it was interrupted, or is still running"
-        if state == "done":
-            state, reason = "missing", "its results are gone: run `participant` again for it"
-        found[unit] = {"unit": unit, "state": state, "reason": reason}
-    return found
-
-
-def _read_unit(output_dir: Path, unit: str, table: Path, model_label: str) -> dict[str, Any]:
-    with table.open(encoding="utf-8", newline="") as opened:
-        rows = {row["image"]: row for row in csv.DictReader(opened, delimiter="\t")}
-    if not rows.keys() & {"ct", "flair"}:
-        raise ValueError("it has no row for ct or flair")
-    any_row = next(iter(rows.values()))
-    subject, _, session = unit.removeprefix("sub-").partition("_ses-")
-    report = names.report(subject, session or None, model_label=model_label)
-    found = {
-        "unit": unit,
-        "participant_id": f"sub-{subject}",
-        "session_id": f"ses-{session}" if session else MISSING,
-        "qc": any_row["qc"],
-        "qc_reason": _flagged(names.sidecar(table), any_row["qc"]),
-        "report": str(report) if (output_dir / report).is_file() else "",
-    }
-    for name, (image, column) in unit_columns().items():
-        found[name] = _value(rows.get(image, {}).get(column))
-    return found
-
-
-def _value(text: str | None) -> Any:
-    """Return a cell of a table as a number where it is one."""
-    if text in (None, "", MISSING):
-        return MISSING
-    try:
-        return int(text) if text.lstrip("-").isdigit() else float(text)
-    except ValueError:
-        return text
-
-
-def _flagged(sidecar: Path, status: str) -> str:
-    """Return the messages of the gates with the unit's overall status, unless it passed."""
-    if status == "pass" or not sidecar.is_file():
-        return ""
-    gates = json.loads(sidecar.read_text(encoding="utf-8")).get("QualityGates", [])
-    return " ".join(gate["message"] for gate in gates if gate["status"] == status)
-
-
-def _role(row: Mapping[str, Any], include_failed_qc: bool) -> str:
-    """Say whether a unit is in the agreement, and if not, why."""
-    missing = [image.upper() for image in _IMAGES if row[f"{image}_wml_ml"] == MISSING]
-    if missing:
-        return f"no: without {missing[0]}"
-    if row["qc"] == "fail" and not include_failed_qc:
-        return "no: failed a quality gate"
-    return "yes"
-
-
-def _with_reason(found: Agreement, units: Sequence[Mapping[str, Any]]) -> Agreement:
+def _with_reason(cohort: Cohort) -> Cohort:
     """Say why there is no agreement in terms of what the units have."""
-    if found.pairs:
-        return found
-    roles = {row["in_agreement"] for row in units}
-    if roles <= {"no: without FLAIR", "no: without CT"}:
-        reason = "No unit has both a CT and a FLAIR, so there is nothing to compare."
-    else:
-        reason = "Every unit with CT and FLAIR failed a quality gate, so none is compared."
-    return Agreement(pairs=0, note=reason)
+    if not (reason := why_no_pairs(cohort)):
+        return cohort
+    whole = replace(cohort.whole, agreement=replace(cohort.whole.agreement, note=reason))
+    return replace(cohort, parts=(whole, *cohort.parts[1:]))
 
 
-def _write_units(folder: Path, units: Sequence[Mapping[str, Any]]) -> None:
-    described = {
-        "unit": {"Description": "Subject, or subject and session"},
-        "participant_id": {"Description": "Subject"},
-        "session_id": {"Description": "Session; n/a where there is none"},
-        "qc": COLUMNS["qc"],
-        "qc_reason": {"Description": "What the worst quality gates found"},
-        "in_agreement": {"Description": "yes, or why the unit is not compared"},
-    }
-    for name, (image, column) in unit_columns().items():
-        where = "" if image == "pair" else f" ({image.upper()})"
-        about = COLUMNS[column]
-        described[name] = {**about, "Description": about["Description"] + where}
-    write_tsv(folder / "units.tsv", units, list(described))
-    write_json(folder / "units.json", described)
-
-
-def _write_agreement(
-    folder: Path, found: Agreement, mean_dice: float, units: Sequence[Mapping[str, Any]]
-) -> None:
-    rows: list[dict[str, Any]] = [{"measure": "pairs", "value": found.pairs}]
-    for name, measure, unit in (
-        ("pearson_r", found.pearson, None),
-        ("slope", found.slope, None),
-        ("intercept", found.intercept, "mL"),
-        ("bias", found.bias, "mL"),
-        ("limit_of_agreement_lower", found.lower_limit, "mL"),
-        ("limit_of_agreement_upper", found.upper_limit, "mL"),
-    ):
-        row = {"measure": name, "value": measure.value, "units": unit}
-        rows.append({**row, "ci_low": measure.low, "ci_high": measure.high})
-    rows.append({"measure": "difference_sd", "value": found.difference_sd, "units": "mL"})
-    rows.append({"measure": "mean_dice", "value": mean_dice})
-    write_tsv(folder / "agreement.tsv", rows, list(AGREEMENT_COLUMNS))
-    about = {
-        "Description": "Lesion volumes from CT (y) against FLAIR (x), each in its own space; "
+def _about(cohort: Cohort) -> dict[str, Any]:
+    rows = cohort.units
+    return {
+        "Description": "Lesion volumes from CT (y) against FLAIR (x), both in FLAIR space; "
         "differences are CT - FLAIR",
-        "Note": found.note,
-        "Compared": [row["unit"] for row in units if row["in_agreement"] == "yes"],
+        "Note": cohort.whole.agreement.note,
+        "Compared": [row["unit"] for row in rows if row["in_agreement"] == "yes"],
         "NotCompared": {
             row["unit"]: row["in_agreement"].removeprefix("no: ")
-            for row in units
+            for row in rows
             if row["in_agreement"] != "yes"
         },
     }
-    write_json(folder / "agreement.json", {**AGREEMENT_COLUMNS, "Agreement": about})
 
 
-def _figures(ct: list[float], flair: list[float], found: Agreement) -> tuple[Figure, ...]:
-    if not ct:
-        return ()
-    scatter = plots.scatter(flair, ct, slope=found.slope.value, intercept=found.intercept.value)
-    differences = plots.bland_altman(
-        flair,
-        ct,
-        bias=found.bias.value,
-        lower=found.lower_limit.value,
-        upper=found.upper_limit.value,
-    )
-    return (
-        Figure(
-            "Volumes",
-            "Each circle is a unit; the dotted line is identity, the solid line the fit.",
-            f"Scatter plot of lesion volumes from CT against FLAIR in {len(ct)} units",
-            scatter,
-        ),
-        Figure(
-            "Bland–Altman",
-            "Difference CT − FLAIR against the mean of both, with bias and 95% limits.",
-            f"Bland–Altman plot of lesion volumes from CT and FLAIR in {len(ct)} units",
-            differences,
-        ),
-    )
+def _confusion(cohort: Cohort) -> tuple[tuple[str, Sequence[Sequence[int]]], ...]:
+    counted = [(image.upper(), cohort.whole.counts[image]) for image in IMAGES]
+    return tuple((image, counts.tolist()) for image, counts in counted if counts.sum())
 
 
-def _nothing_finished(output_dir: Path, failures: Sequence[Mapping[str, str]]) -> str:
-    text = f"{output_dir}: no unit has finished here, so there is nothing to compare; run "
-    text += "the participant level into this folder first."
-    if failures:
-        text += " Unfinished: " + "; ".join(
-            f"{failure['unit']} ({failure['state']})" for failure in failures
+def _models(cohort: Cohort) -> dict[str, str]:
+    """Return the model of each image, of units that were all made with the same settings."""
+    found = {}
+    for image in IMAGES:
+        models = {row[f"{image}_model"] for row in cohort.rows()} - {MISSING}
+        if len(models) == 1:
+            found[image] = str(models.pop())
+    return found
+
+
+def _dataset_name(output_dir: Path) -> str:
+    """Return what the input data set calls itself, as the output's description repeats it."""
+    try:
+        content = json.loads((output_dir / "dataset_description.json").read_text(encoding="utf-8"))
+        name = str(content["Name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "an unnamed data set"
+    return name.rpartition("white matter lesions of ")[2] or "an unnamed data set"
+
+
+def _maps(
+    cohort: Cohort,
+    output_dir: Path,
+    folder: Path,
+    label: str,
+    find_template: Callable[[str], Path] | None,
+) -> tuple[list[GroupFigure], list[str]]:
+    """Make the lesion frequency maps and their figures; without a template say why not."""
+    rows = cohort.rows()
+    template = next((row["template"] for row in rows if row.get("template")), "")
+    if find_template is None or not template:
+        return [], []
+    try:
+        t1w = find_template(template)
+        maps, problems = frequency_maps(rows, output_dir, folder / MAPS, template, t1w, label)
+    except (NoInputError, BadDataError) as error:
+        return [], [f"No lesion maps: {error}"]
+    image = nib.load(t1w)
+    background = np.asarray(image.dataobj, dtype=np.float32)
+    return [
+        _map_figure(name, [one for one in maps if one.image == name], background, image.affine)
+        for name in IMAGES
+        if any(one.image == name for one in maps)
+    ], problems
+
+
+def _map_figure(
+    image: str, maps: Sequence[FrequencyMap], background: np.ndarray, affine: np.ndarray
+) -> GroupFigure:
+    shown = [(_map_label(one), one.share) for one in maps]
+    peak = [
+        (
+            _map_label(one).replace("\n", " "),
+            f"at most {100 * float(one.share.max()):.0f}% of units",
         )
-    return text
+        for one in maps
+    ]
+    whole = maps[0]
+    return GroupFigure(
+        f"figure-maps_{image}",
+        f"Where lesions lie on {image.upper()}, by Fazekas group",
+        "Share of units with a lesion, in template space; the maps themselves are in maps/. The "
+        "patient's right is on the left.",
+        f"Axial slices of the template with the lesion frequency on {image.upper()}",
+        f"Lesion frequency maps of {len(whole.units)} units on {image.upper()}: at its most "
+        f"frequent place {100 * float(whole.share.max()):.0f}% of units have a lesion.",
+        tuple(peak),
+        frequency_figure(shown, background, affine),
+    )
+
+
+def _map_label(one: FrequencyMap) -> str:
+    name = "All" if one.group == ALL else f"Fazekas {one.group.replace('-', '–')}"
+    return f"{name}\n(n = {len(one.units)})"
+
+
+def _write_figures(folder: Path, drawn: Sequence[GroupFigure]) -> None:
+    """Write all figures in both formats, and remove those of a former run that are not made now."""
+    kept = set()
+    for figure in drawn:
+        if figure.drawing is None:
+            continue
+        for ending, content in (("svg", figure.drawing.svg), ("png", figure.drawing.png)):
+            kept.add(write_bytes(folder / f"{figure.stem}.{ending}", content).name)
+    for old in folder.glob("figure-*"):
+        if old.name not in kept:
+            old.unlink(missing_ok=True)

@@ -77,6 +77,6 @@ def _add_results(wf: pe.Workflow, unit: UnitFiles, resources: Resources, collect
         [
             (measure, report, [("measures", "measures")]),
             (measure, write, [("measures", "measures")]),
-            (report, write, [("report", "report")]),
+            (report, write, [("report", "report"), ("example", "example")]),
         ]
     )

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.files import write_text
+from ctwml_bids.bids.files import write_bytes, write_text
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.reports.methods import methods_text
 from ctwml_bids.statistics.tables import read_cell
+from ctwml_bids.statistics.thresholds import from_record, stated
 
 
 def boilerplate(
@@ -52,7 +53,7 @@ def rewrite_report(unit: Unit, context: Mapping[str, Any], template_mask: Path) 
     NoInputError
         The unit has no statistics table or lacks a derivative.
     """
-    from ctwml_bids.interfaces.reporting import report_unit
+    from ctwml_bids.interfaces.reporting import example_unit, report_unit
 
     output_dir, label = Path(context["output_dir"]), context["model_label"]
     raw = {
@@ -64,6 +65,9 @@ def rewrite_report(unit: Unit, context: Mapping[str, Any], template_mask: Path) 
         output_dir / names.stats(unit.subject, unit.session, model_label=label),
         output_dir / names.stats(unit.subject, unit.session, model_label=label, desc="wmllesions"),
     )
+    if context.get("fazekas"):
+        measures["rows"], statements = stated(measures["rows"], from_record(context["fazekas"]))
+        measures["facts"]["fazekas"] = statements
     with tempfile.TemporaryDirectory() as scratch:
         carried = measures["facts"].get("registration", {}).get("mask_from") == "FLAIR"
         files = _derivative_files(unit, raw, output_dir, label, Path(scratch), carried=carried)
@@ -78,6 +82,10 @@ def rewrite_report(unit: Unit, context: Mapping[str, Any], template_mask: Path) 
                 Path(scratch) / f"{image}_template_brain.nii",
             )
         page = report_unit(files, raw, {**context, **as_run}, measures)
+        picture = example_unit(files, raw)
+    if picture is not None:
+        name = names.example(unit.subject, unit.session, model_label=label)
+        write_bytes(output_dir / name, picture)
     return write_text(
         output_dir / names.report(unit.subject, unit.session, model_label=label), page
     )
@@ -156,6 +164,9 @@ def _derivative_files(
             )
     if len(raw) == 2:
         files["ct_brain"] = output_dir / names.brain_mask(*who, space="CT")
+        files["ct_in_flair_mask"] = output_dir / names.wml(
+            *who, space="FLAIR", seen_in="ct", model_label=label
+        )
         xfm = output_dir / names.xfm(*who, source="CT", target="FLAIR")
         files["flair_to_ct"] = save_matrix(read_itk(xfm), str(scratch / "flair_to_ct.txt"))
     missing = [str(path) for path in files.values() if not Path(path).is_file()]

@@ -6,8 +6,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from ctwml_bids.errors import BadDataError
 from ctwml_bids.interfaces.base import save_facts
 from ctwml_bids.interfaces.measuring import measure_unit
+from ctwml_bids.statistics.fazekas import Thresholds
+from ctwml_bids.statistics.thresholds import ThresholdSet
 
 # A head of 20 voxels of 8 mm: a ball of 66 mm radius holds 1.2 L.
 GRID = np.diag([8.0, 8.0, 8.0, 1.0])
@@ -36,6 +39,8 @@ def measure(tmp_path):
         removed_ml: float = 30.0,
         contrast=CONTRAST,
         dice: float = 0.95,
+        fazekas: ThresholdSet | None = None,
+        ct_in_flair: np.ndarray | None = None,
     ):
         lesion = np.zeros((20, 20, 20), np.float32)
         lesion[10, 10, 10] = 1
@@ -48,6 +53,8 @@ def measure(tmp_path):
         for name in ("ct", "flair"):
             arrays |= {f"{name}_ventricles": lesion, f"{name}_in_{name}_mask": lesion}
             arrays[f"{name}_in_{name}_probability"] = lesion
+        if ct_in_flair is not None:
+            arrays["ct_in_flair_mask"] = ct_in_flair
         files = {}
         for name, array in arrays.items():
             files[name] = str(tmp_path / f"{name}.nii")
@@ -81,6 +88,7 @@ def measure(tmp_path):
         context = {
             "thresholds": {"ct": 0.5, "flair": 0.5},
             "models": {name: {"name": "toy"} for name in raw},
+            "fazekas": fazekas.described() if fazekas else {},
         }
         found = measure_unit(files, raw, context)
         return {gate["name"]: gate for gate in found["gates"]}, found["rows"]
@@ -149,3 +157,18 @@ def test_bone_in_the_carried_mask_contrast_and_fit_have_gates(measure):
 def test_a_ct_in_its_own_mask_has_no_gate_for_the_flairs(measure):
     gates, _ = measure(own=brain(), used=brain(), mask_from="CT", removed_ml=240.0)
     assert "CT bone in the FLAIR's mask" not in gates
+
+
+def test_a_fazekas_group_is_stated_by_each_images_volume_where_thresholds_are_given(measure):
+    cohort = ThresholdSet("x", "a cohort", {"ct": Thresholds(0.1, 9), "flair": Thresholds(1, 9)})
+    _, rows = measure(own=brain(), used=brain(), fazekas=cohort)
+    assert [row["fazekas_group"] for row in rows] == ["2", "0-1", "n/a"]
+    _, rows = measure(own=brain(), used=brain())
+    assert [row["fazekas_group"] for row in rows] == ["n/a"] * 3
+
+
+def test_masks_of_a_pair_that_differ_in_shape_are_an_error_that_says_so(measure):
+    other = np.zeros((20, 20, 19), np.float32)
+    other[10, 10, 10] = 1
+    with pytest.raises(BadDataError, match=r"ct_in_flair_mask.*\(20, 20, 19\).*\(20, 20, 20\)"):
+        measure(own=brain(), used=brain(), ct_in_flair=other)

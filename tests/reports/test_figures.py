@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from ctwml_bids.reports import figures, pictures, plots
+from ctwml_bids.reports import figures, pictures
 from ctwml_bids.reports.canvas import MAX_BYTES
 
 YELLOW, BLUE, PURPLE = (245, 199, 16), (86, 180, 233), (204, 121, 167)
@@ -158,21 +158,6 @@ def test_real_ct_fits_its_limits_and_shows_no_more_than_the_head(bids_real):
     assert "level 35 HU" in picture.caption
     grey = pixels(picture.png).mean(axis=2)
     assert 0.1 < (grey > 40).mean() < 0.9
-
-
-def test_group_plots_draw_one_circle_per_unit_and_the_lines():
-    few = plots.scatter([1, 20], [2, 18], slope=float("nan"), intercept=float("nan"))
-    many = plots.scatter([1, 5, 9, 14, 20], [2, 4, 9, 15, 18], slope=0.9, intercept=0.7)
-    blue, orange = (0, 114, 178), (213, 94, 0)
-    assert amount(many, blue) > 1.8 * amount(few, blue)
-    assert amount(few, orange) == 0
-    assert amount(many, orange) > 200
-    lines = plots.bland_altman([1, 5, 9], [2, 4, 9], bias=0.0, lower=-2.0, upper=2.0)
-    without = plots.bland_altman(
-        [1, 5, 9], [2, 4, 9], bias=float("nan"), lower=float("nan"), upper=float("nan")
-    )
-    assert amount(lines, orange) > 500
-    assert amount(without, orange) == 0
 
 
 def test_up_to_three_masks_are_outlined_and_named(head):

@@ -213,3 +213,13 @@ def test_numbers_for_people(value, written):
 )
 def test_short_numbers(value, written):
     assert short(value) == written
+
+
+def test_a_fazekas_group_is_stated_first_with_the_cohort_it_comes_from(report):
+    sentence = "Fazekas group 0-1 by the lesion volume on CT. The thresholds are from Helsinki."
+    stated = {"ct": {"group": "0-1", "sentence": sentence}}
+    page = Page(render_subject(replace(report, fazekas=stated)))
+    assert page.open == []
+    assert page.text.index(sentence) < page.text.index("Quality gates")
+    assert "0–1 Fazekas group by volume, on CT" in page.text
+    assert "Fazekas" not in Page(render_subject(report)).text

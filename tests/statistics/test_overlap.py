@@ -58,6 +58,21 @@ def test_one_empty_is_a_dice_of_zero_without_a_distance(ct, flair):
     assert math.isnan(found.h95_mm)
 
 
+def test_one_voxel_on_both_is_perfect():
+    found = compare(mask((1, 1, 1)), mask((1, 1, 1)), affine=AFFINE)
+    assert (found.dice, found.h95_mm, found.avd_percent) == (1.0, 0.0, 0.0)
+    assert (found.lesion_recall, found.lesion_f1, found.both_empty) == (1.0, 1.0, False)
+
+
+def test_with_one_image_empty_recall_and_volume_difference_are_the_challenges():
+    """Precision of no result and recall of no reference are 1, so that F1 is 0 either way."""
+    missed = compare(mask(), mask((1, 1, 1)), affine=AFFINE)
+    assert (missed.lesion_recall, missed.lesion_f1, missed.avd_percent) == (0.0, 0.0, 100.0)
+    invented = compare(mask((1, 1, 1)), mask(), affine=AFFINE)
+    assert (invented.lesion_recall, invented.lesion_f1) == (1.0, 0.0)
+    assert math.isnan(invented.avd_percent)
+
+
 def test_nothing_found_scores_no_recall_and_no_f1():
     assert lesion_detection(mask(), mask((1, 1, 1))) == (0.0, 0.0)
 

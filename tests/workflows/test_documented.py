@@ -18,8 +18,13 @@ IN_ANAT = TEXT[: TEXT.index("## Sidecars")]
 TABLES = (
     "desc-wml_stats.tsv",
     "desc-wmllesions_stats.tsv",
+    "desc-acquisition_stats.tsv",
     "group/units.tsv",
     "group/agreement.tsv",
+    "group/measures.tsv",
+    "group/demographics.tsv",
+    "group/confusion.tsv",
+    "group/excluded.tsv",
     "logs/status.tsv",
 )
 
@@ -97,6 +102,9 @@ def test_every_file_of_a_run_is_documented(run):
         names.group_report("mine"),
         names.group_folder("mine") / "units.tsv",
         names.group_folder("mine") / "agreement.json",
+        names.group_folder("mine") / "figures/figure-3a_scatter.svg",
+        names.group_folder("mine") / "fazekas_thresholds.json",
+        names.example("1", "a", model_label="mine"),
         names.status("1", "a", model_label="mine"),
         names.notes("1", None),
         names.notes("1", None, model_label="mine"),

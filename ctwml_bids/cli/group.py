@@ -1,0 +1,45 @@
+"""The group level from the command line: settings to what it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ctwml_bids import __version__, templates
+from ctwml_bids.cli.preflight import Ready
+from ctwml_bids.workflows.group import GroupOptions, run_group
+from ctwml_bids.workflows.group_people import Sources
+
+
+def summarise(ready: Ready) -> Path:
+    """Write the group's tables, figures and report (raises as `run_group`).
+
+    Parameters
+    ----------
+    ready
+        The run, after `preflight`.
+
+    Returns
+    -------
+    Path
+        The report.
+    """
+    settings = ready.settings
+    return run_group(
+        settings.output_dir,
+        version=__version__,
+        options=GroupOptions(
+            include_failed_qc=settings.include_failed_qc,
+            exclude=settings.exclude,
+            sources=Sources(
+                settings.participants_file, settings.fazekas_file, settings.fazekas_column
+            ),
+            thresholds=ready.fazekas,
+            model_label=settings.desc or "",
+        ),
+        find_template=template_t1w,
+    )
+
+
+def template_t1w(name: str) -> Path:
+    """Find the T1w image of a template by its name in file names, a cohort after a plus sign."""
+    return templates.get(name.replace("+", ":cohort-")).t1w

@@ -1,0 +1,270 @@
+"""The whole analysis of a cohort from its units' numbers: nothing here reads or writes a file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ctwml_bids.statistics import agreement as agreed
+from ctwml_bids.statistics import fazekas, fazekas_cohort, ranks
+from ctwml_bids.statistics.agreement import UNDEFINED, Agreement, Estimate
+from ctwml_bids.statistics.fazekas_cohort import Classification, classify
+from ctwml_bids.statistics.resampling import DRAWS, SEED, bootstrap
+from ctwml_bids.statistics.strata import ALL, strata
+from ctwml_bids.statistics.tables import MISSING, number_in
+from ctwml_bids.statistics.thresholds import ThresholdSet
+
+IMAGES = ("ct", "flair")
+# Volumes that CT and FLAIR are compared by: both in FLAIR space.
+COMPARED = {"ct": "ct_in_flair_ml", "flair": "flair_wml_ml"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Results of one part of the cohort.
+
+    Attributes
+    ----------
+    by, stratum
+        As `strata.strata` names the part.
+    units
+        How many there are in it.
+    agreement
+        Of CT with FLAIR volumes.
+    dice
+        Mean over pairs in which either image has a lesion.
+    both_empty
+        Pairs in which neither has.
+    spearman
+        Image → rank correlation of its volume with the Fazekas rating.
+    counts, share_right, kappa
+        Image → Fazekas groups from volumes against rated ones, by estimates out of fold.
+    """
+
+    by: str
+    stratum: str
+    units: int
+    agreement: Agreement
+    dice: Estimate
+    both_empty: int
+    spearman: Mapping[str, Estimate]
+    counts: Mapping[str, np.ndarray]
+    share_right: Mapping[str, Estimate]
+    kappa: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Results of a cohort.
+
+    Attributes
+    ----------
+    units
+        Rows of all units; ``fazekas_from_ct`` and ``fazekas_from_flair`` have been added.
+    members
+        Indices of the units that take part.
+    parts
+        All of them first, then the strata (`strata.STRATA`).
+    classification
+        Image → thresholds and how they were judged.
+    draws, seed
+        Of the bootstrap.
+    """
+
+    units: tuple[Mapping[str, Any], ...]
+    members: tuple[int, ...]
+    parts: tuple[Part, ...]
+    classification: Mapping[str, Classification]
+    draws: int = DRAWS
+    seed: int = SEED
+
+    @property
+    def whole(self) -> Part:
+        """The part that is all of the cohort."""
+        return self.parts[0]
+
+    def rows(self, part: tuple[str, str] = (ALL, ALL)) -> list[Mapping[str, Any]]:
+        """Return the units of a part that take part."""
+        taking = [self.units[index] for index in self.members]
+        found = {(by, name): indices for by, name, indices in strata(taking)}
+        return [taking[index] for index in found.get(part, [])]
+
+
+def analyse(
+    units: Sequence[Mapping[str, Any]],
+    *,
+    thresholds: ThresholdSet | None = None,
+    draws: int = DRAWS,
+    seed: int = SEED,
+) -> Cohort:
+    """Analyse a cohort.
+
+    Parameters
+    ----------
+    units
+        Rows with ``included`` and ``in_agreement`` (``yes`` or why not), volumes, overlap,
+        ``fazekas_group`` and what the strata need.
+    thresholds
+        Of another cohort, judged in place of ones fitted to this.
+    draws, seed
+        Of the bootstrap over subjects.
+    """
+    members = [index for index, row in enumerate(units) if row["included"] == "yes"]
+    taking = [units[index] for index in members]
+    values = _Values.of(taking)
+    classified = {
+        image: classify(
+            values.own[image],
+            values.rated,
+            values.subjects,
+            thresholds=thresholds.thresholds.get(image) if thresholds else None,
+            draws=0,
+            seed=seed,
+        )
+        for image in IMAGES
+    }
+    estimated = {image: np.array(classified[image].estimated, dtype=int) for image in IMAGES}
+    parts = tuple(
+        _part(by, name, values.take(indices, estimated), draws, seed)
+        for by, name, indices in strata(taking)
+    )
+    for image in IMAGES:
+        found = {
+            "share_right": parts[0].share_right[image],
+            "kappa": parts[0].kappa[image],
+        }
+        classified[image] = replace(classified[image], **found)
+    rows = _with_estimates(units, members, estimated)
+    return Cohort(rows, tuple(members), parts, classified, draws, seed)
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Columns of some units as arrays; `estimated` is image → group index, empty before that."""
+
+    subjects: np.ndarray
+    own: Mapping[str, np.ndarray]
+    compared: Mapping[str, np.ndarray]
+    dice: np.ndarray
+    both_empty: np.ndarray
+    rated: np.ndarray
+    ordinal: np.ndarray
+    estimated: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, units: Sequence[Mapping[str, Any]]) -> _Values:
+        """Gather the columns of units."""
+        pair = np.array([row["in_agreement"] == "yes" for row in units], dtype=bool)
+        empty = np.array([row["both_empty"] == "true" for row in units], dtype=bool) & pair
+        groups = [row["fazekas_group"] for row in units]
+        rated = np.array([-1 if g == MISSING else fazekas.GROUPS.index(g) for g in groups], int)
+        grades = _column(units, "fazekas_grade")
+        # Where every rating is a grade it says more than its group.
+        graded = np.isfinite(grades[rated >= 0]).all()
+        ordinal = grades if graded else np.where(rated >= 0, rated, np.nan)
+        return cls(
+            np.array([row["participant_id"] for row in units]),
+            {image: _column(units, f"{image}_wml_ml") for image in IMAGES},
+            {i: np.where(pair, _column(units, c), np.nan) for i, c in COMPARED.items()},
+            np.where(pair & ~empty, _column(units, "dice"), np.nan),
+            empty,
+            rated,
+            ordinal,
+            {},
+        )
+
+    def take(self, indices: Sequence[int], estimated: Mapping[str, np.ndarray]) -> _Values:
+        """Return some of the units, with their estimated groups."""
+        at = np.asarray(indices, dtype=int)
+        cut = {
+            name: {key: array[at] for key, array in value.items()}
+            if isinstance(value, Mapping)
+            else value[at]
+            for name, value in {**vars(self), "estimated": estimated}.items()
+        }
+        return _Values(**cut)
+
+
+def _part(by: str, stratum: str, values: _Values, draws: int, seed: int) -> Part:
+    flair, ct = values.compared["flair"], values.compared["ct"]
+    found = agreed.agreement(ct, flair)
+    dice = values.dice
+    counts = {image: _counts(values, image) for image in IMAGES}
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        columns = [agreed.weighted(weights, flair, ct), _mean(weights, dice)]
+        for image in IMAGES:
+            columns.append(fazekas_cohort.weighted(weights, values.rated, values.estimated[image]))
+        return np.concatenate(columns, axis=1)
+
+    # One set of resampled cohorts for all: drawing them costs most.
+    ends = bootstrap(statistic, values.subjects, draws=draws, seed=seed)
+    last = len(agreed.NAMES)
+    if found.pairs >= agreed.MINIMUM_PAIRS:
+        found = replace(found, **agreed.with_ends(found, ends[:, :last]))
+    mean = float(np.nanmean(dice)) if np.isfinite(dice).any() else math.nan
+    judged = {
+        image: fazekas_cohort.with_ends(counts[image], ends[:, last + 1 + 2 * k : last + 3 + 2 * k])
+        for k, image in enumerate(IMAGES)
+    }
+    spearman_draws = draws if by == ALL else 0
+    return Part(
+        by,
+        stratum,
+        values.subjects.size,
+        found,
+        UNDEFINED
+        if math.isnan(mean)
+        else Estimate(mean, boot_low=float(ends[0, last]), boot_high=float(ends[1, last])),
+        int(values.both_empty.sum()),
+        {image: _spearman(values, image, spearman_draws, seed) for image in IMAGES},
+        counts,
+        {image: judged[image][0] for image in IMAGES},
+        {image: judged[image][1] for image in IMAGES},
+    )
+
+
+def _counts(values: _Values, image: str) -> np.ndarray:
+    known = (values.rated >= 0) & (values.estimated[image] >= 0)
+    return fazekas.confusion(values.rated[known], values.estimated[image][known])
+
+
+def _mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the means of some cohorts, (m, 1), leaving NaN out."""
+    known = np.isfinite(values)
+    sums = weights @ np.stack([np.where(known, values, 0.0), known.astype(float)], axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return sums[:, :1] / sums[:, 1:]
+
+
+def _spearman(values: _Values, image: str, draws: int, seed: int) -> Estimate:
+    known = np.isfinite(values.own[image]) & np.isfinite(values.ordinal)
+    x, y = values.own[image][known], values.ordinal[known]
+    if x.size < agreed.MINIMUM_PAIRS:
+        return UNDEFINED
+    value = float(ranks.spearman(np.ones((1, x.size)), x, y)[0])
+    if math.isnan(value):
+        return UNDEFINED
+    ends = bootstrap(
+        lambda w: ranks.spearman(w, x, y)[:, None], values.subjects[known], draws=draws, seed=seed
+    )[:, 0]
+    return Estimate(value, *ranks.fisher_interval(value, x.size), float(ends[0]), float(ends[1]))
+
+
+def _with_estimates(
+    units: Sequence[Mapping[str, Any]], members: Sequence[int], estimated: Mapping[str, np.ndarray]
+) -> tuple[Mapping[str, Any], ...]:
+    rows = [{**row, **{f"fazekas_from_{image}": MISSING for image in IMAGES}} for row in units]
+    for image in IMAGES:
+        for index, group in zip(members, estimated[image], strict=True):
+            if group >= 0:
+                rows[index][f"fazekas_from_{image}"] = fazekas.GROUPS[group]
+    return tuple(rows)
+
+
+def _column(units: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    return np.array([number_in(row.get(name, MISSING)) for row in units], dtype=float)

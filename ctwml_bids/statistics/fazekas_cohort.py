@@ -1,0 +1,197 @@
+"""Fazekas groups from the volumes of a cohort: fitted, judged out of fold, with intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ctwml_bids.statistics import fazekas
+from ctwml_bids.statistics.agreement import UNDEFINED, Estimate
+from ctwml_bids.statistics.resampling import DRAWS, SEED, bootstrap
+
+FOLDS = 10
+
+
+@dataclass(frozen=True)
+class Classification:
+    """How well volumes of one image tell the Fazekas group.
+
+    Attributes
+    ----------
+    rated
+        Number of units with a volume and a rating.
+    thresholds
+        Fitted on all of them; None where they cannot be.
+    estimated
+        Index in `fazekas.GROUPS` of each unit, in order: of rated ones by thresholds that they had
+        no part in, of others by `thresholds`; −1 where there is no volume or no threshold.
+    counts
+        Rated (rows) by estimated group (columns), (3, 3).
+    share_right, kappa
+        Of `counts`, kappa with quadratic weights; intervals by bootstrap over subjects.
+    folds
+        Of the cross-validation; 0 where the thresholds came from elsewhere.
+    note
+        What a reader must know, in a sentence; empty where there is nothing.
+    """
+
+    rated: int
+    thresholds: fazekas.Thresholds | None
+    estimated: tuple[int, ...]
+    counts: np.ndarray
+    share_right: Estimate = UNDEFINED
+    kappa: Estimate = UNDEFINED
+    folds: int = 0
+    note: str = ""
+
+
+def classify(
+    volumes_ml: Sequence[float],
+    groups: Sequence[int],
+    subjects: Sequence[Hashable],
+    *,
+    thresholds: fazekas.Thresholds | None = None,
+    draws: int = DRAWS,
+    seed: int = SEED,
+) -> Classification:
+    """Fit thresholds on a cohort and judge them by 10-fold cross-validation over subjects.
+
+    Parameters
+    ----------
+    volumes_ml
+        Lesion volumes in mL; NaN where a unit has none.
+    groups
+        Index in `fazekas.GROUPS` of each unit's visual rating; −1 where there is none.
+    subjects
+        Whose each unit is: all units of a subject are in one fold.
+    thresholds
+        From another cohort: judged as they are, nothing is fitted.
+    draws, seed
+        Of the bootstrap; the seed is that of the folds, too.
+    """
+    volumes, rating = np.asarray(volumes_ml, float), np.asarray(groups, int)
+    owner = np.asarray(subjects)
+    known = np.isfinite(volumes)
+    rated = known & (rating >= 0)
+    people = len(set(owner[rated].tolist()))
+    estimated = np.full(volumes.size, -1)
+    note, folds, fitted = "", 0, thresholds
+    if thresholds is None:
+        note = _why_none(rating[rated], people)
+        if note:
+            empty = np.zeros((3, 3), dtype=int)
+            return Classification(
+                int(rated.sum()), None, tuple(estimated.tolist()), empty, note=note
+            )
+        fitted = fazekas.fit_thresholds(volumes[rated], rating[rated])
+        folds = FOLDS
+    estimated[known] = fitted.group(volumes[known])
+    if thresholds is None:
+        estimated[rated] = fazekas.cross_validated(
+            volumes[rated], rating[rated], folds=folds, seed=seed, subjects=owner[rated]
+        )
+        note = _missing_group(rating[rated])
+    counts = fazekas.confusion(rating[rated], estimated[rated])
+    share, kappa = _judged(rating[rated], estimated[rated], owner[rated], counts, draws, seed)
+    return Classification(
+        int(rated.sum()),
+        fitted,
+        tuple(estimated.tolist()),
+        counts,
+        share,
+        kappa,
+        folds,
+        note,
+    )
+
+
+def _why_none(rating: np.ndarray, people: int) -> str:
+    """Say why no thresholds can be fitted; empty where they can."""
+    if rating.size == 0:
+        return "No unit has both a volume and a Fazekas rating, so no thresholds were fitted."
+    present = np.unique(rating)
+    if present.size == 1:
+        only = fazekas.GROUPS[present[0]]
+        return (
+            f"All {rating.size} rated units are in Fazekas group {only}: thresholds between groups "
+            "need at least two of them."
+        )
+    if people < FOLDS:
+        return (
+            f"{people} subject{'s have' if people != 1 else ' has'} a volume and a Fazekas rating; "
+            f"thresholds and their {FOLDS}-fold cross-validation need at least {FOLDS}."
+        )
+    return ""
+
+
+def _missing_group(rating: np.ndarray) -> str:
+    absent = sorted(set(range(3)) - set(rating.tolist()))
+    if not absent:
+        return ""
+    return (
+        f"No unit is rated Fazekas {fazekas.GROUPS[absent[0]]}: the thresholds leave that group no "
+        "room, and should not be used for others."
+    )
+
+
+def _judged(
+    rated: np.ndarray,
+    estimated: np.ndarray,
+    owner: np.ndarray,
+    counts: np.ndarray,
+    draws: int,
+    seed: int,
+) -> tuple[Estimate, Estimate]:
+    if not counts.sum():
+        return UNDEFINED, UNDEFINED
+    ends = bootstrap(lambda w: weighted(w, rated, estimated), owner, draws=draws, seed=seed)
+    return with_ends(counts, ends)
+
+
+def weighted(weights: np.ndarray, rated: np.ndarray, estimated: np.ndarray) -> np.ndarray:
+    """Return share right and kappa of some cohorts, (m, 2).
+
+    Parameters
+    ----------
+    weights
+        How often each unit is in each cohort, (m, n).
+    rated, estimated
+        Index in `fazekas.GROUPS`; a unit with −1 in either does not count.
+    """
+    known = (rated >= 0) & (estimated >= 0)
+    cell = np.where(known[:, None], np.eye(9)[np.where(known, rated * 3 + estimated, 0)], 0.0)
+    tables = (weights @ cell).reshape(-1, 3, 3)
+    return np.stack([_share(tables), _kappa(tables)], axis=1)
+
+
+def with_ends(counts: np.ndarray, ends: np.ndarray) -> tuple[Estimate, Estimate]:
+    """Return share right and kappa of a confusion matrix with intervals, (2, 2), of `weighted`."""
+    values = (fazekas.share_right(counts), fazekas.weighted_kappa(counts))
+    share, kappa = (
+        UNDEFINED
+        if math.isnan(value)
+        else Estimate(value, boot_low=float(ends[0, k]), boot_high=float(ends[1, k]))
+        for k, value in enumerate(values)
+    )
+    return share, kappa
+
+
+def _share(tables: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.trace(tables, axis1=1, axis2=2) / tables.sum(axis=(1, 2))
+
+
+def _kappa(tables: np.ndarray) -> np.ndarray:
+    """Quadratically weighted kappa of many confusion matrices (`fazekas.weighted_kappa`)."""
+    index = np.arange(3)
+    weights = (index[:, None] - index[None, :]) ** 2
+    rows, columns = tables.sum(axis=2), tables.sum(axis=1)
+    total = np.maximum(tables.sum(axis=(1, 2)), 1.0)
+    chance = rows[:, :, None] * columns[:, None, :] / total[:, None, None]
+    below = (weights * chance).sum(axis=(1, 2))
+    above = (weights * tables).sum(axis=(1, 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(below > 0, 1 - above / below, np.nan)

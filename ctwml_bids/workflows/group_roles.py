@@ -1,0 +1,90 @@
+"""Which units take part in what, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ctwml_bids.errors import NothingMatchedError
+from ctwml_bids.statistics.cohort import IMAGES
+from ctwml_bids.statistics.tables import MISSING
+from ctwml_bids.workflows.group_units import Failure, named
+
+BY_NAME = "no: excluded by name"
+
+
+def with_roles(
+    units: Sequence[Mapping[str, Any]],
+    failures: Sequence[Failure],
+    output_dir: Path,
+    *,
+    exclude: Sequence[str] = (),
+    include_failed_qc: bool = False,
+) -> list[dict[str, Any]]:
+    """Add ``included`` and ``in_agreement`` to every unit: ``yes``, or why not.
+
+    Parameters
+    ----------
+    units, failures, output_dir
+        From `read_units`, and what it read.
+    exclude
+        Subjects (``sub-X``) and units (``sub-X_ses-Y``) to leave out.
+    include_failed_qc
+        Keep units with a failed quality gate.
+
+    Raises
+    ------
+    NothingMatchedError
+        ``--exclude`` names what is not there, or leaves no unit.
+    """
+    there = {row[key] for row in units for key in ("unit", "participant_id")}
+    there |= {failure["unit"] for failure in failures}
+    there |= {failure["unit"].split("_ses-")[0] for failure in failures}
+    if unknown := sorted(set(exclude) - there):
+        raise NothingMatchedError(
+            f"{output_dir}: --exclude names {named(unknown)}, which has no results here; "
+            f"units that are here: {named(sorted({row['unit'] for row in units}))}."
+        )
+    found = [_with_role(row, exclude, include_failed_qc) for row in units]
+    if all(row["included"] == BY_NAME for row in found):
+        raise NothingMatchedError(f"{output_dir}: --exclude leaves no unit to summarise.")
+    return found
+
+
+def _with_role(
+    row: Mapping[str, Any], exclude: Sequence[str], include_failed_qc: bool
+) -> dict[str, Any]:
+    included = "yes"
+    if {row["unit"], row["participant_id"]} & set(exclude):
+        included = BY_NAME
+    elif row["qc"] == "fail" and not include_failed_qc:
+        included = "no: failed a quality gate"
+    missing = [image.upper() for image in IMAGES if row[f"{image}_wml_ml"] == MISSING]
+    compared = included
+    if missing:
+        compared = f"no: without {missing[0]}"
+    elif included == "yes" and MISSING in (row["ct_in_flair_ml"], row["dice"]):
+        compared = "no: CT and FLAIR do not line up"
+    return {**row, "included": included, "in_agreement": compared}
+
+
+def excluded_rows(
+    units: Sequence[Mapping[str, Any]], failures: Sequence[Failure]
+) -> list[dict[str, str]]:
+    """Return the rows of excluded.tsv: who takes part in nothing, and why."""
+    rows = [
+        {
+            "unit": failure["unit"],
+            "why": "unfinished",
+            "reason": f"{failure['state']}: {failure['reason'] or 'no reason was recorded'}",
+        }
+        for failure in failures
+    ]
+    for row in units:
+        if row["included"] == BY_NAME:
+            rows.append({"unit": row["unit"], "why": "excluded", "reason": "--exclude names it"})
+        elif row["included"] != "yes":
+            reason = row["qc_reason"] or "a quality gate failed"
+            rows.append({"unit": row["unit"], "why": "quality", "reason": reason})
+    return sorted(rows, key=lambda row: row["unit"])

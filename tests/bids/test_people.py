@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from ctwml_bids.bids.people import age_of, read_people, sex_of
+from ctwml_bids.errors import BadDataError, NoInputError
+
+
+def write(tmp_path, text):
+    path = tmp_path / "participants.tsv"
+    path.write_text(text, encoding="utf-8-sig")
+    return path
+
+
+def test_rows_are_found_with_and_without_prefix_and_columns_in_any_case(tmp_path):
+    table = read_people(write(tmp_path, "participant_id\tAge\tSEX\n01\t70\tf\nsub-02\tn/a\tmale\n"))
+    line, row = table.of("sub-01", None)
+    assert (line, age_of(table, line, row), sex_of(table, row)) == (2, 70.0, "F")
+    line, row = table.of("sub-02", "ses-a")
+    assert (age_of(table, line, row), sex_of(table, row)) == (None, "M")
+    assert table.of("sub-03", None) is None
+
+
+def test_a_session_goes_before_its_participant(tmp_path):
+    text = "participant_id\tsession_id\tage\nsub-01\tn/a\t70\nsub-01\tses-b\t72\n"
+    table = read_people(write(tmp_path, text))
+    assert age_of(table, *table.of("sub-01", "ses-b")) == 72.0
+    assert age_of(table, *table.of("sub-01", "ses-a")) == 70.0
+
+
+def test_capped_ages_count_as_their_number(tmp_path):
+    table = read_people(write(tmp_path, "participant_id\tage\nsub-01\t89+\n"))
+    assert age_of(table, *table.of("sub-01", None)) == 89.0
+
+
+def test_an_age_in_words_is_refused_with_file_line_and_subject(tmp_path):
+    table = read_people(write(tmp_path, "participant_id\tage\nsub-01\tseventy\n"))
+    with pytest.raises(BadDataError, match=r"participants\.tsv, line 2: the age of sub-01"):
+        age_of(table, *table.of("sub-01", None))
+
+
+def test_two_rows_of_one_participant_are_refused_though_one_lacks_the_prefix(tmp_path):
+    with pytest.raises(BadDataError, match="sub-01 has two rows, in lines 2 and 3"):
+        read_people(write(tmp_path, "participant_id\tage\nsub-01\t70\n01\t71\n"))
+
+
+def test_a_table_without_participant_id_is_refused_with_its_columns(tmp_path):
+    with pytest.raises(BadDataError, match="its columns: subject, age"):
+        read_people(write(tmp_path, "subject\tage\nsub-01\t70\n"))
+
+
+def test_a_table_that_is_not_there_is_no_input(tmp_path):
+    with pytest.raises(NoInputError, match="there is no such table"):
+        read_people(tmp_path / "missing.tsv")
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    (tmp_path / "participants.tsv").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(BadDataError, match="cannot be read as a table"):
+        read_people(tmp_path / "participants.tsv")

@@ -1,0 +1,131 @@
+"""The group level and Fazekas thresholds from a command line, with their exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ctwml_bids.bids.query import plan
+from ctwml_bids.cli import main as app
+from ctwml_bids.cli.parser import parse
+from ctwml_bids.cli.preflight import Ready
+from ctwml_bids.cli.rerun import request_of
+from ctwml_bids.errors import UsageError
+from ctwml_bids.execution.status import UnitStatus, what_differs
+from ctwml_bids.statistics.thresholds import literature
+from tests.workflows.cohorts import HASHES, add_people, add_unit, estimates, table
+
+
+@pytest.fixture
+def group(tmp_path, capsys):
+    """Run the group level on four units; returns exit code and what was said."""
+    out = tmp_path / "out"
+    for number in range(1, 5):
+        add_unit(out, f"{number:02d}", 3.0 * number, 3.2 * number)
+
+    def run(*options):
+        arguments = ["/nowhere", str(out), "group", "-w", str(tmp_path / "work")]
+        code = app.main([*arguments, *map(str, options)])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return code, said.out + said.err
+
+    run.out = out
+    return run
+
+
+def test_options_reach_the_tables(group, tmp_path):
+    people = [{"participant_id": f"sub-0{n}", "age": 60 + n, "score": n - 1} for n in range(1, 5)]
+    file = add_people(tmp_path, people, "mine.tsv")
+    options = ("--participants-file", file, "--fazekas-column", "score", "--exclude", "02")
+    code, _ = group(*options, "--fazekas-thresholds", "literature")
+    assert code == 0
+    rows = {row["unit"]: row for row in table(group.out / "group/units.tsv")}
+    assert rows["sub-02"]["included"] == "no: excluded by name"
+    assert [rows[f"sub-0{n}"]["fazekas_from_ct"] for n in (1, 3, 4)] == ["0-1", "2", "2"]
+    assert estimates(group.out)["pairs"]["value"] == "3"
+
+
+def test_what_is_missing_is_said_in_the_log(group):
+    code, said = group()
+    assert code == 0
+    assert "There is no participants.tsv" in said
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "code", "said"),
+    [
+        (lambda out: None, ("--exclude", "77"), 18, "--exclude names sub-77"),
+        (
+            lambda out: add_unit(out, "02", 1.0, hashes={**HASHES, "segmentation": "x"}),
+            (),
+            16,
+            "the hash of segmentation settings",
+        ),
+        (
+            lambda out: add_people(out, [{"participant_id": "sub-01", "fazekas": "bad"}]),
+            (),
+            65,
+            "line 2: the fazekas of sub-01",
+        ),
+        (
+            lambda out: add_people(out, [{"participant_id": "sub-01"}] * 2),
+            (),
+            65,
+            "sub-01 has two rows",
+        ),
+        (lambda out: None, ("--participants-file", "/no/such.tsv"), 66, "/no/such.tsv"),
+        (lambda out: None, ("--fazekas-thresholds", "/no/such.json"), 66, "literature"),
+        (
+            lambda out: add_people(out, [{"participant_id": "sub-01"}]),
+            ("--fazekas-column", "score"),
+            16,
+            "no column 'score'",
+        ),
+    ],
+)
+def test_bad_input_ends_with_its_exit_code_and_a_sentence(group, spoil, options, code, said):
+    spoil(group.out)
+    found, text = group(*options)
+    assert found == code
+    assert said in text
+    assert not (group.out / "group.html").exists()
+
+
+def test_a_file_that_holds_no_thresholds_is_refused(group, tmp_path):
+    file = tmp_path / "thresholds.json"
+    file.write_text(json.dumps({"Thresholds": {"ct": {"Low": "seven", "High": 15}}}))
+    code, text = group("--fazekas-thresholds", file)
+    assert code == 16
+    assert "threshold Low for ct is 'seven'" in text
+
+
+def test_paths_are_absolute_and_the_name_literature_is_none(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    words = ["bids", "out", "group"]
+    asked = parse([*words, "--fazekas-file", "a.tsv", "--fazekas-thresholds", "b.json"])
+    assert asked.fazekas_file == tmp_path / "a.tsv"
+    assert asked.fazekas_thresholds == str(tmp_path / "b.json")
+    assert parse([*words, "--fazekas-thresholds", "literature"]).fazekas_thresholds == "literature"
+
+
+def test_excluded_labels_get_their_prefix_and_nonsense_is_refused():
+    found = parse(["bids", "out", "group", "--exclude", "01", "sub-02_ses-a"])
+    assert found.exclude == ("sub-01", "sub-02_ses-a")
+    with pytest.raises(UsageError, match="no subject"):
+        parse(["bids", "out", "group", "--exclude", "../x"])
+
+
+def test_a_unit_runs_again_for_a_fazekas_group_but_not_to_lose_one(dataset, ready):
+    unit = plan(dataset)[0]
+    asking = Ready(ready.settings, ready.template, ready.cards, literature())
+    without, with_group = request_of(unit, ready), request_of(unit, asking)
+
+    def differs(before, now):
+        status = UnitStatus(unit.label, "done", request=before.described(dataset))
+        return what_differs(status, {}, now, ready.settings.output_dir, dataset)
+
+    assert differs(without, with_group) == ["a Fazekas group by other thresholds is asked for"]
+    assert differs(with_group, with_group) == []
+    assert differs(with_group, without) == []

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ctwml_bids.statistics.agreement import agreement
+from ctwml_bids.statistics.cohort import analyse
+from ctwml_bids.statistics.fazekas_cohort import classify
+
+
+def cohort(size=45, seed=0):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in range(size):
+        group = number % 3
+        flair = float(rng.gamma(3, 1 + 5 * group))
+        ct = max(0.0, 0.9 * flair + float(rng.normal(0, 2)))
+        rows.append(
+            {
+                "unit": f"sub-{number:02d}",
+                "participant_id": f"sub-{number:02d}",
+                "included": "yes",
+                "in_agreement": "yes",
+                "ct_wml_ml": ct + 1,
+                "flair_wml_ml": flair,
+                "ct_in_flair_ml": ct,
+                "dice": 0.4 + 0.1 * group,
+                "both_empty": "false",
+                "fazekas_group": ("0-1", "2", "3")[group],
+                "fazekas_grade": (1, 2, 3)[group],
+                "ct_scanner": "AB"[number % 2],
+            }
+        )
+    return rows
+
+
+ROWS = cohort()
+FOUND = analyse(ROWS, draws=500)
+
+
+def column(name, rows=ROWS):
+    return np.array([row[name] for row in rows], dtype=float)
+
+
+def test_the_whole_is_first_and_its_agreement_that_of_all_pairs():
+    alone = agreement(column("ct_in_flair_ml"), column("flair_wml_ml"), np.arange(45), draws=500)
+    assert (FOUND.whole.by, FOUND.whole.units) == ("all", 45)
+    assert FOUND.whole.agreement.pearson.value == alone.pearson.value
+    # The same cohorts are drawn for all statistics as for one.
+    assert FOUND.whole.agreement.icc.boot_low == pytest.approx(alone.icc.boot_low)
+
+
+def test_fazekas_uses_the_volume_in_the_images_own_space():
+    alone = classify(column("ct_wml_ml"), [n % 3 for n in range(45)], np.arange(45), draws=0)
+    assert FOUND.classification["ct"].thresholds == alone.thresholds
+    assert (FOUND.whole.counts["ct"] == alone.counts).all()
+
+
+def test_spearman_is_scipys():
+    found = FOUND.whole.spearman["ct"]
+    expected = stats.spearmanr(column("ct_wml_ml"), column("fazekas_grade")).statistic
+    assert found.value == pytest.approx(expected)
+    assert found.boot_low < found.value < found.boot_high
+
+
+def test_parts_have_the_results_of_their_units_alone():
+    parts = {(part.by, part.stratum): part for part in FOUND.parts}
+    mine = [row for row in ROWS if row["ct_scanner"] == "A"]
+    alone = agreement(column("ct_in_flair_ml", mine), column("flair_wml_ml", mine))
+    assert parts["ct_scanner", "A"].agreement.slope.value == alone.slope.value
+    assert parts["fazekas", "3"].dice.value == pytest.approx(0.6)
+    counts = sum(parts["ct_scanner", name].counts["ct"] for name in "AB")
+    assert (counts == FOUND.whole.counts["ct"]).all()
+
+
+def test_units_that_do_not_take_part_change_nothing():
+    others = [{**ROWS[0], "unit": "sub-x", "included": "no: failed", "ct_in_flair_ml": 900.0}]
+    assert analyse([*ROWS, *others], draws=500).whole.agreement == FOUND.whole.agreement
+
+
+def test_units_that_are_not_compared_still_have_a_fazekas_group():
+    rows = [{**row, "in_agreement": "no: without FLAIR", "flair_wml_ml": "n/a"} for row in ROWS]
+    found = analyse(rows, draws=0)
+    assert found.whole.agreement.pairs == 0
+    assert (found.whole.counts["ct"] == FOUND.whole.counts["ct"]).all()
+    assert found.whole.counts["flair"].sum() == 0
+
+
+def test_a_group_without_grades_is_ranked_by_groups():
+    rows = [{**row, "fazekas_grade": "n/a"} for row in ROWS]
+    expected = stats.spearmanr(column("ct_wml_ml"), [n % 3 for n in range(45)]).statistic
+    assert analyse(rows, draws=0).whole.spearman["ct"].value == pytest.approx(expected)
