@@ -55,7 +55,7 @@ def segment(image: nib.Nifti1Image, network: ensemble.Ensemble) -> np.ndarray:
     array, mask = (to_grid(part, transform, grid, fill=0.0) for part in (upright, brain))
     channels = network_channels(array, mask, network.card.channels)
     probability = ensemble.predict(network, channels).probability
-    return from_grid(probability, transform, grid, grid_of(image))
+    return from_grid(probability, grid, transform, grid_of(image))
 
 
 def main() -> None:
