@@ -29,7 +29,7 @@ ACQUISITION: dict[str, dict[str, str]] = {
 }
 
 
-def write_acquisitions(output_dir: Path, units: Sequence[Unit]) -> None:
+def write_acquisitions(output_dir: Path, bids_dir: Path, units: Sequence[Unit]) -> None:
     """Note for each unit with results what `group` asks of its images' origin.
 
     One small table a unit, written only where it says something new, so that corrected sidecars
@@ -42,7 +42,9 @@ def write_acquisitions(output_dir: Path, units: Sequence[Unit]) -> None:
         rows = acquisition_rows(unit)
         if path.is_file() and _texts(_read(path)) == _texts(rows):
             continue
-        write_json(names.sidecar(path), ACQUISITION)
+        images = [image for image in (unit.ct, unit.flair) if image is not None]
+        sources = [names.bids_uri(image, bids_dir, dataset="raw") for image in images]
+        write_json(names.sidecar(path), {"Sources": sources, **ACQUISITION})
         write_tsv(path, rows, list(ACQUISITION))
 
 

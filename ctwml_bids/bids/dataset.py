@@ -49,7 +49,7 @@ BIDSIGNORE = (
     "*_CT.*",
     "*_stats.tsv",
     "*_stats.json",
-    "*_example.png",
+    "figures",
     "*.html",
     "logs",
     "group",

@@ -187,7 +187,7 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     if not units or settings.reports_only:
         write_skipped(skipped, ready)
         if units:
-            write_acquisitions(settings.output_dir, units)
+            write_acquisitions(settings.output_dir, settings.bids_dir, units)
             return _reports_only(units, ready)
         rebuild_table(settings.output_dir)
         raise _nothing_to_run(settings.bids_dir, skipped)
@@ -195,7 +195,7 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
         results = write_skipped(skipped, ready)
         results += _run_units(units, ready, progress)
         refresh_participants(settings.output_dir, settings.bids_dir)
-        write_acquisitions(settings.output_dir, units)
+        write_acquisitions(settings.output_dir, settings.bids_dir, units)
         rebuild_table(settings.output_dir)
     print("\n".join(status_table(results)))
     return exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))

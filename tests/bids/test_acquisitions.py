@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from ctwml_bids.bids.acquisitions import acquisition_rows, write_acquisitions
 from ctwml_bids.bids.query import plan
 from ctwml_bids.bids.units import Unit
 
+RAW = Path("/raw")
 CT = {"Manufacturer": "GE", "ManufacturersModelName": "Optima", "SliceThickness": 5}
-PAIR = Unit("01", None, Path("ct.nii"), Path("flair.nii"), CT, {"SliceThickness": "thin"})
+PAIR = Unit("01", None, RAW / "ct.nii", RAW / "flair.nii", CT, {"SliceThickness": "thin"})
 
 
 def written(out):
@@ -23,20 +25,22 @@ def test_scanner_thickness_and_days_are_copied_and_nonsense_is_missing():
 
 
 def test_units_without_results_get_no_table(tmp_path):
-    write_acquisitions(tmp_path, [PAIR])
+    write_acquisitions(tmp_path, RAW, [PAIR])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_corrected_sidecar_counts_and_an_unchanged_one_writes_nothing(tmp_path):
     (tmp_path / "sub-01/anat").mkdir(parents=True)
-    write_acquisitions(tmp_path, [PAIR])
+    write_acquisitions(tmp_path, RAW, [PAIR])
     assert written(tmp_path)[1] == "ct\tGE Optima\t5\tn/a"
     path = tmp_path / "sub-01/anat/sub-01_desc-acquisition_stats.tsv"
+    sources = json.loads(path.with_suffix(".json").read_text())["Sources"]
+    assert sources == ["bids:raw:ct.nii", "bids:raw:flair.nii"]
     before = path.stat().st_ino
-    write_acquisitions(tmp_path, [PAIR])
+    write_acquisitions(tmp_path, RAW, [PAIR])
     assert path.stat().st_ino == before
     write_acquisitions(
-        tmp_path, [Unit(**{**vars(PAIR), "ct_sidecar": {**CT, "SliceThickness": 3}})]
+        tmp_path, RAW, [Unit(**{**vars(PAIR), "ct_sidecar": {**CT, "SliceThickness": 3}})]
     )
     assert written(tmp_path)[1] == "ct\tGE Optima\t3\tn/a"
 

@@ -59,8 +59,12 @@ def test_exactly_the_documented_files_are_written(run):
     expected |= {f"sub-01_{name}.txt" for name in TRANSFORMS}
     expected |= {f"sub-01_{name}.tsv" for name in TABLES}
     expected |= {f"sub-01_{name}.json" for name in (*IMAGES, *TRANSFORMS, *TABLES)}
-    assert found == expected
-    assert {Path(name).name for name in run.status("sub-01")["outputs"]} == {*found, "sub-01.html"}
+    origin = {"sub-01_desc-acquisition_stats.tsv", "sub-01_desc-acquisition_stats.json"}
+    expected |= {"sub-01_example.png"}
+    assert found == expected | origin
+    # Where images are from is noted beside the unit's own outputs, after every run.
+    outputs = {Path(name).name for name in run.status("sub-01")["outputs"]}
+    assert outputs == {*expected, "sub-01.html"}
     assert (run.output_dir / "sub-01.html").is_file()
     assert (run.output_dir / "group.html").is_file()
 
