@@ -52,6 +52,7 @@ BIDSIGNORE = (
     "*.html",
     "logs",
     "group",
+    "train",
 )
 _README = """# White matter lesions on head CT and FLAIR
 

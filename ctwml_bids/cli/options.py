@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ctwml_bids import __version__
+from ctwml_bids.cli.train_options import add_training
 from ctwml_bids.cli.values import (
     absolute_path,
     at_least_one,
@@ -24,6 +25,7 @@ White matter lesions measured on head CT and FLAIR, after Pitkanen et al. 2020.
 
 The three words come first, options after them:
   ctwml_bids /data/bids /data/derivatives participant --participant-label 01 02
+  ctwml_bids /data/bids /data/derivatives train --folds 10 --repeats 10
   ctwml_bids /data/bids /data/derivatives group
 """
 EPILOG = """\
@@ -61,7 +63,7 @@ def build_parser(optional: Sequence[str] = ()) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
-        usage="ctwml_bids bids_dir output_dir {participant,group} [options]",
+        usage="ctwml_bids bids_dir output_dir {participant,train,group} [options]",
     )
     one, several = {"nargs": "?"}, {"nargs": "*"}
     parser.add_argument(
@@ -79,13 +81,14 @@ def build_parser(optional: Sequence[str] = ()) -> argparse.ArgumentParser:
     parser.add_argument(
         "analysis_levels",
         metavar="analysis_level",
-        help="one or both of: participant (segment and measure each subject), group (tables and "
-        "figures over all subjects)",
+        help="one or more of: participant (segment and measure each subject), train (networks on "
+        "these subjects, cross-validated), group (tables and figures over all subjects)",
         **(several if "analysis_levels" in optional else {"nargs": "+"}),
     )
     parser.add_argument("--version", action="version", version=f"ctwml_bids {__version__}")
     _add_input(parser.add_argument_group("which data"))
     _add_method(parser.add_argument_group("how it is measured"))
+    add_training(parser.add_argument_group("how networks are trained (train)"))
     _add_running(parser.add_argument_group("how it runs"))
     _add_output(parser.add_argument_group("what is written and kept"))
     return parser
@@ -135,7 +138,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         action="extend",
         type=named_path,
-        help="other derivative data sets (checked to be there; this version reads none)",
+        help="other derivative data sets; train reads masks=PATH (--labels manual)",
     )
     group.add_argument(
         "--config-file",
@@ -260,7 +263,8 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--include-failed-qc",
         action="store_true",
-        help="at the group level, keep subjects with a failed quality gate in the agreement",
+        help="keep subjects with a failed quality gate: in the agreement (group), in training "
+        "(train)",
     )
     group.add_argument(
         "--reports-only", action="store_true", help="write the reports again from what exists"

@@ -14,9 +14,10 @@ from ctwml_bids.cli.machine import usable_cpus, usable_memory_gb
 from ctwml_bids.cli.options import Parser, build_parser
 from ctwml_bids.cli.values import absolute
 from ctwml_bids.errors import CtwmlError
-from ctwml_bids.settings import ANALYSIS_LEVELS, PLANNED_LEVELS, Settings, read_toml
+from ctwml_bids.settings import ANALYSIS_LEVELS, Settings, read_toml
 
 POSITIONALS = ("bids_dir", "output_dir", "analysis_levels")
+PATHS = ("bids_dir", "output_dir", "work_dir", "bids_filter_file", "use_plugin", "exclude")
 NOT_SETTINGS = ("notrack", "config_file")
 
 
@@ -60,12 +61,12 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     levels = tuple(dict.fromkeys(values["analysis_levels"]))
     _check_levels(levels)
     values["analysis_levels"] = levels
-    for name in ("participant_labels", "session_labels", "output_spaces", "models"):
+    for name in ("participant_labels", "session_labels", "output_spaces", "models", "only"):
         values[name] = tuple(dict.fromkeys(values.get(name, ())))
     values["models"] = tuple(absolute(folder) for folder in values["models"])
     named = dict(values.get("derivatives", {}))
     values["derivatives"] = {name: absolute(folder) for name, folder in named.items()}
-    for name in ("bids_dir", "output_dir", "work_dir", "bids_filter_file", "use_plugin"):
+    for name in PATHS:
         if values.get(name) is not None:
             values[name] = absolute(values[name])
     values.setdefault("work_dir", default_work_dir(values["output_dir"]))
@@ -77,10 +78,6 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
 def _check_levels(levels: Sequence[str]) -> None:
     """Refuse levels that this version does not have (UnknownLevelError)."""
     known = ", ".join(ANALYSIS_LEVELS)
-    if planned := [level for level in levels if level in PLANNED_LEVELS]:
-        raise UnknownLevelError(
-            f"the analysis level {', '.join(planned)} is not in this version. Known: {known}."
-        )
     if unknown := [level for level in levels if level not in ANALYSIS_LEVELS]:
         raise UnknownLevelError(f"unknown analysis level {', '.join(unknown)}. Known: {known}.")
 

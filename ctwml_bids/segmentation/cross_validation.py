@@ -6,7 +6,7 @@ was given; it refuses to segment any of them as left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctwml_bids.segmentation import ensemble, folds, model_store
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.segmentation.mapped_heads import MappedHeads, open_mapped
 from ctwml_bids.segmentation.patches import PatchConfig, jitter_intensities
 from ctwml_bids.segmentation.prefetch import BatchSource, ahead
@@ -186,7 +187,7 @@ def predict_left_out(
     BadDataError
         If one of the subjects was among those that it was trained on; none is segmented then.
     """
-    folds.check_apart(network.subjects, {subject_of(name) for name in names}, network.name)
+    check_apart(network.subjects, {subject_of(name) for name in names}, network.name)
     model = ensemble.from_weights(card_of(recipe), [network.weights], network.name)
     for name in names:
         channels = np.asarray(open_mapped(heads, name).channels, dtype=np.float32)
@@ -198,6 +199,28 @@ def predict_left_out(
             precision=recipe.precision,
         )
         yield name, found.probability
+
+
+def check_apart(trained_on: Collection[str], left_out: Collection[str], what: str) -> None:
+    """Refuse to segment a subject with a network that saw it.
+
+    Parameters
+    ----------
+    trained_on, left_out
+        Subjects that a network was trained on, and those that it is to segment.
+    what
+        The network, for the message.
+
+    Raises
+    ------
+    BadDataError
+        If a subject is in both.
+    """
+    if both := sorted(set(trained_on) & set(left_out)):
+        raise BadDataError(
+            f"The network of {what} was trained on {', '.join(both)}, which it is to segment as if "
+            "it had never seen them: the split leaks. Remove this unit's folder and train it again."
+        )
 
 
 def card_of(recipe: Recipe, **facts: object) -> model_store.ModelCard:

@@ -22,6 +22,7 @@ from ctwml_bids.reports.group import GroupReport, render_group
 from ctwml_bids.reports.subject import Figure
 from ctwml_bids.statistics.agreement import Agreement, agreement
 from ctwml_bids.statistics.tables import COLUMNS, MISSING, number_in, unit_columns
+from ctwml_bids.workflows.cross_validated import preferred
 
 AGREEMENT_COLUMNS = {
     "measure": {"Description": "What is estimated"},
@@ -145,12 +146,13 @@ def _unfinished(output_dir: Path, model_label: str) -> dict[str, dict[str, str]]
 
 
 def _read_unit(output_dir: Path, unit: str, table: Path, model_label: str) -> dict[str, Any]:
+    subject, _, session = unit.removeprefix("sub-").partition("_ses-")
+    table = preferred(output_dir, table, subject, session or None, model_label)
     with table.open(encoding="utf-8", newline="") as opened:
         rows = {row["image"]: row for row in csv.DictReader(opened, delimiter="\t")}
     if not rows.keys() & {"ct", "flair"}:
         raise ValueError("it has no row for ct or flair")
     any_row = next(iter(rows.values()))
-    subject, _, session = unit.removeprefix("sub-").partition("_ses-")
     report = names.report(subject, session or None, model_label=model_label)
     found = {
         "unit": unit,

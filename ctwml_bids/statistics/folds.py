@@ -94,25 +94,3 @@ def check_lesions(splits: Sequence[Split], with_lesions: Collection[str]) -> Non
                 f"{repeat + 1}, fold {folds.pop() + 1}, so that its network would see none: add "
                 "subjects with lesions, or try another --random-seed."
             )
-
-
-def check_apart(trained_on: Collection[str], left_out: Collection[str], what: str) -> None:
-    """Refuse to segment a subject with a network that saw it.
-
-    Parameters
-    ----------
-    trained_on, left_out
-        Subjects that a network was trained on, and those that it is to segment.
-    what
-        The network, for the message.
-
-    Raises
-    ------
-    BadDataError
-        If a subject is in both.
-    """
-    if both := sorted(set(trained_on) & set(left_out)):
-        raise BadDataError(
-            f"The network of {what} was trained on {', '.join(both)}, which it is to segment as if "
-            "it had never seen them: the split leaks. Remove this unit's folder and train it again."
-        )
