@@ -17,6 +17,8 @@ Split = dict[str, int]
 def strata_of_volumes(volumes_ml: Mapping[str, float], folds: int) -> dict[str, int]:
     """Group subjects of like lesion volume, as many in each group as there are folds.
 
+    The largest come first: where two have lesions, they are never left out together.
+
     Parameters
     ----------
     volumes_ml
@@ -24,7 +26,7 @@ def strata_of_volumes(volumes_ml: Mapping[str, float], folds: int) -> dict[str, 
     folds
         Number of folds.
     """
-    ordered = sorted(volumes_ml, key=lambda subject: (volumes_ml[subject], subject))
+    ordered = sorted(volumes_ml, key=lambda subject: (-volumes_ml[subject], subject))
     return {subject: rank // folds for rank, subject in enumerate(ordered)}
 
 

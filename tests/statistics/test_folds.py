@@ -44,6 +44,12 @@ def test_lesion_volumes_are_spread_over_the_folds():
         assert {split[subject] for subject in ranked[5 * block : 5 * block + 5]} == set(range(5))
 
 
+def test_the_only_two_with_lesions_are_never_left_out_together():
+    volumes = {f"sub-{i}": 0.0 for i in range(7)} | {"sub-8": 3.0, "sub-9": 5.0}
+    for split in stratified_splits(strata_of_volumes(volumes, 4), 4, 20, seed=1):
+        assert split["sub-8"] != split["sub-9"]
+
+
 def test_fewer_subjects_than_folds_is_told_with_what_to_give():
     with pytest.raises(UsageError, match="--folds 7 or fewer"):
         stratified_splits({f"sub-{i}": 0 for i in range(7)}, 10, 1, seed=1)
