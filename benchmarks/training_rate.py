@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--heads", type=int, nargs="+", default=[10, 2000])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--context", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="for the heads (default: temporary)")

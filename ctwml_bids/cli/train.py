@@ -36,8 +36,8 @@ from ctwml_bids.workflows.training_plan import (
 from ctwml_bids.workflows.training_results import Merging, merge
 
 LOG = logging.getLogger("ctwml_bids")
-# A head on the grid under two brain masks (19 MB measured), and what a unit's checkpoints take.
-HEAD_GB, UNIT_GB = 0.02, 0.05
+# A head on the grid under two brain masks (22 MB), and what a unit's checkpoints take.
+HEAD_GB, UNIT_GB = 0.025, 0.05
 # A task waits this long for another that lays the same head.
 HEAD_WAIT_S = 1800.0
 

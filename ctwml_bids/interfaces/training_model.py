@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ctwml_bids.errors import BadDataError, InputOutputError
 from ctwml_bids.interfaces.training_units import read_network
 
 NOT_STATED = "not stated: up to the owner of the data it was trained on"
@@ -75,7 +76,6 @@ def check_left_out(
     BadDataError
         It was trained on one of them, or on others than the plan says.
     """
-    from ctwml_bids.errors import BadDataError
     from ctwml_bids.segmentation.cross_validation import check_apart
 
     check_apart(done["trained_on"], subjects, done["unit"])
@@ -101,10 +101,23 @@ def write_trained_model(
         From `recipe_of`.
     facts
         Fields of the card.
+
+    Raises
+    ------
+    InputOutputError
+        If the disk is full.
     """
+    from safetensors import SafetensorError
+
     from ctwml_bids.segmentation.cross_validation import Recipe, card_of
     from ctwml_bids.segmentation.model_store import write_model
 
     networks = [read_network(member) for member in members]
-    write_model(folder, card_of(Recipe(**recipe), **facts), networks)
+    try:
+        write_model(folder, card_of(Recipe(**recipe), **facts), networks)
+    except SafetensorError as error:
+        raise InputOutputError(
+            f"{folder}: the model cannot be written ({error}). Make room and run the same command "
+            "again, with --only merge: what is done is kept."
+        ) from error
     return folder

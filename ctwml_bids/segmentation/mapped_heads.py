@@ -1,7 +1,8 @@
 """Heads on the network's grid as memory-mapped files, of which only a few are open at a time.
 
-A head of 9 MB is read where patches are cut from it, so that 2,000 heads train in the memory of a
-few; each open head holds two file descriptors, of which a process has 1,024 on most systems.
+A head of 11 MB is read where patches are cut from it, so that 2,000 heads train in the memory of a
+few. To open one must be quick, as of 2,000 almost every patch is of another: labels lie as a last
+channel in the image's file, slice by slice, and centres in one file whose first row counts them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy as np
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.segmentation.patches import TrainingVolume, centres_of
 
-# Heads kept open: 64 of them map 600 MB at most, as 1 × 1 × 3 mm makes 9 MB a head.
+# Heads kept open: 64 of them map 700 MB at most, as 1 × 1 × 3 mm makes 11 MB a head. Each holds a
+# file descriptor, of which a process has 1,024 on most systems.
 OPEN_AT_MOST = 64
 
 
@@ -74,19 +76,15 @@ def save_mapped(
     folder.mkdir(parents=True, exist_ok=True)
     image = _image(folder, name)
     image.unlink(missing_ok=True)
-    # Slices lie together on disk, so that a patch is read from few pages.
-    parts = {
-        "labels": np.ascontiguousarray(labels.transpose(2, 0, 1)),
-        "image": np.ascontiguousarray(channels.astype(np.float16).transpose(3, 0, 1, 2)),
-    }
+    together = np.concatenate([channels, labels[None]]).astype(np.float16)
     brain, lesions = centres_of(TrainingVolume(channels, labels, name))
-    parts |= {"brain": brain.astype(np.int16), "lesions": lesions.astype(np.int16)}
-    for part in ("labels", "brain", "lesions"):
-        np.save(folder / f"{name}_{part}.npy", parts[part])
+    counts = [[len(brain), len(lesions), 0]]
+    np.save(_centres(folder, name), np.concatenate([counts, brain, lesions]).astype(np.int16))
     (folder / f"{name}_facts.json").write_text(json.dumps(facts), encoding="utf-8")
     unfinished = folder / f".{name}_image.part.npy"
     try:
-        np.save(unfinished, parts["image"])
+        # Slices lie together on disk, so that a patch is read from few pages.
+        np.save(unfinished, np.ascontiguousarray(together.transpose(3, 0, 1, 2)))
         os.replace(unfinished, image)
     except BaseException:
         unfinished.unlink(missing_ok=True)
@@ -104,7 +102,7 @@ def facts_of(folder: Path, name: str) -> dict | None:
 
 
 def open_mapped(folder: Path, name: str) -> TrainingVolume:
-    """Open one head, image and labels memory-mapped.
+    """Open one head, image and labels (as float16) memory-mapped.
 
     Raises
     ------
@@ -112,16 +110,22 @@ def open_mapped(folder: Path, name: str) -> TrainingVolume:
         If it is not there, or not whole.
     """
     try:
-        image = np.load(_image(folder, name), mmap_mode="r").transpose(1, 2, 3, 0)
-        labels = np.load(folder / f"{name}_labels.npy", mmap_mode="r").transpose(1, 2, 0)
-        brain, lesions = (np.load(folder / f"{name}_{part}.npy") for part in ("brain", "lesions"))
+        together = np.load(_image(folder, name), mmap_mode="r").transpose(1, 2, 3, 0)
+        centres = np.load(_centres(folder, name))
     except (OSError, ValueError) as error:
         raise NoInputError(
             f"{_image(folder, name)}: this head on the network's grid cannot be read ({error}); "
             "run `train` again with --only heads."
         ) from error
-    return TrainingVolume(image, labels, name, (brain, lesions))
+    brain = int(centres[0, 0])
+    return TrainingVolume(
+        together[:-1], together[-1], name, (centres[1 : 1 + brain], centres[1 + brain :])
+    )
 
 
 def _image(folder: Path, name: str) -> Path:
     return Path(folder) / f"{name}_image.npy"
+
+
+def _centres(folder: Path, name: str) -> Path:
+    return Path(folder) / f"{name}_centres.npy"
