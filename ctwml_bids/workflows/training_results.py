@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,12 +14,7 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_text, write_tsv
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.interfaces.training_heads import Case
-from ctwml_bids.interfaces.training_maps import (
-    ACCURACY_COLUMNS,
-    THRESHOLDS,
-    Writing,
-    write_case,
-)
+from ctwml_bids.interfaces.training_maps import ACCURACY_COLUMNS, Writing, write_case
 from ctwml_bids.interfaces.training_model import (
     NOT_STATED,
     check_left_out,
@@ -29,9 +22,8 @@ from ctwml_bids.interfaces.training_model import (
 )
 from ctwml_bids.interfaces.training_units import TrainingUnit, mean_map, read_done
 from ctwml_bids.reports.training import TrainingReport, render_training
-from ctwml_bids.statistics.agreement import agreement
-from ctwml_bids.statistics.fazekas import GROUPS, group_of_grade
 from ctwml_bids.workflows.training import UNITS, Training
+from ctwml_bids.workflows.training_summary import mean_curves, summarise
 
 MODEL = "model"
 
@@ -177,64 +169,6 @@ def _write_cases(
     return rows
 
 
-def summarise(rows: Sequence[Mapping[str, Any]], protocol: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the cross-validated accuracy, JSON-able.
-
-    Parameters
-    ----------
-    rows
-        From `write_case`.
-    protocol
-        Of the plan.
-    """
-    with_lesions = [row for row in rows if not row["both_empty"]]
-    found = agreement([row["cv_ml"] for row in rows], [row["truth_ml"] for row in rows])
-    sweeps = np.array([row["sweep"] for row in with_lesions])
-    means = sweeps.mean(axis=0).tolist() if len(sweeps) else []
-    return {
-        "what": f"{protocol['folds']}-fold cross-validation repeated {protocol['repeats']} times, "
-        "mean of the out-of-fold probabilities above the threshold, against the lesions that the "
-        "networks learn from",
-        "units": len(rows),
-        "both_empty": len(rows) - len(with_lesions),
-        "dice": _mean(with_lesions, "dice"),
-        "dice_by_fazekas_group": _by_group(with_lesions),
-        "lesion_recall": _mean(with_lesions, "lesion_recall"),
-        "lesion_f1": _mean(with_lesions, "lesion_f1"),
-        "pearson_r": _finite(found.pearson.value),
-        "slope": _finite(found.slope.value),
-        "intercept_ml": _finite(found.intercept.value),
-        "bias_ml": _finite(found.bias.value),
-        "limits_of_agreement_ml": [
-            _finite(found.lower_limit.value),
-            _finite(found.upper_limit.value),
-        ],
-        "dice_by_threshold": {
-            f"{threshold:g}": round(mean, 4)
-            for threshold, mean in zip(THRESHOLDS, means, strict=False)
-        },
-    }
-
-
-def _by_group(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    rated = [row for row in rows if row["fazekas"] is not None]
-    groups = group_of_grade([row["fazekas"] for row in rated]) if rated else []
-    return {
-        name: _mean([row for row, of in zip(rated, groups, strict=True) if of == group], "dice")
-        for group, name in enumerate(GROUPS)
-        if any(of == group for of in groups)
-    }
-
-
-def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    values = [row[name] for row in rows if math.isfinite(row[name])]
-    return round(sum(values) / len(values), 4) if values else None
-
-
-def _finite(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None
-
-
 def _curve(unit: TrainingUnit, about: Mapping[str, Any]) -> list[dict[str, Any]]:
     kept = ("step", "loss", "dice", "learning_rate")
     return [{"network": unit.name, **{name: row[name] for name in kept}} for row in about["log"]]
@@ -302,29 +236,3 @@ def _write_model(
     folder = training.folder / MODEL
     write_trained_model(folder, members, training.recipe, facts)
     return folder
-
-
-def mean_curves(
-    units: Sequence[TrainingUnit], done: Mapping[TrainingUnit, Mapping[str, Any]]
-) -> list[dict[str, float]]:
-    """Return loss and Dice by step, means over networks (of those whose patches had lesions)."""
-    rows: dict[int, list[Mapping[str, float]]] = {}
-    for unit in units:
-        for row in done[unit]["log"]:
-            rows.setdefault(int(row["step"]), []).append(row)
-    curve = []
-    for step, found in sorted(rows.items()):
-        dices = [row["dice"] for row in found if row["dice"] is not None]
-        curve.append(
-            {
-                "step": step,
-                "loss": round(sum(row["loss"] for row in found) / len(found), 5),
-                "dice": round(sum(dices) / len(dices), 4) if dices else None,
-            }
-        )
-    return curve
-
-
-def drop_scratch(training: Training) -> None:
-    """Remove the heads on the grid: a later training lays them again."""
-    shutil.rmtree(training.heads, ignore_errors=True)
