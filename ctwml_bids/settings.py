@@ -18,13 +18,23 @@ import tomli_w
 from ctwml_bids import __version__
 from ctwml_bids.errors import InvalidInputError, NoInputError
 
-ANALYSIS_LEVELS = ("participant", "group")
-# Announced, but not in this version.
-PLANNED_LEVELS = ("train",)
+ANALYSIS_LEVELS = ("participant", "train", "group")
 NORMALISATIONS = ("nine", "syn")
 DEVICES = ("auto", "cpu", "cuda")
 KEEP_WORK = ("always", "on-failure", "never")
-CHOICES = {"normalisation": NORMALISATIONS, "device": DEVICES, "keep_work": KEEP_WORK}
+MODALITIES = ("ct", "flair")
+LABELS = ("flair", "manual")
+PRECISIONS = ("auto", "float32", "bfloat16")
+INITS = ("fresh", "shipped")
+CHOICES = {
+    "normalisation": NORMALISATIONS,
+    "device": DEVICES,
+    "keep_work": KEEP_WORK,
+    "modality": MODALITIES,
+    "labels": LABELS,
+    "precision": PRECISIONS,
+    "init": INITS,
+}
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,19 @@ class Settings:
     fazekas_file: Path | None = None
     fazekas_column: str | None = None
     fazekas_thresholds: str | None = None
+    modality: str = "ct"
+    labels: str = "flair"
+    folds: int = 10
+    repeats: int = 10
+    members: int = 10
+    only: tuple[str, ...] = ()
+    init: str = "fresh"
+    steps: int = 3000
+    batch: int = 32
+    learning_rate: float | None = None
+    threshold: float | None = None
+    precision: str = "auto"
+    keep_networks: bool = False
     reports_only: bool = False
     boilerplate_only: bool = False
     dry_run: bool = False
@@ -91,6 +114,18 @@ class Settings:
 
 # Found out from the others before the run: written for provenance, not read back.
 RESOLVED = ("model_ct", "model_flair")
+_ABOVE_0 = (
+    "nprocs",
+    "omp_nthreads",
+    "mem_gb",
+    "random_seed",
+    "folds",
+    "repeats",
+    "members",
+    "steps",
+    "batch",
+    "learning_rate",
+)
 # What belongs to the machine that a run was on, and not to the next one's: likewise.
 MACHINE = ("nprocs", "omp_nthreads", "mem_gb", "device", "work_dir", "use_plugin")
 
@@ -166,7 +201,7 @@ def from_toml(text: str, source: str = "configuration file") -> dict[str, Any]:
             raise InvalidInputError(
                 f"{name} in {source} is {values[name]!r}; known: {', '.join(known)}."
             )
-    for name in ("nprocs", "omp_nthreads", "mem_gb", "random_seed"):
+    for name in _ABOVE_0:
         if values.get(name, 1) <= 0:
             raise InvalidInputError(f"{name} in {source} is {values[name]}; it must be above 0.")
     return {name: value for name, value in values.items() if name not in MACHINE}

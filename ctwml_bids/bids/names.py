@@ -19,6 +19,7 @@ _MAPS = {
     "probseg": ("", "probseg"),
     "std": ("std", "probseg"),
     "cv": ("cv", "probseg"),
+    "cvmask": ("cv", "mask"),
 }
 _IMAGE_ENDINGS = (".nii.gz", ".nii", ".txt", ".tsv", ".png", ".svg")
 
@@ -63,7 +64,8 @@ def model_desc(seen_in: str, model_label: str = "", kind: str = "mask") -> str:
     model_label
         Empty for the first model of an output folder; the LABEL of ``--desc`` for another.
     kind
-        ``mask``, ``probseg``, ``std`` (SD over the ensemble's members) or ``cv`` (out-of-fold).
+        ``mask``, ``probseg``, ``std`` (SD over the ensemble's members), ``cv`` or ``cvmask``
+        (out-of-fold probability and mask).
     """
     if seen_in not in SEGMENTED:
         raise ValueError(f"lesions are seen in {SEGMENTED}, not in {seen_in!r}")
@@ -153,6 +155,14 @@ def example(subject: str, session: str | None, *, model_label: str = "") -> Pure
     return folder(subject, session) / "figures" / f"{name}_example.png"
 
 
+def cross_validated_stats(
+    subject: str, session: str | None, *, model_label: str = ""
+) -> PurePosixPath:
+    """Table of volumes of the out-of-fold segmentation, beside that of `stats`."""
+    desc = f"wml{check_model_label(model_label)}cv"
+    return derivative(subject, session, suffix="stats", extension=".tsv", desc=desc)
+
+
 def report(subject: str, session: str | None, *, model_label: str = "") -> PurePosixPath:
     """Name the unit's report, at the top of the output folder."""
     return PurePosixPath(_with_model(stem(subject, session), model_label) + ".html")
@@ -167,6 +177,16 @@ def group_folder(model_label: str = "") -> PurePosixPath:
     """Folder of the group's tables; those of another model lie in a folder of their own in it."""
     label = check_model_label(model_label)
     return PurePosixPath("group") / (f"desc-{label}" if label else "")
+
+
+def training_folder(modality: str, model_label: str = "") -> PurePosixPath:
+    """Folder of a training: its plan, its units, and the model that comes of it."""
+    return PurePosixPath("train") / _with_model(modality, model_label)
+
+
+def training_report(modality: str, model_label: str = "") -> PurePosixPath:
+    """Name the training's report, at the top of the output folder."""
+    return PurePosixPath(_with_model(f"train-{modality}", model_label) + ".html")
 
 
 def logs(subject: str, session: str | None) -> PurePosixPath:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ctwml_bids import __version__, templates
+from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.workflows.group import GroupOptions, run_group
 from ctwml_bids.workflows.group_people import Sources
@@ -29,7 +30,7 @@ def summarise(ready: Ready) -> Path:
         version=__version__,
         options=GroupOptions(
             include_failed_qc=settings.include_failed_qc,
-            exclude=settings.exclude,
+            exclude=tuple(excluded(settings.exclude)),
             sources=Sources(
                 settings.participants_file, settings.fazekas_file, settings.fazekas_column
             ),

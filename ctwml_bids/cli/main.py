@@ -136,6 +136,11 @@ def run(settings: Settings, started: datetime) -> int:
     code = 0
     if "participant" in settings.analysis_levels:
         code = _participant(ready, progress, started)
+    if "train" in settings.analysis_levels:
+        # torch, which it needs, is slow to import, and the participant level must not have it here.
+        from ctwml_bids.cli.train import run_train
+
+        code = run_train(settings, progress, started) or code
     if "group" in settings.analysis_levels:
         if settings.dry_run:
             print(f"group: would summarise {settings.output_dir}")

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from ctwml_bids import __version__
+from ctwml_bids.cli.cohort_options import add_cohort
+from ctwml_bids.cli.train_options import add_training
 from ctwml_bids.cli.values import (
     absolute_path,
     at_least_one,
@@ -15,7 +17,6 @@ from ctwml_bids.cli.values import (
     letters_and_digits,
     memory_gb,
     named_path,
-    unit_label,
 )
 from ctwml_bids.errors import UsageError
 from ctwml_bids.settings import DEVICES, KEEP_WORK, NORMALISATIONS
@@ -25,6 +26,7 @@ White matter lesions measured on head CT and FLAIR, after Pitkanen et al. 2020.
 
 The three words come first, options after them:
   ctwml_bids /data/bids /data/derivatives participant --participant-label 01 02
+  ctwml_bids /data/bids /data/derivatives train --folds 10 --repeats 10
   ctwml_bids /data/bids /data/derivatives group
 """
 EPILOG = """\
@@ -62,7 +64,7 @@ def build_parser(optional: Sequence[str] = ()) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
-        usage="ctwml_bids bids_dir output_dir {participant,group} [options]",
+        usage="ctwml_bids bids_dir output_dir {participant,train,group} [options]",
     )
     one, several = {"nargs": "?"}, {"nargs": "*"}
     parser.add_argument(
@@ -80,14 +82,15 @@ def build_parser(optional: Sequence[str] = ()) -> argparse.ArgumentParser:
     parser.add_argument(
         "analysis_levels",
         metavar="analysis_level",
-        help="one or both of: participant (segment and measure each subject), group (tables and "
-        "figures over all subjects)",
+        help="one or more of: participant (segment and measure each subject), train (networks on "
+        "these subjects, cross-validated), group (tables and figures over all subjects)",
         **(several if "analysis_levels" in optional else {"nargs": "+"}),
     )
     parser.add_argument("--version", action="version", version=f"ctwml_bids {__version__}")
     _add_input(parser.add_argument_group("which data"))
     _add_method(parser.add_argument_group("how it is measured"))
-    _add_cohort(parser.add_argument_group("the group level, and Fazekas groups"))
+    add_cohort(parser.add_argument_group("the group level, and Fazekas groups"))
+    add_training(parser.add_argument_group("how networks are trained (train)"))
     _add_running(parser.add_argument_group("how it runs"))
     _add_output(parser.add_argument_group("what is written and kept"))
     return parser
@@ -137,7 +140,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         action="extend",
         type=named_path,
-        help="other derivative data sets (checked to be there; this version reads none)",
+        help="other derivative data sets; train reads masks=PATH (--labels manual)",
     )
     group.add_argument(
         "--config-file",
@@ -185,47 +188,6 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         type=at_least_one,
         help="seed of everything random (default: 1; the same seed and one thread give the same "
         "masks bit by bit)",
-    )
-
-
-def _add_cohort(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--exclude",
-        metavar="LABEL",
-        nargs="+",
-        action="extend",
-        type=unit_label,
-        help="subjects (X) or units (X_ses-Y) that the group level leaves out, by name",
-    )
-    group.add_argument(
-        "--include-failed-qc",
-        action="store_true",
-        help="at the group level, keep subjects with a failed quality gate",
-    )
-    group.add_argument(
-        "--participants-file",
-        metavar="FILE",
-        type=Path,
-        help="table with participant_id, age, sex and the Fazekas rating for the group level "
-        "(default: the participants.tsv that the participant level copies)",
-    )
-    group.add_argument(
-        "--fazekas-file",
-        metavar="FILE",
-        type=Path,
-        help="phenotype table with the visual Fazekas ratings, where they are in another one",
-    )
-    group.add_argument(
-        "--fazekas-column",
-        metavar="NAME",
-        help="column of the visual rating, 0 to 3 or 0-1, 2, 3 (default: fazekas)",
-    )
-    group.add_argument(
-        "--fazekas-thresholds",
-        metavar="FILE",
-        help="state each subject's Fazekas group from its lesion volume, with the "
-        "group/fazekas_thresholds.json of a cohort, or with the round numbers 7 and 15 mL by the "
-        "name literature; at the group level, judge these in place of fitting",
     )
 
 

@@ -14,7 +14,7 @@ from ctwml_bids.cli.machine import usable_cpus, usable_memory_gb
 from ctwml_bids.cli.options import Parser, build_parser
 from ctwml_bids.cli.values import absolute, file_or_name
 from ctwml_bids.errors import CtwmlError
-from ctwml_bids.settings import ANALYSIS_LEVELS, PLANNED_LEVELS, Settings, read_toml
+from ctwml_bids.settings import ANALYSIS_LEVELS, Settings, read_toml
 
 POSITIONALS = ("bids_dir", "output_dir", "analysis_levels")
 # The Fazekas thresholds that go by a name; all others are files.
@@ -62,7 +62,8 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     levels = tuple(dict.fromkeys(values["analysis_levels"]))
     _check_levels(levels)
     values["analysis_levels"] = levels
-    for name in ("participant_labels", "session_labels", "output_spaces", "models", "exclude"):
+    lists = ("participant_labels", "session_labels", "output_spaces", "models", "exclude", "only")
+    for name in lists:
         values[name] = tuple(dict.fromkeys(values.get(name, ())))
     values["models"] = tuple(absolute(folder) for folder in values["models"])
     named = dict(values.get("derivatives", {}))
@@ -82,10 +83,6 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
 def _check_levels(levels: Sequence[str]) -> None:
     """Refuse levels that this version does not have (UnknownLevelError)."""
     known = ", ".join(ANALYSIS_LEVELS)
-    if planned := [level for level in levels if level in PLANNED_LEVELS]:
-        raise UnknownLevelError(
-            f"the analysis level {', '.join(planned)} is not in this version. Known: {known}."
-        )
     if unknown := [level for level in levels if level not in ANALYSIS_LEVELS]:
         raise UnknownLevelError(f"unknown analysis level {', '.join(unknown)}. Known: {known}.")
 

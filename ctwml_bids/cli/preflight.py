@@ -75,7 +75,7 @@ def preflight(settings: Settings) -> Ready:
     names.check_model_label(settings.desc or "")
     # The group level reads the output folder alone; nothing else of the data set need be there.
     participant = "participant" in settings.analysis_levels
-    check_folders(settings, images=participant)
+    check_folders(settings, images=participant or "train" in settings.analysis_levels)
     prepare_environment(settings.work_dir)
     fazekas = read_thresholds(settings.fazekas_thresholds) if settings.fazekas_thresholds else None
     if not participant:

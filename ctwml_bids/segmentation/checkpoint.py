@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +16,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ctwml_bids.errors import BadDataError
+from ctwml_bids.errors import BadDataError, InputOutputError
+
+LOG = logging.getLogger("ctwml_bids")
+# What the checkpoint before is called, in the same folder.
+PREVIOUS = "checkpoint-previous.safetensors"
+
+
+class CorruptCheckpointError(BadDataError):
+    """A checkpoint cannot be read, or its content is not what was written."""
 
 
 @dataclass
@@ -47,6 +57,8 @@ def plain_weights(network: nn.Module) -> dict[str, Tensor]:
 def save(state: TrainingState, path: Path, settings: Mapping[str, Any]) -> None:
     """Write weights, running mean, optimiser and step; never a half-written file.
 
+    The checkpoint before stays beside it, as `PREVIOUS`.
+
     Parameters
     ----------
     state
@@ -55,16 +67,66 @@ def save(state: TrainingState, path: Path, settings: Mapping[str, Any]) -> None:
         The file; its folder is made if needed.
     settings
         JSON-able; `restore` asks for the same.
+
+    Raises
+    ------
+    InputOutputError
+        It cannot be written, for instance because the disk is full; the ones before are kept.
     """
     tensors = {f"network.{name}": t for name, t in plain_weights(state.network).items()}
     tensors |= {f"mean.{name}": t for name, t in plain_weights(state.mean).items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{name}": t.cpu().contiguous() for name, t in moments.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    about = {"step": str(state.step), "config": json.dumps(settings, sort_keys=True)}
-    save_file(tensors, part, metadata=about)
-    os.replace(part, path)
+    about = {
+        "step": str(state.step),
+        "config": json.dumps(settings, sort_keys=True),
+        "sha256": _digest(tensors),
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, part, metadata=about)
+        with part.open("rb+") as opened:
+            # A full network disk is noticed before the checkpoint before is moved away.
+            os.fsync(opened.fileno())
+        if path.is_file():
+            os.replace(path, path.with_name(PREVIOUS))
+        os.replace(part, path)
+    except (SafetensorError, OSError) as error:
+        part.unlink(missing_ok=True)
+        raise InputOutputError(
+            f"{path}: the checkpoint cannot be written ({error}). Make room, or mend the disk, and "
+            "run the same command again: it goes on from the checkpoint before."
+        ) from error
+
+
+def restore_latest(
+    state: TrainingState, path: Path, settings: Mapping[str, Any], device: str
+) -> None:
+    """Put a state back to the latest checkpoint that is sound, or leave it at the beginning.
+
+    One that is damaged is told of and passed over: every draw follows from seed and step, so that
+    the result is the same from any of them.
+
+    Parameters
+    ----------
+    state, settings, device
+        See `restore`.
+    path
+        The checkpoint; the one before it lies beside it.
+
+    Raises
+    ------
+    BadDataError
+        If a sound checkpoint is of other settings.
+    """
+    for candidate in (path, path.with_name(PREVIOUS)):
+        if candidate.is_file():
+            try:
+                return restore(state, candidate, settings, device)
+            except CorruptCheckpointError as error:
+                LOG.warning("%s It is not used.", error)
+    return None
 
 
 def restore(state: TrainingState, path: Path, settings: Mapping[str, Any], device: str) -> None:
@@ -84,9 +146,10 @@ def restore(state: TrainingState, path: Path, settings: Mapping[str, Any], devic
     Raises
     ------
     BadDataError
-        If the file is no checkpoint, or one of other settings; the message names them.
+        If the file is no checkpoint, is damaged (`CorruptCheckpointError`), or is one of other
+        settings; the message names them.
     """
-    step, written = _about(path)
+    step, written, digest = _about(path)
     if written != settings:
         differing = sorted(key for key in settings if written.get(key) != settings[key])
         raise BadDataError(
@@ -94,7 +157,7 @@ def restore(state: TrainingState, path: Path, settings: Mapping[str, Any], devic
             "train into another folder, or remove it to start again."
         )
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "mean": {}, "adam": {}}
-    for name, tensor in load_file(path, device=device).items():
+    for name, tensor in _sound(path, digest, device).items():
         part, rest = name.split(".", 1)
         parts[part][rest] = tensor
     state.network.load_state_dict(parts["network"])
@@ -109,19 +172,38 @@ def restore(state: TrainingState, path: Path, settings: Mapping[str, Any], devic
 
 def checkpoint_weights(path: Path) -> tuple[dict[str, Tensor], int]:
     """Return the running-mean weights of a checkpoint, and its step."""
-    step, _ = _about(path)
+    step, _, digest = _about(path)
     weights = {
         name.removeprefix("mean."): tensor
-        for name, tensor in load_file(path).items()
+        for name, tensor in _sound(path, digest, "cpu").items()
         if name.startswith("mean.")
     }
     return weights, step
 
 
-def _about(path: Path) -> tuple[int, dict]:
+def _about(path: Path) -> tuple[int, dict, str | None]:
     try:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
-        return int(about["step"]), json.loads(about["config"])
+        return int(about["step"]), json.loads(about["config"]), about.get("sha256")
     except (SafetensorError, KeyError, ValueError) as error:
-        raise BadDataError(f"{path} is not a checkpoint of this program: {error}") from error
+        raise CorruptCheckpointError(
+            f"{path} is not a checkpoint of this program, or is damaged: {error}."
+        ) from error
+
+
+def _sound(path: Path, digest: str | None, device: str) -> dict[str, Tensor]:
+    """Load the arrays of a checkpoint; without a digest (older ones) they are not checked."""
+    tensors = load_file(path)
+    if digest is not None and _digest(tensors) != digest:
+        raise CorruptCheckpointError(f"{path} is damaged: its content is not what was written.")
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the names and the bytes of all arrays."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,20 @@ def load(folder: Path) -> Ensemble:
     return Ensemble(card, tuple(_member(Path(folder) / m.file, card) for m in card.members))
 
 
+def from_weights(
+    card: model_store.ModelCard, weights: Sequence[Mapping[str, Tensor]], source: str
+) -> Ensemble:
+    """Make an ensemble of networks that are in memory; the card's members are not looked at."""
+    members = []
+    for arrays in weights:
+        network = networks.build(
+            card.network["variant"], card.network["in_channels"], card.network["classes"]
+        )
+        networks.load(network, arrays, source)
+        members.append(networks.for_inference(network))
+    return Ensemble(card, tuple(members))
+
+
 def _member(path: Path, card: model_store.ModelCard) -> nn.Module:
     variant = card.network.get("variant", "standard")
     if variant not in networks.NAMES:
@@ -68,16 +82,7 @@ def _member(path: Path, card: model_store.ModelCard) -> nn.Module:
         raise BadDataError(f"The model {card.name} is a {variant!r} network; known are {known}.")
     network = networks.build(variant, card.network["in_channels"], card.network["classes"])
     weights = {k: torch.from_numpy(v) for k, v in model_store.load_weights(path).items()}
-    try:
-        missing, unexpected = network.load_state_dict(weights, strict=False)
-    except RuntimeError as error:
-        raise BadDataError(f"{path} does not fit the network of its card: {error}") from error
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        raise BadDataError(
-            f"{path} does not fit the network of its card: "
-            f"{len(missing)} arrays are missing, {len(unexpected)} unknown."
-        )
+    networks.load(network, weights, path)
     return networks.for_inference(network)
 
 

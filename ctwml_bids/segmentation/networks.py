@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
-from torch import nn
+from torch import Tensor, nn
 
+from ctwml_bids.errors import BadDataError
 from ctwml_bids.segmentation import plain_unet, uresnet
 
 PLAIN_UNET = "plain-unet"
@@ -17,6 +19,26 @@ def build(variant: str, in_channels: int, classes: int) -> nn.Module:
     if variant == PLAIN_UNET:
         return plain_unet.PlainUNet(in_channels, classes)
     return uresnet.UResNet(in_channels, classes, variant)
+
+
+def load(network: nn.Module, weights: Mapping[str, Tensor], source: object) -> None:
+    """Put weights into a network; counters of batches, which decide nothing, may be missing.
+
+    Raises
+    ------
+    BadDataError
+        If they do not fit; the message names their ``source``.
+    """
+    try:
+        missing, unexpected = network.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        raise BadDataError(f"{source} does not fit the network of its card: {error}") from error
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        raise BadDataError(
+            f"{source} does not fit the network of its card: "
+            f"{len(missing)} arrays are missing, {len(unexpected)} unknown."
+        )
 
 
 def for_inference(network: nn.Module) -> nn.Module:

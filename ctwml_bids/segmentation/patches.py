@@ -34,11 +34,14 @@ class TrainingVolume:
         Class of each voxel, (x, y, z), uint8; 0 is background, 1 lesion.
     name
         For messages and logs.
+    centres
+        Possible centres of patches, brain and lesion voxels (n, 3), where they were found before.
     """
 
     channels: np.ndarray
     labels: np.ndarray
     name: str = ""
+    centres: tuple[np.ndarray, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class PatchSampler:
     Parameters
     ----------
     volumes
-        Heads; all with the same number of channels.
+        Heads; all with the same number of channels. Of heads with centres of their own nothing is
+        kept here, so that they may be opened one at a time (`mapped_heads`).
     config
         How patches are drawn.
 
@@ -85,16 +89,21 @@ class PatchSampler:
     def __init__(self, volumes: Sequence[TrainingVolume], config: PatchConfig = PatchConfig()):
         if not volumes:
             raise BadDataError("There is no head to draw patches from.")
-        if len({volume.channels.shape[0] for volume in volumes}) > 1:
-            raise BadDataError("The heads to train on differ in their number of channels.")
-        self.volumes = list(volumes)
+        self.volumes = volumes
         self.config = config
-        self._brain = [_centres(_inside(volume.channels)) for volume in volumes]
-        self._lesions = [_centres(np.asarray(volume.labels) > 0) for volume in volumes]
-        for volume, centres in zip(volumes, self._brain, strict=True):
-            if len(centres) == 0:
+        self._found: list[tuple[np.ndarray, np.ndarray] | None] = []
+        self._with_lesions: list[int] = []
+        channels = set()
+        for index, volume in enumerate(volumes):
+            brain, lesions = centres_of(volume)
+            if len(brain) == 0:
                 raise BadDataError(f"The head {volume.name!r} is background everywhere.")
-        self._with_lesions = [i for i, centres in enumerate(self._lesions) if len(centres)]
+            channels.add(volume.channels.shape[0])
+            self._found.append(None if volume.centres else (brain, lesions))
+            if len(lesions):
+                self._with_lesions.append(index)
+        if len(channels) > 1:
+            raise BadDataError("The heads to train on differ in their number of channels.")
 
     def batch(
         self,
@@ -136,13 +145,16 @@ class PatchSampler:
         config = self.config
         if self._with_lesions and rng.random() < config.lesion_share:
             head = self._with_lesions[rng.integers(len(self._with_lesions))]
-            x, y, z = self._lesions[head][rng.integers(len(self._lesions[head]))]
+            volume = self.volumes[head]
+            _, lesions = self._found[head] or volume.centres
+            x, y, z = lesions[rng.integers(len(lesions))]
             shift = rng.integers(-config.shift, config.shift + 1, size=2)
             x, y = x + shift[0], y + shift[1]
         else:
             head = int(rng.integers(len(self.volumes)))
-            x, y, z = self._brain[head][rng.integers(len(self._brain[head]))]
-        volume = self.volumes[head]
+            volume = self.volumes[head]
+            brain, _ = self._found[head] or volume.centres
+            x, y, z = brain[rng.integers(len(brain))]
         channels = np.stack(
             [self._plane(volume, z + offset, (x, y)) for offset in offsets(config.context)], axis=1
         )
@@ -224,8 +236,12 @@ def jitter_intensities(
     return (channels * gain + level + noise).astype(np.float32)
 
 
-def _inside(channels: np.ndarray) -> np.ndarray:
-    return (np.asarray(channels) > BACKGROUND).any(axis=0)
+def centres_of(volume: TrainingVolume) -> tuple[np.ndarray, np.ndarray]:
+    """Return the possible centres of a head's patches: brain and lesion voxels, each (n, 3)."""
+    if volume.centres is not None:
+        return volume.centres
+    inside = (np.asarray(volume.channels) > BACKGROUND).any(axis=0)
+    return _centres(inside), _centres(np.asarray(volume.labels) > 0)
 
 
 def _centres(mask: np.ndarray) -> np.ndarray:

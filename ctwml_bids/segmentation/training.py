@@ -8,9 +8,10 @@ of a step comes from (seed, step), so that a resumed training goes on as an unbr
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from ctwml_bids.segmentation.checkpoint import (
     TrainingState,
     checkpoint_weights,
     plain_weights,
-    restore,
+    restore_latest,
     save,
 )
 from ctwml_bids.segmentation.patches import (
@@ -34,6 +35,7 @@ from ctwml_bids.segmentation.patches import (
     offsets,
 )
 from ctwml_bids.segmentation.precision import choose
+from ctwml_bids.segmentation.training_log import LOG_FILE, Tally, append_row, cut_log
 
 __all__ = [
     "TrainingConfig",
@@ -45,6 +47,7 @@ __all__ = [
 ]
 
 LOSSES = ("cross-entropy", "dice+cross-entropy")
+Batches = Generator[tuple[np.ndarray, np.ndarray], None, None]
 # Settings that may change between a checkpoint and its resumption without changing the result.
 _FREE = ("device", "threads", "checkpoint_every", "log_every")
 
@@ -71,6 +74,8 @@ class TrainingConfig:
         Of the initial weights and of all draws.
     precision
         "auto", "float32" or "bfloat16" (see `precision.choose`).
+    init
+        What the network begins from, for the record; empty for fresh weights.
     device, threads
         Where, and on how many CPU threads.
     checkpoint_every, log_every
@@ -87,6 +92,7 @@ class TrainingConfig:
     patches: PatchConfig = field(default_factory=PatchConfig)
     seed: int = 0
     precision: str = "auto"
+    init: str = ""
     device: str = "cpu"
     threads: int = 1
     checkpoint_every: int = 250
@@ -108,6 +114,8 @@ def train(
     *,
     augment: Augmentation | None = None,
     on_log: Callable[[dict[str, float]], None] | None = None,
+    initial: Mapping[str, Tensor] | None = None,
+    batches: Callable[[int], Batches] | None = None,
 ) -> TrainingResult:
     """Train one network, or go on where a checkpoint in ``folder`` ends.
 
@@ -124,35 +132,56 @@ def train(
         See `patches.PatchSampler.batch`.
     on_log
         Called with every row of the log.
+    initial
+        Weights to begin from instead of fresh ones; ``config.init`` names them.
+    batches
+        Yields the batches from a step on, as `drawn` does, made elsewhere (`prefetch`).
 
     Raises
     ------
     BadDataError
         If the heads cannot be trained on, or the checkpoint is of another kind of training.
+    InputOutputError
+        If a checkpoint cannot be written.
     """
     torch.set_num_threads(config.threads)
-    sampler = PatchSampler(volumes, config.patches)
     slices = len(offsets(config.patches.context))
-    state = _initial_state(config, slices * volumes[0].channels.shape[0])
+    state = _initial_state(config, slices * volumes[0].channels.shape[0], initial)
     checkpoint = folder / "checkpoint.safetensors" if folder else None
-    if checkpoint is not None and checkpoint.is_file():
-        restore(state, checkpoint, _fixed(config), config.device)
+    if checkpoint is not None:
+        restore_latest(state, checkpoint, _fixed(config), config.device)
+        cut_log(folder / LOG_FILE, state.step)
     rows: list[dict[str, float]] = []
-    tally = _Tally()
-    for step in range(state.step, config.steps):
-        rng = np.random.default_rng([config.seed, step])
-        channels, labels = sampler.batch(rng, config.batch, augment)
-        tally.add(*_step(state, channels, labels, step, config))
-        if (step + 1) % config.log_every == 0 or step + 1 == config.steps:
-            rows.append(tally.row(step + 1, learning_rate(config, step)))
-            tally = _Tally()
-            if folder:
-                _append(folder / "log.tsv", rows[-1])
-            if on_log:
-                on_log(rows[-1])
-        if checkpoint and ((step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps):
-            save(state, checkpoint, _fixed(config))
+    tally = Tally()
+    source = batches(state.step) if batches else drawn(volumes, config, augment, state.step)
+    with closing(source):
+        for step in range(state.step, config.steps):
+            channels, labels = next(source)
+            tally.add(*_step(state, channels, labels, step, config))
+            last = step + 1 == config.steps
+            if (step + 1) % config.log_every == 0 or last:
+                rows.append(tally.row(step + 1, learning_rate(config, step)))
+                tally = Tally()
+                if folder:
+                    append_row(folder / LOG_FILE, rows[-1])
+                if on_log:
+                    on_log(rows[-1])
+            if checkpoint and ((step + 1) % config.checkpoint_every == 0 or last):
+                save(state, checkpoint, _fixed(config))
     return TrainingResult(plain_weights(state.mean), tuple(rows))
+
+
+def drawn(
+    volumes: Sequence[TrainingVolume],
+    config: TrainingConfig,
+    augment: Augmentation | None,
+    first: int,
+) -> Batches:
+    """Yield the batches of a training from step ``first`` on, without an end."""
+    sampler = PatchSampler(volumes, config.patches)
+    for step in itertools.count(first):
+        rng = np.random.default_rng([config.seed, step])
+        yield sampler.batch(rng, config.batch, augment)
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
@@ -161,10 +190,14 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return config.learning_rate * (0.02 + 0.98 * share)
 
 
-def _initial_state(config: TrainingConfig, channels: int) -> TrainingState:
+def _initial_state(
+    config: TrainingConfig, channels: int, initial: Mapping[str, Tensor] | None
+) -> TrainingState:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = networks.build(config.variant, channels, config.classes)
+    if initial is not None:
+        networks.load(network, initial, config.init)
     network.to(config.device, memory_format=torch.channels_last)
     mean = networks.build(config.variant, channels, config.classes).to(config.device)
     mean.load_state_dict(network.state_dict())
@@ -232,41 +265,9 @@ def _update_mean(state: TrainingState, weight: float) -> None:
                 mean.copy_(now)
 
 
-class _Tally:
-    """Sums over the steps between two rows of the log."""
-
-    def __init__(self) -> None:
-        self.losses: list[float] = []
-        self.both = self.either = 0.0
-        self.start = time.perf_counter()
-
-    def add(self, loss: float, both: float, either: float) -> None:
-        """Take in one step."""
-        self.losses.append(loss)
-        self.both += both
-        self.either += either
-
-    def row(self, step: int, rate: float) -> dict[str, float]:
-        """Summarise; Dice is that of all patches' voxels together."""
-        return {
-            "step": step,
-            "loss": float(np.mean(self.losses)),
-            "dice": self.both / self.either if self.either else float("nan"),
-            "learning_rate": rate,
-            "steps_per_second": len(self.losses) / (time.perf_counter() - self.start),
-        }
-
-
 def _fixed(config: TrainingConfig) -> dict:
     """Return the settings that a checkpoint's training must have to be gone on with."""
     values = dataclasses.asdict(config)
+    if not config.init:
+        del values["init"]  # which checkpoints of fresh networks never had
     return {key: value for key, value in values.items() if key not in _FREE}
-
-
-def _append(path: Path, row: dict[str, float]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    is_new = not path.exists()
-    with path.open("a") as file:
-        if is_new:
-            file.write("\t".join(row) + "\n")
-        file.write("\t".join(f"{value:.6g}" for value in row.values()) + "\n")

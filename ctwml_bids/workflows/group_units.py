@@ -14,6 +14,7 @@ from ctwml_bids.bids import names
 from ctwml_bids.errors import InvalidInputError
 from ctwml_bids.settings import differences
 from ctwml_bids.statistics.tables import MISSING, NOT_NUMBERS, unit_columns
+from ctwml_bids.workflows.cross_validated import preferred
 
 SHOWN = 10  # names in a message; the tables have them all
 # What of a unit's images is copied from their sidecars: column of units.tsv → image, column.
@@ -103,13 +104,14 @@ def _read_unit(
     output_dir: Path, unit: str, table: Path, model_label: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a unit's row, and what it was made with as far as its sidecar says."""
+    subject, _, session = unit.removeprefix("sub-").partition("_ses-")
+    who = (subject, session or None)
+    table = preferred(output_dir, table, *who, model_label)
     rows = {row["image"]: row for row in _rows(table)}
     if not rows.keys() & {"ct", "flair"}:
         raise ValueError("it has no row for ct or flair")
     sidecar = _sidecar(names.sidecar(table))
     any_row = next(iter(rows.values()))
-    subject, _, session = unit.removeprefix("sub-").partition("_ses-")
-    who = (subject, session or None)
     report = names.report(*who, model_label=model_label)
     found = {
         "unit": unit,

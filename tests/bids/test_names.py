@@ -90,3 +90,15 @@ def test_bids_uris_name_the_data_set_and_never_hold_an_absolute_path():
 def test_a_label_that_is_no_bids_label_is_refused():
     with pytest.raises(ValueError, match="letters and digits"):
         names.derivative("X", None, suffix="mask", desc="a_b")
+
+
+def test_out_of_fold_results_have_names_that_no_other_run_can_have():
+    mask = names.wml("01", None, space="CT", seen_in="ct", kind="cvmask")
+    assert mask.name == "sub-01_space-CT_label-WML_desc-ctcv_mask.nii.gz"
+    assert names.cross_validated_stats("01", "a").name == "sub-01_ses-a_desc-wmlcv_stats.tsv"
+    labelled = names.cross_validated_stats("01", None, model_label="local")
+    assert labelled.name == "sub-01_desc-wmllocalcv_stats.tsv"
+    with pytest.raises(InvalidInputError):
+        names.stats("01", None, model_label="cv")
+    assert str(names.training_folder("ct", "local")) == "train/ct_desc-local"
+    assert str(names.training_report("flair")) == "train-flair.html"

@@ -114,7 +114,7 @@ def test_excluded_labels_get_their_prefix_and_nonsense_is_refused():
     found = parse(["bids", "out", "group", "--exclude", "01", "sub-02_ses-a"])
     assert found.exclude == ("sub-01", "sub-02_ses-a")
     with pytest.raises(UsageError, match="no subject"):
-        parse(["bids", "out", "group", "--exclude", "../x"])
+        parse(["bids", "out", "group", "--exclude", "x_y"])
 
 
 def test_a_unit_runs_again_for_a_fazekas_group_but_not_to_lose_one(dataset, ready):

@@ -142,18 +142,33 @@ def test_a_missing_word_gets_the_hint_that_options_swallow():
 
 
 def test_an_unknown_level_names_the_known_ones():
-    with pytest.raises(UnknownLevelError, match="Known: participant, group") as caught:
+    with pytest.raises(UnknownLevelError, match="Known: participant, train, group") as caught:
         parse(["bids", "out", "particpant"])
     assert caught.value.exit_code == 17
 
 
-def test_train_is_neither_offered_nor_run(capsys):
-    with pytest.raises(UnknownLevelError, match="train is not in this version") as caught:
-        parse(["bids", "out", "participant", "train"])
-    assert caught.value.exit_code == 17
-    with pytest.raises(SystemExit):
-        parse(["--help"])
-    assert "train" not in capsys.readouterr().out
+def test_parts_of_a_training_are_read():
+    argv = ["bids", "out", "train", "--only", "heads", "1:1", "10:10", "final:3", "merge"]
+    assert parse(argv).only == ("heads", "1:1", "10:10", "final:3", "merge")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--only", "0:1"),
+        ("--only", "1"),
+        ("--only", "final"),
+        ("--only", "everything"),
+        ("--folds", "0"),
+        ("--threshold", "25"),
+        ("--learning-rate", "0"),
+        ("--labels", "ct"),
+        ("--init", "mine"),
+    ],
+)
+def test_options_of_a_training_that_make_no_sense_are_refused(option):
+    with pytest.raises(UsageError):
+        parse(["bids", "out", "train", *option])
 
 
 def test_the_command_line_wins_over_the_configuration_file(tmp_path):

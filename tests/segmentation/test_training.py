@@ -16,6 +16,7 @@ from ctwml_bids.segmentation.training import (
     segmentation_loss,
     train,
 )
+from ctwml_bids.segmentation.training_log import read_log
 from tests.segmentation.toy import toy_head
 
 HEADS = [toy_head(i) for i in range(3)]
@@ -88,10 +89,57 @@ def test_checkpoint_of_another_training_is_refused_and_says_what_differs(tmp_pat
         train(HEADS, replace(CONFIG, steps=1, learning_rate=1.0), tmp_path)
 
 
-def test_damaged_checkpoint_is_refused(tmp_path):
-    (tmp_path / "checkpoint.safetensors").write_bytes(b"not a checkpoint")
-    with pytest.raises(BadDataError, match="not a checkpoint"):
-        train(HEADS, CONFIG, tmp_path)
+def corrupt(path, where: str) -> None:
+    content = bytearray(path.read_bytes())
+    if where == "cut short":
+        del content[-1000:]
+    elif where == "no header":
+        content[:8] = b"not one."
+    else:  # a flipped bit in the weights, which no reader of the format notices
+        content[-5000] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("where", ["cut short", "no header", "a flipped bit"])
+def test_corrupt_checkpoint_is_told_and_the_one_before_used(tmp_path, where, caplog):
+    unbroken = train(HEADS, CONFIG, tmp_path).weights
+    corrupt(tmp_path / "checkpoint.safetensors", where)
+    seen = []
+    resumed = train(HEADS, CONFIG, tmp_path, on_log=lambda row: seen.append(row["step"])).weights
+    assert seen == [6]  # from the checkpoint at step 3, not from the beginning
+    assert "checkpoint.safetensors" in caplog.text
+    assert "not used" in caplog.text
+    assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
+
+
+def test_training_begins_again_where_both_checkpoints_are_corrupt(tmp_path, caplog):
+    unbroken = train(HEADS, CONFIG, tmp_path).weights
+    for path in tmp_path.glob("checkpoint*.safetensors"):
+        corrupt(path, "a flipped bit")
+    seen = []
+    again = train(HEADS, CONFIG, tmp_path, on_log=lambda row: seen.append(row["step"])).weights
+    assert seen == [3, 6]
+    assert len(caplog.records) == 2
+    assert all(torch.equal(unbroken[name], again[name]) for name in unbroken)
+
+
+def test_log_of_a_resumed_training_has_each_step_once(tmp_path):
+    train(HEADS, CONFIG, tmp_path)
+    corrupt(tmp_path / "checkpoint.safetensors", "a flipped bit")
+    with (tmp_path / "log.tsv").open("a") as log:
+        log.write("9\t0.1")  # as a kill leaves it
+    train(HEADS, CONFIG, tmp_path)
+    assert [row["step"] for row in read_log(tmp_path / "log.tsv")] == [3, 6]
+
+
+def test_training_begins_from_given_weights(tmp_path):
+    begun = train(HEADS, CONFIG).weights
+    config = replace(CONFIG, steps=1, learning_rate=1e-9, init="before", mean_weight=0.0)
+    gone_on = train(HEADS, config, tmp_path, initial=begun).weights
+    name = "encoder.0.conv.weight"
+    assert torch.allclose(gone_on[name], begun[name], atol=1e-6)
+    with pytest.raises(BadDataError, match="init"):
+        train(HEADS, replace(config, init="other"), tmp_path, initial=begun)
 
 
 def test_learning_rate_falls_from_the_start_to_two_percent():

@@ -1,0 +1,270 @@
+"""A unit's out-of-fold maps as derivatives, measured as the participant level measures its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from ctwml_bids.bids import dataset, names
+from ctwml_bids.bids.files import write_json, write_nifti, write_tsv
+from ctwml_bids.errors import NoInputError
+from ctwml_bids.interfaces.training_heads import Case
+from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
+from ctwml_bids.preprocessing.normalisation import from_grid, rounded
+from ctwml_bids.statistics import overlap, regions, tables
+
+# Thresholds whose Dice is told beside that of the one that is used.
+THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+# Field of the table's sidecar by which images that were measured anew since are noticed.
+IMAGES = "ImagesSHA256"
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What all maps of a training have in common.
+
+    Attributes
+    ----------
+    output_dir, bids_dir
+        Where maps go, and the data set.
+    model_label
+        The ``--desc`` of the run.
+    model
+        Name of the training's model.
+    threshold
+        A voxel is a lesion where the mean probability is above this.
+    grid
+        The network's.
+    about
+        For sidecars: folds, repeats...
+    """
+
+    output_dir: Path
+    bids_dir: Path
+    model_label: str
+    model: str
+    threshold: float
+    grid: Grid
+    about: Mapping[str, Any]
+
+
+def write_case(case: Case, mean: np.ndarray, writing: Writing) -> dict[str, Any]:
+    """Write a unit's out-of-fold maps and table.
+
+    Parameters
+    ----------
+    case
+        The unit.
+    mean
+        Mean over the repeats, (x, y, z) on the network's grid.
+    writing
+        How.
+
+    Returns
+    -------
+    dict
+        Its row of the accuracy table, and under "sweep" its Dice at each of `THRESHOLDS`.
+    """
+    frame = case.matrix("template", case.modality)
+    probabilities, masks, grids = {}, {}, {}
+    for space, path in case.images.items():
+        grids[space] = grid_of(nib.load(path))
+        transform = case.matrix(case.modality, space) @ frame
+        found = from_grid(mean, writing.grid, transform, grids[space])
+        probabilities[space] = rounded(found)
+        masks[space] = probabilities[space] > writing.threshold
+        _write_maps(case, space, probabilities[space], masks[space], grids[space], writing)
+    measures = _measure(case, masks[case.modality], grids[case.modality], frame, writing)
+    _write_table(case, measures, masks.get("flair"), writing)
+    grid = grids[case.truth_space]
+    truth = _on(case.truth, grid)
+    found = overlap.compare(masks[case.truth_space], truth, affine=grid.affine)
+    return {
+        "unit": case.label,
+        "participant_id": case.participant,
+        "fazekas": case.fazekas,
+        "truth_ml": float(np.count_nonzero(truth)) * grid.voxel_ml,
+        "cv_ml": measures.total_ml,
+        **{ACCURACY_NAMES.get(name, name): value for name, value in asdict(found).items()},
+        "sweep": [overlap.dice(probabilities[case.truth_space] > t, truth) for t in THRESHOLDS],
+    }
+
+
+# The reference is the truth here, whichever image it is on.
+ACCURACY_NAMES = {"ct_only_ml": "cv_only_ml", "flair_only_ml": "truth_only_ml"}
+ACCURACY_COLUMNS: dict[str, dict[str, str]] = {
+    "unit": {"Description": "Subject, or subject and session"},
+    "participant_id": {"Description": "Subject"},
+    "fazekas": {"Description": "Fazekas grade of a visual rating, where participants.tsv has one"},
+    "truth_ml": {"Description": "Volume of the lesions to learn from", "Units": "mL"},
+    "cv_ml": {
+        "Description": "Volume of the out-of-fold segmentation, in its image's space",
+        "Units": "mL",
+    },
+    "dice": {"Description": "Dice overlap of both in the truth's space; 1 if both are empty"},
+    "both_empty": {"Description": "Neither has a lesion: the Dice of 1 says nothing"},
+    "true_positive_ml": {"Description": "Lesion volume in both", "Units": "mL"},
+    "cv_only_ml": {"Description": "Lesion volume in the segmentation alone", "Units": "mL"},
+    "truth_only_ml": {"Description": "Lesion volume in the truth alone", "Units": "mL"},
+    "h95_mm": {"Description": "95th-percentile Hausdorff distance", "Units": "mm"},
+    "avd_percent": {"Description": "Absolute volume difference", "Units": "%"},
+    "lesion_recall": {"Description": "Share of true lesions that the segmentation touches"},
+    "lesion_f1": {"Description": "F1 over 26-connected lesions"},
+}
+
+
+def _write_maps(
+    case: Case, space: str, probability: np.ndarray, mask: np.ndarray, grid: Grid, writing: Writing
+) -> None:
+    sources = _sources(case, space, writing)
+    of_probability = _map_name(case, case.modality, space, "cv", writing.model_label)
+    for kind, array in (("cv", probability), ("cvmask", mask.astype(np.uint8))):
+        name = _map_name(case, case.modality, space, kind, writing.model_label)
+        is_mask = kind == "cvmask"
+        write_nifti(writing.output_dir / name, image_on(array, grid))
+        sidecar = dataset.map_sidecar(
+            sources=[*sources, *([names.bids_uri(of_probability)] if is_mask else [])],
+            space=space.upper(),
+            spatial_reference=_raw(case, space, writing),
+            kind="Lesion" if is_mask else None,
+            threshold=writing.threshold if is_mask else None,
+            model=writing.model,
+            description=f"{'White matter lesions' if is_mask else 'Lesion probability'} seen in "
+            f"the {case.modality.upper()} by networks that were not trained on this subject: mean "
+            f"over {writing.about['Repeats']} repeats of a {writing.about['Folds']}-fold "
+            "cross-validation",
+        )
+        write_json(
+            writing.output_dir / names.sidecar(name),
+            {**sidecar, "CrossValidation": dict(writing.about)},
+        )
+
+
+def _map_name(case: Case, seen: str, space: str, kind: str, label: str) -> Any:
+    return names.wml(
+        case.subject,
+        case.session,
+        space=space.upper(),
+        seen_in=seen,
+        kind=kind,
+        model_label=label,
+    )
+
+
+def _raw(case: Case, image: str, writing: Writing) -> str:
+    return names.bids_uri(case.images[image], writing.bids_dir, dataset="raw")
+
+
+def _sources(case: Case, space: str, writing: Writing) -> list[str]:
+    made = [case.brain, case.transforms[case.modality, "template"]]
+    if space != case.modality:
+        made.append(case.transforms[case.modality, space])
+    raw = [_raw(case, case.modality, writing)]
+    raw += [_raw(case, space, writing)] if space != case.modality else []
+    return [*raw, *(names.bids_uri(path, writing.output_dir) for path in made)]
+
+
+def _on(path: Path, grid: Grid) -> np.ndarray:
+    """Load a mask on a grid that it should have; one of another grid is looked up at its points."""
+    from ctwml_bids.segmentation.pair_heads import load_mask
+
+    mask = load_mask(path)
+    array = np.asarray(mask.dataobj)
+    if array.shape == grid.shape and np.allclose(mask.affine, grid.affine, atol=1e-3):
+        return array > 0
+    return resample(array, mask.affine, grid) >= 0.5
+
+
+def _measure(
+    case: Case, mask: np.ndarray, grid: Grid, frame: np.ndarray, writing: Writing
+) -> regions.LesionMeasures:
+    space = case.modality.upper()
+    ventricles = writing.output_dir / names.ventricle_mask(case.subject, case.session, space=space)
+    return regions.measure(
+        mask,
+        affine=grid.affine,
+        brain=_on(case.brain, grid),
+        ventricles=_on(ventricles, grid),
+        left=regions.left_of_midline(grid.shape, grid.affine, np.linalg.inv(frame)),
+    )
+
+
+def _write_table(
+    case: Case, measures: regions.LesionMeasures, in_flair: np.ndarray | None, writing: Writing
+) -> None:
+    """Write the participant's table with the rows that the out-of-fold segmentation changes."""
+    out, of = writing.output_dir, (case.subject, case.session)
+    label = writing.model_label
+    path = out / names.cross_validated_stats(*of, model_label=label)
+    before = path if is_current(path, case.fingerprints) else _measured_table(out, case, label)
+    rows = {row["image"]: row for row in _rows(before)}
+    qc = next(iter(rows.values()))["qc"]
+    pair = None
+    other = "flair" if case.modality == "ct" else "ct"
+    if "pair" in rows and in_flair is not None:
+        seen = {case.modality: in_flair, other: _other_mask(case, other, out, label)}
+        affine = grid_of(nib.load(case.images["flair"])).affine
+        pair = overlap.compare(seen["ct"], seen["flair"], affine=affine)
+    modality = case.modality
+    made = tables.unit_rows(
+        {modality: measures},
+        qc=qc,
+        thresholds={modality: writing.threshold},
+        models={modality: writing.model},
+        pair=pair,
+    )
+    rows |= {row["image"]: row for row in made}
+    about = json.loads(names.sidecar(before).read_text(encoding="utf-8"))
+    validated = {**about.get("CrossValidation", {}), modality: dict(writing.about)}
+    write_json(
+        names.sidecar(path),
+        {**about, "CrossValidation": validated, IMAGES: dict(case.fingerprints)},
+    )
+    ordered = [rows[image] for image in ("ct", "flair", "pair") if image in rows]
+    write_tsv(path, ordered, list(tables.COLUMNS))
+
+
+def _measured_table(output_dir: Path, case: Case, label: str) -> Path:
+    """Return the participant level's table of a unit, that of a label where it has one."""
+    for model_label in (label, ""):
+        path = output_dir / names.stats(case.subject, case.session, model_label=model_label)
+        if path.is_file():
+            return path
+    raise NoInputError(f"{path}: the table of {case.label} is missing; run `participant` again.")
+
+
+def is_current(table: Path, images: Mapping[str, Any]) -> bool:
+    """Tell whether an out-of-fold table is there and was made from images as they are now.
+
+    Parameters
+    ----------
+    table
+        The table.
+    images
+        Name of each image in the data set → its SHA-256.
+    """
+    try:
+        about = json.loads(names.sidecar(table).read_text(encoding="utf-8"))
+        return table.is_file() and about.get(IMAGES) == dict(images)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _other_mask(case: Case, seen: str, out: Path, label: str) -> np.ndarray:
+    """Load the other image's lesions in FLAIR space, out-of-fold ones where they are there."""
+    choices = [(kind, name) for name in dict.fromkeys((label, "")) for kind in ("cvmask", "mask")]
+    paths = [out / _map_name(case, seen, "flair", kind, name) for kind, name in choices]
+    path = next((path for path in paths if path.is_file()), paths[-1])
+    return _on(path, grid_of(nib.load(case.images["flair"])))
+
+
+def _rows(table: Path) -> list[dict[str, Any]]:
+    with table.open(encoding="utf-8", newline="") as opened:
+        return list(csv.DictReader(opened, delimiter="\t"))

@@ -1,0 +1,123 @@
+"""The model that comes of a training: its networks and its card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ctwml_bids.errors import BadDataError, InputOutputError
+from ctwml_bids.interfaces.training_units import read_network
+
+NOT_STATED = "not stated: up to the owner of the data it was trained on"
+
+
+def recipe_of(
+    modality: str,
+    *,
+    steps: int,
+    batch: int,
+    learning_rate: float | None,
+    precision: str,
+    shipped: Path | None,
+) -> dict[str, Any]:
+    """Return the fields of a `cross_validation.Recipe`.
+
+    Parameters
+    ----------
+    modality
+        "ct" or "flair".
+    steps, batch, learning_rate, precision
+        As in settings.
+    shipped
+        Folder of the model to begin from, whose network and inputs are then taken over; None for
+        fresh networks, which see a slice at a time as the paper's.
+    """
+    from ctwml_bids.segmentation.model_store import load_card
+    from ctwml_bids.segmentation.shipped_heads import CHANNELS
+
+    fresh = {"variant": "standard", "channels": CHANNELS[modality], "context": 0, "flip": False}
+    rate = 5e-4
+    if shipped is not None:
+        card = load_card(shipped)
+        fresh = {
+            "variant": card.network.get("variant", "standard"),
+            "channels": card.channels,
+            "context": card.context,
+            "flip": card.flip,
+        }
+        rate = 1e-4
+    return {
+        "steps": steps,
+        "batch": batch,
+        "learning_rate": rate if learning_rate is None else learning_rate,
+        "precision": precision,
+        "init": shipped,
+        **fresh,
+    }
+
+
+def check_left_out(
+    done: Mapping[str, Any], subjects: Sequence[str], trained_on: Sequence[str]
+) -> None:
+    """Make sure that a finished unit never saw those whom it segmented.
+
+    Parameters
+    ----------
+    done
+        What it noted.
+    subjects
+        ``sub-X`` of those that it segmented.
+    trained_on
+        ``sub-X`` of those that the plan had it trained on.
+
+    Raises
+    ------
+    BadDataError
+        It was trained on one of them, or on others than the plan says.
+    """
+    from ctwml_bids.segmentation.cross_validation import check_apart
+
+    check_apart(done["trained_on"], subjects, done["unit"])
+    if sorted(done["trained_on"]) != sorted(trained_on):
+        raise BadDataError(
+            f"The network of {done['unit']} was trained on other subjects than the plan has for "
+            "it: remove this unit's folder and train it again."
+        )
+
+
+def write_trained_model(
+    folder: Path, members: Sequence[Path], recipe: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Path:
+    """Write the final model.
+
+    Parameters
+    ----------
+    folder
+        Of the model.
+    members
+        Folders of the units whose networks it is made of.
+    recipe
+        From `recipe_of`.
+    facts
+        Fields of the card.
+
+    Raises
+    ------
+    InputOutputError
+        If the disk is full.
+    """
+    from safetensors import SafetensorError
+
+    from ctwml_bids.segmentation.cross_validation import Recipe, card_of
+    from ctwml_bids.segmentation.model_store import write_model
+
+    networks = [read_network(member) for member in members]
+    try:
+        write_model(folder, card_of(Recipe(**recipe), **facts), networks)
+    except SafetensorError as error:
+        raise InputOutputError(
+            f"{folder}: the model cannot be written ({error}). Make room and run the same command "
+            "again, with --only merge: what is done is kept."
+        ) from error
+    return folder

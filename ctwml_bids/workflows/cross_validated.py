@@ -1,0 +1,57 @@
+"""Which table of a unit counts: a subject that networks were trained on has out-of-fold results."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from ctwml_bids.bids import names
+from ctwml_bids.interfaces.training_maps import is_current
+
+
+def preferred(output_dir: Path, table: Path, subject: str, session: str | None, label: str) -> Path:
+    """Return the out-of-fold table of a unit instead of the participant's, where it has one.
+
+    One that was made from other images than the participant's is passed over. Of another training
+    (without this label) it counts only if it is that whose model the participant's table is of.
+
+    Parameters
+    ----------
+    output_dir
+        The derivative data set.
+    table
+        The participant level's.
+    subject, session
+        Of the unit.
+    label
+        The ``--desc`` of the run whose tables are read.
+    """
+    images = _images(output_dir / names.status(subject, session, model_label=label))
+    for other in dict.fromkeys((label, "")):
+        found = output_dir / names.cross_validated_stats(subject, session, model_label=other)
+        if images and is_current(found, images) and (other == label or _is_of(table, found)):
+            return found
+    return table
+
+
+def _images(status: Path) -> dict[str, str]:
+    """Return the images that the participant level read → SHA-256; {} if that is not known."""
+    try:
+        inputs = json.loads(status.read_text(encoding="utf-8"))["request"]["inputs"]
+        return {name: facts[-1] for name, facts in inputs.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return {}
+
+
+def _is_of(table: Path, found: Path) -> bool:
+    """Tell whether a table is of the model that came of the training with out-of-fold results."""
+    about = json.loads(names.sidecar(found).read_text(encoding="utf-8"))
+    trained, used = _models(found), _models(table)
+    return any(trained.get(image) == used.get(image) for image in about["CrossValidation"])
+
+
+def _models(table: Path) -> dict[str, str]:
+    """Return the model that a table's segmentation of each image is of."""
+    with table.open(encoding="utf-8", newline="") as opened:
+        return {row["image"]: row["model"] for row in csv.DictReader(opened, delimiter="\t")}
