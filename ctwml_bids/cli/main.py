@@ -26,7 +26,7 @@ from ctwml_bids.cli.participant import run_participants, write_skipped
 from ctwml_bids.cli.preflight import Ready, make_folders, preflight
 from ctwml_bids.cli.progress import Progress, log_to, start_logging, stop_logging
 from ctwml_bids.cli.provenance import check_same_run, register_run, run_name
-from ctwml_bids.cli.rerun import why_to_run
+from ctwml_bids.cli.rerun import done, why_to_run
 from ctwml_bids.cli.summary import (
     describe_large,
     describe_machine,
@@ -192,7 +192,7 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     if not units or settings.reports_only:
         write_skipped(skipped, ready)
         if units:
-            write_acquisitions(settings.output_dir, settings.bids_dir, units)
+            write_acquisitions(settings.output_dir, settings.bids_dir, done(units, ready))
             return _reports_only(units, ready)
         rebuild_table(settings.output_dir)
         raise _nothing_to_run(settings.bids_dir, skipped)
@@ -200,7 +200,7 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
         results = write_skipped(skipped, ready)
         results += _run_units(units, ready, progress)
         refresh_participants(settings.output_dir, settings.bids_dir)
-        write_acquisitions(settings.output_dir, settings.bids_dir, units)
+        write_acquisitions(settings.output_dir, settings.bids_dir, done(units, ready))
         rebuild_table(settings.output_dir)
     print("\n".join(status_table(results)))
     return exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ctwml_bids.bids import names
@@ -58,6 +59,12 @@ def why_to_run(unit: Unit, ready: Ready) -> list[str]:
     return what_differs(
         status, hashes(ready), request_of(unit, ready), settings.output_dir, settings.bids_dir
     )
+
+
+def done(units: Sequence[Unit], ready: Ready) -> list[Unit]:
+    """Return the units with results: not the failed, nor those that another process works on."""
+    statuses = [(unit, read_status(status_path(unit, ready))) for unit in units]
+    return [unit for unit, status in statuses if status is not None and status.state == "done"]
 
 
 def status_path(unit: Unit | Skipped, ready: Ready) -> Path:

@@ -98,9 +98,13 @@ def test_an_image_alone_gets_its_own_files_and_none_of_a_pair(finished, seen):
     expected |= {f"{label}_{name}.txt" for name in transforms}
     expected |= {f"{label}_{name}.tsv" for name in tables}
     expected |= {f"{label}_{name}.json" for name in (*images, *transforms, *tables)}
+    origin = {f"{label}_desc-acquisition_stats.{kind}" for kind in ("tsv", "json")}
+    anat = folder_of(output, label)
     written = [path for path in (output / f"sub-{seen}").rglob("*") if path.is_file()]
-    assert {path.name for path in written} == expected
-    assert {path.parent for path in written} == {folder_of(output, label)}
+    assert {path.name for path in written if path.parent == anat} == expected | origin
+    picture = anat.with_name("figures") / f"{label}_example.png"
+    assert [path for path in written if path.parent != anat] == [picture]
+    expected |= {picture.name}
     outputs = status_of(output, label)["outputs"]
     assert {Path(name).name for name in outputs} == {*expected, f"{label}.html"}
 
