@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Make the shipped lesion models from nothing: anatomies, heads, trainings, networks that leave a
+# subject out. Each step goes on where it was stopped; some five hours on two cores.
+#
+#     scripts/make_models.sh BIDS_REAL
+#
+# Models are written to training/models; what is measured on them is in docs/validation.md, and
+# the thresholds below come from there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bids_real=$1
+python=${PYTHON:-.venv/bin/python}
+make=($python -m ctwml_bids.segmentation.train_shipped)
+heads=training/heads
+export OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1
+at_once() { xargs --max-procs="${PROCESSES:-2}" --delimiter='\n' --replace bash -c '{}'; }
+
+$python scripts/make_anatomies.py "$bids_real" training/anatomies-4 \
+    --participant-label lj07 lj19 ll01 ll03
+$python scripts/make_anatomies.py "$bids_real" training/anatomies \
+    --participant-label lj07 lj19 ll01 ll03 ll04 ll19
+$python scripts/make_anatomies.py "$bids_real" training/test-anatomies \
+    --participant-label ll12 ll20 --for-tests
+
+# The first 144 heads were made before two of the anatomies were.
+at_once <<END
+${make[*]} heads $heads --seeds 0 60 --anatomies training/anatomies-4
+${make[*]} heads $heads --seeds 60 120 --anatomies training/anatomies-4
+${make[*]} heads $heads --seeds 500 524 --lesion-ml 40 110 --anatomies training/anatomies-4
+${make[*]} heads $heads --seeds 120 168 --anatomies training/anatomies
+${make[*]} heads $heads --seeds 524 532 --lesion-ml 40 110 --anatomies training/anatomies
+${make[*]} real $heads --bids-dir $bids_real
+END
+
+ct="--modality ct --steps 4000 --context 1 --loss dice+cross-entropy"
+flair="--modality flair --steps 2500 --context 1 --loss dice+cross-entropy"
+at_once <<END
+${make[*]} train $heads training/ct4-0 $ct --member 0
+${make[*]} train $heads training/ct4-1 $ct --member 1
+${make[*]} train $heads training/ct4-2 $ct --member 2
+${make[*]} train $heads training/ct4-3 $ct --member 3
+${make[*]} train $heads training/ct4-4 $ct --member 4
+${make[*]} train $heads training/flair3-0 $flair --member 0
+${make[*]} train $heads training/flair3-1 $flair --member 1
+${make[*]} train $heads training/loo3/without-lj19-mb104252 $flair --leave-out sub-lj19 sub-mb104252
+${make[*]} train $heads training/loo3/without-lj07-mb105074 $flair --leave-out sub-lj07 sub-mb105074
+${make[*]} train $heads training/loo3/without-mb105465-mb105911 $flair \
+    --leave-out sub-mb105465 sub-mb105911
+END
+
+${make[*]} export training/ct4-{0,1,2,3,4} --to training/models --name ct-sim4 --modality ct \
+    --threshold 0.5 --flip
+${make[*]} export training/flair3-{0,1} --to training/models --name flair-sim3 --modality flair \
+    --flip
