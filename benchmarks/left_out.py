@@ -1,7 +1,7 @@
 """FLAIR networks on real images with expert masks, each by a network that never saw the subject.
 
     python -m ctwml_bids.segmentation.train_shipped train HEADS RUNS/NAME --modality flair \
-        --steps 2500 --context 1 --loss dice+cross-entropy --leave-out sub-LABEL [sub-LABEL]
+        --steps 2000 --context 1 --loss dice+cross-entropy --leave-out sub-LABEL [sub-LABEL]
     python benchmarks/left_out.py BIDS_DIR RUNS
 
 RUNS holds a training for each of the six subjects that left it out, perhaps with another. Each

@@ -33,7 +33,7 @@ ${make[*]} real $heads --bids-dir $bids_real
 END
 
 ct="--modality ct --steps 4000 --context 1 --loss dice+cross-entropy"
-flair="--modality flair --steps 2500 --context 1 --loss dice+cross-entropy"
+flair="--modality flair --steps 2000 --context 1 --loss dice+cross-entropy"
 at_once <<END
 ${make[*]} train $heads training/ct4-0 $ct --member 0
 ${make[*]} train $heads training/ct4-1 $ct --member 1
