@@ -5,7 +5,7 @@
     heads  training/heads --seeds 0 120               simulate heads, lay them on the grid
     real   training/heads --bids-dir FOLDER           add real FLAIR images with expert masks
     train  training/heads training/ct-0 --modality ct --member 0
-    export training/ct-0 training/ct-1 --modality ct --name ct-sim3 --to ctwml_bids/data/models
+    export training/ct-0 training/ct-1 --modality ct --name ct-sim4 --to ctwml_bids/data/models
 
 Each step goes on where it was stopped. ``benchmarks/lesions_simulated.py`` measures the result on
 heads of other seeds.
