@@ -66,7 +66,7 @@ def test_maps_in_template_space_name_the_template_image(run):
     ("name", "model"),
     [
         ("space-CT_label-WML_desc-ct_mask", "ct-sim4"),
-        ("space-CT_label-WML_desc-flairstd_probseg", "flair-sim2"),
+        ("space-CT_label-WML_desc-flairstd_probseg", "flair-sim3"),
         ("space-FLAIR_desc-brain_mask", "flair-brain"),
     ],
 )
