@@ -13,7 +13,11 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_nifti, write_text, write_tsv
 from ctwml_bids.preprocessing.transforms import itk_text
 from ctwml_bids.statistics.tables import COLUMNS
+from ctwml_bids.workflows.group import GroupOptions, Sources, run_group
 
+# Volumes of five units, in mL.
+FLAIR = [1.0, 5.0, 12.0, 30.0, 55.0]
+CT = [2.0, 4.0, 13.0, 27.0, 50.0]
 HASHES = {"preprocessing": "a" * 64, "segmentation": "b" * 64}
 SETTINGS = {"template": "MNI152NLin2009aSym", "normalisation": "nine", "seed": 1}
 
@@ -186,3 +190,19 @@ def big_cohort(out: Path, size: int = 147, seed: int = 0) -> Path:
         )
     add_people(out, people)
     return out
+
+
+def run(out: Path, **options: Any) -> Path:
+    """Run the group level with few draws; options of `GroupOptions` and of `Sources`."""
+    sources = {
+        key: options.pop(key)
+        for key in ("participants_file", "fazekas_file", "fazekas_column")
+        if key in options
+    }
+    chosen = GroupOptions(sources=Sources(**sources), draws=200, **options)
+    return run_group(out, version="0.1.0", options=chosen)
+
+
+def page_of(out: Path, **options: Any) -> str:
+    """Run the group level and return its page."""
+    return run(out, **options).read_text()
