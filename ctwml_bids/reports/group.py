@@ -8,6 +8,7 @@ from typing import Any
 
 from ctwml_bids.reports.html import render
 from ctwml_bids.reports.plots import Drawing
+from ctwml_bids.reports.sentences import MEASURES
 
 SHOWN_OUTLIERS = 20
 SHOWN_EXCLUDED = 30
@@ -17,16 +18,21 @@ UNIT_COLUMNS = {
     "age": ("Age", 0),
     "sex": ("Sex", 0),
     "fazekas_group": ("Fazekas, rated", 0),
-    "ct_wml_ml": ("WML on CT (mL)", 1),
-    "flair_wml_ml": ("WML on FLAIR (mL)", 1),
+    "ct_wml_ml": MEASURES["ct_wml_ml"],
+    "flair_wml_ml": MEASURES["flair_wml_ml"],
     "fazekas_from_ct": ("Fazekas from CT", 0),
     "fazekas_from_flair": ("Fazekas from FLAIR", 0),
-    "dice": ("Dice", 2),
-    "true_positive_ml": ("On both (mL)", 1),
-    "ct_only_ml": ("CT only (mL)", 1),
-    "flair_only_ml": ("FLAIR only (mL)", 1),
-    "h95_mm": ("H95 (mm)", 1),
-    "lesion_f1": ("Lesion F1", 2),
+    **{
+        name: MEASURES[name]
+        for name in (
+            "dice",
+            "true_positive_ml",
+            "ct_only_ml",
+            "flair_only_ml",
+            "h95_mm",
+            "lesion_f1",
+        )
+    },
     "days_apart": ("Days apart", 0),
 }
 

@@ -15,6 +15,19 @@ from ctwml_bids.reports.html import number
 
 Found = Mapping[str, Any]
 Numbers = list[tuple[str, str]]
+# Measure of a unit → label, digits.
+MEASURES = {
+    "ct_wml_ml": ("WML on CT (mL)", 1),
+    "flair_wml_ml": ("WML on FLAIR (mL)", 1),
+    "dice": ("Dice", 2),
+    "true_positive_ml": ("On both (mL)", 1),
+    "ct_only_ml": ("CT only (mL)", 1),
+    "flair_only_ml": ("FLAIR only (mL)", 1),
+    "h95_mm": ("H95 (mm)", 1),
+    "avd_percent": ("Absolute volume difference (%)", 0),
+    "lesion_recall": ("Lesion recall", 2),
+    "lesion_f1": ("Lesion F1", 2),
+}
 GROUP_NAMES = {"0-1": "0–1", "2": "2", "3": "3"}
 
 
@@ -77,17 +90,9 @@ def overlap(measures: Mapping[str, Found]) -> tuple[str, Numbers]:
         f"On average {number(both['mean'])} mL per unit were segmented on both images, "
         f"{number(ct['mean'])} mL on CT only and {number(flair['mean'])} mL on FLAIR only."
     )
-    labels = {
-        "true_positive_ml": ("On both (mL)", 1),
-        "ct_only_ml": ("CT only (mL)", 1),
-        "flair_only_ml": ("FLAIR only (mL)", 1),
-        "h95_mm": ("H95 (mm)", 1),
-        "avd_percent": ("Absolute volume difference (%)", 1),
-        "lesion_recall": ("Lesion recall", 2),
-        "lesion_f1": ("Lesion F1", 2),
-    }
-    numbers = [(label, spread(measures[name], digits)) for name, (label, digits) in labels.items()]
-    return text, numbers
+    return text, [
+        (MEASURES[name][0], spread(of, MEASURES[name][1])) for name, of in measures.items()
+    ]
 
 
 def correlation(found: Found) -> tuple[str, Numbers]:

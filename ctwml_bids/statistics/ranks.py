@@ -13,21 +13,33 @@ def spearman(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     weights
-        How often each unit is in each cohort, (m, n).
-    x, y
-        Values of the n units.
+        How often each unit is in each cohort, whole numbers, (m, n).
+    x
+        Volumes of the n units.
+    y
+        Ratings: time and memory grow with how many different ones there are.
 
     Returns
     -------
     numpy.ndarray
         (m,); NaN where all values of one are equal.
     """
-    first, second = _ranks(weights, x), _ranks(weights, y)
-    total = weights.sum(axis=1, keepdims=True)
-    # The mean of all ranks, however many ties there are.
-    first, second = first - (total + 1) / 2, second - (total + 1) / 2
-    product = (weights * first * second).sum(axis=1)
-    size = (weights * first**2).sum(axis=1) * (weights * second**2).sum(axis=1)
+    order = np.argsort(x, kind="stable")
+    held = np.take(weights, order, axis=1)  # indexing would leave a slower order in memory
+    values, start, value = np.unique(x[order], return_index=True, return_inverse=True)
+    ties = held if values.size == x.size else np.add.reduceat(held, start, axis=1)
+    rank = _ranks(ties)
+    if values.size < x.size:
+        rank = rank[:, value]
+    levels, level = np.unique(y[order], return_inverse=True)
+    indicator = np.eye(levels.size)[level]
+    rated = held @ indicator
+    total = held.sum(axis=1)
+    rank *= held
+    # Sum of the products of both ranks: of units with one rating the second rank is the same.
+    product = ((rank @ indicator) * _ranks(rated)).sum(axis=1)
+    product -= total * ((total + 1) / 2) ** 2
+    size = _spread(ties, total) * _spread(rated, total)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(size > 0, np.clip(product / np.sqrt(size), -1, 1), np.nan)
 
@@ -44,16 +56,14 @@ def fisher_interval(r: float, count: int) -> tuple[float, float]:
     return float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half))
 
 
-def _ranks(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Rank the units within each cohort: those below, and half of those that are equal."""
-    levels, level = np.unique(values, return_inverse=True)
-    if levels.size == values.size:
-        order = np.argsort(values)
-        inverse = np.empty_like(order)
-        inverse[order] = np.arange(order.size)
-        held = weights[:, order]
-        return (np.cumsum(held, axis=1) - held + (held + 1) / 2)[:, inverse]
-    order = np.argsort(level, kind="stable")
-    starts = np.searchsorted(level[order], np.arange(levels.size))
-    held = np.add.reduceat(weights[:, order], starts, axis=1)
-    return (np.cumsum(held, axis=1) - held + (held + 1) / 2)[:, level]
+def _ranks(ties: np.ndarray) -> np.ndarray:
+    """Return the mean rank of each group of equal values, from how many are in it, (m, groups)."""
+    ranks = np.cumsum(ties, axis=1)
+    ranks -= (ties - 1) / 2
+    return ranks
+
+
+def _spread(ties: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Return the sum of squared ranks about their mean, (N³ − N − Σ(t³ − t)) / 12, (m,)."""
+    cubes = np.einsum("ij,ij,ij->i", ties, ties, ties)
+    return (total**3 - cubes) / 12

@@ -28,13 +28,9 @@ from ctwml_bids.statistics.strata import ALL, STRATA
 from ctwml_bids.statistics.tables import MISSING
 from ctwml_bids.statistics.thresholds import ThresholdSet
 from ctwml_bids.workflows.fazekas import write_thresholds
-from ctwml_bids.workflows.group_figures import (
-    figures,
-    measure_table,
-    strata_rows,
-    why_no_pairs,
-)
+from ctwml_bids.workflows.group_figures import figures, why_no_pairs
 from ctwml_bids.workflows.group_maps import FrequencyMap, frequency_maps
+from ctwml_bids.workflows.group_page import measure_table, strata_rows
 from ctwml_bids.workflows.group_people import Sources, add_people
 from ctwml_bids.workflows.group_roles import excluded_rows, with_roles
 from ctwml_bids.workflows.group_tables import table_1, write_tables

@@ -95,6 +95,7 @@ def test_units_without_lesions_do_not_raise_the_mean_dice_and_are_counted(cohort
     assert estimates(cohort)["mean_dice"]["value"] == before
     assert estimates(cohort)["both_empty"]["value"] == "1"
     assert "1 unit without a lesion on either image" in page
+    assert "over the FLAIR volume in 5 units" in page
 
 
 def test_without_any_flair_volumes_and_fazekas_stay_and_agreement_says_why_not(tmp_path):
