@@ -30,7 +30,7 @@ from ctwml_bids.statistics.thresholds import ThresholdSet
 from ctwml_bids.workflows.fazekas import write_thresholds
 from ctwml_bids.workflows.group_figures import figures, why_no_pairs
 from ctwml_bids.workflows.group_maps import FrequencyMap, frequency_maps
-from ctwml_bids.workflows.group_page import measure_table, strata_rows
+from ctwml_bids.workflows.group_page import cohort_notes, measure_table, strata_rows
 from ctwml_bids.workflows.group_people import Sources, add_people
 from ctwml_bids.workflows.group_roles import excluded_rows, with_roles
 from ctwml_bids.workflows.group_tables import table_1, write_tables
@@ -119,6 +119,7 @@ def run_group(
     )
     cohort = analyse(units, thresholds=options.thresholds, draws=options.draws)
     cohort = _with_reason(cohort)
+    notes += cohort_notes(cohort)
     folder = output_dir / names.group_folder(options.model_label)
     excluded = excluded_rows(cohort.units, failures)
     write_tables(folder, cohort, excluded, _about(cohort))

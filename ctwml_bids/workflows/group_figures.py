@@ -184,6 +184,11 @@ def _examples(cohort: Cohort, output_dir: Path, model_label: str) -> GroupFigure
             + (" for the Fazekas groups" if groups else "")
             + f": {shown}, each with the FLAIR volume nearest to the median of its group."
         )
+        if any(row["out_of_fold"] != MISSING for _, row, _ in chosen):
+            sentence += (
+                " The pictures are the participant level's; the volumes beside them are those of "
+                "the out-of-fold segmentations."
+            )
     return GroupFigure(
         "figure-5_examples",
         "Example segmentations (Fig. 5)",

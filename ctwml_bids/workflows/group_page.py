@@ -7,9 +7,28 @@ from dataclasses import asdict
 from typing import Any
 
 from ctwml_bids.reports import sentences
-from ctwml_bids.statistics.cohort import Cohort
+from ctwml_bids.statistics.cohort import IMAGES, Cohort
 from ctwml_bids.statistics.strata import ALL, summarise_measure
 from ctwml_bids.workflows.group_figures import by_group, rated
+
+
+def cohort_notes(cohort: Cohort) -> list[str]:
+    """Say what a reader must know of the units that take part, in sentences."""
+    rows, notes = cohort.rows(), []
+    for image in IMAGES:
+        count = sum(image in row["out_of_fold"].split() for row in rows)
+        if count:
+            notes.append(
+                f"The {image.upper()} lesions of {count} of {len(rows)} units are as networks see "
+                "them that were not trained on the subject (column out_of_fold of units.tsv)."
+            )
+    subjects = len({row["participant_id"] for row in rows})
+    if subjects < len(rows):
+        notes.append(
+            f"{len(rows)} units are of {subjects} subjects: intervals by bootstrap and the "
+            "cross-validation keep those of one subject together, intervals by formula do not."
+        )
+    return notes
 
 
 def measure_table(

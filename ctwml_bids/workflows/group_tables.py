@@ -168,6 +168,10 @@ def unit_descriptions() -> dict[str, Any]:
         "ct_slice_thickness_mm": {"Description": "Slice thickness of the CT", "Units": "mm"},
         "flair_slice_thickness_mm": {"Description": "Slice thickness of the FLAIR", "Units": "mm"},
         "days_apart": {"Description": "Days between CT and FLAIR", "Units": "day"},
+        "out_of_fold": {
+            "Description": "Images (ct, flair) whose lesions are as networks see them that were "
+            "not trained on the subject; n/a where the model is the participant level's"
+        },
         "ct_in_flair_ml": {
             "Description": "Lesion volume of CT in FLAIR space (true_positive_ml + ct_only_ml), "
             "which is compared with flair_wml_ml",

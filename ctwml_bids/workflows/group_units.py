@@ -121,12 +121,20 @@ def _read_unit(
         "qc_reason": _flagged(sidecar, any_row["qc"]),
         "report": str(report) if (output_dir / report).is_file() else "",
         "template": sidecar.get("Settings", {}).get("template") or "",
+        "out_of_fold": " ".join(sorted(sidecar.get("CrossValidation") or ())) or MISSING,
+        "out_of_fold_label": _label_of(output_dir, table, who, model_label),
     }
     for name, (image, column) in unit_columns().items():
         found[name] = _value(rows.get(image, {}).get(column), column, image)
     found["ct_in_flair_ml"] = _sum(found["true_positive_ml"], found["ct_only_ml"])
     found |= _origin(output_dir / names.acquisition(*who))
     return found, _made_with(sidecar)
+
+
+def _label_of(output_dir: Path, table: Path, who: tuple[str, str | None], model_label: str) -> str:
+    """Return the ``--desc`` of the training that an out-of-fold table is of."""
+    own = output_dir / names.cross_validated_stats(*who, model_label=model_label)
+    return model_label if table == own else ""
 
 
 def _origin(table: Path) -> dict[str, Any]:

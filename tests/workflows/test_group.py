@@ -114,6 +114,13 @@ def test_without_any_flair_volumes_and_fazekas_stay_and_agreement_says_why_not(t
     assert drawn == {"figure-4a_fazekas-ct"}
 
 
+def test_two_sessions_of_a_subject_are_told(cohort):
+    assert "intervals by formula do not" not in page_of(cohort)
+    add_unit(cohort, "08", 3.0, 3.0, session="a")
+    add_unit(cohort, "08", 3.5, 3.0, session="b")
+    assert "7 units are of 6 subjects: intervals by bootstrap" in page_of(cohort)
+
+
 def test_two_pairs_are_too_few(tmp_path):
     add_unit(tmp_path, "01", 3.0, 4.0)
     add_unit(tmp_path, "02", 9.0, 8.0)
