@@ -32,7 +32,7 @@ from ctwml_bids.workflows.group_figures import figures, why_no_pairs
 from ctwml_bids.workflows.group_maps import FrequencyMap, frequency_maps
 from ctwml_bids.workflows.group_page import cohort_notes, measure_table, strata_rows
 from ctwml_bids.workflows.group_people import Sources, add_people
-from ctwml_bids.workflows.group_roles import excluded_rows, with_roles
+from ctwml_bids.workflows.group_roles import excluded_rows, left_out, with_roles
 from ctwml_bids.workflows.group_tables import table_1, write_tables
 from ctwml_bids.workflows.group_units import nothing_finished, read_units
 
@@ -140,7 +140,7 @@ def run_group(
     )
     maps, problems = _maps(cohort, output_dir, folder, options.model_label, find_template)
     _write_figures(folder / FIGURES, [*drawn, *maps])
-    for line in (*notes, *problems):
+    for line in (*left_out(excluded), *notes, *problems):
         LOG.warning("group: %s", line)
     apart = outliers(cohort.rows(), cohort.whole.agreement)
     report = GroupReport(

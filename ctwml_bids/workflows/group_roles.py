@@ -9,7 +9,7 @@ from typing import Any
 from ctwml_bids.errors import NothingMatchedError
 from ctwml_bids.statistics.cohort import IMAGES
 from ctwml_bids.statistics.tables import MISSING
-from ctwml_bids.workflows.group_units import Failure, named
+from ctwml_bids.workflows.group_units import SHOWN, Failure, named
 
 BY_NAME = "no: excluded by name"
 
@@ -88,3 +88,11 @@ def excluded_rows(
             reason = row["qc_reason"] or "a quality gate failed"
             rows.append({"unit": row["unit"], "why": "quality", "reason": reason})
     return sorted(rows, key=lambda row: row["unit"])
+
+
+def left_out(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Say in the log who takes part in nothing, and why; the first ones where there are many."""
+    lines = [f"{row['unit']} takes part in nothing: {row['reason']}" for row in rows[:SHOWN]]
+    if len(rows) > SHOWN:
+        lines.append(f"{len(rows) - SHOWN} more units take part in nothing, see excluded.tsv")
+    return lines

@@ -13,6 +13,7 @@ from typing import Any
 from ctwml_bids.bids import names
 from ctwml_bids.errors import InvalidInputError
 from ctwml_bids.settings import differences
+from ctwml_bids.statistics.gates import ORDER
 from ctwml_bids.statistics.tables import MISSING, NOT_NUMBERS, unit_columns
 from ctwml_bids.workflows.cross_validated import preferred
 
@@ -107,9 +108,12 @@ def _read_unit(
     subject, _, session = unit.removeprefix("sub-").partition("_ses-")
     who = (subject, session or None)
     table = preferred(output_dir, table, *who, model_label)
-    rows = {row["image"]: row for row in _rows(table)}
+    rows = {row.get("image"): row for row in _rows(table)}
     if not rows.keys() & {"ct", "flair"}:
         raise ValueError("it has no row for ct or flair")
+    for row in rows.values():
+        _require_known(row, "qc", ORDER)
+        _require_known(row, "both_empty", ("true", "false", MISSING))
     sidecar = _sidecar(names.sidecar(table))
     any_row = next(iter(rows.values()))
     report = names.report(*who, model_label=model_label)
@@ -163,12 +167,21 @@ def _value(text: str | None, column: str, image: str) -> Any:
     if column in (*NOT_NUMBERS, "scanner"):
         return text
     try:
-        number = int(text) if text.lstrip("-").isdigit() else float(text)
+        number = int(text) if text.isdecimal() else float(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
         raise ValueError(f"{column} of {image} is {text!r}, not a number")
+    if number < 0:
+        raise ValueError(
+            f"{column} of {image} is {text}, which it cannot be: no measure is below 0"
+        )
     return number
+
+
+def _require_known(row: Mapping[str, str], column: str, known: Sequence[str]) -> None:
+    if (value := row.get(column)) not in known:
+        raise ValueError(f"{column} of {row['image']} is {value!r}, not one of {', '.join(known)}")
 
 
 def _sum(*values: Any) -> Any:

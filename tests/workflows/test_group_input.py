@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctwml_bids.bids import names
-from ctwml_bids.errors import BadDataError, InvalidInputError
+from ctwml_bids.errors import BadDataError, InvalidInputError, NoInputError
 from tests.workflows.cohorts import (
     HASHES,
     SETTINGS,
@@ -56,8 +56,37 @@ def test_text_where_a_number_belongs_names_the_unit_its_table_and_the_column(coh
 
 
 @pytest.mark.parametrize(
+    ("image", "column", "value", "said"),
+    [
+        ("ct", "wml_ml", -3, "wml_ml of ct is -3, which it cannot be: no measure is below 0"),
+        ("pair", "both_empty", "maybe", "is &#39;maybe&#39;, not one of true, false, n/a"),
+        ("ct", "qc", "good", "qc of ct is &#39;good&#39;, not one of pass, warn, fail"),
+    ],
+)
+def test_what_a_column_cannot_hold_leaves_the_unit_out_by_name(cohort, image, column, value, said):
+    add_unit(cohort, "03", 1.0, 1.0, cells={image: {column: value}})
+    people = [{"participant_id": f"sub-0{n}", "fazekas": min(n, 3)} for n in range(1, 6)]
+    add_people(cohort, people)
+    assert said in page_of(cohort)
+    assert estimates(cohort)["pairs"]["value"] == "4"
+
+
+def test_a_table_of_nobody_here_is_told_with_whom_it_lists(cohort):
+    add_people(cohort, [{"participant_id": "sub-91", "age": 50, "fazekas": 2}])
+    said = "participants.tsv lists none of the units&#39; subjects (sub-01 and others)"
+    assert f"{said}; it lists sub-91." in page_of(cohort)
+
+
+def test_a_column_of_no_table_is_an_error(cohort):
+    with pytest.raises(NoInputError, match=r"no participants.tsv that could have the column 'wmh'"):
+        run(cohort, fazekas_column="wmh")
+
+
+@pytest.mark.parametrize(
     ("column", "value", "said"),
     [
+        ("age", "-4", r"line 3: the age of sub-02 is '-4', not a number of years"),
+        ("age", "nan", r"line 3: the age of sub-02 is 'nan', not a number of years"),
         ("fazekas", "severe", r"line 3: the fazekas of sub-02: 'severe' is no Fazekas grade"),
         ("age", "old", r"line 3: the age of sub-02 is 'old', not a number of years"),
     ],
@@ -74,8 +103,9 @@ def test_text_in_a_table_of_people_is_refused_with_its_line(cohort, column, valu
 def test_duplicated_participants_are_refused_with_their_lines(cohort):
     people = [{"participant_id": f"sub-0{n}", "fazekas": 2} for n in (1, 2, 1)]
     add_people(cohort, people)
-    with pytest.raises(BadDataError, match="sub-01 has two rows, in lines 2 and 4"):
+    with pytest.raises(BadDataError, match="sub-01 has two rows, in lines 2 and 4") as caught:
         run(cohort)
+    assert "the input data set's and run the participant level again" in str(caught.value)
 
 
 def test_another_table_of_people_takes_the_place_of_the_copied_one(cohort, tmp_path_factory):
