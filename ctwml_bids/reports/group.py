@@ -77,7 +77,7 @@ class GroupReport:
     failures
         Units without results: ``unit``, ``state`` and ``reason``.
     excluded
-        Names that ``--exclude`` left out.
+        Units that ``--exclude`` left out: ``unit`` and ``reason``.
     outliers
         ``unit`` and ``reason``, the most deviant first.
     notes
@@ -102,7 +102,7 @@ class GroupReport:
     created: str
     units: tuple[Mapping[str, Any], ...]
     failures: tuple[Mapping[str, Any], ...] = ()
-    excluded: tuple[str, ...] = ()
+    excluded: tuple[Mapping[str, Any], ...] = ()
     outliers: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     demographics: tuple[Mapping[str, Any], ...] = ()
@@ -141,6 +141,7 @@ def render_group(report: GroupReport) -> str:
         failed_qc=failed_qc[:SHOWN_EXCLUDED],
         failed_qc_count=len(failed_qc),
         failures=report.failures[:SHOWN_EXCLUDED],
+        excluded=report.excluded[:SHOWN_EXCLUDED],
         outliers=report.outliers[:SHOWN_OUTLIERS],
         ordered=_ordered(report),
         links={row["unit"]: row["report"] for row in report.units},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +39,12 @@ from ctwml_bids.workflows.group_units import nothing_finished, read_units
 LOG = logging.getLogger("ctwml_bids")
 FIGURES = "figures"
 MAPS = "maps"
+UNNAMED = "an unnamed data set"
+OWN_THRESHOLDS = (
+    "The Fazekas thresholds (--fazekas-thresholds) were fitted to a data set of the same name: "
+    "judged by the units that they were fitted to, thresholds look better than they are. Leave the "
+    "option out to have them cross-validated."
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class GroupOptions:
     include_failed_qc
         Keep units with a failed quality gate.
     exclude
-        Subjects (``sub-X``) and units (``sub-X_ses-Y``) to leave out.
+        Subjects (``sub-X``) and units (``sub-X_ses-Y``) to leave out → why.
     sources
         Tables of people and ratings.
     thresholds
@@ -62,7 +68,7 @@ class GroupOptions:
     """
 
     include_failed_qc: bool = False
-    exclude: tuple[str, ...] = ()
+    exclude: Mapping[str, str] = field(default_factory=dict)
     sources: Sources = field(default_factory=Sources)
     thresholds: ThresholdSet | None = None
     model_label: str = ""
@@ -121,17 +127,20 @@ def run_group(
     cohort = _with_reason(cohort)
     notes += cohort_notes(cohort)
     folder = output_dir / names.group_folder(options.model_label)
-    excluded = excluded_rows(cohort.units, failures)
+    excluded = excluded_rows(cohort.units, failures, options.exclude)
     write_tables(folder, cohort, excluded, _about(cohort))
-    saved = write_thresholds(
-        folder / "fazekas_thresholds.json",
-        cohort,
-        dataset=_dataset_name(output_dir),
-        source=source,
-        models=_models(cohort),
-        version=version,
-    )
-    used = options.thresholds or saved
+    used, dataset = options.thresholds, _dataset_name(output_dir)
+    if used is None:
+        used = write_thresholds(
+            folder / "fazekas_thresholds.json",
+            cohort,
+            dataset=dataset,
+            source=source,
+            models=_models(cohort),
+            version=version,
+        )
+    elif used.name == dataset != UNNAMED:
+        notes.append(OWN_THRESHOLDS)
     drawn = figures(
         cohort,
         output_dir,
@@ -148,7 +157,7 @@ def run_group(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         units=cohort.units,
         failures=tuple(failures),
-        excluded=tuple(row["unit"] for row in excluded if row["why"] == "excluded"),
+        excluded=tuple(row for row in excluded if row["why"] == "excluded"),
         outliers=tuple(asdict(outlier) for outlier in apart),
         notes=(*notes, *problems),
         demographics=tuple(table_1(cohort)),
@@ -206,8 +215,8 @@ def _dataset_name(output_dir: Path) -> str:
         content = json.loads((output_dir / "dataset_description.json").read_text(encoding="utf-8"))
         name = str(content["Name"])
     except (OSError, ValueError, KeyError, TypeError):
-        return "an unnamed data set"
-    return name.rpartition("white matter lesions of ")[2] or "an unnamed data set"
+        return UNNAMED
+    return name.rpartition("white matter lesions of ")[2] or UNNAMED
 
 
 def _maps(

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ Failure = dict[str, str]
 
 
 def read_units(
-    output_dir: Path, model_label: str = "", exclude: Sequence[str] = ()
+    output_dir: Path, model_label: str = "", exclude: Collection[str] = ()
 ) -> tuple[list[dict[str, Any]], list[Failure]]:
     """Read what every unit left in an output folder.
 

@@ -218,6 +218,7 @@ def run(out: Path, **options: Any) -> Path:
         for key in ("participants_file", "fazekas_file", "fazekas_column")
         if key in options
     }
+    options["exclude"] = dict.fromkeys(options.get("exclude", ()), "excluded by --exclude")
     chosen = GroupOptions(sources=Sources(**sources), draws=200, **options)
     return run_group(out, version="0.1.0", options=chosen)
 

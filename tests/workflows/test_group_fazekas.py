@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ctwml_bids.bids.files import write_json
 from ctwml_bids.statistics.fazekas import Thresholds
 from ctwml_bids.statistics.thresholds import ThresholdSet
 from ctwml_bids.workflows.fazekas import read_thresholds
@@ -63,3 +64,17 @@ def test_thresholds_of_another_cohort_are_judged_and_not_saved_as_ours(tmp_path)
     share = float(estimates(out)["fazekas_share_right_ct"]["value"])
     assert share == pytest.approx(10 / 30, abs=0.04)
     assert {row["fazekas_from_ct"] for row in table(out / "group/units.tsv")} <= {"3", "0-1"}
+    assert not (out / "group/fazekas_thresholds.json").exists()
+
+
+def test_thresholds_that_are_judged_stay_as_they_are_and_their_own_cohort_is_told(tmp_path):
+    out = big_cohort(tmp_path, 30)
+    write_json(out / "dataset_description.json", {"Name": "white matter lesions of Helsinki"})
+    run(out)
+    path = out / "group/fazekas_thresholds.json"
+    before = path.read_bytes()
+    page = page_of(out, thresholds=read_thresholds(str(path)))
+    assert path.read_bytes() == before
+    assert "fitted to a data set of the same name" in page
+    other = ThresholdSet("x", "the cohort of Turku", {"ct": Thresholds(3.0, 9.0)})
+    assert "of the same name" not in page_of(out, thresholds=other)

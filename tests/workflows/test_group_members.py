@@ -36,7 +36,8 @@ def test_excluded_units_are_named_and_take_part_in_nothing(cohort):
         ("sub-02", "excluded"),
         ("sub-08_ses-b", "excluded"),
     ]
-    assert "sub-02, sub-08_ses-b" in page
+    assert "2 units were left out by name" in page
+    assert ">sub-08_ses-b</a>: excluded by --exclude" in page
 
 
 def test_excluding_who_is_not_there_is_an_error_that_names_who_is(cohort):
