@@ -87,7 +87,7 @@ class GroupReport:
     measures
         Headings (all, then the Fazekas groups), and rows of a label and one text for each of them.
     confusion
-        Image and its 3 × 3 counts, rated by rows.
+        Image, its 3 × 3 counts, rated by rows, and the share that is right, in words.
     strata
         Rows of the table of results by part of the cohort.
     figures
@@ -107,7 +107,7 @@ class GroupReport:
     notes: tuple[str, ...] = ()
     demographics: tuple[Mapping[str, Any], ...] = ()
     measures: tuple[Sequence[str], Sequence[tuple[str, Sequence[str]]]] = ((), ())
-    confusion: tuple[tuple[str, Sequence[Sequence[int]]], ...] = ()
+    confusion: tuple[tuple[str, Sequence[Sequence[int]], str], ...] = ()
     strata: tuple[Mapping[str, Any], ...] = ()
     figures: tuple[GroupFigure, ...] = ()
     include_failed_qc: bool = False
@@ -157,4 +157,13 @@ def _ordered(report: GroupReport) -> list[Mapping[str, Any]]:
     def order(row: Mapping[str, Any]) -> tuple[int, int]:
         return (row["qc"] != "fail", place.get(row["unit"], last))
 
-    return [{**row, "outlier": row["unit"] in place} for row in sorted(report.units, key=order)]
+    measures = [name for name, (_, digits) in UNIT_COLUMNS.items() if digits]
+    return [
+        {**row, **_with_decimals(row, measures), "outlier": row["unit"] in place}
+        for row in sorted(report.units, key=order)
+    ]
+
+
+def _with_decimals(row: Mapping[str, Any], measures: Sequence[str]) -> dict[str, float]:
+    """Return the measures that happen to be whole, to be written as the others of their column."""
+    return {name: float(row[name]) for name in measures if isinstance(row.get(name), int)}

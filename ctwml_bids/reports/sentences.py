@@ -139,8 +139,8 @@ def difference(found: Found) -> tuple[str, Numbers]:
     low, high = found["lower_limit"], found["upper_limit"]
     text = (
         f"CT measured {number(abs(bias['value']))} mL {word} than FLAIR on average (bias "
-        f"{number(bias['value'], sign=True)} mL, {interval(bias, 1, ' mL', bootstrap=False)}); the "
-        f"95% limits of agreement were {number(low['value'])} and {number(high['value'])} mL."
+        f"{number(bias['value'], sign=True)} mL, {interval(bias, 1, ' mL')}); the 95% limits of "
+        f"agreement were {with_interval(low, 1, ' mL')} and {with_interval(high, 1, ' mL')}."
     )
     numbers = [
         (label, _both_intervals(found[name]))
@@ -183,7 +183,7 @@ def groups(image: str, summaries: Mapping[str, Found], found: Found) -> tuple[st
         how = f"{found['folds']}-fold cross-validation" if found["folds"] else found["source"]
         sentences.append(
             f"The Fazekas group was estimated correctly from the {image} volume in "
-            f"{_percent(found['share_right'])} of units (quadratically weighted κ "
+            f"{percent(found['share_right'])} of units (quadratically weighted κ "
             f"{with_interval(found['kappa'])}; {how})."
         )
     if found["note"]:
@@ -196,22 +196,22 @@ def groups(image: str, summaries: Mapping[str, Found], found: Found) -> tuple[st
         if known(found[name]):
             numbers.append((label, with_interval(found[name])))
     if known(found["share_right"]):
-        numbers.append(("Estimated correctly", _percent(found["share_right"])))
+        numbers.append(("Estimated correctly", percent(found["share_right"])))
     return " ".join(sentences), numbers
 
 
-def _percent(estimate: Found) -> str:
+def percent(estimate: Found) -> str:
+    """Write a share with its interval in percent."""
     scaled = {key: 100 * value for key, value in estimate.items()}
     return with_interval(scaled, 0, "%")
 
 
 def _both_intervals(estimate: Found) -> str:
     formula = interval(estimate, 1, " mL", bootstrap=False)
-    text = f"{number(estimate['value'], sign=True)} mL ({formula}"
-    if not math.isnan(estimate["boot_low"]):
-        resampled = f"{number(estimate['boot_low'])} to {number(estimate['boot_high'])}"
-        text += f"; by bootstrap {resampled} mL"
-    return f"{text})"
+    text = f"{number(estimate['value'], sign=True)} mL"
+    if math.isnan(estimate["boot_low"]):
+        return f"{text} ({formula} by formula)"
+    return f"{text} ({interval(estimate, 1, ' mL')}; by formula {formula.removeprefix('95% CI ')})"
 
 
 def spread(summary: Found, digits: int) -> str:

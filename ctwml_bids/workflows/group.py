@@ -30,7 +30,12 @@ from ctwml_bids.statistics.thresholds import ThresholdSet
 from ctwml_bids.workflows.fazekas import write_thresholds
 from ctwml_bids.workflows.group_figures import figures, why_no_pairs
 from ctwml_bids.workflows.group_maps import FrequencyMap, frequency_maps
-from ctwml_bids.workflows.group_page import cohort_notes, measure_table, strata_rows
+from ctwml_bids.workflows.group_page import (
+    cohort_notes,
+    confusion_tables,
+    measure_table,
+    strata_rows,
+)
 from ctwml_bids.workflows.group_people import Sources, add_people
 from ctwml_bids.workflows.group_roles import excluded_rows, left_out, with_roles
 from ctwml_bids.workflows.group_tables import table_1, write_tables
@@ -162,7 +167,7 @@ def run_group(
         notes=(*notes, *problems),
         demographics=tuple(table_1(cohort)),
         measures=measure_table(cohort),
-        confusion=_confusion(cohort),
+        confusion=confusion_tables(cohort),
         strata=tuple(strata_rows(cohort, {by: text for by, (_, _, text) in STRATA.items()})),
         figures=(*drawn, *maps),
         include_failed_qc=options.include_failed_qc,
@@ -192,11 +197,6 @@ def _about(cohort: Cohort) -> dict[str, Any]:
             if row["in_agreement"] != "yes"
         },
     }
-
-
-def _confusion(cohort: Cohort) -> tuple[tuple[str, Sequence[Sequence[int]]], ...]:
-    counted = [(image.upper(), cohort.whole.counts[image]) for image in IMAGES]
-    return tuple((image, counts.tolist()) for image, counts in counted if counts.sum())
 
 
 def _models(cohort: Cohort) -> dict[str, str]:

@@ -45,6 +45,16 @@ def measure_table(
     return tuple(heading for _, heading in parts), tuple(rows)
 
 
+def confusion_tables(cohort: Cohort) -> tuple[tuple[str, list[list[int]], str], ...]:
+    """Return the page's confusion matrices: image, counts with the rated group by rows, share."""
+    whole = cohort.whole
+    return tuple(
+        (image.upper(), counts.tolist(), sentences.percent(asdict(whole.share_right[image])))
+        for image, counts in whole.counts.items()
+        if counts.sum()
+    )
+
+
 def strata_rows(cohort: Cohort, headings: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the page's table of results by scanner and scan; `headings` names each kind."""
     rows = []
@@ -54,7 +64,7 @@ def strata_rows(cohort: Cohort, headings: Mapping[str, str]) -> list[dict[str, A
         found = asdict(part.agreement)
         rows.append(
             {
-                "part": f"{headings[part.by]}: {part.stratum}",
+                "part": f"{headings[part.by][0].upper()}{headings[part.by][1:]}: {part.stratum}",
                 "units": part.units,
                 "pairs": found["pairs"],
                 "r": _short(found["pearson"]),

@@ -54,6 +54,19 @@ def test_bias_says_its_direction():
     assert text.startswith("CT measured 1.0 mL less than FLAIR")
 
 
+def test_intervals_of_bias_and_limits_are_by_bootstrap_and_by_formula_where_it_says_so():
+    found = asdict(agreement(CT, FLAIR, range(4), draws=200))
+    text, numbers = sentences.difference(found)
+    ends = {
+        name: [f"{found[name][end]:.1f}".replace("-", "−") for end in ("boot_low", "boot_high")]
+        for name in ("bias", "lower_limit", "upper_limit")
+    }
+    for low, high in ends.values():
+        assert f"95% CI {low} to {high} mL" in text
+    formula = f"{found['bias']['low']:.1f} to {found['bias']['high']:.1f} mL".replace("-", "−")
+    assert f"by formula {formula}" in dict(numbers)["Bias, CT − FLAIR"]
+
+
 def test_what_is_undefined_is_replaced_by_the_reason():
     found = asdict(agreement(CT[:2], FLAIR[:2]))
     for text, numbers in (sentences.correlation(found), sentences.difference(found)):

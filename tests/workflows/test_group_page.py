@@ -38,6 +38,21 @@ def test_every_figure_has_its_sentence_with_the_tables_numbers(whole):
     assert "10-fold cross-validation" in page
 
 
+def test_confusion_tables_say_the_share_that_is_right(whole):
+    found = estimates(whole)["fazekas_share_right_ct"]
+    share, low, high = (
+        f"{100 * float(found[key]):.0f}" for key in ("value", "bootstrap_low", "bootstrap_high")
+    )
+    said = f"Table 2 of the paper; {share}% (95% CI {low} to {high}%) correct."
+    assert said in (whole / "group.html").read_text()
+
+
+def test_whole_measures_are_written_as_the_others_of_their_column(tmp_path):
+    add_unit(tmp_path, "01", 3.0, 4.0)
+    cells = re.findall(r'<td class="n">([^<]*)</td>', page_of(tmp_path).split('id="table"')[1])
+    assert cells[:2] == ["3.0", "4.0"]
+
+
 def test_the_page_has_the_measures_by_group(whole):
     page = (whole / "group.html").read_text()
     rows = [row for row in table(whole / "group/units.tsv") if row["fazekas_group"] == "2"]
