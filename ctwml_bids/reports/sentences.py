@@ -215,10 +215,12 @@ def _both_intervals(estimate: Found) -> str:
 
 
 def spread(summary: Found, digits: int) -> str:
-    """Write mean ± SD and the number of units; a dash without any."""
+    """Write mean ± SD and the number of units; a dash without any, no SD of one."""
     if not summary["count"]:
         return "–"
-    text = f"{number(summary['mean'], digits)} ± {number(summary['sd'], digits)}"
+    text = number(summary["mean"], digits)
+    if not math.isnan(summary["sd"]):
+        text += f" ± {number(summary['sd'], digits)}"
     return f"{text} (n = {summary['count']})"
 
 

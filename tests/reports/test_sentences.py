@@ -41,6 +41,11 @@ def test_units_empty_on_both_are_counted_apart_in_the_sentence():
     assert "2 units without a lesion on either image" in text
 
 
+def test_one_unit_has_a_value_without_a_spread():
+    assert sentences.spread(asdict(summarise([2.0])), 1) == "2.0 (n = 1)"
+    assert sentences.spread(asdict(summarise([2.0, 4.0])), 1) == "3.0 ± 1.4 (n = 2)"
+
+
 def test_no_dice_is_no_number():
     text, numbers = sentences.dice(part(math.nan), {})
     assert "no Dice to average" in text
