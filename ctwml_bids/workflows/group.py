@@ -134,24 +134,16 @@ def run_group(
     folder = output_dir / names.group_folder(options.model_label)
     excluded = excluded_rows(cohort.units, failures, options.exclude)
     write_tables(folder, cohort, excluded, _about(cohort))
-    used, dataset = options.thresholds, _dataset_name(output_dir)
-    if used is None:
+    dataset = _dataset_name(output_dir)
+    if (used := options.thresholds) is None:
+        path, models = folder / "fazekas_thresholds.json", _models(cohort)
         used = write_thresholds(
-            folder / "fazekas_thresholds.json",
-            cohort,
-            dataset=dataset,
-            source=source,
-            models=_models(cohort),
-            version=version,
+            path, cohort, dataset=dataset, source=source, models=models, version=version
         )
     elif used.name == dataset != UNNAMED:
         notes.append(OWN_THRESHOLDS)
-    drawn = figures(
-        cohort,
-        output_dir,
-        source=used.cohort if used else "",
-        model_label=options.model_label,
-    )
+    origin = used.cohort if used else ""
+    drawn = figures(cohort, output_dir, source=origin, model_label=options.model_label)
     maps, problems = _maps(cohort, output_dir, folder, options.model_label, find_template)
     _write_figures(folder / FIGURES, [*drawn, *maps])
     for line in (*left_out(excluded), *notes, *problems):
