@@ -196,7 +196,9 @@ def _part(by: str, stratum: str, values: _Values, draws: int, seed: int) -> Part
     found = agreed.agreement(ct, flair)
     dice = values.dice
     counts = {image: _counts(values, image) for image in IMAGES}
-    rating_varies = by != "fazekas"
+    # Within one rated group there is no rating to go by.
+    rating = np.full(dice.size, math.nan) if by == "fazekas" else values.ordinal
+    orders = {image: ranks.Order.of(values.own[image], rating) for image in IMAGES}
 
     # Whatever is a sum over units is summed at once for each resampled cohort.
     terms = Terms.of(flair, ct)
@@ -209,8 +211,7 @@ def _part(by: str, stratum: str, values: _Values, draws: int, seed: int) -> Part
         moments, mean, *tables = np.split(weights @ summed, where, axis=1)
         columns = [agreed.estimates(moments_of(moments, terms.about)), _average(mean)]
         columns += [fazekas_cohort.judged(table) for table in tables]
-        if rating_varies:
-            columns += [_ranked(weights, values, image) for image in IMAGES]
+        columns += [ranks.spearman_of(weights, order)[:, None] for order in orders.values()]
         return np.concatenate(columns, axis=1)
 
     # One set of resampled cohorts for all: drawing them costs most.
@@ -223,12 +224,11 @@ def _part(by: str, stratum: str, values: _Values, draws: int, seed: int) -> Part
         image: fazekas_cohort.with_ends(counts[image], ends[:, last + 1 + 2 * k : last + 3 + 2 * k])
         for k, image in enumerate(IMAGES)
     }
-    kappa = {image: judged[image][1] if rating_varies else UNDEFINED for image in IMAGES}
-    spearman = dict.fromkeys(IMAGES, UNDEFINED)
-    if rating_varies:
-        spearman = {
-            image: _spearman(values, image, ends[:, last + 5 + k]) for k, image in enumerate(IMAGES)
-        }
+    kappa = {image: UNDEFINED if by == "fazekas" else judged[image][1] for image in IMAGES}
+    spearman = {
+        image: _spearman(order, dice.size, ends[:, last + 5 + k])
+        for k, (image, order) in enumerate(orders.items())
+    }
     return Part(
         by,
         stratum,
@@ -262,23 +262,12 @@ def _average(sums: np.ndarray) -> np.ndarray:
         return sums[:, :1] / sums[:, 1:]
 
 
-def _ranked(weights: np.ndarray, values: _Values, image: str) -> np.ndarray:
-    """Return the rank correlations of an image's volumes with the rating, (m, 1)."""
-    known = np.isfinite(values.own[image]) & np.isfinite(values.ordinal)
-    if np.count_nonzero(known) < agreed.MINIMUM_PAIRS:
-        return np.full((weights.shape[0], 1), math.nan)
-    if not known.all():
-        weights = weights[:, known]
-    return ranks.spearman(weights, values.own[image][known], values.ordinal[known])[:, None]
-
-
-def _spearman(values: _Values, image: str, ends: np.ndarray) -> Estimate:
-    """Return the rank correlation with its interval by formula and that by bootstrap, `ends`."""
-    value = float(_ranked(np.ones((1, values.subjects.size)), values, image)[0, 0])
-    if math.isnan(value):
+def _spearman(order: ranks.Order, count: int, ends: np.ndarray) -> Estimate:
+    """Return a rank correlation, of a part of `count` units, with its two intervals."""
+    value = float(ranks.spearman_of(np.ones((1, count)), order)[0])
+    if order.units.size < agreed.MINIMUM_PAIRS or math.isnan(value):
         return UNDEFINED
-    count = np.count_nonzero(np.isfinite(values.own[image]) & np.isfinite(values.ordinal))
-    return Estimate(value, *ranks.fisher_interval(value, count), float(ends[0]), float(ends[1]))
+    return Estimate(value, *ranks.fisher_interval(value, order.units.size), *map(float, ends))
 
 
 def _with_estimates(

@@ -2,9 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ctwml_bids.statistics.concordance import NORMAL_95
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the ranks of volumes and ratings follow from, whichever units are drawn.
+
+    Attributes
+    ----------
+    units
+        Those with a volume and a rating, in the order of their volumes, (n,).
+    first
+        Where each different volume begins in it; None where all volumes differ.
+    volume
+        Which of them each place has, (n,).
+    rated
+        Which of the different ratings each place has, (n, ratings), 0 or 1.
+    """
+
+    units: np.ndarray
+    first: np.ndarray | None
+    volume: np.ndarray
+    rated: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray) -> Order:
+        """Order volumes x with the ratings y; memory grows with how many ratings differ.
+
+        A unit with a NaN in either does not count.
+        """
+        units = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+        units = units[np.argsort(x[units], kind="stable")]
+        values, first, volume = np.unique(x[units], return_index=True, return_inverse=True)
+        levels, level = np.unique(y[units], return_inverse=True)
+        ties = None if values.size == units.size else first
+        return cls(units, ties, volume, np.eye(levels.size)[level])
 
 
 def spearman(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -14,30 +51,30 @@ def spearman(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     ----------
     weights
         How often each unit is in each cohort, whole numbers, (m, n).
-    x
-        Volumes of the n units.
-    y
-        Ratings: time and memory grow with how many different ones there are.
+    x, y
+        Volumes and ratings of the n units; one with a NaN in either does not count.
 
     Returns
     -------
     numpy.ndarray
         (m,); NaN where all values of one are equal.
     """
-    order = np.argsort(x, kind="stable")
-    held = np.take(weights, order, axis=1)  # indexing would leave a slower order in memory
-    values, start, value = np.unique(x[order], return_index=True, return_inverse=True)
-    ties = held if values.size == x.size else np.add.reduceat(held, start, axis=1)
+    return spearman_of(weights, Order.of(x, y))
+
+
+def spearman_of(weights: np.ndarray, order: Order) -> np.ndarray:
+    """Return what `spearman` does, from what `Order` found once for all cohorts."""
+    # Indexing would leave a slower order in memory.
+    held = np.take(weights, order.units, axis=1)
+    ties = held if order.first is None else np.add.reduceat(held, order.first, axis=1)
     rank = _ranks(ties)
-    if values.size < x.size:
-        rank = rank[:, value]
-    levels, level = np.unique(y[order], return_inverse=True)
-    indicator = np.eye(levels.size)[level]
-    rated = held @ indicator
+    if order.first is not None:
+        rank = np.take(rank, order.volume, axis=1)
+    rated = held @ order.rated
     total = held.sum(axis=1)
     rank *= held
     # Sum of the products of both ranks: of units with one rating the second rank is the same.
-    product = ((rank @ indicator) * _ranks(rated)).sum(axis=1)
+    product = ((rank @ order.rated) * _ranks(rated)).sum(axis=1)
     product -= total * ((total + 1) / 2) ** 2
     size = _spread(ties, total) * _spread(rated, total)
     with np.errstate(divide="ignore", invalid="ignore"):
