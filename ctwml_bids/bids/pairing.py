@@ -19,11 +19,21 @@ Times = Mapping[Path, datetime]
 
 @dataclass(frozen=True)
 class _Partner:
-    """The FLAIR that goes with a CT, if any; `days` as in `Unit`."""
+    """The FLAIR that goes with a CT, if any."""
 
     flair: Candidate | None
     notes: tuple[str, ...] = ()
-    days: float | None = None
+
+
+def told_days(unit: Unit) -> float | None:
+    """Return the days between CT and FLAIR as its report tells them, in tenths.
+
+    None where it does not tell: of a pair from one session within six weeks.
+    """
+    days = unit.days_apart
+    if days is None or (unit.session == unit.flair_session and days <= MAX_DAYS):
+        return None
+    return round(days, 1)
 
 
 def pair_subject(
@@ -70,7 +80,7 @@ def pair_subject(
         if partner.flair:
             used.add(partner.flair.session)
             notes += flair_notes[partner.flair.session]
-        units.append(_unit(subject, image, partner.flair, notes, times, partner.days))
+        units.append(_unit(subject, image, partner.flair, notes, times))
     for session, image in chosen_flair.items():
         if session not in used and session not in chosen_ct:
             units.append(_unit(subject, None, image, flair_notes[session], times))
@@ -127,7 +137,7 @@ def _partner(
         days = _days(image, same, times)
         if days is None or days <= MAX_DAYS:
             return _Partner(same)
-        return _Partner(same, _far(days), round(days, 1))
+        return _Partner(same, _far(days))
     gaps = {s: _days(image, other, times) for s, other in flair.items()}
     free = [s for s in flair if s not in with_ct]
     near = [s for s in flair if s in with_ct and gaps[s] is not None and gaps[s] <= MAX_DAYS]
@@ -143,7 +153,7 @@ def _partner(
         notes = (f"FLAIR is from {_shown(session)}, {days:.1f} days from the CT", *_far(days))
         if untimed:
             notes += (f"no acq_time in scans.tsv for {', '.join(untimed)}: not considered",)
-        return _Partner(flair[session], notes, round(days, 1))
+        return _Partner(flair[session], notes)
     if len(choices) == 1:
         note = f"FLAIR is from {_shown(choices[0])}, the only one; scans.tsv does not say when"
         return _Partner(flair[choices[0]], (note,))
@@ -185,7 +195,6 @@ def _unit(
     flair: Candidate | None,
     notes: tuple[str, ...],
     times: Times,
-    days: float | None = None,
 ) -> Unit:
     under = ct or flair
     return Unit(
@@ -197,6 +206,5 @@ def _unit(
         flair_sidecar=flair.sidecar if flair else {},
         notes=notes,
         flair_session=flair.session if flair else None,
-        days=days,
         days_apart=_days(ct, flair, times) if ct and flair else None,
     )

@@ -8,6 +8,7 @@ dropped would bend the results.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,14 @@ SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "o": "O", "other": "O"}
 class PeopleTable:
     """Rows of a table by participant, and by session where the table has sessions.
 
-    `rows` maps (participant, session or None) to the row and its line in the file.
+    `rows` maps (participant, session or None) to the row and its line in the file; `advice` says
+    what to do where something in it is wrong.
     """
 
     path: Path
     columns: tuple[str, ...]
     rows: Mapping[tuple[str, str | None], tuple[int, Mapping[str, str]]]
+    advice: str = ""
 
     def column(self, name: str) -> str | None:
         """Return a column's name as the file spells it; None where it has none of that name."""
@@ -38,7 +41,7 @@ class PeopleTable:
         return self.rows.get((participant, session)) or self.rows.get((participant, None))
 
 
-def read_people(path: Path, advice: str = "correct it there") -> PeopleTable:
+def read_people(path: Path, advice: str = "Correct it there.") -> PeopleTable:
     """Read a table with one row a participant, or one a participant and session.
 
     Parameters
@@ -46,7 +49,7 @@ def read_people(path: Path, advice: str = "correct it there") -> PeopleTable:
     path
         Tab-separated, with the column participant_id.
     advice
-        What to do where it is wrong.
+        What to do where it is wrong, a sentence.
 
     Raises
     ------
@@ -63,11 +66,11 @@ def read_people(path: Path, advice: str = "correct it there") -> PeopleTable:
     except FileNotFoundError as error:
         raise NoInputError(f"{path}: there is no such table.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadDataError(f"{path}: cannot be read as a table ({error}); {advice}.") from error
+        raise BadDataError(f"{path}: cannot be read as a table ({error}). {advice}") from error
     if "participant_id" not in columns:
         raise BadDataError(
             f"{path}: has no column participant_id (its columns: {', '.join(columns) or 'none'}); "
-            "give a tab-separated table with one."
+            f"a table has it, and tabs between its columns. {advice}"
         )
     rows: dict[tuple[str, str | None], tuple[int, Mapping[str, str]]] = {}
     for line, row in listed:
@@ -78,11 +81,11 @@ def read_people(path: Path, advice: str = "correct it there") -> PeopleTable:
         if key in rows:
             named = " ".join(part for part in key if part)
             raise BadDataError(
-                f"{path}: {named} has two rows, in lines {rows[key][0]} and {line}; {advice}, "
-                "leaving one."
+                f"{path}: {named} has two rows, in lines {rows[key][0]} and {line}, of which only "
+                f"one can be right. {advice}"
             )
         rows[key] = (line, row)
-    return PeopleTable(path, columns, rows)
+    return PeopleTable(path, columns, rows, advice)
 
 
 def age_of(table: PeopleTable, line: int, row: Mapping[str, str]) -> float | None:
@@ -93,19 +96,22 @@ def age_of(table: PeopleTable, line: int, row: Mapping[str, str]) -> float | Non
     Raises
     ------
     BadDataError
-        It is text.
+        It is text, or no number that an age can be.
     """
     name = table.column("age")
     text = (row.get(name) or "").strip() if name else ""
     if text in ("", MISSING):
         return None
     try:
-        return float(text.removesuffix("+"))
-    except ValueError as error:
+        age = float(text.removesuffix("+"))
+    except ValueError:
+        age = math.nan
+    if not 0 <= age < math.inf:
         raise BadDataError(
             f"{table.path}, line {line}: the {name} of {row['participant_id']} is {text!r}, not a "
-            f"number of years; correct it, or write {MISSING}."
-        ) from error
+            f"number of years; {MISSING} stands for an age that is not known. {table.advice}"
+        )
+    return age
 
 
 def sex_of(table: PeopleTable, row: Mapping[str, str]) -> str:

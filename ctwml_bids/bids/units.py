@@ -28,9 +28,6 @@ class Unit:
     notes
         Sentences for the log and the report: which reconstruction was taken and why, how the
         pair was found, what to be careful about.
-    days
-        Between CT and FLAIR, in whole tenths, where the report says how many: of a pair from two
-        sessions, or more than six weeks apart; else None.
     flair_session
         Session that the FLAIR comes from; differs from `session` when the pair spans two.
     days_apart
@@ -46,7 +43,6 @@ class Unit:
     notes: tuple[str, ...] = ()
     flair_session: str | None = None
     left_out: int = 0
-    days: float | None = None
     days_apart: float | None = field(default=None, compare=False)
 
     @property

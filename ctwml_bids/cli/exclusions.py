@@ -56,7 +56,8 @@ def _listed(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise NoInputError(f"{path}: cannot be read (--exclude): {error}") from error
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise NoInputError(f"{path}: cannot be read (--exclude): {why}.") from error
     reasons = {}
     for line in lines:
         first, *rest = (cell.strip() for cell in re.split(r"[\t,;]", line))

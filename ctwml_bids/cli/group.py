@@ -30,7 +30,7 @@ def summarise(ready: Ready) -> Path:
         version=__version__,
         options=GroupOptions(
             include_failed_qc=settings.include_failed_qc,
-            exclude=tuple(excluded(settings.exclude)),
+            exclude=excluded(settings.exclude),
             sources=Sources(
                 settings.participants_file, settings.fazekas_file, settings.fazekas_column
             ),

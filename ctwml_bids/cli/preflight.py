@@ -120,7 +120,8 @@ def check_folders(settings: Settings, *, images: bool) -> None:
     tables = (settings.participants_file, settings.fazekas_file)
     for path in (settings.bids_filter_file, settings.use_plugin, *tables):
         if path is not None and not path.is_file():
-            raise NoInputError(f"{path}: there is no such file.")
+            what = "is a folder, and a file is needed" if path.is_dir() else "there is no such file"
+            raise NoInputError(f"{path}: {what}.")
     for name, path in settings.derivatives.items():
         if not path.is_dir():
             raise NoInputError(f"{path}: there is no such folder (--derivatives {name}).")

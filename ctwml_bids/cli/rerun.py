@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ctwml_bids.bids import names
+from ctwml_bids.bids.pairing import told_days
 from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.bids.sidecars import USED
 from ctwml_bids.cli.preflight import Ready
@@ -38,7 +39,7 @@ def request_of(unit: Unit, ready: Ready) -> Request:
     used = {key: unit.ct_sidecar[key] for key in USED if key in unit.ct_sidecar}
     return Request(
         images=tuple(path for path in (unit.ct, unit.flair) if path is not None),
-        metadata=content_hash({"ct": used, "days": unit.days}),
+        metadata=content_hash({"ct": used, "days": told_days(unit)}),
         output_spaces=ready.settings.template_spaces,
         fazekas=content_hash(ready.fazekas.described()) if ready.fazekas else "",
     )

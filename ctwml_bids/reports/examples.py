@@ -22,6 +22,7 @@ from ctwml_bids.reports.slices import backdrop, cut, plan_view
 PIXEL_MM = 0.5
 PANEL = (440, 360)  # rows and columns: 220 by 180 mm, more than a brain takes
 OUTLINE = (245, 199, 16)  # yellow, as in the subject's report
+RIM = (0, 0, 0)  # around it: in grey, yellow cannot be told from a bright lesion
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def example(images: Sequence[Shown], affine: np.ndarray, *, brain: np.ndarray) -
         plain = np.repeat((255 * grey).astype(np.uint8)[..., None], 3, axis=2)
         inside = cut(np.asarray(image.lesions) > 0, view)[0] > 0.5
         outlined = plain.copy()
+        outlined[ndimage.binary_dilation(inside, iterations=2) & ~inside] = RIM
         outlined[inside & ~ndimage.binary_erosion(inside, iterations=2)] = OUTLINE
         panels += [_panel(plain), _panel(outlined)]
     buffer = io.BytesIO()

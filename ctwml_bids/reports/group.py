@@ -8,6 +8,7 @@ from typing import Any
 
 from ctwml_bids.reports.html import render
 from ctwml_bids.reports.plots import Drawing
+from ctwml_bids.reports.sentences import MEASURES
 
 SHOWN_OUTLIERS = 20
 SHOWN_EXCLUDED = 30
@@ -17,16 +18,21 @@ UNIT_COLUMNS = {
     "age": ("Age", 0),
     "sex": ("Sex", 0),
     "fazekas_group": ("Fazekas, rated", 0),
-    "ct_wml_ml": ("WML on CT (mL)", 1),
-    "flair_wml_ml": ("WML on FLAIR (mL)", 1),
+    "ct_wml_ml": MEASURES["ct_wml_ml"],
+    "flair_wml_ml": MEASURES["flair_wml_ml"],
     "fazekas_from_ct": ("Fazekas from CT", 0),
     "fazekas_from_flair": ("Fazekas from FLAIR", 0),
-    "dice": ("Dice", 2),
-    "true_positive_ml": ("On both (mL)", 1),
-    "ct_only_ml": ("CT only (mL)", 1),
-    "flair_only_ml": ("FLAIR only (mL)", 1),
-    "h95_mm": ("H95 (mm)", 1),
-    "lesion_f1": ("Lesion F1", 2),
+    **{
+        name: MEASURES[name]
+        for name in (
+            "dice",
+            "true_positive_ml",
+            "ct_only_ml",
+            "flair_only_ml",
+            "h95_mm",
+            "lesion_f1",
+        )
+    },
     "days_apart": ("Days apart", 0),
 }
 
@@ -71,7 +77,7 @@ class GroupReport:
     failures
         Units without results: ``unit``, ``state`` and ``reason``.
     excluded
-        Names that ``--exclude`` left out.
+        Units that ``--exclude`` left out: ``unit`` and ``reason``.
     outliers
         ``unit`` and ``reason``, the most deviant first.
     notes
@@ -81,7 +87,7 @@ class GroupReport:
     measures
         Headings (all, then the Fazekas groups), and rows of a label and one text for each of them.
     confusion
-        Image and its 3 × 3 counts, rated by rows.
+        Image, its 3 × 3 counts, rated by rows, and the share that is right, in words.
     strata
         Rows of the table of results by part of the cohort.
     figures
@@ -96,12 +102,12 @@ class GroupReport:
     created: str
     units: tuple[Mapping[str, Any], ...]
     failures: tuple[Mapping[str, Any], ...] = ()
-    excluded: tuple[str, ...] = ()
+    excluded: tuple[Mapping[str, Any], ...] = ()
     outliers: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     demographics: tuple[Mapping[str, Any], ...] = ()
     measures: tuple[Sequence[str], Sequence[tuple[str, Sequence[str]]]] = ((), ())
-    confusion: tuple[tuple[str, Sequence[Sequence[int]]], ...] = ()
+    confusion: tuple[tuple[str, Sequence[Sequence[int]], str], ...] = ()
     strata: tuple[Mapping[str, Any], ...] = ()
     figures: tuple[GroupFigure, ...] = ()
     include_failed_qc: bool = False
@@ -135,6 +141,7 @@ def render_group(report: GroupReport) -> str:
         failed_qc=failed_qc[:SHOWN_EXCLUDED],
         failed_qc_count=len(failed_qc),
         failures=report.failures[:SHOWN_EXCLUDED],
+        excluded=report.excluded[:SHOWN_EXCLUDED],
         outliers=report.outliers[:SHOWN_OUTLIERS],
         ordered=_ordered(report),
         links={row["unit"]: row["report"] for row in report.units},
@@ -150,4 +157,13 @@ def _ordered(report: GroupReport) -> list[Mapping[str, Any]]:
     def order(row: Mapping[str, Any]) -> tuple[int, int]:
         return (row["qc"] != "fail", place.get(row["unit"], last))
 
-    return [{**row, "outlier": row["unit"] in place} for row in sorted(report.units, key=order)]
+    measures = [name for name, (_, digits) in UNIT_COLUMNS.items() if digits]
+    return [
+        {**row, **_with_decimals(row, measures), "outlier": row["unit"] in place}
+        for row in sorted(report.units, key=order)
+    ]
+
+
+def _with_decimals(row: Mapping[str, Any], measures: Sequence[str]) -> dict[str, float]:
+    """Return the measures that happen to be whole, to be written as the others of their column."""
+    return {name: float(row[name]) for name in measures if isinstance(row.get(name), int)}

@@ -109,7 +109,8 @@ def volume_by_group(
         points(axes, at + rng.uniform(-JITTER, JITTER, part.size), part, marker, colour, size=16)
     axes.set(xlim=(0.4, len(present) + 0.6), ylim=(-0.02 * top_ml, top_ml))
     if thresholds is not None:
-        for value, style in zip(thresholds, ("--", "-."), strict=True):
+        # Their numbers stand on the far sides, so that near ones can be read.
+        for value, style, side in zip(thresholds, ("--", "-."), ("top", "bottom"), strict=True):
             if 0 < value < top_ml:
                 axes.axhline(value, color=FIT, lw=1.2, ls=style, zorder=1)
                 axes.annotate(
@@ -117,7 +118,7 @@ def volume_by_group(
                     (1.01, value),
                     xycoords=("axes fraction", "data"),
                     fontsize=8.5,
-                    va="center",
+                    va=side,
                 )
     axes.set_xlabel("visual rating")
     axes.set_ylabel(f"WML volume on {image} (mL)")

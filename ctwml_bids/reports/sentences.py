@@ -15,6 +15,19 @@ from ctwml_bids.reports.html import number
 
 Found = Mapping[str, Any]
 Numbers = list[tuple[str, str]]
+# Measure of a unit → label, digits.
+MEASURES = {
+    "ct_wml_ml": ("WML on CT (mL)", 1),
+    "flair_wml_ml": ("WML on FLAIR (mL)", 1),
+    "dice": ("Dice", 2),
+    "true_positive_ml": ("On both (mL)", 1),
+    "ct_only_ml": ("CT only (mL)", 1),
+    "flair_only_ml": ("FLAIR only (mL)", 1),
+    "h95_mm": ("H95 (mm)", 1),
+    "avd_percent": ("Absolute volume difference (%)", 0),
+    "lesion_recall": ("Lesion recall", 2),
+    "lesion_f1": ("Lesion F1", 2),
+}
 GROUP_NAMES = {"0-1": "0–1", "2": "2", "3": "3"}
 
 
@@ -77,17 +90,9 @@ def overlap(measures: Mapping[str, Found]) -> tuple[str, Numbers]:
         f"On average {number(both['mean'])} mL per unit were segmented on both images, "
         f"{number(ct['mean'])} mL on CT only and {number(flair['mean'])} mL on FLAIR only."
     )
-    labels = {
-        "true_positive_ml": ("On both (mL)", 1),
-        "ct_only_ml": ("CT only (mL)", 1),
-        "flair_only_ml": ("FLAIR only (mL)", 1),
-        "h95_mm": ("H95 (mm)", 1),
-        "avd_percent": ("Absolute volume difference (%)", 1),
-        "lesion_recall": ("Lesion recall", 2),
-        "lesion_f1": ("Lesion F1", 2),
-    }
-    numbers = [(label, spread(measures[name], digits)) for name, (label, digits) in labels.items()]
-    return text, numbers
+    return text, [
+        (MEASURES[name][0], spread(of, MEASURES[name][1])) for name, of in measures.items()
+    ]
 
 
 def correlation(found: Found) -> tuple[str, Numbers]:
@@ -134,8 +139,8 @@ def difference(found: Found) -> tuple[str, Numbers]:
     low, high = found["lower_limit"], found["upper_limit"]
     text = (
         f"CT measured {number(abs(bias['value']))} mL {word} than FLAIR on average (bias "
-        f"{number(bias['value'], sign=True)} mL, {interval(bias, 1, ' mL', bootstrap=False)}); the "
-        f"95% limits of agreement were {number(low['value'])} and {number(high['value'])} mL."
+        f"{number(bias['value'], sign=True)} mL, {interval(bias, 1, ' mL')}); the 95% limits of "
+        f"agreement were {with_interval(low, 1, ' mL')} and {with_interval(high, 1, ' mL')}."
     )
     numbers = [
         (label, _both_intervals(found[name]))
@@ -178,7 +183,7 @@ def groups(image: str, summaries: Mapping[str, Found], found: Found) -> tuple[st
         how = f"{found['folds']}-fold cross-validation" if found["folds"] else found["source"]
         sentences.append(
             f"The Fazekas group was estimated correctly from the {image} volume in "
-            f"{_percent(found['share_right'])} of units (quadratically weighted κ "
+            f"{percent(found['share_right'])} of units (quadratically weighted κ "
             f"{with_interval(found['kappa'])}; {how})."
         )
     if found["note"]:
@@ -191,29 +196,31 @@ def groups(image: str, summaries: Mapping[str, Found], found: Found) -> tuple[st
         if known(found[name]):
             numbers.append((label, with_interval(found[name])))
     if known(found["share_right"]):
-        numbers.append(("Estimated correctly", _percent(found["share_right"])))
+        numbers.append(("Estimated correctly", percent(found["share_right"])))
     return " ".join(sentences), numbers
 
 
-def _percent(estimate: Found) -> str:
+def percent(estimate: Found) -> str:
+    """Write a share with its interval in percent."""
     scaled = {key: 100 * value for key, value in estimate.items()}
     return with_interval(scaled, 0, "%")
 
 
 def _both_intervals(estimate: Found) -> str:
     formula = interval(estimate, 1, " mL", bootstrap=False)
-    text = f"{number(estimate['value'], sign=True)} mL ({formula}"
-    if not math.isnan(estimate["boot_low"]):
-        resampled = f"{number(estimate['boot_low'])} to {number(estimate['boot_high'])}"
-        text += f"; by bootstrap {resampled} mL"
-    return f"{text})"
+    text = f"{number(estimate['value'], sign=True)} mL"
+    if math.isnan(estimate["boot_low"]):
+        return f"{text} ({formula} by formula)"
+    return f"{text} ({interval(estimate, 1, ' mL')}; by formula {formula.removeprefix('95% CI ')})"
 
 
 def spread(summary: Found, digits: int) -> str:
-    """Write mean ± SD and the number of units; a dash without any."""
+    """Write mean ± SD and the number of units; a dash without any, no SD of one."""
     if not summary["count"]:
         return "–"
-    text = f"{number(summary['mean'], digits)} ± {number(summary['sd'], digits)}"
+    text = number(summary["mean"], digits)
+    if not math.isnan(summary["sd"]):
+        text += f" ± {number(summary['sd'], digits)}"
     return f"{text} (n = {summary['count']})"
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from ctwml_bids.statistics import concordance
-from ctwml_bids.statistics.concordance import NORMAL_95
+from ctwml_bids.statistics.concordance import NORMAL_95, Moments
 from ctwml_bids.statistics.resampling import DRAWS, SEED, bootstrap
 
 MINIMUM_PAIRS = 3  # a line through two points always fits; nothing can be said from it
@@ -171,7 +171,11 @@ def weighted(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     numpy.ndarray
         (m, len(NAMES)).
     """
-    of = concordance.moments(weights, x, y)
+    return estimates(concordance.moments(weights, x, y))
+
+
+def estimates(of: Moments) -> np.ndarray:
+    """Return all estimates of some cohorts from their moments, as `weighted` does."""
     columns = [
         concordance.pearson(of),
         *concordance.least_squares(of),

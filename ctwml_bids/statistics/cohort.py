@@ -12,6 +12,7 @@ import numpy as np
 from ctwml_bids.statistics import agreement as agreed
 from ctwml_bids.statistics import fazekas, fazekas_cohort, ranks
 from ctwml_bids.statistics.agreement import UNDEFINED, Agreement, Estimate
+from ctwml_bids.statistics.concordance import Terms, moments_of
 from ctwml_bids.statistics.fazekas_cohort import Classification, classify
 from ctwml_bids.statistics.resampling import DRAWS, SEED, bootstrap
 from ctwml_bids.statistics.strata import ALL, strata
@@ -42,7 +43,8 @@ class Part:
     spearman
         Image → rank correlation of its volume with the Fazekas rating.
     counts, share_right, kappa
-        Image → Fazekas groups from volumes against rated ones, by estimates out of fold.
+        Image → Fazekas groups from volumes against rated ones, by estimates out of fold. Within
+        one rated group neither `spearman` nor `kappa` is defined: there is nothing to tell apart.
     """
 
     by: str
@@ -194,11 +196,22 @@ def _part(by: str, stratum: str, values: _Values, draws: int, seed: int) -> Part
     found = agreed.agreement(ct, flair)
     dice = values.dice
     counts = {image: _counts(values, image) for image in IMAGES}
+    # Within one rated group there is no rating to go by.
+    rating = np.full(dice.size, math.nan) if by == "fazekas" else values.ordinal
+    orders = {image: ranks.Order.of(values.own[image], rating) for image in IMAGES}
+
+    # Whatever is a sum over units is summed at once for each resampled cohort.
+    terms = Terms.of(flair, ct)
+    cells = [fazekas_cohort.cells(values.rated, values.estimated[image]) for image in IMAGES]
+    parts = [terms.columns, _to_average(dice), *cells]
+    summed = np.concatenate(parts, axis=1)
+    where = np.cumsum([part.shape[1] for part in parts])[:-1]
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        columns = [agreed.weighted(weights, flair, ct), _mean(weights, dice)]
-        for image in IMAGES:
-            columns.append(fazekas_cohort.weighted(weights, values.rated, values.estimated[image]))
+        moments, mean, *tables = np.split(weights @ summed, where, axis=1)
+        columns = [agreed.estimates(moments_of(moments, terms.about)), _average(mean)]
+        columns += [fazekas_cohort.judged(table) for table in tables]
+        columns += [ranks.spearman_of(weights, order)[:, None] for order in orders.values()]
         return np.concatenate(columns, axis=1)
 
     # One set of resampled cohorts for all: drawing them costs most.
@@ -211,7 +224,11 @@ def _part(by: str, stratum: str, values: _Values, draws: int, seed: int) -> Part
         image: fazekas_cohort.with_ends(counts[image], ends[:, last + 1 + 2 * k : last + 3 + 2 * k])
         for k, image in enumerate(IMAGES)
     }
-    spearman_draws = draws if by == ALL else 0
+    kappa = {image: UNDEFINED if by == "fazekas" else judged[image][1] for image in IMAGES}
+    spearman = {
+        image: _spearman(order, dice.size, ends[:, last + 5 + k])
+        for k, (image, order) in enumerate(orders.items())
+    }
     return Part(
         by,
         stratum,
@@ -221,10 +238,10 @@ def _part(by: str, stratum: str, values: _Values, draws: int, seed: int) -> Part
         if math.isnan(mean)
         else Estimate(mean, boot_low=float(ends[0, last]), boot_high=float(ends[1, last])),
         int(values.both_empty.sum()),
-        {image: _spearman(values, image, spearman_draws, seed) for image in IMAGES},
+        spearman,
         counts,
         {image: judged[image][0] for image in IMAGES},
-        {image: judged[image][1] for image in IMAGES},
+        kappa,
     )
 
 
@@ -233,26 +250,24 @@ def _counts(values: _Values, image: str) -> np.ndarray:
     return fazekas.confusion(values.rated[known], values.estimated[image][known])
 
 
-def _mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the means of some cohorts, (m, 1), leaving NaN out."""
+def _to_average(values: np.ndarray) -> np.ndarray:
+    """Return what is summed for a mean that leaves NaN out: each value, and whether it counts."""
     known = np.isfinite(values)
-    sums = weights @ np.stack([np.where(known, values, 0.0), known.astype(float)], axis=1)
+    return np.stack([np.where(known, values, 0.0), known.astype(float)], axis=1)
+
+
+def _average(sums: np.ndarray) -> np.ndarray:
+    """Return the means of some cohorts, (m, 1), from their sums over `_to_average`."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return sums[:, :1] / sums[:, 1:]
 
 
-def _spearman(values: _Values, image: str, draws: int, seed: int) -> Estimate:
-    known = np.isfinite(values.own[image]) & np.isfinite(values.ordinal)
-    x, y = values.own[image][known], values.ordinal[known]
-    if x.size < agreed.MINIMUM_PAIRS:
+def _spearman(order: ranks.Order, count: int, ends: np.ndarray) -> Estimate:
+    """Return a rank correlation, of a part of `count` units, with its two intervals."""
+    value = float(ranks.spearman_of(np.ones((1, count)), order)[0])
+    if order.units.size < agreed.MINIMUM_PAIRS or math.isnan(value):
         return UNDEFINED
-    value = float(ranks.spearman(np.ones((1, x.size)), x, y)[0])
-    if math.isnan(value):
-        return UNDEFINED
-    ends = bootstrap(
-        lambda w: ranks.spearman(w, x, y)[:, None], values.subjects[known], draws=draws, seed=seed
-    )[:, 0]
-    return Estimate(value, *ranks.fisher_interval(value, x.size), float(ends[0]), float(ends[1]))
+    return Estimate(value, *ranks.fisher_interval(value, order.units.size), *map(float, ends))
 
 
 def _with_estimates(

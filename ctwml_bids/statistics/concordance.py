@@ -35,6 +35,31 @@ class Moments:
     xy: np.ndarray
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What is summed over the units of a cohort for its `Moments`.
+
+    Attributes
+    ----------
+    columns
+        (n, 6), of each unit.
+    about
+        Of x and y, in mL: what the columns are about.
+    """
+
+    columns: np.ndarray
+    about: tuple[float, float]
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray) -> Terms:
+        """Make the columns; a unit with a NaN in either value does not count."""
+        known = np.isfinite(x) & np.isfinite(y)
+        # About the means of all, so that no large numbers cancel.
+        about = tuple(float(np.mean(v[known])) if known.any() else 0.0 for v in (x, y))
+        a, b = (np.where(known, v - m, 0.0) for v, m in zip((x, y), about, strict=True))
+        return cls(np.stack([known.astype(float), a, b, a * a, b * b, a * b], axis=1), about)
+
+
 def moments(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> Moments:
     """Sum up the units of each cohort.
 
@@ -45,18 +70,19 @@ def moments(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> Moments:
     x, y
         Values of the n units; one with a NaN in either does not count.
     """
-    known = np.isfinite(x) & np.isfinite(y)
-    # About the means of all, so that no large numbers cancel.
-    far_x, far_y = (float(np.mean(v[known])) if known.any() else 0.0 for v in (x, y))
-    a, b = np.where(known, x - far_x, 0.0), np.where(known, y - far_y, 0.0)
-    sums = weights @ np.stack([known.astype(float), a, b, a * a, b * b, a * b], axis=1)
+    terms = Terms.of(x, y)
+    return moments_of(weights @ terms.columns, terms.about)
+
+
+def moments_of(sums: np.ndarray, about: tuple[float, float]) -> Moments:
+    """Return the moments of cohorts from the sums of their units' `Terms`, (m, 6)."""
     count, sum_a, sum_b, aa, bb, ab = sums.T
     with np.errstate(divide="ignore", invalid="ignore"):
         mean_a, mean_b = sum_a / count, sum_b / count
     return Moments(
         count,
-        far_x + mean_a,
-        far_y + mean_b,
+        about[0] + mean_a,
+        about[1] + mean_b,
         np.maximum(aa - count * mean_a**2, 0.0),
         np.maximum(bb - count * mean_b**2, 0.0),
         ab - count * mean_a * mean_b,

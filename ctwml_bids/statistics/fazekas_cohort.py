@@ -161,9 +161,18 @@ def weighted(weights: np.ndarray, rated: np.ndarray, estimated: np.ndarray) -> n
     rated, estimated
         Index in `fazekas.GROUPS`; a unit with −1 in either does not count.
     """
+    return judged(weights @ cells(rated, estimated))
+
+
+def cells(rated: np.ndarray, estimated: np.ndarray) -> np.ndarray:
+    """Mark the cell of the confusion matrix that each unit is in, (n, 9); none with a −1."""
     known = (rated >= 0) & (estimated >= 0)
-    cell = np.where(known[:, None], np.eye(9)[np.where(known, rated * 3 + estimated, 0)], 0.0)
-    tables = (weights @ cell).reshape(-1, 3, 3)
+    return np.where(known[:, None], np.eye(9)[np.where(known, rated * 3 + estimated, 0)], 0.0)
+
+
+def judged(sums: np.ndarray) -> np.ndarray:
+    """Return share right and kappa, (m, 2), from the sums of cohorts over `cells`, (m, 9)."""
+    tables = sums.reshape(-1, 3, 3)
     return np.stack([_share(tables), _kappa(tables)], axis=1)
 
 

@@ -2,9 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ctwml_bids.statistics.concordance import NORMAL_95
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the ranks of volumes and ratings follow from, whichever units are drawn.
+
+    Attributes
+    ----------
+    units
+        Those with a volume and a rating, in the order of their volumes, (n,).
+    first
+        Where each different volume begins in it; None where all volumes differ.
+    volume
+        Which of them each place has, (n,).
+    rated
+        Which of the different ratings each place has, (n, ratings), 0 or 1.
+    """
+
+    units: np.ndarray
+    first: np.ndarray | None
+    volume: np.ndarray
+    rated: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray) -> Order:
+        """Order volumes x with the ratings y; memory grows with how many ratings differ.
+
+        A unit with a NaN in either does not count.
+        """
+        units = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+        units = units[np.argsort(x[units], kind="stable")]
+        values, first, volume = np.unique(x[units], return_index=True, return_inverse=True)
+        levels, level = np.unique(y[units], return_inverse=True)
+        ties = None if values.size == units.size else first
+        return cls(units, ties, volume, np.eye(levels.size)[level])
 
 
 def spearman(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -13,21 +50,33 @@ def spearman(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     weights
-        How often each unit is in each cohort, (m, n).
+        How often each unit is in each cohort, whole numbers, (m, n).
     x, y
-        Values of the n units.
+        Volumes and ratings of the n units; one with a NaN in either does not count.
 
     Returns
     -------
     numpy.ndarray
         (m,); NaN where all values of one are equal.
     """
-    first, second = _ranks(weights, x), _ranks(weights, y)
-    total = weights.sum(axis=1, keepdims=True)
-    # The mean of all ranks, however many ties there are.
-    first, second = first - (total + 1) / 2, second - (total + 1) / 2
-    product = (weights * first * second).sum(axis=1)
-    size = (weights * first**2).sum(axis=1) * (weights * second**2).sum(axis=1)
+    return spearman_of(weights, Order.of(x, y))
+
+
+def spearman_of(weights: np.ndarray, order: Order) -> np.ndarray:
+    """Return what `spearman` does, from what `Order` found once for all cohorts."""
+    # Indexing would leave a slower order in memory.
+    held = np.take(weights, order.units, axis=1)
+    ties = held if order.first is None else np.add.reduceat(held, order.first, axis=1)
+    rank = _ranks(ties)
+    if order.first is not None:
+        rank = np.take(rank, order.volume, axis=1)
+    rated = held @ order.rated
+    total = held.sum(axis=1)
+    rank *= held
+    # Sum of the products of both ranks: of units with one rating the second rank is the same.
+    product = ((rank @ order.rated) * _ranks(rated)).sum(axis=1)
+    product -= total * ((total + 1) / 2) ** 2
+    size = _spread(ties, total) * _spread(rated, total)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(size > 0, np.clip(product / np.sqrt(size), -1, 1), np.nan)
 
@@ -44,16 +93,14 @@ def fisher_interval(r: float, count: int) -> tuple[float, float]:
     return float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half))
 
 
-def _ranks(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Rank the units within each cohort: those below, and half of those that are equal."""
-    levels, level = np.unique(values, return_inverse=True)
-    if levels.size == values.size:
-        order = np.argsort(values)
-        inverse = np.empty_like(order)
-        inverse[order] = np.arange(order.size)
-        held = weights[:, order]
-        return (np.cumsum(held, axis=1) - held + (held + 1) / 2)[:, inverse]
-    order = np.argsort(level, kind="stable")
-    starts = np.searchsorted(level[order], np.arange(levels.size))
-    held = np.add.reduceat(weights[:, order], starts, axis=1)
-    return (np.cumsum(held, axis=1) - held + (held + 1) / 2)[:, level]
+def _ranks(ties: np.ndarray) -> np.ndarray:
+    """Return the mean rank of each group of equal values, from how many are in it, (m, groups)."""
+    ranks = np.cumsum(ties, axis=1)
+    ranks -= (ties - 1) / 2
+    return ranks
+
+
+def _spread(ties: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Return the sum of squared ranks about their mean, (N³ − N − Σ(t³ − t)) / 12, (m,)."""
+    cubes = np.einsum("ij,ij,ij->i", ties, ties, ties)
+    return (total**3 - cubes) / 12

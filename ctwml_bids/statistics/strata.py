@@ -16,6 +16,8 @@ import numpy as np
 from ctwml_bids.statistics.tables import MISSING, number_in
 
 ALL = "all"
+# What is 1 by definition where neither image has a lesion, and says nothing of such a unit.
+ONE_IF_EMPTY = ("dice", "lesion_recall", "lesion_f1")
 
 
 @dataclass(frozen=True)
@@ -152,19 +154,24 @@ def measure_rows(
 ) -> list[dict[str, Any]]:
     """Summarise measures in each part of a cohort.
 
-    Dice is summarised over units in which either image has a lesion; how many have none on either
-    is the row ``both_empty``, whose count says it.
+    What is 1 by definition in units without a lesion on either image (`ONE_IF_EMPTY`) is summarised
+    over the others; how many there are is the row ``both_empty``, whose count says it.
     """
     rows = []
     for by, stratum, indices in parts:
         members = [units[index] for index in indices]
         for measure in measures:
-            counted = [row for row in members if not (measure == "dice" and _both_empty(row))]
-            summary = summarise(number_in(row.get(measure, MISSING)) for row in counted)
+            summary = summarise_measure(members, measure)
             rows.append({"by": by, "stratum": stratum, "measure": measure, **asdict(summary)})
         empty = Summary(sum(_both_empty(row) for row in members))
         rows.append({"by": by, "stratum": stratum, "measure": "both_empty", **asdict(empty)})
     return rows
+
+
+def summarise_measure(units: Sequence[Mapping[str, Any]], measure: str) -> Summary:
+    """Summarise a column of units.tsv, `ONE_IF_EMPTY` over units with a lesion on either image."""
+    counted = [row for row in units if not (measure in ONE_IF_EMPTY and _both_empty(row))]
+    return summarise(number_in(row.get(measure, MISSING)) for row in counted)
 
 
 def _both_empty(row: Mapping[str, Any]) -> bool:

@@ -97,6 +97,8 @@ COLUMNS: dict[str, dict[str, str | dict[str, str]]] = {
 COUNTS = ("lesion_count", "lesion")
 # Columns of text.
 NOT_NUMBERS = ("image", "model", "both_empty", "fazekas_group", "qc")
+# Measures of a pair besides its Dice.
+OVERLAP = tuple(name for name in Overlap.__dataclass_fields__ if name not in ("dice", "both_empty"))
 LESION_COLUMNS: dict[str, dict[str, str]] = {
     "image": {"Description": "Image that the lesion was seen in"},
     "lesion": {"Description": f"Number of the lesion, largest first; lesions {_SIZE}"},

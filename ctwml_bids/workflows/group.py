@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,21 +28,28 @@ from ctwml_bids.statistics.strata import ALL, STRATA
 from ctwml_bids.statistics.tables import MISSING
 from ctwml_bids.statistics.thresholds import ThresholdSet
 from ctwml_bids.workflows.fazekas import write_thresholds
-from ctwml_bids.workflows.group_figures import (
-    figures,
+from ctwml_bids.workflows.group_figures import figures, why_no_pairs
+from ctwml_bids.workflows.group_maps import FrequencyMap, frequency_maps
+from ctwml_bids.workflows.group_page import (
+    cohort_notes,
+    confusion_tables,
     measure_table,
     strata_rows,
-    why_no_pairs,
 )
-from ctwml_bids.workflows.group_maps import FrequencyMap, frequency_maps
 from ctwml_bids.workflows.group_people import Sources, add_people
-from ctwml_bids.workflows.group_roles import excluded_rows, with_roles
+from ctwml_bids.workflows.group_roles import excluded_rows, left_out, with_roles
 from ctwml_bids.workflows.group_tables import table_1, write_tables
 from ctwml_bids.workflows.group_units import nothing_finished, read_units
 
 LOG = logging.getLogger("ctwml_bids")
 FIGURES = "figures"
 MAPS = "maps"
+UNNAMED = "an unnamed data set"
+OWN_THRESHOLDS = (
+    "The Fazekas thresholds (--fazekas-thresholds) were fitted to a data set of the same name: "
+    "judged by the units that they were fitted to, thresholds look better than they are. Leave the "
+    "option out to have them cross-validated."
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class GroupOptions:
     include_failed_qc
         Keep units with a failed quality gate.
     exclude
-        Subjects (``sub-X``) and units (``sub-X_ses-Y``) to leave out.
+        Subjects (``sub-X``) and units (``sub-X_ses-Y``) to leave out → why.
     sources
         Tables of people and ratings.
     thresholds
@@ -66,7 +73,7 @@ class GroupOptions:
     """
 
     include_failed_qc: bool = False
-    exclude: tuple[str, ...] = ()
+    exclude: Mapping[str, str] = field(default_factory=dict)
     sources: Sources = field(default_factory=Sources)
     thresholds: ThresholdSet | None = None
     model_label: str = ""
@@ -123,27 +130,23 @@ def run_group(
     )
     cohort = analyse(units, thresholds=options.thresholds, draws=options.draws)
     cohort = _with_reason(cohort)
+    notes += cohort_notes(cohort)
     folder = output_dir / names.group_folder(options.model_label)
-    excluded = excluded_rows(cohort.units, failures)
+    excluded = excluded_rows(cohort.units, failures, options.exclude)
     write_tables(folder, cohort, excluded, _about(cohort))
-    saved = write_thresholds(
-        folder / "fazekas_thresholds.json",
-        cohort,
-        dataset=_dataset_name(output_dir),
-        source=source,
-        models=_models(cohort),
-        version=version,
-    )
-    used = options.thresholds or saved
-    drawn = figures(
-        cohort,
-        output_dir,
-        source=used.cohort if used else "",
-        model_label=options.model_label,
-    )
+    dataset = _dataset_name(output_dir)
+    if (used := options.thresholds) is None:
+        path, models = folder / "fazekas_thresholds.json", _models(cohort)
+        used = write_thresholds(
+            path, cohort, dataset=dataset, source=source, models=models, version=version
+        )
+    elif used.name == dataset != UNNAMED:
+        notes.append(OWN_THRESHOLDS)
+    origin = used.cohort if used else ""
+    drawn = figures(cohort, output_dir, source=origin, model_label=options.model_label)
     maps, problems = _maps(cohort, output_dir, folder, options.model_label, find_template)
     _write_figures(folder / FIGURES, [*drawn, *maps])
-    for line in (*notes, *problems):
+    for line in (*left_out(excluded), *notes, *problems):
         LOG.warning("group: %s", line)
     apart = outliers(cohort.rows(), cohort.whole.agreement)
     report = GroupReport(
@@ -151,12 +154,12 @@ def run_group(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         units=cohort.units,
         failures=tuple(failures),
-        excluded=tuple(row["unit"] for row in excluded if row["why"] == "excluded"),
+        excluded=tuple(row for row in excluded if row["why"] == "excluded"),
         outliers=tuple(asdict(outlier) for outlier in apart),
         notes=(*notes, *problems),
         demographics=tuple(table_1(cohort)),
         measures=measure_table(cohort),
-        confusion=_confusion(cohort),
+        confusion=confusion_tables(cohort),
         strata=tuple(strata_rows(cohort, {by: text for by, (_, _, text) in STRATA.items()})),
         figures=(*drawn, *maps),
         include_failed_qc=options.include_failed_qc,
@@ -188,11 +191,6 @@ def _about(cohort: Cohort) -> dict[str, Any]:
     }
 
 
-def _confusion(cohort: Cohort) -> tuple[tuple[str, Sequence[Sequence[int]]], ...]:
-    counted = [(image.upper(), cohort.whole.counts[image]) for image in IMAGES]
-    return tuple((image, counts.tolist()) for image, counts in counted if counts.sum())
-
-
 def _models(cohort: Cohort) -> dict[str, str]:
     """Return the model of each image, of units that were all made with the same settings."""
     found = {}
@@ -209,8 +207,8 @@ def _dataset_name(output_dir: Path) -> str:
         content = json.loads((output_dir / "dataset_description.json").read_text(encoding="utf-8"))
         name = str(content["Name"])
     except (OSError, ValueError, KeyError, TypeError):
-        return "an unnamed data set"
-    return name.rpartition("white matter lesions of ")[2] or "an unnamed data set"
+        return UNNAMED
+    return name.rpartition("white matter lesions of ")[2] or UNNAMED
 
 
 def _maps(

@@ -16,30 +16,8 @@ from ctwml_bids.reports.examples import examples
 from ctwml_bids.reports.group import GroupFigure
 from ctwml_bids.statistics.cohort import IMAGES, Cohort, Part
 from ctwml_bids.statistics.fazekas import GROUPS
-from ctwml_bids.statistics.strata import ALL, summarise
-from ctwml_bids.statistics.tables import MISSING, number_in
-
-OVERLAP = (
-    "true_positive_ml",
-    "ct_only_ml",
-    "flair_only_ml",
-    "h95_mm",
-    "avd_percent",
-    "lesion_recall",
-    "lesion_f1",
-)
-SHOWN_MEASURES = {
-    "ct_wml_ml": ("WML on CT (mL)", 1),
-    "flair_wml_ml": ("WML on FLAIR (mL)", 1),
-    "dice": ("Dice", 2),
-    "true_positive_ml": ("On both (mL)", 1),
-    "ct_only_ml": ("CT only (mL)", 1),
-    "flair_only_ml": ("FLAIR only (mL)", 1),
-    "h95_mm": ("H95 (mm)", 1),
-    "avd_percent": ("Absolute volume difference (%)", 0),
-    "lesion_recall": ("Lesion recall", 2),
-    "lesion_f1": ("Lesion F1", 2),
-}
+from ctwml_bids.statistics.strata import summarise, summarise_measure
+from ctwml_bids.statistics.tables import MISSING, OVERLAP, number_in
 
 
 def figures(
@@ -61,7 +39,7 @@ def figures(
     pairs = [row for row in cohort.rows() if row["in_agreement"] == "yes"]
     top = 1.05 * max(1.0, *_finite(cohort.rows(), "ct_wml_ml", "flair_wml_ml"))
     return [
-        *_against_flair(cohort.whole, pairs, _by_group(cohort)),
+        *_against_flair(cohort.whole, pairs, by_group(cohort)),
         *(_by_rating(cohort, image, top, source) for image in IMAGES),
         _examples(cohort, output_dir, model_label),
     ]
@@ -81,12 +59,12 @@ def why_no_pairs(cohort: Cohort) -> str:
 
 
 def _against_flair(
-    whole: Part, pairs: Sequence[Mapping[str, Any]], by_group: Mapping[str, Part]
+    whole: Part, pairs: Sequence[Mapping[str, Any]], parts: Mapping[str, Part]
 ) -> list[GroupFigure]:
     flair, ct = _column(pairs, "flair_wml_ml"), _column(pairs, "ct_in_flair_ml")
     found, part = asdict(whole.agreement), _plain(whole)
-    dice, dice_numbers = sentences.dice(part, {g: _plain(p) for g, p in by_group.items()})
-    summaries = {name: asdict(summarise(_column(pairs, name))) for name in OVERLAP}
+    dice, dice_numbers = sentences.dice(part, {g: _plain(p) for g, p in parts.items()})
+    summaries = {name: asdict(summarise_measure(pairs, name)) for name in OVERLAP}
     overlap, overlap_numbers = sentences.overlap(summaries)
     scatter, scatter_numbers = sentences.correlation(found)
     difference, difference_numbers = sentences.difference(found)
@@ -94,17 +72,25 @@ def _against_flair(
         dice = overlap = scatter = difference = found["note"]
         dice_numbers, overlap_numbers, scatter_numbers, difference_numbers = [], [], [], []
     count = f"in {len(pairs)} units"
-    group = [_group_index(row) for row in pairs]
+    # Their Dice of 1 stands for no overlap that could be seen.
+    lesions = [row for row in pairs if row["both_empty"] != "true"]
     drawn = bool(pairs)
     return [
         GroupFigure(
             "figure-2a_dice",
             "Dice by lesion volume (Fig. 2a)",
-            "Above, how FLAIR volumes lie in each Fazekas group (median, quartiles).",
-            f"Dice of CT with FLAIR over the FLAIR volume {count}",
+            "Above, how FLAIR volumes lie in each Fazekas group (median, quartiles). Units "
+            "without a lesion on either image are not drawn.",
+            f"Dice of CT with FLAIR over the FLAIR volume in {len(lesions)} units",
             dice,
             tuple(dice_numbers),
-            plots_groups.dice_by_volume(flair, _column(pairs, "dice"), group) if drawn else None,
+            plots_groups.dice_by_volume(
+                _column(lesions, "flair_wml_ml"),
+                _column(lesions, "dice"),
+                [_group_index(row) for row in lesions],
+            )
+            if lesions
+            else None,
         ),
         GroupFigure(
             "figure-2b_overlap",
@@ -192,12 +178,17 @@ def _examples(cohort: Cohort, output_dir: Path, model_label: str) -> GroupFigure
         "level writes one; --reports-only adds it to units of former versions)."
     )
     if chosen:
-        shown = ", ".join(f"{row['unit']} ({_rated(group)})" for group, row, _ in chosen)
+        shown = ", ".join(f"{row['unit']} ({rated(group)})" for group, row, _ in chosen)
         sentence = (
             "Examples of CT and FLAIR segmentations"
             + (" for the Fazekas groups" if groups else "")
             + f": {shown}, each with the FLAIR volume nearest to the median of its group."
         )
+        if any(row["out_of_fold"] != MISSING for _, row, _ in chosen):
+            sentence += (
+                " The pictures are the participant level's; the volumes beside them are those of "
+                "the out-of-fold segmentations."
+            )
     return GroupFigure(
         "figure-5_examples",
         "Example segmentations (Fig. 5)",
@@ -209,7 +200,7 @@ def _examples(cohort: Cohort, output_dir: Path, model_label: str) -> GroupFigure
             (row["unit"], f"FLAIR {row['flair_wml_ml']:.1f} mL, CT {row['ct_in_flair_ml']:.1f} mL")
             for _, row, _ in chosen
         ),
-        examples([(_rated(group), png) for group, _, png in chosen]) if chosen else None,
+        examples([(rated(group), png) for group, _, png in chosen]) if chosen else None,
     )
 
 
@@ -233,56 +224,9 @@ def _typical(
     return None
 
 
-def _by_group(cohort: Cohort) -> dict[str, Part]:
+def by_group(cohort: Cohort) -> dict[str, Part]:
+    """Return the parts by rated Fazekas group."""
     return {part.stratum: part for part in cohort.parts if part.by == "fazekas"}
-
-
-def measure_table(
-    cohort: Cohort,
-) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
-    """Return the page's table of measures: headings, then a label and one text for each."""
-    parts = [(ALL, "All"), *((g, _rated(g)) for g in _by_group(cohort))]
-    members = [cohort.rows((ALL, ALL) if part == ALL else ("fazekas", part)) for part, _ in parts]
-    rows = []
-    for name, (label, digits) in SHOWN_MEASURES.items():
-        # Nothing can be said of the overlap of two images without a lesion.
-        counted = [
-            [r for r in rows_ if not (name == "dice" and r["both_empty"] == "true")]
-            for rows_ in members
-        ]
-        summaries = [asdict(summarise(_column(of, name))) for of in counted]
-        if summaries[0]["count"]:
-            rows.append((label, tuple(sentences.spread(found, digits) for found in summaries)))
-    return tuple(heading for _, heading in parts), tuple(rows)
-
-
-def strata_rows(cohort: Cohort, headings: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the page's table of results by scanner and scan; `headings` names each kind."""
-    rows = []
-    for part in cohort.parts:
-        if part.by not in headings or part.by in (ALL, "fazekas"):
-            continue
-        found = asdict(part.agreement)
-        rows.append(
-            {
-                "part": f"{headings[part.by]}: {part.stratum}",
-                "units": part.units,
-                "pairs": found["pairs"],
-                "r": _short(found["pearson"]),
-                "slope": _short(found["slope"]),
-                "bias": _short(found["bias"], 1),
-                "ccc": _short(found["ccc"]),
-                "dice": _short(asdict(part.dice)),
-                "right": _short(asdict(part.share_right["ct"])),
-            }
-        )
-    return rows
-
-
-def _short(estimate: Mapping[str, float], digits: int = 2) -> str:
-    if not sentences.known(estimate):
-        return "–"
-    return sentences.with_interval(estimate, digits).replace("95% CI ", "")
 
 
 def _plain(part: Part) -> dict[str, Any]:
@@ -297,7 +241,8 @@ def _group_index(row: Mapping[str, Any]) -> int:
     return -1 if row["fazekas_group"] == MISSING else GROUPS.index(row["fazekas_group"])
 
 
-def _rated(group: str) -> str:
+def rated(group: str) -> str:
+    """Name a rated group for people."""
     return "not rated" if group == MISSING else f"Fazekas {group.replace('-', '–')}"
 
 

@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import nibabel as nib
@@ -194,7 +194,8 @@ class _Masks:
             raise ValueError(
                 f"the mask (shape {inside.shape}) holds {ml:.2f} mL, but its table says {said} mL"
             )
-        to_image = read_itk(self.output_dir / self._name(names.xfm, row, image))
+        transform = names.xfm(*_who(row), source=image.upper(), target=self.template)
+        to_image = read_itk(self.output_dir / transform)
         box = self._box(inside, np.linalg.inv(to_image) @ affine)
         part = Grid(tuple(s.stop - s.start for s in box), self.grid.affine @ _shift(box))
         return box, resample(inside, affine, part, to_image) >= 0.5
@@ -214,18 +215,30 @@ class _Masks:
         return tuple(slice(int(a), int(max(b, a + 1))) for a, b in zip(low, high, strict=True))
 
     def _path(self, image: str, row: Row) -> tuple[Path, bool]:
-        """Return the mask in the template's space where there is one, else the native one."""
-        normalised = self.output_dir / self._name(names.wml, row, image, space=self.template)
+        """Return the mask in the template's space where there is one, else the native one.
+
+        Where the table is of the out-of-fold segmentation, so is the mask, which is native.
+        """
+        if image in row["out_of_fold"].split():
+            label = row["out_of_fold_label"]
+            native = self._mask(row, image, image.upper(), kind="cvmask", label=label)
+            return self.output_dir / native, False
+        normalised = self.output_dir / self._mask(row, image, self.template)
         if normalised.is_file():
             return normalised, True
-        return self.output_dir / self._name(names.wml, row, image, space=image.upper()), False
+        return self.output_dir / self._mask(row, image, image.upper()), False
 
-    def _name(self, of: Any, row: Row, image: str, **entities: Any) -> Any:
-        session = None if row["session_id"] == MISSING else row["session_id"].removeprefix("ses-")
-        who = (row["participant_id"].removeprefix("sub-"), session)
-        if of is names.xfm:
-            return of(*who, source=image.upper(), target=self.template)
-        return of(*who, seen_in=image, model_label=self.label, **entities)
+    def _mask(
+        self, row: Row, image: str, space: str, *, kind: str = "mask", label: str | None = None
+    ) -> PurePosixPath:
+        label = self.label if label is None else label
+        return names.wml(*_who(row), space=space, seen_in=image, kind=kind, model_label=label)
+
+
+def _who(row: Row) -> tuple[str, str | None]:
+    """Return labels of subject and session."""
+    session = None if row["session_id"] == MISSING else row["session_id"].removeprefix("ses-")
+    return row["participant_id"].removeprefix("sub-"), session
 
 
 def _shift(box: tuple[slice, ...]) -> np.ndarray:

@@ -15,13 +15,13 @@ from ctwml_bids.bids.people import (
     require_column,
     sex_of,
 )
-from ctwml_bids.errors import BadDataError
+from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.statistics import ratings
 
 FAZEKAS = "fazekas"
 COPIED = (
-    "it is a copy: correct the input data set's and run the participant level again, or give a "
-    "corrected one with --participants-file"
+    "It is a copy: correct the input data set's and run the participant level again, or give a "
+    "corrected one with --participants-file."
 )
 
 
@@ -72,6 +72,12 @@ def add_people(
     rated_in = people
     if sources.fazekas_file is not None:
         rated_in = read_people(sources.fazekas_file)
+    if rated_in is None and sources.fazekas_column is not None:
+        raise NoInputError(
+            f"{output_dir}: has no participants.tsv that could have the column "
+            f"{sources.fazekas_column!r} (--fazekas-column); give a table with --participants-file "
+            "or --fazekas-file."
+        )
     column = _column(rated_in, sources)
     notes = []
     if people is None:
@@ -83,6 +89,15 @@ def add_people(
         notes.append(_no_ratings(rated_in))
     rows = [_with_person(row, people, rated_in, column) for row in units]
     unrated = [row["unit"] for row in rows if row["fazekas_group"] == MISSING]
+    for table in [people] if rated_in is people else [people, rated_in]:
+        if table is not None and not any(
+            table.of(row["participant_id"], _session(row)) for row in rows
+        ):
+            here = ", ".join(sorted({who for who, _ in table.rows})[:3]) or "nobody"
+            notes.append(
+                f"{table.path.name} lists none of the units' subjects ({rows[0]['participant_id']} "
+                f"and others); it lists {here}."
+            )
     if column is not None and unrated:
         notes.append(f"{len(unrated)} of {len(rows)} units have no Fazekas rating.")
     source = f"{rated_in.path.name}, column {column}" if column and rated_in else ""
@@ -118,7 +133,7 @@ def _with_person(
     rated_in: PeopleTable | None,
     column: str | None,
 ) -> dict[str, Any]:
-    session = None if row["session_id"] == MISSING else row["session_id"]
+    session = _session(row)
     found: dict[str, Any] = {"age": MISSING, "sex": MISSING}
     if people is not None and (listed := people.of(row["participant_id"], session)):
         age = age_of(people, *listed)
@@ -131,11 +146,15 @@ def _with_person(
     return {**row, **found}
 
 
+def _session(row: dict[str, Any]) -> str | None:
+    return None if row["session_id"] == MISSING else row["session_id"]
+
+
 def _rating(table: PeopleTable, column: str, line: int, row: Any) -> ratings.Rating | None:
     try:
         return ratings.parse(row.get(column) or "")
     except ValueError as error:
         raise BadDataError(
             f"{table.path}, line {line}: the {column} of {row['participant_id']}: {error}; "
-            f"correct it, or write {MISSING}."
+            f"{MISSING} stands for no rating. {table.advice}"
         ) from error

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ctwml_bids.errors import NothingMatchedError
 from ctwml_bids.statistics.cohort import IMAGES
 from ctwml_bids.statistics.tables import MISSING
-from ctwml_bids.workflows.group_units import Failure, named
+from ctwml_bids.workflows.group_units import SHOWN, Failure, named
 
 BY_NAME = "no: excluded by name"
 
@@ -19,7 +19,7 @@ def with_roles(
     failures: Sequence[Failure],
     output_dir: Path,
     *,
-    exclude: Sequence[str] = (),
+    exclude: Collection[str] = (),
     include_failed_qc: bool = False,
 ) -> list[dict[str, Any]]:
     """Add ``included`` and ``in_agreement`` to every unit: ``yes``, or why not.
@@ -53,7 +53,7 @@ def with_roles(
 
 
 def _with_role(
-    row: Mapping[str, Any], exclude: Sequence[str], include_failed_qc: bool
+    row: Mapping[str, Any], exclude: Collection[str], include_failed_qc: bool
 ) -> dict[str, Any]:
     included = "yes"
     if {row["unit"], row["participant_id"]} & set(exclude):
@@ -70,9 +70,17 @@ def _with_role(
 
 
 def excluded_rows(
-    units: Sequence[Mapping[str, Any]], failures: Sequence[Failure]
+    units: Sequence[Mapping[str, Any]], failures: Sequence[Failure], exclude: Mapping[str, str]
 ) -> list[dict[str, str]]:
-    """Return the rows of excluded.tsv: who takes part in nothing, and why."""
+    """Return the rows of excluded.tsv: who takes part in nothing, and why.
+
+    Parameters
+    ----------
+    units, failures
+        From `with_roles` and `read_units`.
+    exclude
+        Subjects and units that were left out by name → why.
+    """
     rows = [
         {
             "unit": failure["unit"],
@@ -83,8 +91,17 @@ def excluded_rows(
     ]
     for row in units:
         if row["included"] == BY_NAME:
-            rows.append({"unit": row["unit"], "why": "excluded", "reason": "--exclude names it"})
+            reason = exclude.get(row["unit"]) or exclude[row["participant_id"]]
+            rows.append({"unit": row["unit"], "why": "excluded", "reason": reason})
         elif row["included"] != "yes":
             reason = row["qc_reason"] or "a quality gate failed"
             rows.append({"unit": row["unit"], "why": "quality", "reason": reason})
     return sorted(rows, key=lambda row: row["unit"])
+
+
+def left_out(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Say in the log who takes part in nothing, and why; the first ones where there are many."""
+    lines = [f"{row['unit']} takes part in nothing: {row['reason']}" for row in rows[:SHOWN]]
+    if len(rows) > SHOWN:
+        lines.append(f"{len(rows) - SHOWN} more units take part in nothing, see excluded.tsv")
+    return lines

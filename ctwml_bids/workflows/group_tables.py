@@ -11,7 +11,7 @@ from ctwml_bids.statistics.agreement import Estimate
 from ctwml_bids.statistics.cohort import IMAGES, Cohort, Part
 from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.strata import ALL, STRATA, demographics, measure_rows, strata
-from ctwml_bids.statistics.tables import COLUMNS, unit_columns
+from ctwml_bids.statistics.tables import COLUMNS, OVERLAP, unit_columns
 
 _PART = {
     "by": {
@@ -35,8 +35,8 @@ AGREEMENT_COLUMNS: dict[str, Any] = {
 MEASURE_COLUMNS: dict[str, Any] = {
     **_PART,
     "measure": {
-        "Description": "Column of units.tsv; dice is over units with a lesion on either image, "
-        "and both_empty counts those without"
+        "Description": "Column of units.tsv; dice, lesion_recall and lesion_f1 are over units with "
+        "a lesion on either image, and both_empty counts those without"
     },
     "count": {"Description": "Number of units with a value"},
     "mean": {"Description": "Mean"},
@@ -89,13 +89,7 @@ MEASURES = (
     "ct_lesion_count",
     "flair_lesion_count",
     "dice",
-    "true_positive_ml",
-    "ct_only_ml",
-    "flair_only_ml",
-    "h95_mm",
-    "avd_percent",
-    "lesion_recall",
-    "lesion_f1",
+    *OVERLAP,
 )
 _ESTIMATES = (
     ("pearson_r", "pearson", None),
@@ -174,6 +168,10 @@ def unit_descriptions() -> dict[str, Any]:
         "ct_slice_thickness_mm": {"Description": "Slice thickness of the CT", "Units": "mm"},
         "flair_slice_thickness_mm": {"Description": "Slice thickness of the FLAIR", "Units": "mm"},
         "days_apart": {"Description": "Days between CT and FLAIR", "Units": "day"},
+        "out_of_fold": {
+            "Description": "Images (ct, flair) whose lesions are as networks see them that were "
+            "not trained on the subject; n/a where the model is the participant level's"
+        },
         "ct_in_flair_ml": {
             "Description": "Lesion volume of CT in FLAIR space (true_positive_ml + ct_only_ml), "
             "which is compared with flair_wml_ml",

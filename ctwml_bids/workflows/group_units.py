@@ -6,13 +6,14 @@ import csv
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
 from ctwml_bids.errors import InvalidInputError
 from ctwml_bids.settings import differences
+from ctwml_bids.statistics.gates import ORDER
 from ctwml_bids.statistics.tables import MISSING, NOT_NUMBERS, unit_columns
 from ctwml_bids.workflows.cross_validated import preferred
 
@@ -29,7 +30,7 @@ Failure = dict[str, str]
 
 
 def read_units(
-    output_dir: Path, model_label: str = "", exclude: Sequence[str] = ()
+    output_dir: Path, model_label: str = "", exclude: Collection[str] = ()
 ) -> tuple[list[dict[str, Any]], list[Failure]]:
     """Read what every unit left in an output folder.
 
@@ -107,9 +108,12 @@ def _read_unit(
     subject, _, session = unit.removeprefix("sub-").partition("_ses-")
     who = (subject, session or None)
     table = preferred(output_dir, table, *who, model_label)
-    rows = {row["image"]: row for row in _rows(table)}
+    rows = {row.get("image"): row for row in _rows(table)}
     if not rows.keys() & {"ct", "flair"}:
         raise ValueError("it has no row for ct or flair")
+    for row in rows.values():
+        _require_known(row, "qc", ORDER)
+        _require_known(row, "both_empty", ("true", "false", MISSING))
     sidecar = _sidecar(names.sidecar(table))
     any_row = next(iter(rows.values()))
     report = names.report(*who, model_label=model_label)
@@ -121,12 +125,20 @@ def _read_unit(
         "qc_reason": _flagged(sidecar, any_row["qc"]),
         "report": str(report) if (output_dir / report).is_file() else "",
         "template": sidecar.get("Settings", {}).get("template") or "",
+        "out_of_fold": " ".join(sorted(sidecar.get("CrossValidation") or ())) or MISSING,
+        "out_of_fold_label": _label_of(output_dir, table, who, model_label),
     }
     for name, (image, column) in unit_columns().items():
         found[name] = _value(rows.get(image, {}).get(column), column, image)
     found["ct_in_flair_ml"] = _sum(found["true_positive_ml"], found["ct_only_ml"])
     found |= _origin(output_dir / names.acquisition(*who))
     return found, _made_with(sidecar)
+
+
+def _label_of(output_dir: Path, table: Path, who: tuple[str, str | None], model_label: str) -> str:
+    """Return the ``--desc`` of the training that an out-of-fold table is of."""
+    own = output_dir / names.cross_validated_stats(*who, model_label=model_label)
+    return model_label if table == own else ""
 
 
 def _origin(table: Path) -> dict[str, Any]:
@@ -155,12 +167,21 @@ def _value(text: str | None, column: str, image: str) -> Any:
     if column in (*NOT_NUMBERS, "scanner"):
         return text
     try:
-        number = int(text) if text.lstrip("-").isdigit() else float(text)
+        number = int(text) if text.isdecimal() else float(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
         raise ValueError(f"{column} of {image} is {text!r}, not a number")
+    if number < 0:
+        raise ValueError(
+            f"{column} of {image} is {text}, which it cannot be: no measure is below 0"
+        )
     return number
+
+
+def _require_known(row: Mapping[str, str], column: str, known: Sequence[str]) -> None:
+    if (value := row.get(column)) not in known:
+        raise ValueError(f"{column} of {row['image']} is {value!r}, not one of {', '.join(known)}")
 
 
 def _sum(*values: Any) -> Any:

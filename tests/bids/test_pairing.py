@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from ctwml_bids.bids.pairing import told_days
 from ctwml_bids.bids.query import Skipped, Unit, plan
 
 
@@ -69,13 +70,25 @@ def test_more_than_six_weeks_is_a_warning_and_exactly_six_is_not(raw):
     flair(raw, "2")
     scans(raw, {"ct 1": "2020-01-01T10:00:00", "flair 2": "2020-02-12T10:00:00"})
     assert "warning" not in " ".join(plan(raw.root)[0].notes)
-    assert plan(raw.root)[0].days == 42.0
+    assert told_days(plan(raw.root)[0]) == 42.0
     (raw.root / "sub-01/ses-2/sub-01_ses-2_scans.tsv").unlink()
     scans(raw, {"flair 2": "2020-02-13T10:00:00"})
     (unit,) = plan(raw.root)
     assert unit.flair_session == "2"
     assert any("warning: CT and FLAIR are 43 days apart" in note for note in unit.notes)
-    assert unit.days == 43.0
+    assert told_days(unit) == 43.0
+
+
+def test_days_within_one_session_are_told_beyond_six_weeks_alone(raw):
+    """A corrected time that no report tells makes no unit run again."""
+    ct(raw, "1")
+    flair(raw, "1")
+    scans(raw, {"ct 1": "2020-01-01T10:00:00", "flair 1": "2020-01-04T22:00:00"})
+    (unit,) = plan(raw.root)
+    assert (unit.days_apart, told_days(unit)) == (3.5, None)
+    (raw.root / "sub-01/ses-1/sub-01_ses-1_scans.tsv").unlink()
+    scans(raw, {"ct 1": "2020-01-01T10:00:00", "flair 1": "2020-02-20T22:00:00"})
+    assert told_days(plan(raw.root)[0]) == 50.5
 
 
 def test_several_flairs_without_times_are_named_and_not_guessed(raw):

@@ -47,10 +47,25 @@ def test_options_reach_the_tables(group, tmp_path):
     assert estimates(group.out)["pairs"]["value"] == "3"
 
 
-def test_what_is_missing_is_said_in_the_log(group):
+def test_reasons_of_a_list_reach_the_table_and_the_page(group, tmp_path):
+    listed = tmp_path / "list.tsv"
+    listed.write_text("participant_id\twhy\n02\tmoved\n")
+    code, said = group("--exclude", listed)
+    assert code == 0
+    (row,) = table(group.out / "group/excluded.tsv")
+    assert (row["unit"], row["reason"]) == ("sub-02", "excluded by list.tsv: moved")
+    assert "excluded by list.tsv: moved" in (group.out / "group.html").read_text()
+    assert "sub-02 takes part in nothing: excluded by list.tsv: moved" in said
+
+
+def test_what_is_missing_and_who_is_left_out_is_said_in_the_log(group):
+    add_unit(group.out, "02", 1.0, cells={"ct": {"wml_ml": "much"}})
+    add_unit(group.out, "03", 1.0, qc="fail", message="The brain is too small.")
     code, said = group()
     assert code == 0
     assert "There is no participants.tsv" in said
+    assert "sub-02 takes part in nothing: unreadable: its table" in said
+    assert "sub-03 takes part in nothing: The brain is too small." in said
 
 
 @pytest.mark.parametrize(
@@ -76,6 +91,7 @@ def test_what_is_missing_is_said_in_the_log(group):
             "sub-01 has two rows",
         ),
         (lambda out: None, ("--participants-file", "/no/such.tsv"), 66, "/no/such.tsv"),
+        (lambda out: None, ("--participants-file", "/tmp"), 66, "/tmp: is a folder"),
         (lambda out: None, ("--fazekas-thresholds", "/no/such.json"), 66, "literature"),
         (
             lambda out: add_people(out, [{"participant_id": "sub-01"}]),

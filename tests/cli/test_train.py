@@ -177,6 +177,7 @@ def test_group_takes_the_out_of_fold_results(copy):
         assert row["ct_wml_ml"] == pytest.approx(float(expected[row["unit"]]["cv_ml"]), rel=1e-3)
         assert row["dice"] == pytest.approx(float(expected[row["unit"]]["dice"]), abs=1e-3)
         assert row["flair_model"] == "shipped-flair"
+        assert (row["out_of_fold"], row["out_of_fold_label"]) == ("ct", "")
     # A unit that was measured anew from another image has no out-of-fold results of it.
     path = copy / "out/logs/sub-01/status.json"
     status = json.loads(path.read_text())

@@ -47,6 +47,17 @@ def test_the_slice_with_most_lesions_is_shown_plain_and_outlined(head):
     assert np.ptp(columns) + 1 == pytest.approx(40, abs=4)
 
 
+def test_the_outline_of_a_bright_lesion_can_be_told_in_grey(head):
+    image, brain, lesions = head
+    bright = np.where(brain, 75.0, image)
+    picture = example([Shown("FLAIR", bright, lesions, (0, 80))], AFFINE, brain=brain)
+    grey = np.asarray(Image.open(io.BytesIO(picture)).convert("L"), int)
+    plain, outlined = np.split(grey, 2, axis=1)
+    apart = np.abs(plain - outlined) > 100
+    # A ring of two pixels around a lesion of about 56 by 40.
+    assert np.count_nonzero(apart) == pytest.approx(2 * 2 * (56 + 40), rel=0.1)
+
+
 def test_the_patients_left_is_on_the_right(head):
     image, brain, lesions = head
     picture = pixels(example([Shown("CT", image, lesions, (0, 80))], AFFINE, brain=brain))

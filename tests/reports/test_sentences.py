@@ -41,6 +41,11 @@ def test_units_empty_on_both_are_counted_apart_in_the_sentence():
     assert "2 units without a lesion on either image" in text
 
 
+def test_one_unit_has_a_value_without_a_spread():
+    assert sentences.spread(asdict(summarise([2.0])), 1) == "2.0 (n = 1)"
+    assert sentences.spread(asdict(summarise([2.0, 4.0])), 1) == "3.0 ± 1.4 (n = 2)"
+
+
 def test_no_dice_is_no_number():
     text, numbers = sentences.dice(part(math.nan), {})
     assert "no Dice to average" in text
@@ -52,6 +57,19 @@ def test_bias_says_its_direction():
     assert text.startswith("CT measured 1.0 mL more than FLAIR on average (bias +1.0 mL")
     text, _ = sentences.difference(asdict(agreement(FLAIR, CT)))
     assert text.startswith("CT measured 1.0 mL less than FLAIR")
+
+
+def test_intervals_of_bias_and_limits_are_by_bootstrap_and_by_formula_where_it_says_so():
+    found = asdict(agreement(CT, FLAIR, range(4), draws=200))
+    text, numbers = sentences.difference(found)
+    ends = {
+        name: [f"{found[name][end]:.1f}".replace("-", "−") for end in ("boot_low", "boot_high")]
+        for name in ("bias", "lower_limit", "upper_limit")
+    }
+    for low, high in ends.values():
+        assert f"95% CI {low} to {high} mL" in text
+    formula = f"{found['bias']['low']:.1f} to {found['bias']['high']:.1f} mL".replace("-", "−")
+    assert f"by formula {formula}" in dict(numbers)["Bias, CT − FLAIR"]
 
 
 def test_what_is_undefined_is_replaced_by_the_reason():

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ctwml_bids.statistics.agreement import agreement
+from ctwml_bids.statistics import fazekas_cohort, ranks
+from ctwml_bids.statistics.agreement import agreement, weighted
 from ctwml_bids.statistics.cohort import analyse
 from ctwml_bids.statistics.fazekas_cohort import classify
+from ctwml_bids.statistics.resampling import bootstrap
 
 
 def cohort(size=45, seed=0):
@@ -67,11 +69,43 @@ def test_spearman_is_scipys():
 def test_parts_have_the_results_of_their_units_alone():
     parts = {(part.by, part.stratum): part for part in FOUND.parts}
     mine = [row for row in ROWS if row["ct_scanner"] == "A"]
+    rho = parts["ct_scanner", "A"].spearman["flair"]
+    expected = stats.spearmanr(column("flair_wml_ml", mine), column("fazekas_grade", mine))
+    assert rho.value == pytest.approx(expected.statistic)
+    assert rho.boot_low < rho.value < rho.boot_high
     alone = agreement(column("ct_in_flair_ml", mine), column("flair_wml_ml", mine))
     assert parts["ct_scanner", "A"].agreement.slope.value == alone.slope.value
     assert parts["fazekas", "3"].dice.value == pytest.approx(0.6)
     counts = sum(parts["ct_scanner", name].counts["ct"] for name in "AB")
     assert (counts == FOUND.whole.counts["ct"]).all()
+
+
+def test_within_one_rated_group_there_is_a_share_but_no_correlation_and_no_kappa():
+    """Kappa would be 0 whatever the estimates are, as the rating does not vary."""
+    third = next(part for part in FOUND.parts if (part.by, part.stratum) == ("fazekas", "3"))
+    right = third.counts["ct"][2, 2] / third.counts["ct"].sum()
+    assert third.share_right["ct"].value == pytest.approx(right)
+    assert third.share_right["ct"].boot_low <= right <= third.share_right["ct"].boot_high
+    assert np.isnan([third.kappa["ct"].value, third.spearman["ct"].value]).all()
+
+
+def test_intervals_are_those_of_each_measure_resampled_alone():
+    ct, flair = column("ct_in_flair_ml"), column("flair_wml_ml")
+    rated, estimated = (
+        np.array([("0-1", "2", "3").index(row[name]) for row in FOUND.units])
+        for name in ("fazekas_group", "fazekas_from_ct")
+    )
+    for statistic, found in (
+        (lambda w: weighted(w, flair, ct), FOUND.whole.agreement.pearson),
+        (lambda w: fazekas_cohort.weighted(w, rated, estimated), FOUND.whole.share_right["ct"]),
+        (lambda w: w @ column("dice")[:, None] / 45, FOUND.whole.dice),
+        (
+            lambda w: ranks.spearman(w, column("ct_wml_ml"), column("fazekas_grade"))[:, None],
+            FOUND.whole.spearman["ct"],
+        ),
+    ):
+        alone = bootstrap(statistic, np.arange(45), draws=500)[:, 0]
+        assert (found.boot_low, found.boot_high) == pytest.approx(tuple(alone))
 
 
 def test_units_that_do_not_take_part_change_nothing():

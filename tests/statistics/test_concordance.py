@@ -88,12 +88,21 @@ def test_spearman_equals_scipys_with_ties():
     assert found == pytest.approx(stats.spearmanr(CT, grades).statistic)
 
 
-def test_spearman_of_weights_is_that_of_repeated_units():
+@pytest.mark.parametrize("volumes", [CT, np.array([0.0, 0, 3, 0, 8, 8, 1, 5])])
+def test_spearman_of_weights_is_that_of_repeated_units(volumes):
     grades = np.array([0, 1, 1, 2, 3, 3, 0, 2])
-    weights = np.array([[1.0, 3, 0, 2, 1, 1, 1, 2]])
-    again = np.repeat(np.arange(8), weights[0].astype(int))
-    found = ranks.spearman(weights, CT, grades)[0]
-    assert found == pytest.approx(stats.spearmanr(CT[again], grades[again]).statistic)
+    weights = np.array([[1.0, 3, 0, 2, 1, 1, 1, 2], [0, 0, 1, 1, 5, 0, 2, 0]])
+    found = ranks.spearman(weights, volumes, grades)
+    for row, value in zip(weights, found, strict=True):
+        again = np.repeat(np.arange(8), row.astype(int))
+        expected = stats.spearmanr(volumes[again], grades[again]).statistic
+        assert value == pytest.approx(expected)
+
+
+def test_equal_ratings_or_volumes_have_no_rank_correlation():
+    whole = np.ones((1, 8))
+    assert np.isnan(ranks.spearman(whole, CT, np.full(8, 2))).all()
+    assert np.isnan(ranks.spearman(whole, np.zeros(8), np.arange(8))).all()
 
 
 def test_interval_of_spearman_covers_as_often_as_it_says():

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.spatial.distance import cdist, directed_hausdorff
 from scipy.spatial.distance import dice as scipy_dice
 
@@ -109,6 +110,28 @@ def test_h95_takes_boundaries_slice_by_slice():
         np.percentile(distances.min(axis=1), 95), np.percentile(distances.min(axis=0), 95)
     )
     assert hausdorff95(plate, core, affine=grid, slice_axis=2) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("seed", "expected"),
+    [
+        (0, (5.49563347476627, 0.8152173913043478, 0.7879118630193054)),
+        (1, (4.56508488420533, 0.7073170731707317, 0.7536382536382535)),
+        (2, (5.162363799656124, 0.5930232558139535, 0.6500049785920542)),
+    ],
+)
+def test_h95_recall_and_f1_are_those_of_the_challenges_script(seed, expected):
+    """What its evaluation.py gives for these masks, with SimpleITK 2.5.7."""
+    rng = np.random.default_rng(seed)
+    first, second = (
+        ndimage.gaussian_filter(rng.standard_normal((40, 44, 14)), (1.5, 1.5, 0.6))
+        for _ in range(2)
+    )
+    reference, result = first, first + 0.7 * second
+    reference = reference > np.quantile(reference, 0.93)
+    result = result > np.quantile(result, 0.94)
+    found = compare(result, reference, affine=np.diag([0.9, 1.1, 4.0, 1.0]))
+    assert (found.h95_mm, found.lesion_recall, found.lesion_f1) == pytest.approx(expected)
 
 
 def test_h95_never_exceeds_the_hausdorff_distance():

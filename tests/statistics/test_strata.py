@@ -75,12 +75,13 @@ def test_table_1_counts_subjects_once_and_only_known_sexes():
     assert row["age_sd"] == pytest.approx(np.std([70, 60], ddof=1))
 
 
-def test_both_empty_is_counted_apart_from_the_mean_dice():
+def test_what_is_one_by_definition_in_units_without_lesions_raises_no_mean():
     units = [
-        unit(1, dice=1.0, both_empty="true"),
-        unit(2, dice=0.4, both_empty="false"),
-        unit(3, dice="n/a", both_empty="n/a"),
+        unit(1, dice=1.0, lesion_f1=1.0, both_empty="true"),
+        unit(2, dice=0.4, lesion_f1=0.3, both_empty="false"),
+        unit(3, dice="n/a", lesion_f1="n/a", both_empty="n/a"),
     ]
-    rows = measure_rows(units, [("all", "all", [0, 1, 2])], ["dice"])
-    assert [(row["measure"], row["count"]) for row in rows] == [("dice", 1), ("both_empty", 1)]
-    assert rows[0]["mean"] == 0.4
+    rows = measure_rows(units, [("all", "all", [0, 1, 2])], ["dice", "lesion_f1"])
+    found = [(row["measure"], row["count"]) for row in rows]
+    assert found == [("dice", 1), ("lesion_f1", 1), ("both_empty", 1)]
+    assert [row["mean"] for row in rows[:2]] == [0.4, 0.3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_nifti, write_text, write_tsv
 from ctwml_bids.preprocessing.transforms import itk_text
 from ctwml_bids.statistics.tables import COLUMNS
+from ctwml_bids.workflows.group import GroupOptions, Sources, run_group
 
+# Volumes of five units, in mL.
+FLAIR = [1.0, 5.0, 12.0, 30.0, 55.0]
+CT = [2.0, 4.0, 13.0, 27.0, 50.0]
 HASHES = {"preprocessing": "a" * 64, "segmentation": "b" * 64}
 SETTINGS = {"template": "MNI152NLin2009aSym", "normalisation": "nine", "seed": 1}
 
@@ -122,16 +127,34 @@ def add_mask(
     *,
     image: str = "flair",
     space: str | None = None,
+    kind: str = "mask",
     template_to_image: np.ndarray | None = None,
 ) -> Path:
     """Write a lesion mask, and the transform from the template where it is a native one."""
-    path = out / names.wml(subject, None, space=space or image.upper(), seen_in=image)
+    path = out / names.wml(subject, None, space=space or image.upper(), seen_in=image, kind=kind)
     write_nifti(path, nib.Nifti1Image(mask.astype(np.uint8), affine))
     if space is None:
         xfm = names.xfm(subject, None, source=image.upper(), target=SETTINGS["template"])
         matrix = np.eye(4) if template_to_image is None else template_to_image
         write_text(out / xfm, itk_text(matrix))
     return path
+
+
+def add_out_of_fold(out: Path, subject: str, image: str, volume: float, label: str = "") -> None:
+    """Write the table of a training that left the subject out, beside that of its unit."""
+    before = out / names.stats(subject, None)
+    rows = [
+        {**row, "wml_ml": volume, "model": "trained"} if row["image"] == image else row
+        for row in table(before)
+    ]
+    path = out / names.cross_validated_stats(subject, None, model_label=label)
+    write_tsv(path, rows, list(COLUMNS))
+    about = json.loads(names.sidecar(before).read_text())
+    of = {"CrossValidation": {image: {"Folds": 10}}, "ImagesSHA256": {"ct.nii": "0"}}
+    write_json(names.sidecar(path), {**about, **of})
+    status = out / names.status(subject, None)
+    request = {"inputs": {"ct.nii": [1, 2, "0"]}}
+    write_json(status, {**json.loads(status.read_text()), "request": request})
 
 
 def add_people(out: Path, rows: list[dict[str, Any]], name: str = "participants.tsv") -> Path:
@@ -186,3 +209,20 @@ def big_cohort(out: Path, size: int = 147, seed: int = 0) -> Path:
         )
     add_people(out, people)
     return out
+
+
+def run(out: Path, **options: Any) -> Path:
+    """Run the group level with few draws; options of `GroupOptions` and of `Sources`."""
+    sources = {
+        key: options.pop(key)
+        for key in ("participants_file", "fazekas_file", "fazekas_column")
+        if key in options
+    }
+    options["exclude"] = dict.fromkeys(options.get("exclude", ()), "excluded by --exclude")
+    chosen = GroupOptions(sources=Sources(**sources), draws=200, **options)
+    return run_group(out, version="0.1.0", options=chosen)
+
+
+def page_of(out: Path, **options: Any) -> str:
+    """Run the group level and return its page."""
+    return run(out, **options).read_text()

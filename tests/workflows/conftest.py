@@ -20,6 +20,8 @@ from ctwml_bids.cli.main import main
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.templates import packaged
 from ctwml_bids.workflows.participant import Resources, UnitFiles, init_unit_wf
+from tests.workflows.cohorts import CT, FLAIR, add_unit, big_cohort
+from tests.workflows.cohorts import run as summarise
 
 
 @dataclass(frozen=True)
@@ -147,3 +149,19 @@ def graph(tmp_path):
         return init_unit_wf(unit=unit, resources=resources)
 
     return build
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    """Results of five units with CT and FLAIR."""
+    for number, (ct, flair) in enumerate(zip(CT, FLAIR, strict=True), start=1):
+        add_unit(tmp_path, f"{number:02d}", ct, flair)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory) -> Path:
+    """A cohort like the paper's, summarised once; only to be read."""
+    out = big_cohort(tmp_path_factory.mktemp("cohort"), 60)
+    summarise(out)
+    return out

@@ -9,7 +9,14 @@ import pytest
 from ctwml_bids.templates import packaged
 from ctwml_bids.workflows import group_maps
 from ctwml_bids.workflows.group import GroupOptions, run_group
-from tests.workflows.cohorts import SETTINGS, add_mask, add_people, add_unit
+from tests.workflows.cohorts import (
+    SETTINGS,
+    add_mask,
+    add_out_of_fold,
+    add_people,
+    add_unit,
+    table,
+)
 
 T1W = packaged().t1w
 GRID = nib.load(T1W)
@@ -143,6 +150,22 @@ def test_a_template_mask_of_another_shape_is_named(three):
     add_mask(three, "01", np.ones((5, 5, 5)), GRID.affine, space=SETTINGS["template"])
     page = run(three)
     assert f"the mask has the shape (5, 5, 5), the template {GRID.shape}" in page
+
+
+def test_out_of_fold_lesions_are_mapped_where_their_volumes_are_used(three):
+    """The participant level's mask would show what a network learnt of this very subject."""
+    seen = native_mask(30, 32)
+    add_out_of_fold(three, "01", "flair", seen.sum() * VOXEL_ML)
+    add_mask(three, "01", seen, NATIVE, kind="cvmask", template_to_image=TO_IMAGE)
+    everything = np.ones(GRID.shape, bool)
+    add_mask(three, "01", everything, GRID.affine, space=SETTINGS["template"])
+    page = run(three)
+    assert "in no lesion map" not in page
+    assert "The FLAIR lesions of 1 of 3 units are as networks see them that were not" in page
+    found, _ = share(three, "Fazekas01")
+    assert np.count_nonzero(found) / 1000 == pytest.approx(seen.sum() * VOXEL_ML, rel=0.3)
+    rows = {row["unit"]: row["out_of_fold"] for row in table(three / "group/units.tsv")}
+    assert rows == {"sub-01": "flair", "sub-02": "n/a", "sub-03": "n/a"}
 
 
 def test_a_missing_transform_is_named(three):

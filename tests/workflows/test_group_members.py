@@ -1,0 +1,91 @@
+"""Who takes part in the results of a cohort, and who is left out by name."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ctwml_bids.errors import NoInputError, NothingMatchedError
+from tests.workflows.cohorts import add_status, add_unit, estimates, page_of, run, table
+
+
+def test_a_unit_that_failed_quality_control_stays_out_by_name(cohort):
+    add_unit(cohort, "66", 500.0, 1.0, qc="fail")
+    page = page_of(cohort)
+    assert estimates(cohort)["pairs"]["value"] == "5"
+    assert page.index("300 mL, which no complete adult brain has") < page.index('id="cohort"')
+    sidecar = json.loads((cohort / "group/agreement.json").read_text())
+    assert sidecar["Agreement"]["NotCompared"] == {"sub-66": "failed a quality gate"}
+    (row,) = table(cohort / "group/excluded.tsv")
+    assert (row["unit"], row["why"]) == ("sub-66", "quality")
+    run(cohort, include_failed_qc=True)
+    assert estimates(cohort)["pairs"]["value"] == "6"
+
+
+def test_excluded_units_are_named_and_take_part_in_nothing(cohort):
+    add_unit(cohort, "08", 3.0, 3.0, session="a")
+    add_unit(cohort, "08", 3.5, 3.0, session="b")
+    page = page_of(cohort, exclude=("sub-02", "sub-08_ses-b"))
+    rows = {row["unit"]: row for row in table(cohort / "group/units.tsv")}
+    assert rows["sub-02"]["included"] == "no: excluded by name"
+    assert rows["sub-08_ses-a"]["included"] == "yes"
+    assert estimates(cohort)["pairs"]["value"] == "5"
+    listed = table(cohort / "group/excluded.tsv")
+    assert [(row["unit"], row["why"]) for row in listed] == [
+        ("sub-02", "excluded"),
+        ("sub-08_ses-b", "excluded"),
+    ]
+    assert "2 units were left out by name" in page
+    assert ">sub-08_ses-b</a>: excluded by --exclude" in page
+
+
+def test_excluding_who_is_not_there_is_an_error_that_names_who_is(cohort):
+    with pytest.raises(NothingMatchedError, match=r"sub-77.*sub-01, sub-02") as caught:
+        run(cohort, exclude=("sub-77",))
+    assert caught.value.exit_code == 18
+    with pytest.raises(NothingMatchedError, match="leaves no unit"):
+        run(cohort, exclude=tuple(f"sub-0{n}" for n in range(1, 6)))
+
+
+def test_a_failed_unit_is_named_first_and_its_old_table_is_not_used(cohort):
+    add_status(cohort, "02", "failed", "The CT is not in HU.")
+    add_status(cohort, "99", "running")
+    page = page_of(cohort)
+    assert page.index("The CT is not in HU.") < page.index('id="cohort"')
+    units = [row["unit"] for row in table(cohort / "group/units.tsv")]
+    assert units == ["sub-01", "sub-03", "sub-04", "sub-05"]
+    listed = {row["unit"]: row["why"] for row in table(cohort / "group/excluded.tsv")}
+    assert listed == {"sub-02": "unfinished", "sub-99": "unfinished"}
+
+
+def test_units_that_do_not_line_up_are_not_compared(cohort):
+    add_unit(cohort, "66", 10.0, 10.0, pair=False, qc="fail")
+    run(cohort, include_failed_qc=True)
+    rows = {row["unit"]: row for row in table(cohort / "group/units.tsv")}
+    assert rows["sub-66"]["in_agreement"] == "no: CT and FLAIR do not line up"
+
+
+def test_a_unit_that_is_said_to_be_done_without_a_table_is_named(cohort):
+    add_status(cohort, "99", "done")
+    page = page_of(cohort)
+    assert "sub-99" in page
+    assert "its results are gone" in page
+    assert len(table(cohort / "group/units.tsv")) == 5
+
+
+def test_every_unit_failing_its_gates_is_said_and_nothing_is_computed(tmp_path):
+    for number in range(3):
+        add_unit(tmp_path, f"{number:02d}", 3.0, 4.0, qc="fail")
+    page = page_of(tmp_path)
+    assert "3 units failed a quality gate" in page
+    assert "failed a quality gate, does not line up or was left out" in page
+    assert estimates(tmp_path)["pairs"]["value"] == "0"
+
+
+def test_no_finished_unit_is_no_input(tmp_path):
+    add_status(tmp_path, "07", "failed", "truncated")
+    with pytest.raises(NoInputError, match=r"sub-07 \(failed\)") as caught:
+        run(tmp_path)
+    assert caught.value.exit_code == 66
+    assert not (tmp_path / "group.html").exists()
