@@ -161,7 +161,10 @@ def _describe(setup: Setup, plan: Plan) -> list[str]:
         f"{of['folds']} folds x {of['repeats']} repeats, stratified by {plan.stratified_by}, and "
         f"{of['members']} networks of all subjects: {len(plan.folds) + len(plan.members)} networks "
         f"of {of['steps']} steps from {begin}, on {device}",
+        f"{2 * of['context'] + 1} slices at a time, loss {of['loss']}, threshold "
+        f"{setup.threshold:g}",
         *(f"{label}: left out: {reason}" for label, reason in plan.left_out.items()),
+        *setup.cautions,
     ]
 
 
@@ -239,6 +242,7 @@ def _merge(training: Training, cases: Sequence[Case], setup: Setup) -> tuple[Pat
         versions=versions(),
         license=setup.init.license if setup.init else None,
         init=setup.init.name if setup.init else None,
+        cautions=setup.cautions,
     )
 
     def tell(count: int, of: int) -> None:

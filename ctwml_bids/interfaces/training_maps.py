@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids import dataset, names
-from ctwml_bids.bids.files import write_json, write_nifti, write_tsv
+from ctwml_bids.bids.files import write_bytes, write_json, write_nifti, write_tsv
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.interfaces.training_heads import Case
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
@@ -55,15 +55,17 @@ class Writing:
     about: Mapping[str, Any]
 
 
-def write_case(case: Case, mean: np.ndarray, writing: Writing) -> dict[str, Any]:
-    """Write a unit's out-of-fold maps and table.
+def write_case(
+    case: Case, mean: np.ndarray, disagreement: np.ndarray, writing: Writing
+) -> dict[str, Any]:
+    """Write a unit's out-of-fold maps, table and example picture.
 
     Parameters
     ----------
     case
         The unit.
-    mean
-        Mean over the repeats, (x, y, z) on the network's grid.
+    mean, disagreement
+        Mean and SD over the repeats, (x, y, z) on the network's grid.
     writing
         How.
 
@@ -77,12 +79,19 @@ def write_case(case: Case, mean: np.ndarray, writing: Writing) -> dict[str, Any]
     for space, path in case.images.items():
         grids[space] = grid_of(nib.load(path))
         transform = case.matrix(case.modality, space) @ frame
-        found = from_grid(mean, writing.grid, transform, grids[space])
-        probabilities[space] = rounded(found)
+        probabilities[space], spread = (
+            rounded(from_grid(array, writing.grid, transform, grids[space]))
+            for array in (mean, disagreement)
+        )
         masks[space] = probabilities[space] > writing.threshold
-        _write_maps(case, space, probabilities[space], masks[space], grids[space], writing)
+        arrays = {"cv": probabilities[space], "cvmask": masks[space].astype(np.uint8)}
+        if writing.about["Repeats"] > 1:
+            arrays["cvstd"] = spread
+        _write_maps(case, space, arrays, grids[space], writing)
     measures = _measure(case, masks[case.modality], grids[case.modality], frame, writing)
-    _write_table(case, measures, masks.get("flair"), writing)
+    seen = _in_one_space(case, masks, writing)
+    _write_table(case, measures, seen, writing)
+    _write_picture(case, seen, grids["flair" if "flair" in grids else "ct"], writing)
     grid = grids[case.truth_space]
     truth = _on(case.truth, grid)
     found = overlap.compare(masks[case.truth_space], truth, affine=grid.affine)
@@ -120,12 +129,19 @@ ACCURACY_COLUMNS: dict[str, dict[str, str]] = {
 }
 
 
+_SHOWS = {
+    "cv": "Lesion probability",
+    "cvmask": "White matter lesions",
+    "cvstd": "Standard deviation over the repeats of the lesion probability",
+}
+
+
 def _write_maps(
-    case: Case, space: str, probability: np.ndarray, mask: np.ndarray, grid: Grid, writing: Writing
+    case: Case, space: str, arrays: Mapping[str, np.ndarray], grid: Grid, writing: Writing
 ) -> None:
     sources = _sources(case, space, writing)
     of_probability = _map_name(case, case.modality, space, "cv", writing.model_label)
-    for kind, array in (("cv", probability), ("cvmask", mask.astype(np.uint8))):
+    for kind, array in arrays.items():
         name = _map_name(case, case.modality, space, kind, writing.model_label)
         is_mask = kind == "cvmask"
         write_nifti(writing.output_dir / name, image_on(array, grid))
@@ -136,9 +152,9 @@ def _write_maps(
             kind="Lesion" if is_mask else None,
             threshold=writing.threshold if is_mask else None,
             model=writing.model,
-            description=f"{'White matter lesions' if is_mask else 'Lesion probability'} seen in "
-            f"the {case.modality.upper()} by networks that were not trained on this subject: mean "
-            f"over {writing.about['Repeats']} repeats of a {writing.about['Folds']}-fold "
+            description=f"{_SHOWS[kind]} seen in the {case.modality.upper()} by networks that were "
+            f"not trained on this subject: {'' if kind == 'cvstd' else 'mean over '}"
+            f"{writing.about['Repeats']} repeats of a {writing.about['Folds']}-fold "
             "cross-validation",
         )
         write_json(
@@ -196,8 +212,34 @@ def _measure(
     )
 
 
+def _in_one_space(
+    case: Case, masks: Mapping[str, np.ndarray], writing: Writing
+) -> dict[str, np.ndarray]:
+    """Return the lesions seen in each image: of a pair in FLAIR space, the other's too."""
+    if len(case.images) == 1:
+        return {case.modality: masks[case.modality]}
+    other = "flair" if case.modality == "ct" else "ct"
+    return {
+        case.modality: masks["flair"],
+        other: _other_mask(case, other, writing.output_dir, writing.model_label),
+    }
+
+
+def _write_picture(
+    case: Case, seen: Mapping[str, np.ndarray], grid: Grid, writing: Writing
+) -> None:
+    from ctwml_bids.interfaces.training_picture import picture
+
+    of = (case.subject, case.session)
+    space = "FLAIR" if "flair" in case.images else "CT"
+    png = picture(case, seen, grid, writing.output_dir / names.brain_mask(*of, space=space))
+    if png is not None:
+        name = names.example(*of, model_label=writing.model_label, cross_validated=True)
+        write_bytes(writing.output_dir / name, png)
+
+
 def _write_table(
-    case: Case, measures: regions.LesionMeasures, in_flair: np.ndarray | None, writing: Writing
+    case: Case, measures: regions.LesionMeasures, seen: Mapping[str, np.ndarray], writing: Writing
 ) -> None:
     """Write the participant's table with the rows that the out-of-fold segmentation changes."""
     out, of = writing.output_dir, (case.subject, case.session)
@@ -207,9 +249,7 @@ def _write_table(
     rows = {row["image"]: row for row in _rows(before)}
     qc = next(iter(rows.values()))["qc"]
     pair = None
-    other = "flair" if case.modality == "ct" else "ct"
-    if "pair" in rows and in_flair is not None:
-        seen = {case.modality: in_flair, other: _other_mask(case, other, out, label)}
+    if "pair" in rows and len(seen) == 2:
         affine = grid_of(nib.load(case.images["flair"])).affine
         pair = overlap.compare(seen["ct"], seen["flair"], affine=affine)
     modality = case.modality

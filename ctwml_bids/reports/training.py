@@ -48,6 +48,8 @@ class TrainingReport:
         ``network``, ``step``, ``loss``, ``dice``.
     model
         Folder of the model in the output folder.
+    cautions
+        Sentences on what the accuracy does not mean.
     """
 
     version: str
@@ -61,6 +63,7 @@ class TrainingReport:
     summary: Mapping[str, Any]
     curves: tuple[Mapping[str, Any], ...]
     model: str
+    cautions: tuple[str, ...] = ()
 
 
 def render_training(report: TrainingReport) -> str:
@@ -116,7 +119,7 @@ def _learning(report: TrainingReport) -> Figure:
         f"A thin line for each of {count} networks, and their mean; both are of patches that the "
         "networks are trained on, half of them beside lesions.",
         f"Loss and Dice over the training steps of {count} networks",
-        curves.learning_curves(report.curves),
+        curves.learning_curves(report.curves, report.protocol["loss"]),
     )
 
 

@@ -215,6 +215,9 @@ class _Masks:
 
     def _path(self, image: str, row: Row) -> tuple[Path, bool]:
         """Return the mask in the template's space where there is one, else the native one."""
+        if image in row.get("out_of_fold", {}):
+            # The one that the row tells of; such masks are in the images' spaces alone.
+            return self.output_dir / self._name(names.wml, row, image, space=image.upper()), False
         normalised = self.output_dir / self._name(names.wml, row, image, space=self.template)
         if normalised.is_file():
             return normalised, True
@@ -225,6 +228,8 @@ class _Masks:
         who = (row["participant_id"].removeprefix("sub-"), session)
         if of is names.xfm:
             return of(*who, source=image.upper(), target=self.template)
+        if image in (trained := row.get("out_of_fold", {})):
+            return of(*who, seen_in=image, kind="cvmask", model_label=trained[image], **entities)
         return of(*who, seen_in=image, model_label=self.label, **entities)
 
 
