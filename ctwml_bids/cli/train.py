@@ -161,11 +161,14 @@ def _describe(setup: Setup, plan: Plan) -> list[str]:
         f"{of['folds']} folds x {of['repeats']} repeats, stratified by {plan.stratified_by}, and "
         f"{of['members']} networks of all subjects: {len(plan.folds) + len(plan.members)} networks "
         f"of {of['steps']} steps from {begin}, on {device}",
-        f"{2 * of['context'] + 1} slices at a time, loss {of['loss']}, threshold "
-        f"{setup.threshold:g}",
+        f"{_slices(of['context'])}, loss {of['loss']}, threshold {setup.threshold:g}",
         *(f"{label}: left out: {reason}" for label, reason in plan.left_out.items()),
         *setup.cautions,
     ]
+
+
+def _slices(context: int) -> str:
+    return f"{2 * context + 1} slices at a time" if context else "one slice at a time"
 
 
 def _guard(path: Path) -> AbstractContextManager[None]:

@@ -50,6 +50,32 @@ def test_a_unit_of_another_split_is_found_at_the_merge(trained_copy, capsys):
     assert "trained on other subjects than the plan" in capsys.readouterr().err
 
 
+def test_a_member_that_was_trained_on_others_is_found_at_the_merge(trained_copy, capsys):
+    path = trained_copy / "out/train/ct/units/member-02/unit.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps(about | {"trained_on": about["trained_on"][:-1]}))
+    assert train(trained_copy, "--only", "merge") == 65
+    assert "member-02 was trained on other subjects" in capsys.readouterr().err
+
+
+def test_a_member_without_its_network_is_not_done(trained_copy, capsys):
+    (trained_copy / "out/train/ct/units/member-01/network.safetensors").unlink()
+    assert train(trained_copy, "--only", "merge") == 66
+    assert "1 units of this training are not done: final:1" in capsys.readouterr().err
+
+
+def test_a_part_does_not_train_on_other_files_than_the_plan_is_of(trained_copy, capsys):
+    shutil.rmtree(trained_copy / "out/train/ct/units/repeat-01_fold-01")
+    mask = names.wml("03", None, space="FLAIR", seen_in="flair", kind="mask")
+    other = names.wml("01", None, space="FLAIR", seen_in="flair", kind="mask")
+    shutil.copy(trained_copy / "out" / other, trained_copy / "out" / mask)
+    assert train(trained_copy, "--only", "1:1") == 65
+    said = capsys.readouterr().err
+    assert "sub-03" in said
+    assert "when this training was planned" in said
+    assert "repeat-01_fold-01" not in units(trained_copy)
+
+
 def test_a_finished_training_is_not_done_again(trained_copy):
     before = {p: p.stat().st_mtime_ns for p in (trained_copy / "out/train/ct/units").rglob("*.npz")}
     assert train(trained_copy) == 0

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from ctwml_bids.bids import names
+from ctwml_bids.execution.status import fingerprint
 from tests.cli import trainable
 from tests.cli.trainable import Head
 from tests.cli.training import train
@@ -99,3 +100,17 @@ def test_an_image_that_changed_since_it_was_measured_is_refused(untrained, capsy
     shutil.copy(untrained / "bids/sub-01/ct/sub-01_ct.nii.gz", path)
     assert train(untrained) == 65
     assert f"{path}: has other contents" in capsys.readouterr().err
+
+
+def test_one_image_under_two_names_is_refused(untrained, capsys):
+    """Each would be segmented by networks that saw the other."""
+    image = untrained / "bids/sub-04/ct/sub-04_ct.nii.gz"
+    shutil.copy(untrained / "bids/sub-02/ct/sub-02_ct.nii.gz", image)
+    path = untrained / "out" / names.status("04", None)
+    status = json.loads(path.read_text())
+    status["request"]["inputs"]["sub-04/ct/sub-04_ct.nii.gz"] = fingerprint(image)
+    path.write_text(json.dumps(status))
+    assert train(untrained) == 65
+    said = capsys.readouterr().err
+    assert "sub-02 and sub-04 have the same image" in said
+    assert train(untrained, "--exclude", "04", "--dry-run") == 0

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from ctwml_bids.bids import names
+from ctwml_bids.preprocessing.normalisation import from_grid, network_grid
 from ctwml_bids.segmentation import ensemble
 from ctwml_bids.segmentation.model_store import load_card
-from ctwml_bids.workflows.group import read_units
+from ctwml_bids.templates import packaged
+from ctwml_bids.workflows.cross_validated import picture_of
+from ctwml_bids.workflows.group import GroupOptions, read_units, run_group
 from tests.cli import trainable
 from tests.cli.trainable import CT_GRID, FLAIR_GRID, HEADS, LABELS
 from tests.cli.training import image, maps, units
@@ -53,6 +58,24 @@ def test_out_of_fold_maps_are_the_mean_of_the_repeats_on_the_images_own_grids(tr
     )
     assert found.max() <= peak + 1 / 1024
     assert found.max() > 0.6 * peak
+
+
+def test_the_spread_over_the_repeats_is_their_standard_deviation(trained):
+    grid = network_grid(nib.load(packaged().brain_mask))
+    frame = trainable.TEMPLATE_TO_CT
+    for head in HEADS[:2]:
+        of = (head.subject, head.session)
+        both = [a / 1024 for n, a in maps(trained).items() if n.endswith(f"/{names.stem(*of)}")]
+        assert len(both) == 2
+        expected = from_grid(np.abs(both[0] - both[1]) / 2, grid, frame, CT_GRID)
+        found = image(trained, names.wml(*of, space="CT", seen_in="ct", kind="cvstd"))
+        assert expected.max() > 0.01
+        np.testing.assert_allclose(np.asarray(found.dataobj), expected, atol=1 / 1024)
+        name = names.wml(*of, space="FLAIR", seen_in="ct", kind="cvstd")
+        assert image(trained, name).shape == FLAIR_GRID.shape
+        sidecar = json.loads((trained / "out" / names.sidecar(name)).read_text())
+        assert sidecar["Description"].startswith("Standard deviation over the repeats")
+        assert "Threshold" not in sidecar
 
 
 def test_lesions_are_learned_where_the_transforms_bring_them(trained):
@@ -127,3 +150,46 @@ def test_group_takes_the_out_of_fold_results(trained_copy):
     models = {row["unit"]: row["ct_model"] for row in read_units(trained_copy / "out")[0]}
     assert models["sub-01"] == "shipped-ct"
     assert models["sub-02"] == "trained-ct"
+
+
+def test_the_groups_maps_and_pictures_show_the_out_of_fold_lesions(trained_copy):
+    out = trained_copy / "out"
+    options, t1w = GroupOptions(draws=0), packaged().t1w
+    # Of a network that found nothing, as `trainable` has it, the maps would be empty.
+    page = run_group(out, version="0", options=options, find_template=lambda _: t1w).read_text()
+    assert "in no lesion map" not in page
+    (found,) = (out / "group/maps").glob("*_desc-ctAll_frequency.nii.gz")
+    units_of = json.loads(found.with_name(found.name.replace(".nii.gz", ".json")).read_text())
+    assert sorted(units_of["Units"]) == LABELS
+    assert np.asarray(nib.load(found).dataobj).max() > 0
+    pictures = [
+        out / names.example(head.subject, head.session, cross_validated=True) for head in HEADS
+    ]
+    assert all(path.is_file() for path in pictures)
+    row = next(row for row in read_units(out)[0] if row["unit"] == "sub-01")
+    assert out / picture_of(row, "01", None, "") == pictures[0]
+
+
+def test_group_of_a_model_takes_new_subjects_beside_those_it_was_trained_on(trained_copy):
+    """As after ``participant --model train/ct/model --desc local`` with one subject more."""
+    out = trained_copy / "out"
+    for head in HEADS:
+        of = (head.subject, head.session)
+        shipped = out / names.stats(*of)
+        local = out / names.stats(*of, model_label="local")
+        local.write_text(shipped.read_text().replace("shipped-ct", "trained-ct"))
+        validated = out / names.cross_validated_stats(*of)
+        for table, hashed in ((shipped, "shipped"), (validated, "shipped"), (local, "local")):
+            about = {**json.loads(names.sidecar(shipped).read_text())}
+            about |= json.loads(names.sidecar(table).read_text()) if table != local else {}
+            about["SettingsHashes"] = {"segmentation": hashed}
+            names.sidecar(table).write_text(json.dumps(about))
+        status = out / names.status(*of)
+        shutil.copy(status, out / names.status(*of, model_label="local"))
+    # Nobody has trained on the last one.
+    (out / names.cross_validated_stats("05", "b")).unlink()
+    rows, failures = read_units(out, "local")
+    assert failures == []
+    assert {row["ct_model"] for row in rows} == {"trained-ct"}
+    validated = [row["unit"] for row in rows if row["out_of_fold"] == {"ct": ""}]
+    assert validated == LABELS[:-1]
