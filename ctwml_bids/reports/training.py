@@ -73,10 +73,20 @@ def render_training(report: TrainingReport) -> str:
         report=report,
         modality=report.protocol["modality"].upper(),
         columns=COLUMNS,
+        settings={name: _said(value) for name, value in report.protocol.items()},
         sentences=sentences(report),
         learning=_learning(report),
         figures=_figures(report),
     )
+
+
+def _said(value: Any) -> str:
+    """Write a setting's value; the only one that may be empty is what networks began from."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if value != "" else "fresh weights"
 
 
 def sentences(report: TrainingReport) -> list[str]:
