@@ -241,8 +241,10 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=147)
     parser.add_argument("--size", choices=("small", "full"), default="full")
     parser.add_argument("--anatomies", type=Path)
-    for name, default in (("folds", 10), ("repeats", 10), ("steps", 3000), ("batch", 32)):
-        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes that make patches")

@@ -9,10 +9,12 @@ from __future__ import annotations
 import io
 import json
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -205,7 +207,7 @@ def mean_map(folders: Sequence[Path], label: str) -> tuple[np.ndarray, np.ndarra
                 found = opened["probability"].astype(np.int64)
         except FileNotFoundError as error:
             raise NoInputError(f"{path}: this out-of-fold map is missing; {_AGAIN}") from error
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise BadDataError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
         if np.size(total) > 1 and found.shape != total.shape:
             raise BadDataError(

@@ -76,6 +76,22 @@ def test_a_part_does_not_train_on_other_files_than_the_plan_is_of(trained_copy, 
     assert "repeat-01_fold-01" not in units(trained_copy)
 
 
+def test_a_damaged_map_is_named_at_the_merge(trained_copy, capsys):
+    path = trained_copy / "out/train/ct/units/repeat-01_fold-01/maps"
+    path = next(path.glob("*.npz"))
+    path.write_bytes(path.read_bytes()[:-200])
+    assert train(trained_copy, "--only", "merge") == 65
+    said = capsys.readouterr().err
+    assert str(path) in said
+    assert "remove this unit's folder" in said
+
+
+def test_a_dry_run_tells_what_is_trained_and_ends_with_the_error_of_a_run(trained_copy, capsys):
+    assert train(trained_copy, "--dry-run") == 0
+    assert "6 of 6 networks are trained" in capsys.readouterr().out
+    assert train(trained_copy, "--dry-run", "--steps", "41") == 73
+
+
 def test_a_finished_training_is_not_done_again(trained_copy):
     before = {p: p.stat().st_mtime_ns for p in (trained_copy / "out/train/ct/units").rglob("*.npz")}
     assert train(trained_copy) == 0
