@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -92,6 +93,8 @@ _source: BatchSource | None = None
 
 def _begin(source: BatchSource, open_at_most: int) -> None:
     """Open the heads in a process of the pool, which ends when the training does."""
+    # Ctrl-C reaches the whole group; only the process that trains decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     global _sampler, _source
     heads = MappedHeads(source.folder, source.names, open_at_most)
