@@ -32,7 +32,12 @@ def table_1(rows: list[dict]) -> list[list[object]]:
         ours = [len(some), "-", "-", "-"]
         if some:
             women = f"{np.mean([row['female'] for row in some]):.0%}"
-            ours = [len(some), f"{np.mean(ages):.1f}", f"{np.std(ages):.1f}", women]
+            ours = [
+                len(some),
+                f"{np.mean(ages):.1f}",
+                f"{np.std(ages, ddof=len(ages) > 1):.1f}",
+                women,
+            ]
         found.append([name, *(f"{a} / {b}" for a, b in zip(paper, ours, strict=True))])
     return found
 
@@ -64,13 +69,13 @@ def draw(rows: list[dict], images: Path) -> None:
     left.legend(frameon=False)
     left.set(xlabel="WML on FLAIR (mL)", ylabel="Dice", ylim=(0, 1), title="Fig. 2a")
     order = np.argsort(flair)
-    for name, colour in (
-        ("true_positive_ml", "#009E73"),
-        ("ct_only_ml", "#D55E00"),
-        ("flair_only_ml", "#0072B2"),
+    for name, label, colour in (
+        ("true_positive_ml", "on both", "#009E73"),
+        ("ct_only_ml", "on CT alone", "#D55E00"),
+        ("flair_only_ml", "on FLAIR alone", "#0072B2"),
     ):
         values = np.array([row[name] for row in rows])[order]
-        right.plot(flair[order], values, ".", color=colour, label=name.removesuffix("_ml"))
+        right.plot(flair[order], values, ".", color=colour, label=label)
     right.set(xlabel="WML on FLAIR (mL)", ylabel="volume (mL)", title="Fig. 2b")
     right.legend(frameon=False)
     figure.savefig(images / "reproduction-2.png")

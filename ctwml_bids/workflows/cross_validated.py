@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ctwml_bids.bids import names
-from ctwml_bids.interfaces.training_maps import is_current
+from ctwml_bids.interfaces.training_tables import is_current
 
 
 def preferred(

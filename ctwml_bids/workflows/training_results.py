@@ -14,12 +14,13 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_text, write_tsv
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.interfaces.training_heads import Case
-from ctwml_bids.interfaces.training_maps import ACCURACY_COLUMNS, Writing, write_case
+from ctwml_bids.interfaces.training_maps import ACCURACY_COLUMNS, write_case
 from ctwml_bids.interfaces.training_model import (
     NOT_STATED,
     check_left_out,
     write_trained_model,
 )
+from ctwml_bids.interfaces.training_tables import Writing
 from ctwml_bids.interfaces.training_units import TrainingUnit, mean_map, read_done, tidy
 from ctwml_bids.reports.training import TrainingReport, render_training
 from ctwml_bids.workflows.training import UNITS, Training
