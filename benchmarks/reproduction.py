@@ -10,7 +10,8 @@ learn that by cross-validation, and all is compared on the grid. Without it the 
 ``ctwml-simulate``, ``participant``, ``train``. Either way the result is ``docs/reproduction.md``,
 its pictures under ``docs/images``, and numbers under ``benchmarks/results``. Each network goes on
 where it stopped. NAME says what was run, such as "gpu-whole" or "cpu-reduced"; the page says of
-another size than the paper's that it is one. ``--page-only`` writes the page again.
+another size than the paper's that it is one. The same command once more, at the same time, shares
+the networks of ``--cohort`` with the first. ``--page-only`` writes the page again.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from record import RESULTS, machine, named, write_result
 from reproduction_page import draw, numbers, page
 
 from ctwml_bids.bids import names
+from ctwml_bids.errors import TemporaryError
+from ctwml_bids.execution.locks import hold
 from ctwml_bids.interfaces.training_model import recipe_of
 from ctwml_bids.interfaces.training_units import (
     TrainingUnit,
@@ -40,6 +43,7 @@ from ctwml_bids.interfaces.training_units import (
 )
 from ctwml_bids.segmentation import ensemble, model_store, shipped_heads
 from ctwml_bids.segmentation.mapped_heads import facts_of, open_mapped, save_mapped
+from ctwml_bids.segmentation.patches import TrainingVolume
 from ctwml_bids.statistics import fazekas
 from ctwml_bids.statistics.folds import Split, check_lesions, stratified_splits
 from ctwml_bids.statistics.overlap import dice
@@ -60,25 +64,37 @@ def label_heads(args: argparse.Namespace) -> dict[str, dict]:
         name = f"{person}_used"
         if person not in cts:
             continue
-        if facts_of(args.folder / "heads", name) is None:
-            channels = np.asarray(volume.channels, dtype=np.float32)
-            found = ensemble.predict(model, channels, device=args.device, threads=args.threads)
-            mask = found.probability > model.card.threshold
-            truth = np.asarray(volume.labels) > 0
-            about = {
-                "masks": ["used"],
-                "age": facts["age"],
-                "female": facts["sex"] == "F",
-                "group": int(fazekas.group_of_grade([facts["fazekas"]])[0]),
-                "voxel_ml": facts["grid_voxel_ml"],
-                "truth_ml": float(truth.sum()) * facts["grid_voxel_ml"],
-                "flair_dice": dice(mask, truth) if truth.any() else None,
-            }
-            channels = np.asarray(cts[person].channels)
-            save_mapped(args.folder / "heads", name, channels, mask.astype(np.uint8), about)
-            print(f"{person}: FLAIR segmented", flush=True)
+        with hold(args.folder / "locks" / person, wait_s=600):
+            if facts_of(args.folder / "heads", name) is None:
+                label_head(args, name, cts[person], (volume, facts), model)
+                print(f"{person}: FLAIR segmented", flush=True)
         known[person] = facts_of(args.folder / "heads", name)
     return known
+
+
+def label_head(
+    args: argparse.Namespace,
+    name: str,
+    ct: TrainingVolume,
+    flair: tuple[TrainingVolume, dict],
+    model: ensemble.Ensemble,
+) -> None:
+    """Lay one CT with what the FLAIR networks found as its labels."""
+    volume, facts = flair
+    channels = np.asarray(volume.channels, dtype=np.float32)
+    found = ensemble.predict(model, channels, device=args.device, threads=args.threads)
+    mask = found.probability > model.card.threshold
+    truth = np.asarray(volume.labels) > 0
+    about = {
+        "masks": ["used"],
+        "age": facts["age"],
+        "female": facts["sex"] == "F",
+        "group": int(fazekas.group_of_grade([facts["fazekas"]])[0]),
+        "voxel_ml": facts["grid_voxel_ml"],
+        "truth_ml": float(truth.sum()) * facts["grid_voxel_ml"],
+        "flair_dice": dice(mask, truth) if truth.any() else None,
+    }
+    save_mapped(args.folder / "heads", name, np.asarray(ct.channels), mask.astype(np.uint8), about)
 
 
 def train_all(args: argparse.Namespace, people: dict[str, dict]) -> list[Split]:
@@ -92,10 +108,9 @@ def train_all(args: argparse.Namespace, people: dict[str, dict]) -> list[Split]:
     heads = args.folder / "heads"
     with_lesions = {p for p in people if np.asarray(open_mapped(heads, f"{p}_used").labels).any()}
     check_lesions(splits, with_lesions)
+    busy: list[str] = []
     for unit in units(args):
         split, folder = splits[unit.repeat - 1], args.folder / "units" / unit.name
-        if read_done(folder) is not None:
-            continue
         out = [person for person in people if split[person] == unit.fold - 1]
         job = UnitJob(
             unit=unit,
@@ -108,7 +123,14 @@ def train_all(args: argparse.Namespace, people: dict[str, dict]) -> list[Split]:
             seed=SEED,
             keep_network=False,
         )
-        run_unit(job, lambda row, name=unit.name: print(name, json.dumps(row), flush=True))
+        try:
+            with hold(folder / "lock"):
+                if read_done(folder) is None:
+                    run_unit(job, lambda row, of=unit.name: print(of, json.dumps(row), flush=True))
+        except TemporaryError as error:
+            busy.append(f"{unit.name}: {error}")
+    if busy:
+        raise SystemExit("\n".join(busy))
     return list(splits)
 
 

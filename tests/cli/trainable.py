@@ -162,4 +162,5 @@ def _write_numbers(out: Path, head: Head, brain: dict, lesions: dict) -> None:
     )
     table = out / names.stats(head.subject, head.session)
     write_tsv(table, rows, list(COLUMNS))
-    write_json(names.sidecar(table), {"QualityGates": [], "Models": {}})
+    about = {"QualityGates": [], "Models": {}, "Settings": {"template": TEMPLATE}}
+    write_json(names.sidecar(table), about)
