@@ -8,11 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ctwml_bids import settings
 from ctwml_bids.errors import BadDataError, InputOutputError
 from ctwml_bids.segmentation import networks
 from ctwml_bids.segmentation.checkpoint import TrainingState, save
 from ctwml_bids.segmentation.patches import PatchConfig, jitter_intensities
 from ctwml_bids.segmentation.training import (
+    LOSSES,
     TrainingConfig,
     checkpoint_weights,
     learning_rate,
@@ -60,6 +62,10 @@ def test_resumed_training_equals_the_unbroken_one(tmp_path, variant):
     assert checkpoint_weights(tmp_path / "checkpoint.safetensors")[1] == 3
     resumed = train(HEADS, config, tmp_path, augment=jitter_intensities).weights
     assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
+
+
+def test_the_losses_that_a_user_can_choose_are_those_there_are():
+    assert settings.LOSSES == LOSSES
 
 
 def test_dice_loss_is_that_of_the_formula_and_finite_without_lesions():
