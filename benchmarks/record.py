@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,19 +25,23 @@ def machine() -> str:
     return f"{model}, {len(os.sched_getaffinity(0))} cores, {platform.system()}"
 
 
-def write_result(name: str, result: Any) -> Path:
+def write_result(name: str, result: Any, folder: Path = RESULTS) -> Path:
     """Write one benchmark's result beside what it was measured with."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
     record = {
-        # Folders of one machine say nothing to a reader of the results.
-        "command": " ".join(["python", *(_named(argument) for argument in sys.argv)]),
+        "command": named(sys.argv),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "result": result,
     }
     path.write_text(json.dumps(record, indent=2) + "\n")
     return path
+
+
+def named(words: Sequence[str]) -> str:
+    """Write a command; folders of one machine say nothing to a reader of the results."""
+    return " ".join(["python", *(_named(word) for word in words)])
 
 
 def _named(argument: str) -> str:

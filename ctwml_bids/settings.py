@@ -26,6 +26,7 @@ MODALITIES = ("ct", "flair")
 LABELS = ("flair", "manual")
 PRECISIONS = ("auto", "float32", "bfloat16")
 INITS = ("fresh", "shipped")
+LOSSES = ("cross-entropy", "dice+cross-entropy")
 CHOICES = {
     "normalisation": NORMALISATIONS,
     "device": DEVICES,
@@ -34,6 +35,7 @@ CHOICES = {
     "labels": LABELS,
     "precision": PRECISIONS,
     "init": INITS,
+    "loss": LOSSES,
 }
 
 
@@ -87,6 +89,8 @@ class Settings:
     steps: int = 3000
     batch: int = 32
     learning_rate: float | None = None
+    context: int | None = None
+    loss: str | None = None
     threshold: float | None = None
     precision: str = "auto"
     keep_networks: bool = False
@@ -204,6 +208,14 @@ def from_toml(text: str, source: str = "configuration file") -> dict[str, Any]:
     for name in _ABOVE_0:
         if values.get(name, 1) <= 0:
             raise InvalidInputError(f"{name} in {source} is {values[name]}; it must be above 0.")
+    if values.get("context", 0) < 0:
+        raise InvalidInputError(
+            f"context in {source} is {values['context']}; it must be 0 or more."
+        )
+    if values.get("threshold", 0.5) >= 1 or values.get("threshold", 0.5) <= 0:
+        raise InvalidInputError(
+            f"threshold in {source} is {values['threshold']}; it must be between 0 and 1."
+        )
     return {name: value for name, value in values.items() if name not in MACHINE}
 
 

@@ -64,7 +64,7 @@ research only.
   were seen in, `space-` on whose grid they lie; `_probseg` is the probability, `desc-ctstd` and
   `desc-flairstd` its standard deviation over the networks.
 - `desc-ctcv` and `desc-flaircv` are lesions as networks see them that were not trained on the
-  subject (analysis level `train`; its model is in `train/`).
+  subject (analysis level `train`; its model is in `train/`), `cvstd` their spread over the repeats.
 - `*_desc-brain_mask` is the brain; `*_desc-wml_stats.tsv` has volumes in millilitres.
 - `*_from-A_to-B_mode-image_xfm.txt` resamples an image in A onto B (ITK text).
 - `sub-*.html` is the report of one subject or session, `logs/status.tsv` says how each ended.

@@ -20,6 +20,7 @@ _MAPS = {
     "std": ("std", "probseg"),
     "cv": ("cv", "probseg"),
     "cvmask": ("cv", "mask"),
+    "cvstd": ("cvstd", "probseg"),
 }
 _IMAGE_ENDINGS = (".nii.gz", ".nii", ".txt", ".tsv", ".png", ".svg")
 
@@ -64,8 +65,8 @@ def model_desc(seen_in: str, model_label: str = "", kind: str = "mask") -> str:
     model_label
         Empty for the first model of an output folder; the LABEL of ``--desc`` for another.
     kind
-        ``mask``, ``probseg``, ``std`` (SD over the ensemble's members), ``cv`` or ``cvmask``
-        (out-of-fold probability and mask).
+        ``mask``, ``probseg``, ``std`` (SD over the ensemble's members), ``cv``, ``cvmask`` or
+        ``cvstd`` (out-of-fold probability, its mask, and its SD over the repeats).
     """
     if seen_in not in SEGMENTED:
         raise ValueError(f"lesions are seen in {SEGMENTED}, not in {seen_in!r}")
@@ -149,9 +150,13 @@ def acquisition(subject: str, session: str | None) -> PurePosixPath:
     return derivative(subject, session, suffix="stats", extension=".tsv", desc="acquisition")
 
 
-def example(subject: str, session: str | None, *, model_label: str = "") -> PurePosixPath:
+def example(
+    subject: str, session: str | None, *, model_label: str = "", cross_validated: bool = False
+) -> PurePosixPath:
     """Picture of the slice with most lesions, from which `group` takes its examples."""
     name = _with_model(stem(subject, session), model_label)
+    if cross_validated:
+        name = f"{stem(subject, session)}_desc-{check_model_label(model_label)}cv"
     return folder(subject, session) / "figures" / f"{name}_example.png"
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from ctwml_bids import templates
+from ctwml_bids.bids import names
 from ctwml_bids.bids.sidecars import USED
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.cli.provenance import hashes, versions
+from ctwml_bids.segmentation.model_store import ModelCard
 from ctwml_bids.workflows.memory import megavoxels
 from ctwml_bids.workflows.participant import Resources, UnitFiles
 
@@ -82,7 +85,26 @@ def unit_files(unit: Unit, ready: Ready) -> UnitFiles:
             "subject": unit.subject,
             "session": unit.session,
             "flair_session": unit.flair_session,
-            "notes": [*unit.notes, *ready.template.notes],
+            "notes": [*unit.notes, *ready.template.notes, *seen_before(unit, ready.cards)],
             "bids_dir": str(ready.settings.bids_dir),
         },
     )
+
+
+def seen_before(unit: Unit, cards: Mapping[str, ModelCard]) -> list[str]:
+    """Say which models were trained on a subject, whose lesions they then know.
+
+    Parameters
+    ----------
+    unit
+        As planned.
+    cards
+        "ct" and "flair" → the model's.
+    """
+    images, subject = {"ct": unit.ct, "flair": unit.flair}, names.stem(unit.subject)
+    return [
+        f"The {name.upper()} model {card.name} was trained on a subject of this name: what it "
+        "finds here says nothing of how good it is on others."
+        for name, card in cards.items()
+        if images.get(name) is not None and subject in card.seen
+    ]

@@ -67,20 +67,15 @@ def run_train(settings: Settings, progress: Progress, started: datetime) -> int:
     setup = settle(settings)
     cases, left_out = find_cases(setup.wanted)
     if settings.dry_run:
-        plan = read_plan(setup.folder) or _planned(setup, cases, left_out)
-        print("\n".join(_describe(setup, plan)))
+        training = _training(setup, _current_plan(setup, cases, left_out))
+        units = _asked_for(settings, training.plan)
+        done = sum(map(training.is_done, units))
+        lines = [*_describe(setup, training.plan), f"{done} of {len(units)} networks are trained"]
+        print("\n".join(lines))
         return 0
     log_to(settings.output_dir / "logs" / f"{run_name(started)}.log")
     plan = _settle_plan(setup, cases, left_out, started)
-    training = Training(
-        plan=plan,
-        folder=setup.folder,
-        heads=setup.heads,
-        template_mask=setup.template_mask,
-        recipe=setup.recipe,
-        machine=setup.machine,
-        keep_networks=settings.keep_networks,
-    )
+    training = _training(setup, plan)
     units = _asked_for(settings, plan)
     for line in _describe(setup, plan):
         LOG.info(line)
@@ -97,6 +92,18 @@ def run_train(settings: Settings, progress: Progress, started: datetime) -> int:
     return 0
 
 
+def _training(setup: Setup, plan: Plan) -> Training:
+    return Training(
+        plan=plan,
+        folder=setup.folder,
+        heads=setup.heads,
+        template_mask=setup.template_mask,
+        recipe=setup.recipe,
+        machine=setup.machine,
+        keep_networks=setup.settings.keep_networks,
+    )
+
+
 def _planned(setup: Setup, cases: Sequence[Case], left_out: dict[str, str]) -> Plan:
     for case in cases:
         status = read_status(setup.settings.output_dir / names.status(case.subject, case.session))
@@ -110,24 +117,31 @@ def _planned(setup: Setup, cases: Sequence[Case], left_out: dict[str, str]) -> P
     return make_plan(cases, left_out, setup.protocol)
 
 
+def _current_plan(setup: Setup, cases: Sequence[Case], left_out: dict[str, str]) -> Plan:
+    """Make the plan, or take the one that is there if it is of the same training."""
+    plan = read_plan(setup.folder)
+    if plan is not None:
+        check_protocol(setup.folder, plan, setup.protocol)
+    # One network of many does not read the masks of all subjects to know that they are the same;
+    # the heads that it trains on are checked against the plan one by one.
+    only = set(setup.settings.only)
+    if plan is None or not only or {"heads", "merge"} & only:
+        now = _planned(setup, cases, left_out)
+        if plan is not None:
+            check_cases(setup.folder, plan, now)
+        plan = now
+    return plan
+
+
 def _settle_plan(
     setup: Setup, cases: Sequence[Case], left_out: dict[str, str], started: datetime
 ) -> Plan:
-    """Make the plan, or take the one that is there if it is of the same training."""
+    """Write the plan, and what else a run writes before it begins."""
     settings = setup.settings
     # The tasks of a job array that start together stand in line for it.
     with hold(settings.output_dir / names.run_lock(), wait_s=WAIT_S):
-        plan = read_plan(setup.folder)
-        if plan is not None:
-            check_protocol(setup.folder, plan, setup.protocol)
-        # One network of many does not read the masks of all subjects to know that they are the
-        # same; the heads that it trains on are checked against the plan one by one.
-        if plan is None or not settings.only or {"heads", "merge"} & set(settings.only):
-            now = _planned(setup, cases, left_out)
-            if plan is not None:
-                check_cases(setup.folder, plan, now)
-            plan = now
-            write_plan(setup.folder, plan)
+        plan = _current_plan(setup, cases, left_out)
+        write_plan(setup.folder, plan)
         start_dataset(settings.output_dir, settings.bids_dir)
         write_text(settings.output_dir / "logs" / f"{run_name(started)}.toml", to_toml(settings))
     return plan
@@ -161,8 +175,14 @@ def _describe(setup: Setup, plan: Plan) -> list[str]:
         f"{of['folds']} folds x {of['repeats']} repeats, stratified by {plan.stratified_by}, and "
         f"{of['members']} networks of all subjects: {len(plan.folds) + len(plan.members)} networks "
         f"of {of['steps']} steps from {begin}, on {device}",
+        f"{_slices(of['context'])}, loss {of['loss']}, threshold {setup.threshold:g}",
         *(f"{label}: left out: {reason}" for label, reason in plan.left_out.items()),
+        *setup.cautions,
     ]
+
+
+def _slices(context: int) -> str:
+    return f"{2 * context + 1} slices at a time" if context else "one slice at a time"
 
 
 def _guard(path: Path) -> AbstractContextManager[None]:
@@ -239,6 +259,7 @@ def _merge(training: Training, cases: Sequence[Case], setup: Setup) -> tuple[Pat
         versions=versions(),
         license=setup.init.license if setup.init else None,
         init=setup.init.name if setup.init else None,
+        cautions=setup.cautions,
     )
 
     def tell(count: int, of: int) -> None:

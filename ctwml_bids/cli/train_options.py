@@ -6,7 +6,7 @@ import argparse
 import re
 
 from ctwml_bids.cli.values import at_least_one
-from ctwml_bids.settings import INITS, LABELS, MODALITIES, PRECISIONS
+from ctwml_bids.settings import INITS, LABELS, LOSSES, MODALITIES, PRECISIONS
 
 
 def add_training(group: argparse._ArgumentGroup) -> None:
@@ -59,6 +59,19 @@ def add_training(group: argparse._ArgumentGroup) -> None:
         help="of Adam at the first step (default 5e-4; 1e-4 with --init shipped)",
     )
     group.add_argument(
+        "--context",
+        metavar="N",
+        type=_none_or_more,
+        help="neighbouring slices below, and above, that the network sees with each one (default "
+        "0, as the paper's; with --init shipped those of the shipped networks)",
+    )
+    group.add_argument(
+        "--loss",
+        choices=LOSSES,
+        help="what is made small (default cross-entropy, as uResNet's; with --init shipped that "
+        "of the shipped networks)",
+    )
+    group.add_argument(
         "--precision",
         choices=PRECISIONS,
         help="number format of the convolutions (default auto: bfloat16 where the device has it)",
@@ -67,7 +80,8 @@ def add_training(group: argparse._ArgumentGroup) -> None:
         "--threshold",
         metavar="P",
         type=_share,
-        help="probability above which a voxel is a lesion (default 0.25 on CT, 0.5 on FLAIR)",
+        help="probability above which a voxel is a lesion (default 0.25 on CT, 0.5 on "
+        "FLAIR; with --init shipped that of the shipped networks)",
     )
     group.add_argument(
         "--keep-networks",
@@ -83,6 +97,12 @@ def part(text: str) -> str:
     raise argparse.ArgumentTypeError(
         f"{text!r} is none of heads, REPEAT:FOLD (such as 1:10), final:MEMBER and merge"
     )
+
+
+def _none_or_more(text: str) -> int:
+    if re.fullmatch(r"\d", text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of slices from 0 to 9")
 
 
 def _share(text: str) -> float:

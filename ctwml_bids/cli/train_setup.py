@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from ctwml_bids.workflows.training_cases import Wanted, read_exclusions
 
 # The folder in the work folder that heads on the grid are in.
 SCRATCH = "train_heads"
-# Processes that make patches, at most: 8 kept a GPU's 100 steps a second busy.
+# As its data sets say.
+SIMULATOR = "ctwml-simulate"
+# Processes that make patches, at most: a batch takes one CPU 5 to 13 ms, so that 8 make 600 a
+# second, more than a GPU trains on.
 MOST_WORKERS = 8
 
 
@@ -42,6 +46,8 @@ class Setup:
         A voxel is a lesion where the mean probability is above this.
     init
         Card of the model that the networks begin from; None for fresh ones.
+    cautions
+        Sentences on what the accuracy does not mean, for the log and the report.
     """
 
     settings: Settings
@@ -52,6 +58,7 @@ class Setup:
     protocol: dict[str, Any]
     threshold: float
     init: model_store.ModelCard | None
+    cautions: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -91,6 +98,8 @@ def settle(settings: Settings) -> Setup:
         batch=settings.batch,
         learning_rate=settings.learning_rate,
         precision=settings.precision,
+        context=settings.context,
+        loss=settings.loss,
         shipped=shipped,
     )
     return Setup(
@@ -104,7 +113,7 @@ def settle(settings: Settings) -> Setup:
             masks=masks,
             subjects=settings.participant_labels,
             sessions=settings.session_labels,
-            exclude=read_exclusions(settings.bids_dir, excluded(settings.exclude)),
+            exclude=_saw(card) | read_exclusions(settings.bids_dir, excluded(settings.exclude)),
             include_failed_qc=settings.include_failed_qc,
         ),
         template_mask=template.brain_mask,
@@ -122,9 +131,48 @@ def settle(settings: Settings) -> Setup:
             recipe=recipe,
             init=card.checksum if card else "",
         ),
-        threshold=settings.threshold or steps.THRESHOLDS[settings.modality],
+        threshold=settings.threshold or _threshold(settings.modality, card),
         init=card,
+        cautions=_cautions(settings.bids_dir, card),
     )
+
+
+def _threshold(modality: str, init: model_store.ModelCard | None) -> float:
+    """Return the paper's threshold; networks that go on from others keep to theirs.
+
+    A threshold belongs to a loss: with Dice in it, probabilities lie at 0 and 1.
+    """
+    return init.threshold if init else steps.THRESHOLDS[modality]
+
+
+def _saw(init: model_store.ModelCard | None) -> dict[str, str]:
+    """Return whom the networks to begin from saw: none of them can be left out any more."""
+    if init is None:
+        return {}
+    why = f"the networks of {init.name} saw a subject of this name (without --init it can stay)"
+    return dict.fromkeys(sorted(init.seen), why)
+
+
+def _cautions(bids_dir: Path, init: model_store.ModelCard | None) -> tuple[str, ...]:
+    """Say where the networks to begin from know the heads of the data set in another way."""
+    if init is None or "simulat" not in str(init.training.get("data")):
+        return ()
+    if not any(maker == SIMULATOR for maker in _makers(bids_dir)):
+        return ()
+    return (
+        f"The networks begin from {init.name}, which was trained on simulated heads, and these "
+        "are simulated, too: with the same anatomy under other lesions. What is left out of "
+        "a fold is not wholly new to its network, so that the accuracy is too high.",
+    )
+
+
+def _makers(bids_dir: Path) -> list[str]:
+    """Return the programs that a data set says it was made by."""
+    try:
+        text = (bids_dir / "dataset_description.json").read_text(encoding="utf-8-sig")
+        return [str(maker["Name"]) for maker in json.loads(text)["GeneratedBy"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _machine(settings: Settings) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ctwml_bids.bids.names import stem
+from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.segmentation.mapped_heads import facts_of, save_mapped
 
@@ -85,6 +86,32 @@ def identity(case: Case) -> str:
         if path is not None:
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def check_unchanged(case: Case, known: str) -> None:
+    """Make sure that a case's files are those that the plan of its training was made from.
+
+    Parameters
+    ----------
+    case
+        The unit.
+    known
+        Its `identity` by the plan.
+
+    Raises
+    ------
+    BadDataError
+        If they are not, or its image is not the one that was measured.
+    """
+    image = case.images[case.modality]
+    with image.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    is_other = case.fingerprints and found not in case.fingerprints.values()
+    if is_other or identity(case) != known:
+        raise BadDataError(
+            f"{image}: it, or what `participant` made of it, is not what {case.label} had when "
+            "this training was planned. Run the same command without --only, which says what to do."
+        )
 
 
 def lesion_ml(case: Case) -> float:

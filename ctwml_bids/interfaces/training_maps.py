@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,57 +11,28 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids import dataset, names
-from ctwml_bids.bids.files import write_json, write_nifti, write_tsv
-from ctwml_bids.errors import NoInputError
+from ctwml_bids.bids.files import write_bytes, write_json, write_nifti
 from ctwml_bids.interfaces.training_heads import Case
+from ctwml_bids.interfaces.training_tables import Writing, write_table
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.normalisation import from_grid, rounded
-from ctwml_bids.statistics import overlap, regions, tables
+from ctwml_bids.statistics import overlap, regions
 
 # Thresholds whose Dice is told beside that of the one that is used.
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
-# Field of the table's sidecar by which images that were measured anew since are noticed.
-IMAGES = "ImagesSHA256"
 
 
-@dataclass(frozen=True)
-class Writing:
-    """What all maps of a training have in common.
-
-    Attributes
-    ----------
-    output_dir, bids_dir
-        Where maps go, and the data set.
-    model_label
-        The ``--desc`` of the run.
-    model
-        Name of the training's model.
-    threshold
-        A voxel is a lesion where the mean probability is above this.
-    grid
-        The network's.
-    about
-        For sidecars: folds, repeats...
-    """
-
-    output_dir: Path
-    bids_dir: Path
-    model_label: str
-    model: str
-    threshold: float
-    grid: Grid
-    about: Mapping[str, Any]
-
-
-def write_case(case: Case, mean: np.ndarray, writing: Writing) -> dict[str, Any]:
-    """Write a unit's out-of-fold maps and table.
+def write_case(
+    case: Case, mean: np.ndarray, disagreement: np.ndarray, writing: Writing
+) -> dict[str, Any]:
+    """Write a unit's out-of-fold maps, table and example picture.
 
     Parameters
     ----------
     case
         The unit.
-    mean
-        Mean over the repeats, (x, y, z) on the network's grid.
+    mean, disagreement
+        Mean and SD over the repeats, (x, y, z) on the network's grid.
     writing
         How.
 
@@ -77,12 +46,21 @@ def write_case(case: Case, mean: np.ndarray, writing: Writing) -> dict[str, Any]
     for space, path in case.images.items():
         grids[space] = grid_of(nib.load(path))
         transform = case.matrix(case.modality, space) @ frame
-        found = from_grid(mean, writing.grid, transform, grids[space])
-        probabilities[space] = rounded(found)
+        probabilities[space], spread = (
+            rounded(from_grid(array, writing.grid, transform, grids[space]))
+            for array in (mean, disagreement)
+        )
         masks[space] = probabilities[space] > writing.threshold
-        _write_maps(case, space, probabilities[space], masks[space], grids[space], writing)
+        arrays = {"cv": probabilities[space], "cvmask": masks[space].astype(np.uint8)}
+        if writing.about["Repeats"] > 1:
+            arrays["cvstd"] = spread
+        else:
+            _drop_spread(case, space, writing)
+        _write_maps(case, space, arrays, grids[space], writing)
     measures = _measure(case, masks[case.modality], grids[case.modality], frame, writing)
-    _write_table(case, measures, masks.get("flair"), writing)
+    seen = _in_one_space(case, masks, writing)
+    write_table(case, measures, seen, writing)
+    _write_picture(case, seen, grids["flair" if "flair" in grids else "ct"], writing)
     grid = grids[case.truth_space]
     truth = _on(case.truth, grid)
     found = overlap.compare(masks[case.truth_space], truth, affine=grid.affine)
@@ -120,12 +98,19 @@ ACCURACY_COLUMNS: dict[str, dict[str, str]] = {
 }
 
 
+_SHOWS = {
+    "cv": "Lesion probability",
+    "cvmask": "White matter lesions",
+    "cvstd": "Standard deviation over the repeats of the lesion probability",
+}
+
+
 def _write_maps(
-    case: Case, space: str, probability: np.ndarray, mask: np.ndarray, grid: Grid, writing: Writing
+    case: Case, space: str, arrays: Mapping[str, np.ndarray], grid: Grid, writing: Writing
 ) -> None:
     sources = _sources(case, space, writing)
     of_probability = _map_name(case, case.modality, space, "cv", writing.model_label)
-    for kind, array in (("cv", probability), ("cvmask", mask.astype(np.uint8))):
+    for kind, array in arrays.items():
         name = _map_name(case, case.modality, space, kind, writing.model_label)
         is_mask = kind == "cvmask"
         write_nifti(writing.output_dir / name, image_on(array, grid))
@@ -136,15 +121,22 @@ def _write_maps(
             kind="Lesion" if is_mask else None,
             threshold=writing.threshold if is_mask else None,
             model=writing.model,
-            description=f"{'White matter lesions' if is_mask else 'Lesion probability'} seen in "
-            f"the {case.modality.upper()} by networks that were not trained on this subject: mean "
-            f"over {writing.about['Repeats']} repeats of a {writing.about['Folds']}-fold "
+            description=f"{_SHOWS[kind]} seen in the {case.modality.upper()} by networks that were "
+            f"not trained on this subject: {'' if kind == 'cvstd' else 'mean over '}"
+            f"{writing.about['Repeats']} repeats of a {writing.about['Folds']}-fold "
             "cross-validation",
         )
         write_json(
             writing.output_dir / names.sidecar(name),
             {**sidecar, "CrossValidation": dict(writing.about)},
         )
+
+
+def _drop_spread(case: Case, space: str, writing: Writing) -> None:
+    """Remove the spread that a former training with more repeats left."""
+    name = _map_name(case, case.modality, space, "cvstd", writing.model_label)
+    for path in (name, names.sidecar(name)):
+        (writing.output_dir / path).unlink(missing_ok=True)
 
 
 def _map_name(case: Case, seen: str, space: str, kind: str, label: str) -> Any:
@@ -196,65 +188,30 @@ def _measure(
     )
 
 
-def _write_table(
-    case: Case, measures: regions.LesionMeasures, in_flair: np.ndarray | None, writing: Writing
-) -> None:
-    """Write the participant's table with the rows that the out-of-fold segmentation changes."""
-    out, of = writing.output_dir, (case.subject, case.session)
-    label = writing.model_label
-    path = out / names.cross_validated_stats(*of, model_label=label)
-    before = path if is_current(path, case.fingerprints) else _measured_table(out, case, label)
-    rows = {row["image"]: row for row in _rows(before)}
-    qc = next(iter(rows.values()))["qc"]
-    pair = None
+def _in_one_space(
+    case: Case, masks: Mapping[str, np.ndarray], writing: Writing
+) -> dict[str, np.ndarray]:
+    """Return the lesions seen in each image: of a pair in FLAIR space, the other's too."""
+    if len(case.images) == 1:
+        return {case.modality: masks[case.modality]}
     other = "flair" if case.modality == "ct" else "ct"
-    if "pair" in rows and in_flair is not None:
-        seen = {case.modality: in_flair, other: _other_mask(case, other, out, label)}
-        affine = grid_of(nib.load(case.images["flair"])).affine
-        pair = overlap.compare(seen["ct"], seen["flair"], affine=affine)
-    modality = case.modality
-    made = tables.unit_rows(
-        {modality: measures},
-        qc=qc,
-        thresholds={modality: writing.threshold},
-        models={modality: writing.model},
-        pair=pair,
-    )
-    rows |= {row["image"]: row for row in made}
-    about = json.loads(names.sidecar(before).read_text(encoding="utf-8"))
-    validated = {**about.get("CrossValidation", {}), modality: dict(writing.about)}
-    write_json(
-        names.sidecar(path),
-        {**about, "CrossValidation": validated, IMAGES: dict(case.fingerprints)},
-    )
-    ordered = [rows[image] for image in ("ct", "flair", "pair") if image in rows]
-    write_tsv(path, ordered, list(tables.COLUMNS))
+    return {
+        case.modality: masks["flair"],
+        other: _other_mask(case, other, writing.output_dir, writing.model_label),
+    }
 
 
-def _measured_table(output_dir: Path, case: Case, label: str) -> Path:
-    """Return the participant level's table of a unit, that of a label where it has one."""
-    for model_label in (label, ""):
-        path = output_dir / names.stats(case.subject, case.session, model_label=model_label)
-        if path.is_file():
-            return path
-    raise NoInputError(f"{path}: the table of {case.label} is missing; run `participant` again.")
+def _write_picture(
+    case: Case, seen: Mapping[str, np.ndarray], grid: Grid, writing: Writing
+) -> None:
+    from ctwml_bids.interfaces.training_picture import picture
 
-
-def is_current(table: Path, images: Mapping[str, Any]) -> bool:
-    """Tell whether an out-of-fold table is there and was made from images as they are now.
-
-    Parameters
-    ----------
-    table
-        The table.
-    images
-        Name of each image in the data set → its SHA-256.
-    """
-    try:
-        about = json.loads(names.sidecar(table).read_text(encoding="utf-8"))
-        return table.is_file() and about.get(IMAGES) == dict(images)
-    except (OSError, ValueError, AttributeError):
-        return False
+    of = (case.subject, case.session)
+    space = "FLAIR" if "flair" in case.images else "CT"
+    png = picture(case, seen, grid, writing.output_dir / names.brain_mask(*of, space=space))
+    if png is not None:
+        name = names.example(*of, model_label=writing.model_label, cross_validated=True)
+        write_bytes(writing.output_dir / name, png)
 
 
 def _other_mask(case: Case, seen: str, out: Path, label: str) -> np.ndarray:
@@ -263,8 +220,3 @@ def _other_mask(case: Case, seen: str, out: Path, label: str) -> np.ndarray:
     paths = [out / _map_name(case, seen, "flair", kind, name) for kind, name in choices]
     path = next((path for path in paths if path.is_file()), paths[-1])
     return _on(path, grid_of(nib.load(case.images["flair"])))
-
-
-def _rows(table: Path) -> list[dict[str, Any]]:
-    with table.open(encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened, delimiter="\t"))

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ctwml_bids.errors import BadDataError, InputOutputError
+from ctwml_bids.errors import BadDataError, InputOutputError, UsageError
 from ctwml_bids.interfaces.training_units import read_network
 
+# The paper names none; uResNet's is this one.
+PAPERS_LOSS = "cross-entropy"
 NOT_STATED = "not stated: up to the owner of the data it was trained on"
 
 
@@ -19,6 +21,8 @@ def recipe_of(
     batch: int,
     learning_rate: float | None,
     precision: str,
+    context: int | None,
+    loss: str | None,
     shipped: Path | None,
 ) -> dict[str, Any]:
     """Return the fields of a `cross_validation.Recipe`.
@@ -27,24 +31,42 @@ def recipe_of(
     ----------
     modality
         "ct" or "flair".
-    steps, batch, learning_rate, precision
-        As in settings.
+    steps, batch, learning_rate, precision, context, loss
+        As in settings; None for the paper's (a slice at a time, cross-entropy), or with ``shipped``
+        for what that model was trained with.
     shipped
         Folder of the model to begin from, whose network and inputs are then taken over; None for
-        fresh networks, which see a slice at a time as the paper's.
+        fresh networks.
+
+    Raises
+    ------
+    UsageError
+        If another context is asked for than the networks to begin from have.
     """
     from ctwml_bids.segmentation.model_store import load_card
     from ctwml_bids.segmentation.shipped_heads import CHANNELS
 
-    fresh = {"variant": "standard", "channels": CHANNELS[modality], "context": 0, "flip": False}
+    fresh = {
+        "variant": "standard",
+        "channels": CHANNELS[modality],
+        "context": context or 0,
+        "flip": False,
+        "loss": loss or PAPERS_LOSS,
+    }
     rate = 5e-4
     if shipped is not None:
         card = load_card(shipped)
+        if context not in (None, card.context):
+            raise UsageError(
+                f"--context {context}: the networks of {card.name}, which --init shipped begins "
+                f"from, see {card.context} slices below and above; leave --context out."
+            )
         fresh = {
             "variant": card.network.get("variant", "standard"),
             "channels": card.channels,
             "context": card.context,
             "flip": card.flip,
+            "loss": loss or card.loss or PAPERS_LOSS,
         }
         rate = 1e-4
     return {

@@ -9,10 +9,12 @@ from __future__ import annotations
 import io
 import json
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -105,6 +107,7 @@ def run_unit(job: UnitJob, on_log: Callable[[dict[str, float]], None]) -> None:
     from ctwml_bids.segmentation.cross_validation import (
         Machine,
         Recipe,
+        compute_precision,
         predict_left_out,
         train_network,
     )
@@ -124,6 +127,7 @@ def run_unit(job: UnitJob, on_log: Callable[[dict[str, float]], None]) -> None:
         on_log=on_log,
     )
     labels = {head_name(label): label for label in job.left_out}
+    precision = compute_precision(recipe, machine)
     for name, probability in predict_left_out(network, job.heads, list(labels), recipe, machine):
         _write_map(job.folder, labels[name], probability)
     if job.keep_network:
@@ -134,26 +138,47 @@ def run_unit(job: UnitJob, on_log: Callable[[dict[str, float]], None]) -> None:
         "segmented": sorted(job.left_out),
         "seed": job.unit.seed(job.seed),
         "device": machine.device,
+        "precision": precision,
         "seconds": round(time.monotonic() - began, 1),
         "log": read_log(job.folder / LOG_FILE),
     }
     write_json(job.folder / DONE, about)
-    for checkpoint in job.folder.glob("checkpoint*"):
-        checkpoint.unlink()
+    tidy(job.folder)
 
 
-def read_done(folder: Path) -> dict[str, Any] | None:
-    """Read what a finished unit noted; None where it is not finished, or a map of it is gone."""
+def tidy(folder: Path) -> None:
+    """Remove the checkpoints of a finished unit."""
+    for checkpoint in folder.glob("checkpoint*"):
+        checkpoint.unlink(missing_ok=True)
+
+
+def read_done(folder: Path, *, network: bool = False) -> dict[str, Any] | None:
+    """Read what a finished unit noted.
+
+    Parameters
+    ----------
+    folder
+        Of the unit.
+    network
+        Whether its network is needed, too.
+
+    Returns
+    -------
+    dict or None
+        None where it is not finished, or a map of it, or the network, is gone.
+    """
     try:
         about = json.loads((folder / DONE).read_text(encoding="utf-8"))
         labels = about["segmented"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    if network and not (folder / NETWORK).is_file():
+        return None
     return about if all(_map_path(folder, label).is_file() for label in labels) else None
 
 
-def mean_map(folders: Sequence[Path], label: str) -> np.ndarray:
-    """Return the mean of a unit's out-of-fold maps, float32, (x, y, z) on the network's grid.
+def mean_map(folders: Sequence[Path], label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and SD of a unit's out-of-fold maps over the repeats.
 
     Parameters
     ----------
@@ -162,23 +187,36 @@ def mean_map(folders: Sequence[Path], label: str) -> np.ndarray:
     label
         ``sub-X`` or ``sub-X_ses-Y``.
 
+    Returns
+    -------
+    mean, disagreement
+        float32, (x, y, z) on the network's grid; the SD is the population's, as that over the
+        members of an ensemble, and 0 everywhere with one repeat.
+
     Raises
     ------
     NoInputError, BadDataError
         If a map is missing or damaged.
     """
-    total: np.ndarray | None = None
+    total = squares = np.zeros(1)
     for folder in folders:
         path = _map_path(folder, label)
         try:
             with np.load(path) as opened:
-                found = opened["probability"].astype(np.float32)
+                # Whole numbers, whose sums and squares are exact.
+                found = opened["probability"].astype(np.int64)
         except FileNotFoundError as error:
             raise NoInputError(f"{path}: this out-of-fold map is missing; {_AGAIN}") from error
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise BadDataError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
-        total = found if total is None else total + found
-    return total / (STEPS * len(folders))
+        if np.size(total) > 1 and found.shape != total.shape:
+            raise BadDataError(
+                f"{path}: has the shape {found.shape}, others {total.shape}; {_AGAIN}"
+            )
+        total, squares = total + found, squares + found**2
+    mean = total / len(folders)
+    variance = np.maximum(squares / len(folders) - mean**2, 0)
+    return (mean / STEPS).astype(np.float32), (np.sqrt(variance) / STEPS).astype(np.float32)
 
 
 _AGAIN = "remove this unit's folder and run `train` again"

@@ -19,13 +19,15 @@ MEAN = {"color": "#D55E00", "lw": 2.0}
 POINT = {"s": 26, "facecolors": "none", "edgecolors": "#0072B2", "linewidths": 1.3}
 
 
-def learning_curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def learning_curves(rows: Sequence[Mapping[str, Any]], loss: str = "cross-entropy") -> bytes:
     """Plot loss and Dice of the training patches over the steps, a thin line for each network.
 
     Parameters
     ----------
     rows
         ``network``, ``step``, ``loss`` and ``dice`` (None where no patch had a lesion).
+    loss
+        What it is; "dice+cross-entropy" takes Dice off, and may fall below 0.
     """
     figure = Figure(figsize=(9.0, 3.8), dpi=130, facecolor="white", layout="constrained")
     networks: dict[str, list[Mapping[str, Any]]] = {}
@@ -34,7 +36,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
     for axes, name, label in zip(
         figure.subplots(1, 2),
         ("loss", "dice"),
-        ("loss (cross-entropy)", "Dice of the training patches"),
+        (f"loss ({loss})", "Dice of the training patches"),
         strict=True,
     ):
         by_step: dict[float, list[float]] = {}
@@ -51,7 +53,8 @@ def learning_curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
         axes.set_ylabel(label)
         axes.legend(frameon=False, fontsize=9)
         _plain(axes)
-    figure.get_axes()[0].set_yscale("log")
+    if all(row["loss"] > 0 for row in rows):
+        figure.get_axes()[0].set_yscale("log")
     figure.get_axes()[1].set_ylim(0, 1)
     return encode(figure)
 

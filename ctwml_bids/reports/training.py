@@ -48,6 +48,8 @@ class TrainingReport:
         ``network``, ``step``, ``loss``, ``dice``.
     model
         Folder of the model in the output folder.
+    cautions
+        Sentences on what the accuracy does not mean.
     """
 
     version: str
@@ -61,6 +63,7 @@ class TrainingReport:
     summary: Mapping[str, Any]
     curves: tuple[Mapping[str, Any], ...]
     model: str
+    cautions: tuple[str, ...] = ()
 
 
 def render_training(report: TrainingReport) -> str:
@@ -70,10 +73,20 @@ def render_training(report: TrainingReport) -> str:
         report=report,
         modality=report.protocol["modality"].upper(),
         columns=COLUMNS,
+        settings={name: _said(value) for name, value in report.protocol.items()},
         sentences=sentences(report),
         learning=_learning(report),
         figures=_figures(report),
     )
+
+
+def _said(value: Any) -> str:
+    """Write a setting's value; the only one that may be empty is what networks began from."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if value != "" else "fresh weights"
 
 
 def sentences(report: TrainingReport) -> list[str]:
@@ -116,7 +129,7 @@ def _learning(report: TrainingReport) -> Figure:
         f"A thin line for each of {count} networks, and their mean; both are of patches that the "
         "networks are trained on, half of them beside lesions.",
         f"Loss and Dice over the training steps of {count} networks",
-        curves.learning_curves(report.curves),
+        curves.learning_curves(report.curves, report.protocol["loss"]),
     )
 
 

@@ -100,9 +100,7 @@ def save(state: TrainingState, path: Path, settings: Mapping[str, Any]) -> None:
         ) from error
 
 
-def restore_latest(
-    state: TrainingState, path: Path, settings: Mapping[str, Any], device: str
-) -> None:
+def restore_latest(state: TrainingState, path: Path, settings: Mapping[str, Any]) -> None:
     """Put a state back to the latest checkpoint that is sound, or leave it at the beginning.
 
     One that is damaged is told of and passed over: every draw follows from seed and step, so that
@@ -110,7 +108,7 @@ def restore_latest(
 
     Parameters
     ----------
-    state, settings, device
+    state, settings
         See `restore`.
     path
         The checkpoint; the one before it lies beside it.
@@ -123,13 +121,13 @@ def restore_latest(
     for candidate in (path, path.with_name(PREVIOUS)):
         if candidate.is_file():
             try:
-                return restore(state, candidate, settings, device)
+                return restore(state, candidate, settings)
             except CorruptCheckpointError as error:
                 LOG.warning("%s It is not used.", error)
     return None
 
 
-def restore(state: TrainingState, path: Path, settings: Mapping[str, Any], device: str) -> None:
+def restore(state: TrainingState, path: Path, settings: Mapping[str, Any]) -> None:
     """Put a state back to where a checkpoint was written.
 
     Parameters
@@ -140,8 +138,6 @@ def restore(state: TrainingState, path: Path, settings: Mapping[str, Any], devic
         The checkpoint.
     settings
         Those of the training that goes on.
-    device
-        Where the network is.
 
     Raises
     ------
@@ -157,7 +153,9 @@ def restore(state: TrainingState, path: Path, settings: Mapping[str, Any], devic
             "train into another folder, or remove it to start again."
         )
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "mean": {}, "adam": {}}
-    for name, tensor in _sound(path, digest, device).items():
+    # Loading copies to where the network is, but for Adam's counters of steps: on a GPU each of
+    # them would be waited for at every step.
+    for name, tensor in _sound(path, digest).items():
         part, rest = name.split(".", 1)
         parts[part][rest] = tensor
     state.network.load_state_dict(parts["network"])
@@ -175,7 +173,7 @@ def checkpoint_weights(path: Path) -> tuple[dict[str, Tensor], int]:
     step, _, digest = _about(path)
     weights = {
         name.removeprefix("mean."): tensor
-        for name, tensor in _sound(path, digest, "cpu").items()
+        for name, tensor in _sound(path, digest).items()
         if name.startswith("mean.")
     }
     return weights, step
@@ -186,18 +184,21 @@ def _about(path: Path) -> tuple[int, dict, str | None]:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
         return int(about["step"]), json.loads(about["config"]), about.get("sha256")
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise CorruptCheckpointError(
             f"{path} is not a checkpoint of this program, or is damaged: {error}."
         ) from error
 
 
-def _sound(path: Path, digest: str | None, device: str) -> dict[str, Tensor]:
-    """Load the arrays of a checkpoint; without a digest (older ones) they are not checked."""
-    tensors = load_file(path)
+def _sound(path: Path, digest: str | None) -> dict[str, Tensor]:
+    """Load a checkpoint's arrays on the CPU; those of old ones, without a digest, are unchecked."""
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CorruptCheckpointError(f"{path} cannot be read: {error}.") from error
     if digest is not None and _digest(tensors) != digest:
         raise CorruptCheckpointError(f"{path} is damaged: its content is not what was written.")
-    return {name: tensor.to(device) for name, tensor in tensors.items()}
+    return tensors
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

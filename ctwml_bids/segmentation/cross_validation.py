@@ -19,6 +19,7 @@ from ctwml_bids.errors import BadDataError
 from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.segmentation.mapped_heads import MappedHeads, open_mapped
 from ctwml_bids.segmentation.patches import PatchConfig, jitter_intensities
+from ctwml_bids.segmentation.precision import choose
 from ctwml_bids.segmentation.prefetch import BatchSource, ahead
 from ctwml_bids.segmentation.training import TrainingConfig, train
 
@@ -37,6 +38,8 @@ class Recipe:
         As in `training.TrainingConfig`.
     variant, channels, context, flip
         As in `model_store.ModelCard`.
+    loss
+        As in `training.TrainingConfig`.
     init
         Folder of the model whose networks they begin from, or None for fresh ones.
     """
@@ -49,6 +52,7 @@ class Recipe:
     channels: tuple[str, ...]
     context: int
     flip: bool
+    loss: str = "cross-entropy"
     init: Path | None = None
 
 
@@ -126,6 +130,7 @@ def train_network(
         batch=recipe.batch,
         learning_rate=recipe.learning_rate,
         variant=recipe.variant,
+        loss=recipe.loss,
         patches=PatchConfig(lesion_share=LESION_SHARE, context=recipe.context),
         seed=seed,
         precision=recipe.precision,
@@ -199,6 +204,11 @@ def predict_left_out(
             precision=recipe.precision,
         )
         yield name, found.probability
+
+
+def compute_precision(recipe: Recipe, machine: Machine) -> str:
+    """Name the number format that the convolutions run in: "float32" or "bfloat16"."""
+    return str(choose(recipe.precision, machine.device)).removeprefix("torch.")
 
 
 def check_apart(trained_on: Collection[str], left_out: Collection[str], what: str) -> None:

@@ -94,6 +94,26 @@ class ModelCard:
         content["members"] = [member.sha256 for member in self.members]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def loss(self) -> str:
+        """What its networks were trained to make small; empty where the card does not say."""
+        said = {member.get("config", {}).get("loss", "") for member in self._members_trained}
+        said.add(self.training.get("protocol", {}).get("loss", ""))
+        return next(iter(said - {""}), "")
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """``sub-X`` of everyone whose images or anatomy took part in its training."""
+        found = set(self.training.get("subjects", ()))
+        for member in self._members_trained:
+            found |= {*member.get("anatomies", ()), *member.get("real_subjects", ())}
+        return frozenset(name for name in found if name.startswith("sub-"))
+
+    @property
+    def _members_trained(self) -> Sequence[Mapping[str, Any]]:
+        """What the shipped models' cards say of the training of each network."""
+        return [member for member in self.training.get("members", ()) if isinstance(member, dict)]
+
 
 def default(modality: str) -> Path:
     """Return the folder of the model that is used where none is named.

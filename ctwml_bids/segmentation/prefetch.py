@@ -7,6 +7,9 @@ nothing. The processes need no torch.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -89,10 +92,21 @@ _source: BatchSource | None = None
 
 
 def _begin(source: BatchSource, open_at_most: int) -> None:
-    """Open the heads in a process of the pool."""
+    """Open the heads in a process of the pool, which ends when the training does."""
+    # Ctrl-C reaches the whole group; only the process that trains decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     global _sampler, _source
     heads = MappedHeads(source.folder, source.names, open_at_most)
     _sampler, _source = PatchSampler(heads, source.patches), source
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the process that trains: killed outright, it ends no others."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _batch(step: int) -> Batch:

@@ -149,7 +149,7 @@ def train(
     state = _initial_state(config, slices * volumes[0].channels.shape[0], initial)
     checkpoint = folder / "checkpoint.safetensors" if folder else None
     if checkpoint is not None:
-        restore_latest(state, checkpoint, _fixed(config), config.device)
+        restore_latest(state, checkpoint, _fixed(config))
         cut_log(folder / LOG_FILE, state.step)
     rows: list[dict[str, float]] = []
     tally = Tally()
@@ -211,8 +211,11 @@ def _step(
     labels: np.ndarray,
     step: int,
     config: TrainingConfig,
-) -> tuple[float, float, float]:
-    """One optimiser step; returns the loss and the two sums of which Dice is the quotient."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One optimiser step; returns the loss and the two sums of which Dice is the quotient.
+
+    They stay on the device: to ask a GPU for a number is to wait for it.
+    """
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(config, step)
     x = torch.from_numpy(channels).to(config.device, memory_format=torch.channels_last)
@@ -233,8 +236,7 @@ def _step(
     _update_mean(state, config.mean_weight)
     with torch.no_grad():
         found, wanted = logits.argmax(1) > 0, y > 0
-        both = 2 * float((found & wanted).sum())
-        return float(loss), both, float(found.sum() + wanted.sum())
+        return loss.detach(), 2 * (found & wanted).sum(), found.sum() + wanted.sum()
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor, kind: str) -> Tensor:

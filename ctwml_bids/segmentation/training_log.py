@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,24 +16,22 @@ class Tally:
     """Sums over the steps between two rows of the log."""
 
     def __init__(self) -> None:
-        self.losses: list[float] = []
-        self.both = self.either = 0.0
+        self.steps: list[tuple[Any, Any, Any]] = []
         self.start = time.perf_counter()
 
-    def add(self, loss: float, both: float, either: float) -> None:
-        """Take in one step."""
-        self.losses.append(loss)
-        self.both += both
-        self.either += either
+    def add(self, loss: Any, both: Any, either: Any) -> None:
+        """Take in one step; numbers, or what `float` makes one of."""
+        self.steps.append((loss, both, either))
 
     def row(self, step: int, rate: float) -> dict[str, float]:
         """Summarise; Dice is that of all patches' voxels together."""
+        losses, boths, eithers = (list(map(float, of)) for of in zip(*self.steps, strict=True))
         return {
             "step": step,
-            "loss": float(np.mean(self.losses)),
-            "dice": self.both / self.either if self.either else float("nan"),
+            "loss": float(np.mean(losses)),
+            "dice": sum(boths) / sum(eithers) if sum(eithers) else float("nan"),
             "learning_rate": rate,
-            "steps_per_second": len(self.losses) / (time.perf_counter() - self.start),
+            "steps_per_second": len(losses) / (time.perf_counter() - self.start),
         }
 
 
@@ -50,11 +50,18 @@ def read_log(path: Path) -> list[dict[str, float]]:
 
 def cut_log(path: Path, step: int) -> None:
     """Take out of a log what a training that goes on from a step will do again."""
-    rows = read_log(path)
-    path.unlink(missing_ok=True)
-    for row in rows:
+    if not path.exists():
+        return
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    for row in read_log(path):
         if row["step"] <= step:
-            append_row(path, row)
+            append_row(part, row)
+    # Rows of former runs are nowhere else: whoever kills this now leaves the whole log.
+    if part.exists():
+        os.replace(part, path)
+    else:
+        path.unlink()
 
 
 def append_row(path: Path, row: dict[str, float]) -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ctwml_bids.bids import names
-from ctwml_bids.interfaces.training_maps import is_current
+from ctwml_bids.interfaces.training_tables import is_current
+from ctwml_bids.statistics.tables import MISSING
 
 
-def preferred(output_dir: Path, table: Path, subject: str, session: str | None, label: str) -> Path:
+def preferred(
+    output_dir: Path, table: Path, subject: str, session: str | None, label: str
+) -> tuple[Path, dict[str, str]]:
     """Return the out-of-fold table of a unit instead of the participant's, where it has one.
 
     One that was made from other images than the participant's is passed over. Of another training
@@ -26,13 +31,40 @@ def preferred(output_dir: Path, table: Path, subject: str, session: str | None, 
         Of the unit.
     label
         The ``--desc`` of the run whose tables are read.
+
+    Returns
+    -------
+    table
+        The one that counts.
+    out_of_fold
+        Each image whose row, and whose maps, are out of fold → the label of that training.
     """
     images = _images(output_dir / names.status(subject, session, model_label=label))
     for other in dict.fromkeys((label, "")):
         found = output_dir / names.cross_validated_stats(subject, session, model_label=other)
         if images and is_current(found, images) and (other == label or _is_of(table, found)):
-            return found
-    return table
+            return found, dict.fromkeys(_validated(found), other)
+    return table, {}
+
+
+def picture_of(
+    row: Mapping[str, Any], subject: str, session: str | None, label: str
+) -> PurePosixPath:
+    """Return the example picture with those lesions that a unit's row tells of.
+
+    Parameters
+    ----------
+    row
+        Of units.tsv, with the label of the training that its out-of-fold results are of.
+    subject, session
+        Of the unit.
+    label
+        The ``--desc`` of the run whose tables are read.
+    """
+    if row["out_of_fold"] != MISSING:
+        trained = row["out_of_fold_label"]
+        return names.example(subject, session, model_label=trained, cross_validated=True)
+    return names.example(subject, session, model_label=label)
 
 
 def _images(status: Path) -> dict[str, str]:
@@ -46,9 +78,14 @@ def _images(status: Path) -> dict[str, str]:
 
 def _is_of(table: Path, found: Path) -> bool:
     """Tell whether a table is of the model that came of the training with out-of-fold results."""
-    about = json.loads(names.sidecar(found).read_text(encoding="utf-8"))
     trained, used = _models(found), _models(table)
-    return any(trained.get(image) == used.get(image) for image in about["CrossValidation"])
+    return any(trained.get(image) == used.get(image) for image in _validated(found))
+
+
+def _validated(table: Path) -> list[str]:
+    """Return the images whose rows of a table are out of fold."""
+    about = json.loads(names.sidecar(table).read_text(encoding="utf-8"))
+    return list(about["CrossValidation"])
 
 
 def _models(table: Path) -> dict[str, str]:

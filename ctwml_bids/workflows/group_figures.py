@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ctwml_bids.bids import names
 from ctwml_bids.reports import plots, plots_groups, sentences
 from ctwml_bids.reports.examples import examples
 from ctwml_bids.reports.group import GroupFigure
@@ -18,6 +17,7 @@ from ctwml_bids.statistics.cohort import IMAGES, Cohort, Part
 from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.strata import summarise, summarise_measure
 from ctwml_bids.statistics.tables import MISSING, OVERLAP, number_in
+from ctwml_bids.workflows.cross_validated import picture_of
 
 
 def figures(
@@ -184,11 +184,6 @@ def _examples(cohort: Cohort, output_dir: Path, model_label: str) -> GroupFigure
             + (" for the Fazekas groups" if groups else "")
             + f": {shown}, each with the FLAIR volume nearest to the median of its group."
         )
-        if any(row["out_of_fold"] != MISSING for _, row, _ in chosen):
-            sentence += (
-                " The pictures are the participant level's; the volumes beside them are those of "
-                "the out-of-fold segmentations."
-            )
     return GroupFigure(
         "figure-5_examples",
         "Example segmentations (Fig. 5)",
@@ -218,7 +213,7 @@ def _typical(
     for row in sorted(rows, key=order):
         session = None if row["session_id"] == MISSING else row["session_id"].removeprefix("ses-")
         subject = row["participant_id"].removeprefix("sub-")
-        path = output_dir / names.example(subject, session, model_label=model_label)
+        path = output_dir / picture_of(row, subject, session, model_label)
         if path.is_file():
             return row, path.read_bytes()
     return None

@@ -107,7 +107,9 @@ def _read_unit(
     """Return a unit's row, and what it was made with as far as its sidecar says."""
     subject, _, session = unit.removeprefix("sub-").partition("_ses-")
     who = (subject, session or None)
-    table = preferred(output_dir, table, *who, model_label)
+    # That of the run that the table is of: an out-of-fold one has the settings of another.
+    made_with = _made_with(_sidecar(names.sidecar(table)))
+    table, out_of_fold = preferred(output_dir, table, *who, model_label)
     rows = {row.get("image"): row for row in _rows(table)}
     if not rows.keys() & {"ct", "flair"}:
         raise ValueError("it has no row for ct or flair")
@@ -125,20 +127,14 @@ def _read_unit(
         "qc_reason": _flagged(sidecar, any_row["qc"]),
         "report": str(report) if (output_dir / report).is_file() else "",
         "template": sidecar.get("Settings", {}).get("template") or "",
-        "out_of_fold": " ".join(sorted(sidecar.get("CrossValidation") or ())) or MISSING,
-        "out_of_fold_label": _label_of(output_dir, table, who, model_label),
+        "out_of_fold": " ".join(sorted(out_of_fold)) or MISSING,
+        "out_of_fold_label": "".join(set(out_of_fold.values())),
     }
     for name, (image, column) in unit_columns().items():
         found[name] = _value(rows.get(image, {}).get(column), column, image)
     found["ct_in_flair_ml"] = _sum(found["true_positive_ml"], found["ct_only_ml"])
     found |= _origin(output_dir / names.acquisition(*who))
-    return found, _made_with(sidecar)
-
-
-def _label_of(output_dir: Path, table: Path, who: tuple[str, str | None], model_label: str) -> str:
-    """Return the ``--desc`` of the training that an out-of-fold table is of."""
-    own = output_dir / names.cross_validated_stats(*who, model_label=model_label)
-    return model_label if table == own else ""
+    return found, made_with
 
 
 def _origin(table: Path) -> dict[str, Any]:

@@ -15,7 +15,13 @@ from typing import Any
 import nibabel as nib
 
 from ctwml_bids.errors import NoInputError
-from ctwml_bids.interfaces.training_heads import Case, is_laid, laid_key, lay_case
+from ctwml_bids.interfaces.training_heads import (
+    Case,
+    check_unchanged,
+    is_laid,
+    laid_key,
+    lay_case,
+)
 from ctwml_bids.interfaces.training_model import recipe_of
 from ctwml_bids.interfaces.training_units import TrainingUnit, UnitJob, read_done, run_unit
 from ctwml_bids.preprocessing.grids import Grid
@@ -69,7 +75,7 @@ class Training:
 
     def is_done(self, unit: TrainingUnit) -> bool:
         """Tell whether a unit was finished before."""
-        return read_done(self.folder_of(unit)) is not None
+        return read_done(self.folder_of(unit), network=unit.repeat == 0) is not None
 
 
 def protocol_of(
@@ -116,6 +122,11 @@ def lay_heads(
         Makes a lock on a file, so that tasks that start together do not write the same head.
     on_head
         Called after each head with how many of how many are there.
+
+    Raises
+    ------
+    NoInputError, BadDataError
+        If a file is missing, cannot be used, or is another than when the plan was made.
     """
     grid, channels = training.grid, tuple(training.recipe["channels"])
     by_label = {case.label: case for case in cases}
@@ -129,6 +140,7 @@ def lay_heads(
                 )
             with guard(training.heads / "locks" / label):
                 if not is_laid(training.heads, label, key):
+                    check_unchanged(by_label[label], facts["identity"])
                     lay_case(by_label[label], key, grid, channels, training.heads)
         on_head(count, len(training.plan.cases))
 

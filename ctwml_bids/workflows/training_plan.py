@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids.files import write_json
-from ctwml_bids.errors import CannotCreateError, InvalidInputError
+from ctwml_bids.errors import BadDataError, CannotCreateError, InvalidInputError
 from ctwml_bids.interfaces.training_heads import Case, identity, lesion_ml
 from ctwml_bids.interfaces.training_units import TrainingUnit
 from ctwml_bids.settings import differences
@@ -100,8 +100,10 @@ def make_plan(
     Raises
     ------
     UsageError, BadDataError
-        If there are fewer subjects than folds, or no lesions to learn from.
+        If there are fewer subjects than folds, no lesions to learn from, or one image under the
+        names of two subjects.
     """
+    _check_twins(cases)
     about = {
         case.label: {
             "subject": case.participant,
@@ -129,6 +131,20 @@ def make_plan(
     check_lesions(splits, {subject for subject in volumes if volumes[subject] > 0})
     by = BY_RATING if rated else BY_VOLUME
     return Plan(dict(protocol), about, by, splits, dict(left_out))
+
+
+def _check_twins(cases: Sequence[Case]) -> None:
+    """Refuse one image under two names: one could be segmented by a network that saw the other."""
+    owners: dict[object, Case] = {}
+    for case in cases:
+        for image in filter(None, case.fingerprints.values()):
+            first = owners.setdefault(image, case)
+            if first.participant != case.participant:
+                raise BadDataError(
+                    f"{first.label} and {case.label} have the same image, and so are one person: "
+                    "left out in different folds, each would be segmented by a network that saw "
+                    f"the other. Leave one out with --exclude {case.participant}."
+                )
 
 
 def write_plan(folder: Path, plan: Plan) -> None:

@@ -14,13 +14,14 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_text, write_tsv
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.interfaces.training_heads import Case
-from ctwml_bids.interfaces.training_maps import ACCURACY_COLUMNS, Writing, write_case
+from ctwml_bids.interfaces.training_maps import ACCURACY_COLUMNS, write_case
 from ctwml_bids.interfaces.training_model import (
     NOT_STATED,
     check_left_out,
     write_trained_model,
 )
-from ctwml_bids.interfaces.training_units import TrainingUnit, mean_map, read_done
+from ctwml_bids.interfaces.training_tables import Writing
+from ctwml_bids.interfaces.training_units import TrainingUnit, mean_map, read_done, tidy
 from ctwml_bids.reports.training import TrainingReport, render_training
 from ctwml_bids.workflows.training import UNITS, Training
 from ctwml_bids.workflows.training_summary import mean_curves, summarise
@@ -44,6 +45,8 @@ class Merging:
         Of ctwml_bids, and of the libraries.
     license, init
         Of the model that the networks began from, and its name; None for fresh ones.
+    cautions
+        Sentences on what the accuracy does not mean.
     """
 
     output_dir: Path
@@ -54,6 +57,7 @@ class Merging:
     versions: Mapping[str, str]
     license: str | None = None
     init: str | None = None
+    cautions: tuple[str, ...] = ()
 
     def model_name(self, modality: str) -> str:
         """Name the model that comes of a training."""
@@ -97,7 +101,8 @@ def merge(
             "without --only; nothing was merged."
         )
     done = {unit: read_done(training.folder_of(unit)) for unit in _all_units(training)}
-    for unit in training.plan.folds:
+    for unit in _all_units(training):
+        tidy(training.folder_of(unit))
         train_on, left_out = (
             sorted({training.plan.cases[label]["subject"] for label in labels})
             for labels in training.plan.labels(unit)
@@ -120,6 +125,7 @@ def merge(
         summary=summary,
         curves=tuple(curves),
         model=str(model.relative_to(merging.output_dir)),
+        cautions=merging.cautions,
     )
     page = merging.output_dir / names.training_report(
         training.plan.protocol["modality"], merging.model_label
@@ -164,7 +170,7 @@ def _write_cases(
             training.folder_of(plan.unit_without(label, repeat))
             for repeat in range(1, plan.protocol["repeats"] + 1)
         ]
-        rows.append(write_case(by_label[label], mean_map(folders, label), writing))
+        rows.append(write_case(by_label[label], *mean_map(folders, label), writing))
         on_case(len(rows), len(plan.cases))
     return rows
 
@@ -225,6 +231,7 @@ def _write_model(
                 "median": float(np.median(volumes)),
                 "most": max(volumes),
             },
+            "cautions": list(merging.cautions),
             "units_without_lesion": sum(volume == 0 for volume in volumes),
             "left_out": len(plan.left_out),
             "splits": [dict(split) for split in plan.splits],

@@ -95,6 +95,10 @@ def test_a_label_that_is_no_bids_label_is_refused():
 def test_out_of_fold_results_have_names_that_no_other_run_can_have():
     mask = names.wml("01", None, space="CT", seen_in="ct", kind="cvmask")
     assert mask.name == "sub-01_space-CT_label-WML_desc-ctcv_mask.nii.gz"
+    spread = names.wml("01", None, space="CT", seen_in="ct", kind="cvstd", model_label="new")
+    assert spread.name == "sub-01_space-CT_label-WML_desc-ctnewcvstd_probseg.nii.gz"
+    shown = names.example("01", None, model_label="new", cross_validated=True)
+    assert shown.name == "sub-01_desc-newcv_example.png"
     assert names.cross_validated_stats("01", "a").name == "sub-01_ses-a_desc-wmlcv_stats.tsv"
     labelled = names.cross_validated_stats("01", None, model_label="local")
     assert labelled.name == "sub-01_desc-wmllocalcv_stats.tsv"

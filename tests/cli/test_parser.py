@@ -164,6 +164,8 @@ def test_parts_of_a_training_are_read():
         ("--learning-rate", "0"),
         ("--labels", "ct"),
         ("--init", "mine"),
+        ("--loss", "dice"),
+        ("--context", "-1"),
     ],
 )
 def test_options_of_a_training_that_make_no_sense_are_refused(option):

@@ -8,6 +8,7 @@ from ctwml_bids.bids.query import Skipped
 from ctwml_bids.cli import provenance
 from ctwml_bids.cli.participant import write_skipped
 from ctwml_bids.cli.preflight import SCRATCH, Ready
+from ctwml_bids.cli.resources import seen_before
 from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.status import collect, read_status
 from tests.cli.toy_run import run
@@ -189,3 +190,12 @@ def test_a_skip_is_not_written_over_the_state_of_a_unit_that_another_process_run
         (result,) = write_skipped([Skipped("01", None, "excluded now")], ready)
     assert result.state == "skipped"
     assert not status.exists()
+
+
+def test_a_model_that_was_trained_on_a_subject_is_noted_for_it(units, ready):
+    card = dataclasses.replace(ready.cards["ct"], training={"subjects": ["sub-01"]})
+    (said,) = seen_before(units[0], {"ct": card, "flair": ready.cards["flair"]})
+    assert "CT model ct-test was trained on a subject of this name" in said
+    assert seen_before(units[1], {"ct": card}) == []
+    shipped = {"members": [{"anatomies": ["template"], "real_subjects": ["sub-02"]}]}
+    assert len(seen_before(units[1], {"ct": dataclasses.replace(card, training=shipped)})) == 1

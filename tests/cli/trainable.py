@@ -51,6 +51,7 @@ HEADS = (
     Head("05", "a", ((8, 12, 0),)),
     Head("05", "b", ((8, 12, 0), (-12, -10, 0))),
 )
+LABELS = [names.stem(head.subject, head.session) for head in HEADS]
 
 
 def make(root: Path, heads=HEADS, fazekas: dict[str, str] | None = None) -> tuple[Path, Path]:
@@ -161,4 +162,5 @@ def _write_numbers(out: Path, head: Head, brain: dict, lesions: dict) -> None:
     )
     table = out / names.stats(head.subject, head.session)
     write_tsv(table, rows, list(COLUMNS))
-    write_json(names.sidecar(table), {"QualityGates": [], "Models": {}})
+    about = {"QualityGates": [], "Models": {}, "Settings": {"template": TEMPLATE}}
+    write_json(names.sidecar(table), about)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,3 +71,44 @@ def test_processes_make_the_same_batches_and_the_same_network(folder):
     here = train(HEADS, config, augment=jitter_intensities).weights
     there = train(HEADS, config, batches=partial(ahead, source, 2, steps=4)).weights
     assert all(torch.equal(here[name], there[name]) for name in here)
+
+
+TRAINING = """
+import sys
+from ctwml_bids.segmentation.patches import PatchConfig
+from ctwml_bids.segmentation.prefetch import BatchSource, ahead
+
+if __name__ == "__main__":
+    import multiprocessing, time
+    source = BatchSource(sys.argv[1], sys.argv[2:], PatchConfig(size=32, shift=12), 4, 7)
+    batches = ahead(source, 2, 0, 100)
+    next(batches)
+    for process in multiprocessing.active_children():
+        print(process.pid, flush=True)
+    print("", flush=True)
+    time.sleep(600)
+"""
+
+
+def is_alive(process: int) -> bool:
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_processes_end_with_a_training_that_is_killed(folder, tmp_path):
+    script = tmp_path / "training.py"
+    script.write_text(TRAINING)
+    command = [sys.executable, str(script), str(folder), *NAMES]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    workers = [int(line) for line in iter(running.stdout.readline, "\n")]
+    assert len(workers) == 2
+    running.kill()
+    running.wait()
+    deadline = time.monotonic() + 60
+    while any(is_alive(worker) for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
 
 import pytest
 import torch
 
-from ctwml_bids.errors import BadDataError
+from ctwml_bids import settings
+from ctwml_bids.errors import BadDataError, InputOutputError
+from ctwml_bids.segmentation import networks
+from ctwml_bids.segmentation.checkpoint import TrainingState, save
 from ctwml_bids.segmentation.patches import PatchConfig, jitter_intensities
 from ctwml_bids.segmentation.training import (
+    LOSSES,
     TrainingConfig,
     checkpoint_weights,
     learning_rate,
     segmentation_loss,
     train,
 )
-from ctwml_bids.segmentation.training_log import read_log
+from ctwml_bids.segmentation.training_log import cut_log, read_log
 from tests.segmentation.toy import toy_head
 
 HEADS = [toy_head(i) for i in range(3)]
@@ -59,6 +64,10 @@ def test_resumed_training_equals_the_unbroken_one(tmp_path, variant):
     assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
 
 
+def test_the_losses_that_a_user_can_choose_are_those_there_are():
+    assert settings.LOSSES == LOSSES
+
+
 def test_dice_loss_is_that_of_the_formula_and_finite_without_lesions():
     logits = torch.tensor([[[[0.3, -1.0]], [[1.2, 0.4]]]], dtype=torch.float64)
     lesion = torch.sigmoid(logits[0, 1] - logits[0, 0])  # of two classes, softmax is a sigmoid
@@ -91,7 +100,9 @@ def test_checkpoint_of_another_training_is_refused_and_says_what_differs(tmp_pat
 
 def corrupt(path, where: str) -> None:
     content = bytearray(path.read_bytes())
-    if where == "cut short":
+    if where == "empty":
+        content.clear()
+    elif where == "cut short":
         del content[-1000:]
     elif where == "no header":
         content[:8] = b"not one."
@@ -100,7 +111,7 @@ def corrupt(path, where: str) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("where", ["cut short", "no header", "a flipped bit"])
+@pytest.mark.parametrize("where", ["empty", "cut short", "no header", "a flipped bit"])
 def test_corrupt_checkpoint_is_told_and_the_one_before_used(tmp_path, where, caplog):
     unbroken = train(HEADS, CONFIG, tmp_path).weights
     corrupt(tmp_path / "checkpoint.safetensors", where)
@@ -130,6 +141,45 @@ def test_log_of_a_resumed_training_has_each_step_once(tmp_path):
         log.write("9\t0.1")  # as a kill leaves it
     train(HEADS, CONFIG, tmp_path)
     assert [row["step"] for row in read_log(tmp_path / "log.tsv")] == [3, 6]
+
+
+def test_a_log_is_whole_when_it_is_killed_while_it_is_cut(tmp_path, monkeypatch):
+    train(HEADS, CONFIG, tmp_path)
+    before = (tmp_path / "log.tsv").read_text()
+
+    def killed(*paths):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ctwml_bids.segmentation.training_log.os.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        cut_log(tmp_path / "log.tsv", 3)
+    assert (tmp_path / "log.tsv").read_text() == before
+    monkeypatch.undo()
+    cut_log(tmp_path / "log.tsv", 3)
+    assert [row["step"] for row in read_log(tmp_path / "log.tsv")] == [3]
+
+
+def test_a_checkpoint_that_has_no_room_leaves_the_one_before(tmp_path):
+    train(HEADS, replace(CONFIG, steps=3), tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # No file may be larger, as on a disk that is nearly full.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(InputOutputError, match="Make room"):
+            train(HEADS[:1], replace(CONFIG, steps=3, seed=1), tmp_path / "other")
+        with pytest.raises(InputOutputError, match="Make room"):
+            save(_state(), path, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def _state() -> TrainingState:
+    network, mean = (networks.build("standard", 1, 2) for _ in range(2))
+    return TrainingState(network, mean, torch.optim.Adam(network.parameters()))
 
 
 def test_training_begins_from_given_weights(tmp_path):
