@@ -17,7 +17,7 @@ import pytest
 from ctwml_bids import errors
 from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.cli import main as app
-from ctwml_bids.cli import options, parser, simulate
+from ctwml_bids.cli import options, parser, simulate, slurm_options
 from ctwml_bids.cli.plugin_file import read_plugin
 from ctwml_bids.statistics.tables import COLUMNS
 
@@ -103,6 +103,7 @@ def test_options_of_quoted_commands_are_the_programs(page):
     known = {
         r"(?:python )?(run\.py|ctwml_bids)(?= )": option_strings(options.build_parser()),
         r"(ctwml-simulate)\b": option_strings(simulate.build_parser()),
+        r"(ctwml-slurm)\b": option_strings(slurm_options.build_parser()),
     }
     for pattern, strings in known.items():
         for program, words in commands(page, pattern):
@@ -112,8 +113,9 @@ def test_options_of_quoted_commands_are_the_programs(page):
 
 def test_console_scripts_are_the_programs_that_the_pages_name():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set(project["scripts"]) == {"ctwml_bids", "ctwml-simulate"}
-    assert any("ctwml-simulate" in piece for page in PAGES for piece in quoted(page))
+    assert set(project["scripts"]) == {"ctwml_bids", "ctwml-simulate", "ctwml-slurm"}
+    for script in project["scripts"]:
+        assert any(script in piece for page in PAGES for piece in quoted(page)), script
     assert project["version"] == app.__version__
 
 
