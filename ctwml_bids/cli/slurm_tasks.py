@@ -128,8 +128,7 @@ def missing_networks(settings: Settings, cpus: int, work: Path) -> Missing:
     """
     # torch, which these need, is slow to import.
     from ctwml_bids.cli.train_setup import settle
-    from ctwml_bids.interfaces.training_units import TrainingUnit, read_done
-    from ctwml_bids.workflows.training import UNITS
+    from ctwml_bids.workflows.training import TrainingUnit, is_done
     from ctwml_bids.workflows.training_cases import find_cases
     from ctwml_bids.workflows.training_plan import check_protocol, read_plan
 
@@ -148,7 +147,7 @@ def missing_networks(settings: Settings, cpus: int, work: Path) -> Missing:
     tasks = [
         (part.replace(":", "-"), "--only", part)
         for part, unit in every.items()
-        if read_done(setup.folder / UNITS / unit.name) is None
+        if not is_done(setup.folder, unit)
     ]
     lines = [f"{label}: left out: {reason}" for label, reason in left_out.items()]
     lines.append(
