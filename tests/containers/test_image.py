@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.containers.conftest import ONE_THREAD, ROOT, TAG, call, is_same_result
+from tests.containers.conftest import ONE_THREAD, ROOT, call, is_same_result
 
 # What the image may take up at most.
 LARGEST_GB = 2.5
@@ -30,18 +30,19 @@ def podman(image, tools):
     return run
 
 
-def inspected(field: str):
-    return json.loads(call("podman", "image", "inspect", "--format", f"{{{{json {field}}}}}", TAG))
+def inspected(image: str, field: str):
+    return json.loads(
+        call("podman", "image", "inspect", "--format", f"{{{{json {field}}}}}", image)
+    )
 
 
-@pytest.mark.usefixtures("image")
-def test_the_image_is_small_labelled_and_not_roots():
-    assert inspected(".Size") < LARGEST_GB * 1e9
-    labels = inspected(".Labels")
+def test_the_image_is_small_labelled_and_not_roots(image):
+    assert inspected(image, ".Size") < LARGEST_GB * 1e9
+    labels = inspected(image, ".Labels")
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert labels["org.opencontainers.image.version"] == "0.1.0"
     assert labels["org.opencontainers.image.revision"] == "of-the-test"
-    assert inspected(".Config.User") == "ctwml"
+    assert inspected(image, ".Config.User") == "ctwml"
 
 
 def test_the_image_has_the_locked_versions_and_no_cuda(podman):
@@ -61,13 +62,13 @@ def plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_nothing_of_how_it_was_built_stays_in_the_image(podman):
+def test_nothing_of_how_it_was_built_stays_in_the_image(podman, image):
     look = "ls -A /run /src /etc/pip.conf /root/.cache /opt/ctwml/bin/pip 2>/dev/null | sort"
     shell = ("--entrypoint", "/bin/sh", "--read-only-tmpfs=false")
     found = podman("-c", look, options=shell)
     assert "host-ca" not in found
     assert "pip" not in found
-    history = call("podman", "history", "--no-trunc", "--format", "{{.CreatedBy}}", TAG)
+    history = call("podman", "history", "--no-trunc", "--format", "{{.CreatedBy}}", image)
     assert "find-links" not in history
 
 
