@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -55,37 +56,41 @@ def test_help_and_labels_are_the_definition_files(sandbox, apptainer, stranger):
 
 @pytest.fixture
 def pip_options(tools, project):
-    """This machine's settings of pip, as options; folders that the build has to see."""
+    """This machine's settings of pip, as options, and what is mounted where for them."""
     settings = dict(
         line.split(" = ")
         for line in call(tools / "host-pip-conf.sh").splitlines()
         if " = " in line and not line.startswith(("cert", "default-timeout"))
     )
-    words = [f"--{name}={value}" for name, values in settings.items() for value in values.split()]
-    paths = {word.partition("=")[2].removeprefix("file://") for word in words}
-    folders = {path.removesuffix("/simple") for path in paths if path.startswith("/")}
+    options = [f"--{name}={value}" for name, values in settings.items() for value in values.split()]
+    paths = {option.partition("=")[2].removeprefix("file://") for option in options}
+    folders = sorted({path.removesuffix("/simple") for path in paths if path.startswith("/")})
     look = "import ssl; p = ssl.get_default_verify_paths(); print(p.cafile or p.openssl_cafile)"
     # The base image has no certificate of this machine's.
     shutil.copy(call("python3", "-c", look).strip(), project / "ca.crt")
-    return [*words, "--cert=/host/ca.crt"], sorted(folders)
+    # A build can mount only where the image has a folder.
+    mounted = dict(zip(folders, ("/mnt", "/media", "/srv"), strict=False))
+    assert len(mounted) == len(folders)
+    for folder in sorted(mounted, reverse=True):
+        options = [re.sub(rf"{folder}(?![\w-])", mounted[folder], option) for option in options]
+    return [*options, "--cert=/home/ca.crt"], {**mounted, str(project): "/home"}
 
 
 def test_without_an_image_the_definition_file_builds_all_and_runs_a_tiny_unit(
     base_image, apptainer, stranger, project, room, pip_options
 ):
-    place, archive = stranger.owns(room / "own"), room / "base.tar"
+    own, archive = stranger.owns(room / "own"), room / "base.tar"
     call("podman", "push", "-q", BASE, f"oci-archive:{archive}")
     archive.chmod(0o644)
-    words, folders = pip_options
-    arguments = {"bootstrap": "oci-archive", "from": archive, "pip_options": " ".join(words)}
+    options, mounted = pip_options
+    arguments = {"bootstrap": "oci-archive", "from": archive, "pip_options": " ".join(options)}
     stranger.call(
         *(apptainer, "build", "--fakeroot", "--notest", "--sandbox"),
-        *(f"--bind={folder}:{folder}:ro" for folder in folders),
-        f"--bind={project}:/host:ro",
+        *(f"--bind={folder}:{place}:ro" for folder, place in mounted.items()),
         *(word for k, v in arguments.items() for word in ("--build-arg", f"{k}={v}")),
-        *(place / "ctwml", "singularity.def"),
+        *(own / "ctwml", "singularity.def"),
         cwd=project,
     )
-    said = stranger.call(apptainer, "test", "--containall", "--no-home", place / "ctwml")
+    said = stranger.call(apptainer, "test", "--containall", "--no-home", own / "ctwml")
     assert "1 done, 0 failed, 0 skipped" in said
-    subprocess.run(["rm", "-rf", place / "ctwml"], check=False)
+    subprocess.run(["rm", "-rf", own / "ctwml"], check=False)
