@@ -81,6 +81,13 @@ def image(request, tools) -> str:
     return TAG
 
 
+def save(image: str, archive: Path) -> None:
+    """Write an image to a file that everyone may read; packing it would take a minute."""
+    how = ("--quiet", "--format", "oci-archive", "--uncompressed")
+    call("podman", "save", *how, "--output", archive, image)
+    archive.chmod(0o644)
+
+
 @pytest.fixture(scope="session")
 def room():
     """A folder that everyone may enter, unlike pytest's own."""
@@ -239,8 +246,7 @@ def sandbox(image, apptainer, stranger, project, room) -> Path:
     """The Dockerfile's image as an Apptainer sandbox, made by the definition file."""
     place = stranger.owns(room / "sandbox")
     archive = room / "ctwml.tar"
-    call("podman", "push", "-q", image, f"oci-archive:{archive}")
-    archive.chmod(0o644)
+    save(image, archive)
     stranger.call(
         *(apptainer, "build", "--fakeroot", "--notest", "--sandbox"),
         *("--build-arg", "bootstrap=oci-archive", "--build-arg", f"from={archive}"),

@@ -14,6 +14,7 @@ from tests.containers.conftest import (
     ONE_THREAD,
     call,
     is_same_result,
+    save,
 )
 
 CLOSED = ("--containall", "--no-home", "--cleanenv", "--net", "--network", "none")
@@ -80,8 +81,7 @@ def test_without_an_image_the_definition_file_builds_all_and_runs_a_tiny_unit(
     base_image, apptainer, stranger, project, room, pip_options
 ):
     own, archive = stranger.owns(room / "own"), room / "base.tar"
-    call("podman", "push", "-q", BASE, f"oci-archive:{archive}")
-    archive.chmod(0o644)
+    save(BASE, archive)
     options, mounted = pip_options
     arguments = {"bootstrap": "oci-archive", "from": archive, "pip_options": " ".join(options)}
     stranger.call(
