@@ -265,7 +265,7 @@ def _start(stage: Stage, program: Program) -> list[str]:
         '    echo "there is no apptainer on $(hostname); a module may have it (--setup)" >&2',
         "    exit 127",
         "}",
-        '"$engine" run --containall --no-home --cleanenv "${given[@]}" \\',
+        '"$engine" run --containall --no-home --cleanenv --pwd=/ "${given[@]}" \\',
         f"    {' '.join(binds)} \\",
         f"    {shlex.join((*program.engine_options, program.image))} \\",
         f"    {told}",

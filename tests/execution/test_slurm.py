@@ -89,6 +89,7 @@ def test_a_task_runs_its_line_in_a_closed_container(tools, jobs, tmp_path):
     image = words.index("/images/ctwml.sif")
     assert words[:4] == ["run", "--containall", "--no-home", "--cleanenv"]
     assert set(words[4:image]) == {
+        "--pwd=/",
         "--env=CTWML_CONTAINER_URI=ctwml.sif@sha256:12",
         f"--env=TMPDIR={scratch}",
         "--env=SLURM_CPUS_PER_TASK=2",
