@@ -92,7 +92,8 @@ def run(options: argparse.Namespace, words: tuple[str, ...]) -> int:
         _check_queue(job_name, options.output_dir)
     check_output_dir(options.bids_dir, options.output_dir)
     jobs = _jobs_folder(options)
-    work = options.work_dir or jobs / "work"
+    # The same at every submission, so that heads that lie there are used again.
+    work = options.work_dir or options.output_dir / "logs" / "slurm-work"
     missing = (
         missing_networks(settings, options.cpus, work)
         if options.train
