@@ -115,8 +115,8 @@ def _add_site(group: argparse._ArgumentGroup) -> None:
         "--work-dir",
         metavar="DIR",
         type=absolute_path,
-        help="with --train: the scratch folder that all machines see (default: logs/slurm-work in the "
-        "output folder)",
+        help="with --train: the scratch folder that all machines see (default: logs/slurm-work in "
+        "the output folder)",
     )
     group.add_argument(
         "--jobs-dir",
