@@ -91,6 +91,6 @@ def test_without_an_image_the_definition_file_builds_all_and_runs_a_tiny_unit(
         *(own / "ctwml", "singularity.def"),
         cwd=project,
     )
-    said = stranger.call(apptainer, "test", "--containall", "--no-home", own / "ctwml")
+    said = stranger.call(apptainer, "test", "--no-home", own / "ctwml")
     assert "1 done, 0 failed, 0 skipped" in said
     subprocess.run(["rm", "-rf", own / "ctwml"], check=False)
