@@ -1,35 +1,63 @@
 # ctwml_bids: white matter lesions on head CT, as a BIDS App.
-# CPU build of torch by default; for CUDA: --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu126
+#   docker build -t ctwml_bids .
+# A CPU build of torch, unless another version and its index are named:
+#   docker build --build-arg TORCH_VERSION=2.13.0+cu130 \
+#     --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130 -t ctwml_bids .
 FROM docker.io/library/debian:bookworm-slim AS build
-
-ARG TORCH_VERSION=2.13.0
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 python3-venv ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /opt/ctwml
-ENV PATH=/opt/ctwml/bin:$PATH
-# torch first and from its own index: a plain resolve would pull gigabytes of CUDA.
-RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" "torch==$TORCH_VERSION"
+ENV PATH=/opt/ctwml/bin:$PATH \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1
+# The whole version with what follows the plus sign: without it, an index out of reach would let
+# a build with gigabytes of CUDA in. Settings of pip and a certificate are taken from secrets,
+# where a site has its own mirror, and nothing of them stays in the image.
+ARG TORCH_VERSION=2.13.0+cpu
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf,required=false \
+    --mount=type=secret,id=ca,target=/run/host-ca.crt,required=false \
+    pip install --no-deps --extra-index-url "$TORCH_INDEX" "torch==$TORCH_VERSION"
 WORKDIR /src
-COPY constraints.txt pyproject.toml README.md LICENSE bids_filter_schema.json ./
+COPY constraints.txt pyproject.toml ./
+# What the program needs, before the program: a change of code leaves this layer as it is.
+RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf,required=false \
+    --mount=type=secret,id=ca,target=/run/host-ca.crt,required=false \
+    python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+        > requirements.txt \
+    && pip install --constraint constraints.txt --requirement requirements.txt "setuptools>=77"
+COPY README.md LICENSE bids_filter_schema.json ./
 COPY ctwml_bids ctwml_bids
-RUN pip install --no-cache-dir --constraint constraints.txt .
+RUN pip install --no-deps --no-build-isolation . \
+    && pip check \
+    && pip uninstall --yes setuptools pip
 
 FROM docker.io/library/debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home --uid 1000 ctwml
+    && useradd --create-home --uid 1000 ctwml \
+    && mkdir /opt/templateflow
 COPY --from=build /opt/ctwml /opt/ctwml
 COPY run.py /opt/ctwml/run.py
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+# Packages of a user's home folder, which Apptainer mounts, must not take part; nothing is written
+# into the image, nor downloaded. Other templates may be mounted at /opt/templateflow.
 ENV PATH=/opt/ctwml/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONNOUSERSITE=1 \
     NO_ET=1 \
-    CTWML_CONTAINER_TAG=ctwml_bids:0.1.0
+    TEMPLATEFLOW_HOME=/opt/templateflow \
+    TEMPLATEFLOW_AUTOUPDATE=0 \
+    CTWML_CONTAINER_TAG=ctwml_bids:$VERSION
 LABEL org.opencontainers.image.title="ctwml_bids" \
       org.opencontainers.image.description="White matter lesions measured on head CT: a BIDS App" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.base.name="docker.io/library/debian:bookworm-slim" \
       org.opencontainers.image.licenses="Apache-2.0"
 USER ctwml
-ENTRYPOINT ["python3", "/opt/ctwml/run.py"]
+ENTRYPOINT ["/opt/ctwml/bin/python3", "/opt/ctwml/run.py"]

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: demo test check validate clean
+.PHONY: demo test test-containers check validate clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
@@ -26,6 +26,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# Image, Apptainer and SLURM for real, as root; what is not on the machine is skipped, with the reason.
+test-containers: $(VENV)/.installed
+	$(BIN)/python -m pytest -m container -rs --durations 0 tests/containers
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

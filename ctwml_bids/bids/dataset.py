@@ -286,8 +286,13 @@ def _container(environment: Mapping[str, str]) -> dict[str, str]:
     tag = environment.get("CTWML_CONTAINER_TAG")
     image = environment.get("APPTAINER_NAME") or environment.get("SINGULARITY_NAME")
     if image:
-        return {"Type": "apptainer", "Tag": tag or image}
-    return {"Type": "docker", "Tag": tag} if tag else {}
+        container = {"Type": "apptainer", "Tag": tag or image}
+    else:
+        container = {"Type": "docker", "Tag": tag} if tag else {}
+    # An image cannot know its own checksum: whoever starts it tells.
+    if container and (uri := environment.get("CTWML_CONTAINER_URI")):
+        container["URI"] = uri
+    return container
 
 
 def _hashes(before: Mapping, now: Mapping[str, str], model_label: str) -> dict[str, object]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from ctwml_bids import __version__, templates
 from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.cli.preflight import Ready
+from ctwml_bids.execution.status import UnitStatus, collect
 from ctwml_bids.workflows.group import GroupOptions, run_group
 from ctwml_bids.workflows.group_people import Sources
+
+LOG = logging.getLogger("ctwml_bids")
 
 
 def summarise(ready: Ready) -> Path:
@@ -25,7 +29,7 @@ def summarise(ready: Ready) -> Path:
         The report.
     """
     settings = ready.settings
-    return run_group(
+    report = run_group(
         settings.output_dir,
         version=__version__,
         options=GroupOptions(
@@ -39,6 +43,17 @@ def summarise(ready: Ready) -> Path:
         ),
         find_template=template_t1w,
     )
+    for status in collect(settings.output_dir):
+        if status.model_label == (settings.desc or "") and status.state != "done":
+            LOG.warning("group: %s is missing, %s", status.label, _why(status))
+    return report
+
+
+def _why(status: UnitStatus) -> str:
+    reason = f": {status.reason}" if status.reason else ""
+    if status.state == "running" and not reason:
+        reason = ": its run did not come to an end, or is still at it"
+    return f"{status.state}{reason}"
 
 
 def template_t1w(name: str) -> Path:

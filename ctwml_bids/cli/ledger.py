@@ -17,7 +17,7 @@ from ctwml_bids.bids.files import sweep
 from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.cli.preflight import LOCKS, SCRATCH, Ready
 from ctwml_bids.cli.progress import Progress
-from ctwml_bids.cli.provenance import hashes, versions
+from ctwml_bids.cli.provenance import hashes, image, versions
 from ctwml_bids.cli.rerun import request_of, status_path, why_to_run
 from ctwml_bids.errors import TemporaryError
 from ctwml_bids.execution import outputs
@@ -75,7 +75,7 @@ class Ledger:
         self.memory: Mapping[str, float] = {}
         self._ready, self._progress, self._name = ready, progress, workflow_name
         self._hashes = hashes(ready)
-        self._versions = versions()
+        self._versions = versions() | image()
         self._running: dict[str, _Running] = {}
 
     def is_done(self, unit: Unit) -> bool:

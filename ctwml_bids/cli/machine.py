@@ -16,6 +16,8 @@ CGROUP = Path("/sys/fs/cgroup")
 # Left to the operating system and to this process itself.
 MEMORY_SHARE = 0.9
 GIB = 1024**3
+# The image sets this variable to its name.
+CONTAINER = "CTWML_CONTAINER_TAG"
 
 
 def usable_cpus(environment: Mapping[str, str] = os.environ, cgroup: Path = CGROUP) -> int:
@@ -137,7 +139,8 @@ def prepare_environment(work_dir: Path) -> dict[str, str]:
     Parameters
     ----------
     work_dir
-        Folder for their caches where the home folder cannot be written.
+        Folder for their caches where the home folder cannot be written, and in a container:
+        there the home folder, if any, is a user's own, whose settings and caches are not ours.
 
     Returns
     -------
@@ -151,7 +154,7 @@ def prepare_environment(work_dir: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": "cache",
         "XDG_CONFIG_HOME": "config",
     }
-    if not _writable_home():
+    if CONTAINER in os.environ or not _writable_home():
         values["HOME"] = str(work_dir / "home")
         for name, folder in caches.items():
             if name not in os.environ:

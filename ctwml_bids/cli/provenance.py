@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -42,6 +43,12 @@ LIBRARIES = ("antspyx", "nipype", "nibabel", "numpy", "scipy", "torch")
 def versions() -> dict[str, str]:
     """Give the versions of this program and of the libraries that results depend on."""
     return {"ctwml_bids": __version__, **{name: version(name) for name in LIBRARIES}}
+
+
+def image() -> dict[str, str]:
+    """Give name and checksum of the container image, as whoever started it told them, if any."""
+    uri = os.environ.get("CTWML_CONTAINER_URI")
+    return {"container": uri} if uri else {}
 
 
 def hashes(ready: Ready) -> dict[str, str]:

@@ -18,6 +18,7 @@ from ctwml_bids.settings import content_hash
 _BEFORE = {
     "failed": "it failed before",
     "skipped": "it was skipped before",
+    "queued": "it waits in a queue, or its job never began",
     "running": "its last run did not come to an end, or is still running",
 }
 

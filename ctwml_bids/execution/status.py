@@ -42,7 +42,7 @@ class UnitStatus:
     label
         ``sub-X`` or ``sub-X_ses-Y``.
     state
-        "running", "done", "failed" or "skipped".
+        "queued" (handed to a scheduler, never begun), "running", "done", "failed" or "skipped".
     reason, error, exit_code
         Why it failed or was skipped: for the user, as a class name, and as a number.
     hashes

@@ -75,7 +75,12 @@ class Training:
 
     def is_done(self, unit: TrainingUnit) -> bool:
         """Tell whether a unit was finished before."""
-        return read_done(self.folder_of(unit), network=unit.repeat == 0) is not None
+        return is_done(self.folder, unit)
+
+
+def is_done(folder: Path, unit: TrainingUnit) -> bool:
+    """Tell whether a unit of the training in a folder was finished before."""
+    return read_done(folder / UNITS / unit.name, network=unit.repeat == 0) is not None
 
 
 def protocol_of(

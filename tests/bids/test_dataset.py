@@ -109,6 +109,8 @@ def test_a_doi_is_a_better_link_than_a_path(raw, tmp_path):
         ({"APPTAINER_NAME": "a.sif"}, {"Type": "apptainer", "Tag": "a.sif"}),
         ({"APPTAINER_NAME": "a.sif", "CTWML_CONTAINER_TAG": "a:1"},
          {"Type": "apptainer", "Tag": "a:1"}),
+        ({"APPTAINER_NAME": "a.sif", "CTWML_CONTAINER_URI": "a.sif@sha256:12"},
+         {"Type": "apptainer", "Tag": "a.sif", "URI": "a.sif@sha256:12"}),
     ],
 )  # fmt: skip
 def test_a_container_is_recorded(raw, tmp_path, environment, container):

@@ -12,7 +12,7 @@ from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.cli.rerun import request_of
 from ctwml_bids.errors import UsageError
-from ctwml_bids.execution.status import UnitStatus, what_differs
+from ctwml_bids.execution.status import UnitStatus, what_differs, write_status
 from ctwml_bids.statistics.thresholds import literature
 from tests.workflows.cohorts import HASHES, add_people, add_unit, estimates, table
 
@@ -66,6 +66,17 @@ def test_what_is_missing_and_who_is_left_out_is_said_in_the_log(group):
     assert "There is no participants.tsv" in said
     assert "sub-02 takes part in nothing: unreadable: its table" in said
     assert "sub-03 takes part in nothing: The brain is too small." in said
+
+
+def test_units_that_never_began_or_were_killed_are_named(group):
+    for name, state, reason in (("08", "running", ""), ("09", "queued", "its job never began")):
+        status = UnitStatus(f"sub-{name}", state, reason)
+        write_status(group.out / f"logs/sub-{name}/status.json", status)
+    code, said = group()
+    assert code == 0
+    assert "group: sub-08 is missing, running: its run did not come to an end" in said
+    assert "group: sub-09 is missing, queued: its job never began" in said
+    assert {row["unit"] for row in table(group.out / "group/excluded.tsv")} >= {"sub-08", "sub-09"}
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,17 @@ def test_a_writable_home_and_given_folders_are_left_alone(tmp_path, monkeypatch)
     assert os.environ["TEMPLATEFLOW_HOME"] == "/given"
 
 
+def test_in_a_container_caches_stay_out_of_a_home_that_is_mounted(tmp_path, monkeypatch):
+    for name in ("TEMPLATEFLOW_HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, "x")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CTWML_CONTAINER_TAG", "a:1")
+    machine.prepare_environment(tmp_path / "work")
+    assert os.environ["HOME"] == str(tmp_path / "work/home")
+    assert os.environ["XDG_CONFIG_HOME"] == str(tmp_path / "work/config")
+
+
 def test_free_space_is_asked_where_a_folder_would_be(tmp_path):
     assert machine.free_gb(tmp_path / "not" / "yet" / "there") > 0
 

@@ -17,7 +17,7 @@ import pytest
 from ctwml_bids import errors
 from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.cli import main as app
-from ctwml_bids.cli import options, parser, simulate
+from ctwml_bids.cli import options, parser, simulate, slurm_options
 from ctwml_bids.cli.plugin_file import read_plugin
 from ctwml_bids.statistics.tables import COLUMNS
 
@@ -55,6 +55,18 @@ def commands(page: Path, pattern: str) -> list[tuple[str, list[str]]]:
         if match := re.match(pattern, piece.split("  #")[0].strip()):
             found.append((match[1], shlex.split(piece[match.end() :], comments=True)))
     return found
+
+
+def divided(words: list[str]) -> tuple[list[str], list[str]]:
+    """Part words at two dashes, without those that are options for another program."""
+    cut = words.index("--") if "--" in words else len(words)
+    passed_on = ("--sbatch", "--apptainer")
+    mine = [word for at, word in enumerate(words[:cut]) if words[max(at - 1, 0)] not in passed_on]
+    return mine, words[cut + 1 :]
+
+
+def asked_in(words: list[str]) -> set[str]:
+    return {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
 
 
 def option_strings(built: argparse.ArgumentParser) -> set[str]:
@@ -100,20 +112,24 @@ def test_quoted_commands_exist_with_their_options(page):
 
 @each_page
 def test_options_of_quoted_commands_are_the_programs(page):
+    known_to_the_program = option_strings(options.build_parser())
     known = {
-        r"(?:python )?(run\.py|ctwml_bids)(?= )": option_strings(options.build_parser()),
+        r"(?:python )?(run\.py|ctwml_bids)(?= )": known_to_the_program,
         r"(ctwml-simulate)\b": option_strings(simulate.build_parser()),
+        r"(ctwml-slurm)\b": option_strings(slurm_options.build_parser()),
     }
     for pattern, strings in known.items():
         for program, words in commands(page, pattern):
-            asked = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
-            assert asked <= strings, (program, words)
+            mine, after = divided(words)
+            assert asked_in(mine) <= strings, (program, words)
+            assert asked_in(after) <= known_to_the_program, (program, words)
 
 
 def test_console_scripts_are_the_programs_that_the_pages_name():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set(project["scripts"]) == {"ctwml_bids", "ctwml-simulate"}
-    assert any("ctwml-simulate" in piece for page in PAGES for piece in quoted(page))
+    assert set(project["scripts"]) == {"ctwml_bids", "ctwml-simulate", "ctwml-slurm"}
+    for script in project["scripts"]:
+        assert any(script in piece for page in PAGES for piece in quoted(page)), script
     assert project["version"] == app.__version__
 
 

@@ -1,0 +1,271 @@
+"""The console script ctwml-slurm: job arrays of what is missing, written and perhaps submitted."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from ctwml_bids import templates
+from ctwml_bids.bids.dataset import check_output_dir
+from ctwml_bids.bids.files import make_folder, write_text
+from ctwml_bids.cli.parser import parse
+from ctwml_bids.cli.slurm_options import build_parser
+from ctwml_bids.cli.slurm_tasks import Missing, missing_networks, missing_units
+from ctwml_bids.cli.values import absolute
+from ctwml_bids.errors import CtwmlError, NoInputError, TemporaryError, UsageError
+from ctwml_bids.execution.slurm import SUBMIT, TASKS, Need, Program, Site, Stage, script, submission
+from ctwml_bids.settings import Settings
+
+# Options of this program whose value may begin with a dash.
+_GIVEN = ("--sbatch", "--apptainer", "--setup")
+# Options of ctwml_bids that are this program's to give.
+_OURS = ("-w", "--work-dir", "--only", "--use-plugin", "--dry-run", "--participant-label")
+MAX_ARRAY = 1000
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv
+        Arguments without the program's name; those of the process if None.
+
+    Returns
+    -------
+    int
+        0; else as ``ctwml_bids --help`` lists them.
+    """
+    try:
+        return run(*read(sys.argv[1:] if argv is None else argv))
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except CtwmlError as error:
+        print(f"ctwml-slurm: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("ctwml-slurm: interrupted", file=sys.stderr)
+        return 130
+
+
+def read(argv: Sequence[str]) -> tuple[argparse.Namespace, tuple[str, ...]]:
+    """Read a command line: our own options, and the words after two dashes.
+
+    Returns
+    -------
+    options, words
+        Paths among the words are absolute: tasks begin in another folder.
+    """
+    ours, words = list(argv), []
+    if "--" in ours:
+        cut = ours.index("--")
+        ours, words = ours[:cut], ours[cut + 1 :]
+    # argparse takes what begins with a dash for an option.
+    for place in reversed(range(len(ours) - 1)):
+        if ours[place] in _GIVEN:
+            ours[place : place + 2] = [f"{ours[place]}={ours[place + 1]}"]
+    if taken := [word for word in words if word.split("=")[0] in _OURS]:
+        raise UsageError(f"{taken[0]} after --: ctwml-slurm gives it; see ctwml-slurm --help.")
+    return build_parser().parse_args(ours), tuple(_absolute(word) for word in words)
+
+
+def run(options: argparse.Namespace, words: tuple[str, ...]) -> int:
+    """Write the scripts of what is missing, and submit them if that is asked for.
+
+    Raises
+    ------
+    CtwmlError
+        The first thing found that would make the jobs fail.
+    """
+    settings = _settings(options, words)
+    job_name = f"ctwml-{hashlib.sha256(str(options.output_dir).encode()).hexdigest()[:8]}"
+    if options.submit:
+        _check_queue(job_name, options.output_dir)
+    check_output_dir(options.bids_dir, options.output_dir)
+    jobs = _jobs_folder(options)
+    # The same at every submission, so that heads that lie there are used again.
+    work = options.work_dir or options.output_dir / "logs" / "slurm-work"
+    missing = (
+        missing_networks(settings, options.cpus, work)
+        if options.train
+        else missing_units(settings, options.cpus)
+    )
+    print("\n".join(missing.lines))
+    if not missing.tasks and not options.train:
+        print("nothing is missing; the group level: ctwml_bids BIDS_DIR OUTPUT_DIR group")
+        return 0
+    site = Site(
+        sbatch=tuple(word for given in options.sbatch for word in shlex.split(given)),
+        setup=options.setup,
+        max_array=options.max_array or _max_array(),
+        at_once=options.at_once,
+    )
+    stages = _stages(missing, options)
+    _write(jobs, missing, stages, _program(options, words, settings, jobs), site, job_name)
+    _tell(jobs, stages, len(missing.tasks), job_name, options.output_dir)
+    if not options.submit:
+        print(f"submit:    bash {shlex.quote(str(jobs / SUBMIT))}")
+        return 0
+    return subprocess.run(["bash", str(jobs / SUBMIT)], check=False).returncode
+
+
+def _settings(options: argparse.Namespace, words: Sequence[str]) -> Settings:
+    labels = [
+        word
+        for name in ("participant", "session")
+        for chosen in [getattr(options, f"{name}_labels")]
+        if chosen
+        for word in (f"--{name}-label", *chosen)
+    ]
+    level = "train" if options.train else "participant"
+    return parse([str(options.bids_dir), str(options.output_dir), level, *labels, *words])
+
+
+def _jobs_folder(options: argparse.Namespace) -> Path:
+    if options.jobs_dir is not None:
+        jobs = absolute(options.jobs_dir)
+        if jobs.exists() and any(jobs.iterdir()):
+            raise UsageError(f"{jobs}: is not empty (--jobs-dir); each submission has its own.")
+        return jobs
+    now = datetime.now()
+    name = f"slurm-{now:%Y%m%dT%H%M%S}-{now.microsecond // 1000:03d}"
+    return options.output_dir / "logs" / name
+
+
+def _stages(missing: Missing, options: argparse.Namespace) -> list[Stage]:
+    """Give the array what the user asks for in place of what the images ask for."""
+    return [
+        Stage(
+            **{
+                **vars(stage),
+                "need": Need(
+                    stage.need.cpus,
+                    max(1, round(options.mem)) if options.mem else stage.need.memory_gb,
+                    options.minutes or stage.need.minutes,
+                ),
+            }
+        )
+        if stage.array
+        else stage
+        for stage in missing.stages
+    ]
+
+
+def _program(
+    options: argparse.Namespace, words: tuple[str, ...], settings: Settings, jobs: Path
+) -> Program:
+    folders = (str(options.bids_dir), str(options.output_dir))
+    if options.image is None:
+        beside = Path(sys.executable).parent / "ctwml_bids"
+        if not beside.is_file():
+            raise NoInputError(f"{beside}: is not there; name an image with --image.")
+        return Program(folders, words, command=(str(beside),))
+    image = absolute(Path(options.image))
+    is_address = re.match(r"[a-z-]+://", options.image)
+    if not is_address and not image.exists():
+        raise NoInputError(f"{image}: there is no such image (--image).")
+    named = [Path(word.partition("=")[2] or word) for word in words if "/" in word]
+    environment = {"CTWML_CONTAINER_URI": options.image if is_address else image_uri(image)}
+    if settings.template != templates.DEFAULT and (home := os.environ.get("TEMPLATEFLOW_HOME")):
+        environment["TEMPLATEFLOW_HOME"] = home
+        named.append(Path(home))
+    inside = tuple(dict.fromkeys((options.bids_dir, *(path for path in named if path.exists()))))
+    for path in (*inside, options.output_dir):
+        if re.search(r"[:,\n]", str(path)):
+            raise UsageError(f"{path}: Apptainer cannot bind a path with a colon or a comma.")
+    return Program(
+        folders=folders,
+        options=words,
+        image=options.image if is_address else str(image),
+        read=inside,
+        # The output folder may lie in the data set.
+        write=(options.output_dir,),
+        environment={name: value for name, value in environment.items() if value},
+        engine_options=tuple(word for given in options.apptainer for word in shlex.split(given)),
+    )
+
+
+def image_uri(image: Path) -> str:
+    """Name an image with its checksum; a sandbox is a folder, and has none."""
+    if not image.is_file():
+        return image.name
+    with image.open("rb") as opened:
+        return f"{image.name}@sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"
+
+
+def _absolute(word: str) -> str:
+    """Make a path among the program's words absolute, also one after an equals sign."""
+    before, equals, path = word.rpartition("=")
+    if re.search(r"[./]", path) and not path.startswith("-") and Path(path).exists():
+        return f"{before}{equals}{absolute(Path(path))}"
+    return word
+
+
+def _check_queue(job_name: str, output_dir: Path) -> None:
+    """Refuse to submit twice: jobs in the queue have the same tasks."""
+    if shutil.which("sbatch") is None:
+        raise UsageError(
+            "--submit: there is no sbatch on this machine. Without it, the scripts are written, "
+            "and a shell on the cluster submits them."
+        )
+    command = ["squeue", "--noheader", "--name", job_name, "--format", "%A"]
+    queue = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ids := " ".join(dict.fromkeys(queue.stdout.split())):
+        raise TemporaryError(
+            f"{output_dir}: its jobs {ids} are still in the queue. Wait until they have ended, or "
+            f"scancel --name {job_name}."
+        )
+
+
+def _max_array() -> int:
+    """Ask the site how many tasks an array may have."""
+    if shutil.which("scontrol") is None:
+        return MAX_ARRAY
+    command = ["scontrol", "show", "config"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    match = re.search(r"^MaxArraySize\s*=\s*(\d+)", told, flags=re.M)
+    # The highest index is one less than the size.
+    return max(1, int(match[1])) if match else MAX_ARRAY
+
+
+def _write(
+    jobs: Path,
+    missing: Missing,
+    stages: Sequence[Stage],
+    program: Program,
+    site: Site,
+    job_name: str,
+) -> None:
+    make_folder(jobs)
+    write_text(jobs / TASKS, "".join("\t".join(task) + "\n" for task in missing.tasks))
+    for stage in stages:
+        text = script(stage, program, site, jobs=jobs, job_name=job_name)
+        write_text(jobs / f"{stage.name}.sh", text)
+    write_text(jobs / SUBMIT, submission(stages, len(missing.tasks), site, jobs=jobs))
+
+
+def _tell(jobs: Path, stages: Sequence[Stage], tasks: int, job_name: str, output_dir: Path) -> None:
+    for stage in stages:
+        count = f"{tasks} task(s)" if stage.array else "1 task"
+        need = stage.need
+        print(
+            f"{stage.name + ':':<13}{count} of {need.cpus} CPU(s), {need.memory_gb} GB, "
+            f"{need.minutes} min"
+        )
+    print(f"scripts:   {jobs}")
+    print(f"watch:     squeue --name {job_name}; tail -f {shlex.quote(str(jobs))}/*.log")
+    print(f"how it is: column -t -s $'\\t' {shlex.quote(str(output_dir / 'logs/status.tsv'))}")
+    print("afterwards, the same command submits what is missing")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

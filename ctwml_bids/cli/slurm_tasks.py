@@ -1,0 +1,197 @@
+"""What is missing of an output folder, as tasks of a job array, and what each task asks for."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctwml_bids.bids.filters import load_filters
+from ctwml_bids.bids.query import Skipped, Unit, plan_with_matches
+from ctwml_bids.cli.ledger import lock_path
+from ctwml_bids.cli.participant import write_skipped
+from ctwml_bids.cli.preflight import preflight
+from ctwml_bids.cli.provenance import check_same_run
+from ctwml_bids.cli.rerun import status_path, why_to_run
+from ctwml_bids.errors import TemporaryError
+from ctwml_bids.execution.locks import hold
+from ctwml_bids.execution.slurm import Need, Stage
+from ctwml_bids.execution.status import UnitStatus, now, read_status, rebuild_table, write_status
+from ctwml_bids.settings import Settings
+from ctwml_bids.workflows.memory import megavoxels, unit_gb
+
+# docs/hpc.md has what was measured. A unit's largest step is `unit_gb`; the program itself and a
+# second small step beside it took the rest.
+BESIDE_GB = 1.5
+# A pair of 22 million voxels took 1.3 minutes on two idle cores; slow cores, disks and starts of
+# the container are in the rest.
+UNIT_MINUTES, MEGAVOXEL_MINUTES = 15.0, 0.5
+GROUP = Need(cpus=1, memory_gb=2, minutes=30)
+GROUP_UNITS_A_MINUTE = 60
+# Steps a second of one network on one thread, and how much slower a machine may be.
+STEPS_A_SECOND, SLOWER = 3.6, 4.0
+TRAIN_GB = 3
+HEADS_A_MINUTE = 2
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What is to be done.
+
+    Attributes
+    ----------
+    tasks
+        For each task its name and the program's words for it.
+    stages
+        The jobs; one of them is the array of the tasks.
+    lines
+        What to tell the user.
+    """
+
+    tasks: list[tuple[str, ...]]
+    stages: list[Stage]
+    lines: list[str]
+
+
+def missing_units(settings: Settings, cpus: int) -> Missing:
+    """List the units that are not done, one a task, and the group level after them.
+
+    Units that have never begun are noted as queued, so that the group level names those that
+    never will.
+
+    Parameters
+    ----------
+    settings
+        Of one task, for all subjects.
+    cpus
+        Of one task.
+
+    Raises
+    ------
+    CtwmlError
+        As a run of the participant level, before its first unit.
+    """
+    ready = preflight(dataclasses.replace(settings, dry_run=True))
+    planned, matched = plan_with_matches(
+        settings.bids_dir,
+        participant_labels=settings.participant_labels,
+        session_labels=settings.session_labels,
+        filters=load_filters(settings.bids_filter_file),
+        skip_validation=settings.skip_bids_validation,
+    )
+    check_same_run(ready)
+    units = [item for item in planned if isinstance(item, Unit)]
+    skipped = [item for item in planned if isinstance(item, Skipped)]
+    to_run, lines = [], [matched] if matched else []
+    for unit in units:
+        if not (why := why_to_run(unit, ready)):
+            continue
+        try:
+            with hold(lock_path(unit, ready)):
+                _note_queued(unit, status_path(unit, ready), settings.desc or "")
+        except TemporaryError as error:
+            lines.append(f"{unit.label}: left out, {error}")
+            continue
+        to_run.append(unit)
+        if reason := "; ".join(why):
+            lines.append(f"{unit.label}: again, {reason}")
+    write_skipped(skipped, ready)
+    lines += [f"{item.label}: skipped: {item.reason}" for item in skipped]
+    rebuild_table(settings.output_dir)
+    done = len(units) - len(to_run)
+    lines.append(f"{len(to_run)} to run, {done} done or at work, {len(skipped)} skipped")
+    stages = [
+        Stage("participant", ("participant",), unit_need(to_run, settings, cpus), array=True),
+        Stage("group", ("group",), group_need(len(units))),
+    ]
+    return Missing([_task(unit) for unit in to_run], stages, lines)
+
+
+def missing_networks(settings: Settings, cpus: int, work: Path) -> Missing:
+    """List the networks of a training that are not done, one a task; heads before, merge after.
+
+    Parameters
+    ----------
+    settings
+        Of the training.
+    cpus
+        Of one task.
+    work
+        Scratch folder that all tasks share.
+
+    Raises
+    ------
+    CtwmlError
+        As a training, before its first network.
+    """
+    # torch, which these need, is slow to import.
+    from ctwml_bids.cli.train_setup import settle
+    from ctwml_bids.workflows.training import TrainingUnit, is_done
+    from ctwml_bids.workflows.training_cases import find_cases
+    from ctwml_bids.workflows.training_plan import check_protocol, read_plan
+
+    setup = settle(dataclasses.replace(settings, dry_run=True))
+    cases, left_out = find_cases(setup.wanted)
+    if (plan := read_plan(setup.folder)) is not None:
+        check_protocol(setup.folder, plan, setup.protocol)
+    every = {
+        f"{repeat}:{fold}": TrainingUnit(repeat, fold)
+        for repeat in range(1, settings.repeats + 1)
+        for fold in range(1, settings.folds + 1)
+    }
+    every |= {
+        f"final:{member}": TrainingUnit(0, member) for member in range(1, settings.members + 1)
+    }
+    tasks = [
+        (part.replace(":", "-"), "--only", part)
+        for part, unit in every.items()
+        if not is_done(setup.folder, unit)
+    ]
+    lines = [f"{label}: left out: {reason}" for label, reason in left_out.items()]
+    lines.append(
+        f"{len(tasks)} networks to train on {len(cases)} images, {len(every) - len(tasks)} done"
+    )
+    minutes = math.ceil(15 + len(cases) / HEADS_A_MINUTE)
+    heads = Need(cpus, TRAIN_GB, minutes)
+    network = Need(cpus, TRAIN_GB, math.ceil(15 + SLOWER * settings.steps / STEPS_A_SECOND / 60))
+    before = [
+        Stage("heads", ("train", "--only", "heads"), heads, work=work),
+        Stage("networks", ("train",), network, array=True, after="afterok", work=work),
+    ]
+    merge = Stage("merge", ("train", "--only", "merge"), heads, work=work)
+    return Missing(tasks, [*(before if tasks else ()), merge], lines)
+
+
+def unit_need(units: Sequence[Unit], settings: Settings, cpus: int) -> Need:
+    """Say what the largest of some units asks for."""
+    deformable = settings.normalisation == "syn"
+    sizes = [megavoxels({"ct": unit.ct, "flair": unit.flair}) for unit in units]
+    step = max((unit_gb(size, deformable=deformable) for size in sizes), default=0.0)
+    voxels = max((sum(size.values()) for size in sizes), default=0.0)
+    return Need(
+        cpus,
+        math.ceil(step + BESIDE_GB),
+        math.ceil(UNIT_MINUTES + MEGAVOXEL_MINUTES * voxels) * (2 if deformable else 1),
+    )
+
+
+def group_need(units: int) -> Need:
+    """Say what the group level asks for: its tables take little, its maps read every mask."""
+    return dataclasses.replace(
+        GROUP, minutes=GROUP.minutes + math.ceil(units / GROUP_UNITS_A_MINUTE)
+    )
+
+
+def _task(unit: Unit) -> tuple[str, ...]:
+    session = ("--session-label", unit.session) if unit.session else ()
+    return (unit.label, "--participant-label", unit.subject, *session)
+
+
+def _note_queued(unit: Unit, path: Path, model_label: str) -> None:
+    if read_status(path) is None:
+        reason = "its job waits in the queue, or never began"
+        write_status(
+            path, UnitStatus(unit.label, "queued", reason, started=now(), model_label=model_label)
+        )

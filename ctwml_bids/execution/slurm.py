@@ -1,0 +1,272 @@
+"""Job arrays for SLURM: the text of their scripts, one task a unit or a network.
+
+Nothing here reads, writes or starts anything. The scripts are plain bash: where this program can
+only run in its container, it writes them there, and a shell outside submits them.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# Tasks of an array: name, then the words that the program gets for it.
+TASKS = "tasks.tsv"
+SUBMIT = "submit.sh"
+# Of the job's variables, those by which the program knows what it may use: --cleanenv takes all.
+PASSED = (
+    "SLURM_CPUS_PER_TASK",
+    "SLURM_CPUS_ON_NODE",
+    "SLURM_MEM_PER_NODE",
+    "SLURM_MEM_PER_CPU",
+    "CUDA_VISIBLE_DEVICES",
+)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one task asks for: CPUs, memory in GiB, and time in minutes."""
+
+    cpus: int
+    memory_gb: int
+    minutes: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a task starts the program.
+
+    Attributes
+    ----------
+    folders
+        The words ``bids_dir output_dir``.
+    options
+        Words that every task gets after its own.
+    image
+        Apptainer image (file, sandbox or address); None to start `command` without a container.
+    command
+        The program where there is no image.
+    read, write
+        Files and folders that the container sees under the same path as outside.
+    environment
+        Variables that the container gets.
+    engine_options
+        Words for ``apptainer run``, as the user gave them.
+    """
+
+    folders: tuple[str, str]
+    options: tuple[str, ...] = ()
+    image: str | None = None
+    command: tuple[str, ...] = ("ctwml_bids",)
+    read: tuple[Path, ...] = ()
+    write: tuple[Path, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    engine_options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Jobs of one kind.
+
+    Attributes
+    ----------
+    name
+        Of its script.
+    words
+        The analysis level, and options of this stage.
+    need
+        Of one of its tasks.
+    array
+        Whether each line of `TASKS` is a task of it.
+    after
+        "afterok": it begins once the stage before has succeeded, and is dropped where that has
+        not; "afterany": once that has ended, however it did.
+    work
+        Scratch folder in common; None for one of each task's own, on its machine.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    need: Need
+    array: bool = False
+    after: str = "afterany"
+    work: Path | None = None
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a cluster asks for.
+
+    Attributes
+    ----------
+    sbatch
+        Words for every ``sbatch``, as the user gave them; they win over the scripts' requests.
+    setup
+        Shell lines before the program, such as ``module load apptainer``.
+    max_array
+        Tasks of an array, at most.
+    at_once
+        Tasks of an array that run at a time, at most; None for as many as there is room for.
+    """
+
+    sbatch: tuple[str, ...] = ()
+    setup: str = ""
+    max_array: int = 1000
+    at_once: int | None = None
+
+
+def script(stage: Stage, program: Program, site: Site, *, jobs: Path, job_name: str) -> str:
+    """Write a stage's batch script.
+
+    Parameters
+    ----------
+    stage, program, site
+        What it does, how, and where.
+    jobs
+        Folder of the scripts, the list of tasks and the logs.
+    job_name
+        By which ``squeue`` knows all jobs of the output folder.
+    """
+    return "\n".join(
+        (
+            *_header(stage, jobs, job_name),
+            "set -e",
+            *([site.setup] if site.setup else []),
+            *_task(stage, jobs),
+            *_scratch(stage),
+            'echo "$(date +%Y-%m-%dT%H:%M:%S) $name on $(hostname)'
+            ' (start $((${SLURM_RESTART_COUNT:-0} + 1)))"',
+            *_start(stage, program),
+            "",
+        )
+    )
+
+
+def chunks(count: int, site: Site) -> list[tuple[int, int]]:
+    """Divide tasks into arrays that the site allows.
+
+    Returns
+    -------
+    list of tuple
+        First task of each array, and how many it has.
+    """
+    size = site.max_array
+    return [(first, min(size, count - first)) for first in range(0, count, size)]
+
+
+def submission(stages: Sequence[Stage], tasks: int, site: Site, *, jobs: Path) -> str:
+    """Write the script that submits all stages, each to begin after the one before.
+
+    Parameters
+    ----------
+    stages
+        In their order.
+    tasks
+        Lines of `TASKS`.
+    site
+        The cluster.
+    jobs
+        Folder of the scripts; the ids of what was submitted go into ``submitted.tsv`` in it.
+    """
+    lines = [
+        "#!/bin/bash",
+        "# Submits the jobs of this folder; run it once.",
+        "set -e",
+        f"jobs={shlex.quote(str(jobs))}",
+        f"site=({shlex.join(site.sbatch)})",
+        "before=",
+        "submit() {",
+        '    local id; id=$(sbatch --parsable "${site[@]}" "${@:2}")',
+        "    id=${id%%;*}",
+        '    printf "%s\\t%s\\n" "$1" "$id" | tee -a "$jobs/submitted.tsv"',
+        "    ids=$ids:$id",
+        "}",
+    ]
+    throttle = f"%{site.at_once}" if site.at_once else ""
+    for number, stage in enumerate(stages):
+        depends = (
+            f'"--dependency={stage.after}$before" --kill-on-invalid-dep=yes ' if number else ""
+        )
+        call, path = f"submit {stage.name} {depends}", f'"$jobs/{stage.name}.sh"'
+        lines.append("ids=")
+        if stage.array:
+            for first, size in chunks(tasks, site):
+                lines.append(f"{call}--array=0-{size - 1}{throttle} {path} {first}")
+        else:
+            lines.append(f"{call}{path}")
+        lines.append("before=$ids")
+    return "\n".join((*lines, ""))
+
+
+def _header(stage: Stage, jobs: Path, job_name: str) -> list[str]:
+    number = "%A_%a" if stage.array else "%j"
+    asked = {
+        "job-name": job_name,
+        "output": f'"{jobs}/{stage.name}-{number}.log"',
+        "open-mode": "append",
+        "ntasks": 1,
+        "cpus-per-task": stage.need.cpus,
+        "mem": f"{stage.need.memory_gb}G",
+        "time": stage.need.minutes,
+    }
+    # What a task has done is kept: it may be stopped, and begun again on another machine.
+    return [
+        "#!/bin/bash",
+        *(f"#SBATCH --{name}={value}" for name, value in asked.items()),
+        "#SBATCH --requeue",
+    ]
+
+
+def _task(stage: Stage, jobs: Path) -> list[str]:
+    if not stage.array:
+        return [f"name={stage.name}", "words=()"]
+    return [
+        "# The argument is the line, counted from 0, of this array's first task.",
+        f"tasks={shlex.quote(str(jobs / TASKS))}",
+        "line=$((${1:-0} + SLURM_ARRAY_TASK_ID + 1))",
+        'read -r -a words < <(sed -n "${line}p" "$tasks")',
+        'name=${words[0]}; words=("${words[@]:1}")',
+    ]
+
+
+def _scratch(stage: Stage) -> list[str]:
+    if stage.work is not None:
+        return [f"scratch={shlex.quote(str(stage.work))}", 'mkdir -p -m 700 "$scratch"']
+    return [
+        "# On the machine's own disk, where the site says which; gone when the task has ended.",
+        'scratch=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/ctwml-$SLURM_JOB_ID; mkdir -p -m 700 "$scratch"',
+        "trap 'rm -rf \"$scratch\"' EXIT",
+        "# The program has the signal too and ends in order; this shell waits for it.",
+        "trap : TERM",
+    ]
+
+
+def _start(stage: Stage, program: Program) -> list[str]:
+    # Words of the task before the options of all, which may take any number of values.
+    told = (
+        f'{shlex.join((*program.folders, *stage.words))} "${{words[@]}}" -w "$scratch"'
+        f" {shlex.join(program.options)}"
+    ).rstrip()
+    if program.image is None:
+        return [f"{shlex.join(program.command)} {told}"]
+    given = shlex.join(f"--env={name}={value}" for name, value in program.environment.items())
+    binds = [
+        *(f"--bind={shlex.quote(f'{path}:{path}:ro')}" for path in program.read),
+        *(f"--bind={shlex.quote(f'{path}:{path}')}" for path in program.write),
+        '--bind="$scratch:$scratch"',
+    ]
+    return [
+        f'given=({given} --env="TMPDIR=$scratch")',
+        f"for variable in {' '.join(PASSED)}; do",
+        '    [ -z "${!variable:-}" ] || given+=(--env="$variable=${!variable}")',
+        "done",
+        "engine=$(command -v apptainer || command -v singularity) || {",
+        '    echo "there is no apptainer on $(hostname); a module may have it (--setup)" >&2',
+        "    exit 127",
+        "}",
+        '"$engine" run --containall --no-home --cleanenv --pwd=/ "${given[@]}" \\',
+        f"    {' '.join(binds)} \\",
+        f"    {shlex.join((*program.engine_options, program.image))} \\",
+        f"    {told}",
+    ]

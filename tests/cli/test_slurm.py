@@ -1,0 +1,192 @@
+"""ctwml-slurm: what is missing becomes tasks; what would make jobs fail is said before."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+
+from ctwml_bids.cli import slurm
+from ctwml_bids.cli.slurm_tasks import group_need, unit_need
+from ctwml_bids.execution.locks import hold
+from ctwml_bids.execution.status import read_status
+from tests.cli import trainable
+from tests.cli.toy_run import run as run_units
+from tests.execution import steps
+
+
+@pytest.fixture
+def write(dataset, models, tmp_path, capsys):
+    """Write jobs for the small data set; returns exit code, output, and the jobs folder."""
+
+    def call(*options, after=(), out=tmp_path / "out", jobs="jobs", bids=dataset):
+        folder = tmp_path / jobs
+        fixed = [bids, out, "--jobs-dir", folder]
+        words = ["--", *after] if after else []
+        code = slurm.main([str(word) for word in (*fixed, *options, *words)])
+        said = capsys.readouterr()
+        return code, said.out + said.err, folder
+
+    return call
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "ctwml.sif"
+    path.write_bytes(b"an image")
+    return path
+
+
+def tasks(folder):
+    return [line.split("\t") for line in (folder / "tasks.tsv").read_text().splitlines()]
+
+
+def test_each_unit_is_a_task_and_what_is_skipped_is_said(write, image, tmp_path):
+    code, said, jobs = write("--image", image)
+    assert code == 0
+    assert tasks(jobs) == [
+        ["sub-01", "--participant-label", "01"],
+        ["sub-02", "--participant-label", "02"],
+    ]
+    assert "sub-03: skipped: no CT" in said
+    assert f"bash {jobs}/submit.sh" in said
+    states = {
+        label: read_status(tmp_path / f"out/logs/{label}/status.json").state
+        for label in ("sub-01", "sub-02", "sub-03")
+    }
+    assert states == {"sub-01": "queued", "sub-02": "queued", "sub-03": "skipped"}
+    assert "sub-01\tn/a\tqueued" in (tmp_path / "out/logs/status.tsv").read_text()
+
+
+def test_the_image_is_known_by_its_checksum(write, image):
+    _, _, jobs = write("--image", image)
+    digest = hashlib.sha256(b"an image").hexdigest()
+    text = (jobs / "participant.sh").read_text()
+    assert f"--env=CTWML_CONTAINER_URI=ctwml.sif@sha256:{digest}" in text
+    assert f" {image} " in text
+
+
+@pytest.mark.usefixtures("light_workers")
+def test_what_is_done_or_at_work_is_not_submitted_again(
+    write, image, units, ready, models, tmp_path
+):
+    run_units(units[:1], ready, lambda label: steps.Succeed())
+    after = ("--model", *models)
+    code, said, jobs = write("--image", image, after=after)
+    assert code == 0
+    assert [task[0] for task in tasks(jobs)] == ["sub-02"]
+    assert f"--bind={models[0]}:{models[0]}:ro" in (jobs / "participant.sh").read_text()
+    with hold(tmp_path / "out/logs/sub-02/lock"):
+        code, said, jobs = write("--image", image, after=after, jobs="second")
+    assert code == 0
+    assert "sub-02: left out, another process works on it" in said
+    assert "nothing is missing" in said
+    assert not jobs.exists()
+
+
+def test_a_failed_unit_is_submitted_again_with_the_reason(write, image, units, ready, models):
+    run_units(units[1:], ready, lambda label: steps.Refuses())
+    _, said, jobs = write("--image", image, after=("--model", *models))
+    assert [task[0] for task in tasks(jobs)] == ["sub-01", "sub-02"]
+    assert "sub-02: again, it failed before" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "after", "code", "words"),
+    [
+        (("--image", "gone.sif"), (), 66, "there is no such image"),
+        ((), ("--no-such",), 64, "--no-such"),
+        ((), ("-w", "/x"), 64, "ctwml-slurm gives it"),
+        (("--participants", "99"), (), 18, "no subject 99"),
+        (("--cpus", "0"), (), 64, "--cpus"),
+    ],
+)
+def test_what_would_make_jobs_fail_is_said_before(write, options, after, code, words):
+    found, said, jobs = write(*options, after=after)
+    assert found == code
+    assert words in said
+    assert not jobs.exists()
+
+
+def test_a_path_that_cannot_be_bound_is_refused(write, image, tmp_path):
+    code, said, _ = write("--image", image, out=tmp_path / "a:b")
+    assert code == 64
+    assert "colon" in said
+
+
+def test_options_of_the_site_go_through_untouched(write, image):
+    # argparse would take the first for an option of its own.
+    given = ("--sbatch", "--account=abc", "--sbatch", "--comment='a b' -p x")
+    _, _, jobs = write("--image", image, *given)
+    assert "site=(--account=abc '--comment=a b' -p x)" in (jobs / "submit.sh").read_text()
+
+
+@pytest.fixture
+def queue(tmp_path, monkeypatch):
+    """A folder at the front of PATH with an sbatch that takes all, and a squeue that says ids."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+
+    def says(ids, sbatch="echo 5"):
+        for name, text in (("squeue", f"echo {ids}"), ("sbatch", sbatch)):
+            (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+            (tools / name).chmod(0o755)
+        (tools / "scontrol").write_text("#!/bin/sh\necho 'MaxArraySize            = 2'\n")
+        (tools / "scontrol").chmod(0o755)
+
+    return says
+
+
+def test_submitting_twice_is_refused_while_jobs_are_in_the_queue(write, image, queue):
+    queue("41 42")
+    code, said, jobs = write("--image", image, "--submit")
+    assert code == 75
+    assert "jobs 41 42 are still in the queue" in said
+    assert not jobs.exists()
+
+
+def test_submitting_says_the_ids_and_keeps_to_the_sites_arrays(write, image, queue):
+    queue("")
+    code, _, jobs = write("--image", image, "--submit")
+    assert code == 0
+    assert (jobs / "submitted.tsv").read_text() == "participant\t5\ngroup\t5\n"
+    assert "--array=0-1 " in (jobs / "submit.sh").read_text()
+
+
+def test_a_submission_that_the_site_refuses_is_an_error(write, image, queue):
+    queue("", sbatch="exit 3")
+    assert write("--image", image, "--submit")[0] != 0
+
+
+def test_networks_of_a_training_are_tasks_and_done_ones_are_not(write, image, tmp_path):
+    bids, out = trainable.make(tmp_path / "trainable")
+    after = ("--folds", "2", "--repeats", "1", "--members", "1")
+    code, said, jobs = write("--image", image, "--train", after=after, bids=bids, out=out)
+    assert code == 0, said
+    assert tasks(jobs) == [
+        ["1-1", "--only", "1:1"],
+        ["1-2", "--only", "1:2"],
+        ["final-1", "--only", "final:1"],
+    ]
+    assert {path.stem for path in jobs.glob("*.sh")} == {"heads", "networks", "merge", "submit"}
+    done = out / "train/ct/units/repeat-01_fold-02/unit.json"
+    done.parent.mkdir(parents=True)
+    done.write_text('{"segmented": []}')
+    code, said, jobs = write(
+        "--image", image, "--train", after=after, bids=bids, out=out, jobs="second"
+    )
+    assert [task[0] for task in tasks(jobs)] == ["1-1", "final-1"]
+    assert "2 networks to train" in said
+
+
+def test_larger_images_ask_for_more(units, ready, monkeypatch):
+    small = unit_need(units, ready.settings, 2)
+    large = {"ct": 512 * 512 * 400 / 1e6, "flair": 512 * 512 * 28 / 1e6}
+    monkeypatch.setattr("ctwml_bids.cli.slurm_tasks.megavoxels", lambda images: large)
+    need = unit_need(units, ready.settings, 2)
+    # The largest step took 2.64 GiB there.
+    assert need.memory_gb >= 4 > small.memory_gb
+    assert need.minutes > small.minutes
+    assert group_need(10_000).minutes > group_need(1).minutes

@@ -1,0 +1,257 @@
+"""What tests with container engines and a scheduler share; each skips, saying why, without it.
+
+Scripts that give a bare machine a base image, Apptainer and a small SLURM lie beside the project.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.conftest import SHARED
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE, TAG = "docker.io/library/debian:bookworm-slim", "localhost/ctwml_bids:test"
+USER = "ctwmltest"
+# One thread in each library: the same numbers wherever it runs.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.container)
+
+
+def call(*words, **options) -> str:
+    """Run a command that has to succeed; return what it wrote."""
+    process = subprocess.run(
+        [str(word) for word in words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        **options,
+    )
+    assert process.returncode == 0, f"{words}\n{process.stdout[-6000:]}"
+    return process.stdout
+
+
+def need(*commands: str) -> None:
+    """Skip where a command is not on this machine, or where this is not root."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it sets up a container engine, a user and a scheduler")
+    path = os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/sbin"))
+    if missing := [command for command in commands if shutil.which(command, path=path) is None]:
+        pytest.skip(f"not on this machine: {', '.join(missing)} (.ci/run installs them)")
+
+
+@pytest.fixture(scope="session")
+def tools() -> Path:
+    folder = SHARED / "tools"
+    if not folder.is_dir():
+        pytest.skip(f"the scripts that set up engines are not at {folder} (set CTWML_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def base_image(tools) -> str:
+    need("podman", "buildah", "runc", "debootstrap")
+    if subprocess.run(["podman", "image", "exists", BASE], check=False).returncode:
+        call(tools / "make-base-image.sh", BASE)
+    return BASE
+
+
+@pytest.fixture(scope="session")
+def image(request, tools) -> str:
+    """The Dockerfile's image; CTWML_TEST_IMAGE names one that is there, which saves the build."""
+    if ready := os.environ.get("CTWML_TEST_IMAGE"):
+        return ready
+    request.getfixturevalue("base_image")
+    call(tools / "build-image.sh", TAG, ROOT, "--build-arg", "REVISION=of-the-test")
+    return TAG
+
+
+def save(image: str, archive: Path) -> None:
+    """Write an image to a file that everyone may read; packing it would take a minute."""
+    how = ("--quiet", "--format", "oci-archive", "--uncompressed")
+    call("podman", "save", *how, "--output", archive, image)
+    archive.chmod(0o644)
+
+
+@pytest.fixture(scope="session")
+def room():
+    """A folder that everyone may enter, unlike pytest's own."""
+    folder = Path(tempfile.mkdtemp(prefix="ctwml-containers-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def project(room) -> Path:
+    """What images are made from, where everyone may read it."""
+    folder = room / "project"
+    folder.mkdir()
+    for name in ("constraints.txt", "pyproject.toml", "README.md", "LICENSE", "run.py"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copy(ROOT / "singularity.def", folder)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "ctwml_bids", folder / "ctwml_bids", ignore=ignored)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pair(simulated, room) -> Path:
+    """A data set of one simulated pair."""
+    folder = room / "pair"
+    shutil.copytree(simulated, folder, ignore=shutil.ignore_patterns("derivatives", "sub-02"))
+    keep_rows(folder, ["sub-01"])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def heads(simulated, room) -> Path:
+    """A data set of eight heads, FLAIR alone, each at a place of its own: none is like another."""
+    folder = room / "heads"
+    shutil.copytree(simulated, folder, ignore=shutil.ignore_patterns("derivatives", "sub-*"))
+    source = nib.load(simulated / "sub-01/anat/sub-01_FLAIR.nii.gz")
+    for number in range(1, 9):
+        affine = source.affine.copy()
+        affine[0, 3] += number
+        path = folder / f"sub-{number:02d}/anat/sub-{number:02d}_FLAIR.nii.gz"
+        path.parent.mkdir(parents=True)
+        nib.Nifti1Image(np.asanyarray(source.dataobj), affine).to_filename(path)
+    names = [f"sub-{number:02d}" for number in range(1, 9)]
+    (folder / "participants.tsv").write_text("\n".join(["participant_id", *names, ""]))
+    return folder
+
+
+def keep_rows(bids: Path, names: list[str]) -> None:
+    table = bids / "participants.tsv"
+    first, *rows = table.read_text().splitlines()
+    kept = [row for row in rows if row.split("\t")[0] in names]
+    table.write_text("\n".join([first, *kept, ""]))
+
+
+def start_bare(*words, environment=None) -> subprocess.Popen:
+    """Start the program of this checkout, without a container."""
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "run.py"), *map(str, words)],
+        env={**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT), **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen) -> str:
+    """Wait for a program that has to succeed."""
+    said, _ = process.communicate()
+    assert process.returncode == 0, said[-6000:]
+    return said
+
+
+@pytest.fixture(scope="session")
+def bare(pair, room):
+    """Results of the pair without a container; a function that waits for them."""
+    out = room / "bare"
+    words = (pair, out, "participant", "group", "-w", room / "bare-work", "--nprocs", "1")
+    # Beside the image's build, which mostly waits.
+    process = start_bare(*words)
+    yield lambda: (process.poll() == 0 or finish(process)) and out
+    process.kill()
+    process.communicate()
+
+
+def is_same_result(one: Path, other: Path) -> None:
+    """Compare results: the same files, equal voxel by voxel and number by number."""
+    for root in (one, other):
+        assert (root / "sub-01.html").is_file()
+        assert (root / "group.html").is_file()
+    assert results(one).keys() == results(other).keys()
+    assert sum(name.endswith(".nii.gz") for name in results(one)) > 10
+    for name, path in results(one).items():
+        if name.endswith(".nii.gz"):
+            first, second = nib.load(path), nib.load(results(other)[name])
+            np.testing.assert_array_equal(first.affine, second.affine, err_msg=name)
+            np.testing.assert_array_equal(
+                np.asanyarray(first.dataobj), np.asanyarray(second.dataobj), err_msg=name
+            )
+        elif name.endswith((".tsv", ".txt")):
+            assert path.read_text() == results(other)[name].read_text(), name
+
+
+def results(root: Path) -> dict[str, Path]:
+    """Files of an output folder by their names in it, without logs."""
+    files = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
+    return {name: path for name, path in files.items() if not name.startswith("logs/")}
+
+
+@pytest.fixture(scope="session")
+def stranger():
+    """An ordinary user with a home folder and subordinate ids: words that run a command as them."""
+    need("useradd", "setpriv", "newuidmap")
+    try:
+        pwd.getpwnam(USER)
+    except KeyError:
+        call("/usr/sbin/useradd", "--create-home", "--shell", "/bin/bash", USER)
+    who = pwd.getpwnam(USER)
+    yield Stranger(who.pw_uid, who.pw_gid, Path(who.pw_dir))
+    subprocess.run(["/usr/sbin/userdel", "--remove", USER], capture_output=True, check=False)
+
+
+class Stranger:
+    """An ordinary user."""
+
+    def __init__(self, uid: int, gid: int, home: Path) -> None:
+        self.uid, self.gid, self.home = uid, gid, home
+
+    def call(self, *words, environment=None, **options) -> str:
+        """Run a command as the user; see `call`."""
+        path = {"HOME": self.home, "USER": USER, "LOGNAME": USER, "PATH": os.environ["PATH"]}
+        given = {**path, **(environment or {})}
+        become = ("setpriv", "--reuid", self.uid, "--regid", self.gid, "--clear-groups")
+        clear = ("env", "-i", *(f"{name}={value}" for name, value in given.items()))
+        return call(*become, *clear, *words, **{"cwd": self.home, **options})
+
+    def owns(self, *folders: Path) -> Path:
+        """Make folders that belong to the user; return the first."""
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+            os.chown(folder, self.uid, self.gid)
+        return folders[0]
+
+
+@pytest.fixture(scope="session")
+def apptainer(tools, room) -> Path:
+    """The apptainer command."""
+    need("patchelf", "mksquashfs", "newuidmap")
+    place = room / "apptainer"
+    call(tools / "get-apptainer.sh", place)
+    return place / "usr/bin/apptainer"
+
+
+@pytest.fixture(scope="session")
+def sandbox(image, apptainer, stranger, project, room) -> Path:
+    """The Dockerfile's image as an Apptainer sandbox, made by the definition file."""
+    place = stranger.owns(room / "sandbox")
+    archive = room / "ctwml.tar"
+    save(image, archive)
+    stranger.call(
+        *(apptainer, "build", "--fakeroot", "--notest", "--sandbox"),
+        *("--build-arg", "bootstrap=oci-archive", "--build-arg", f"from={archive}"),
+        *(place / "ctwml", "singularity.def"),
+        cwd=project,
+    )
+    archive.unlink()
+    return place / "ctwml"
