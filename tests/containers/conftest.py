@@ -170,7 +170,7 @@ def bare(pair, room):
     process = start_bare(*words)
     yield lambda: (process.poll() == 0 or finish(process)) and out
     process.kill()
-    process.communicate()
+    process.wait()
 
 
 def is_same_result(one: Path, other: Path) -> None:
