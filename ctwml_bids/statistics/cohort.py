@@ -15,7 +15,7 @@ from ctwml_bids.statistics.agreement import UNDEFINED, Agreement, Estimate
 from ctwml_bids.statistics.concordance import Terms, moments_of
 from ctwml_bids.statistics.fazekas_cohort import Classification, classify
 from ctwml_bids.statistics.resampling import DRAWS, SEED, bootstrap
-from ctwml_bids.statistics.strata import ALL, strata
+from ctwml_bids.statistics.strata import strata
 from ctwml_bids.statistics.tables import MISSING, number_in
 from ctwml_bids.statistics.thresholds import ThresholdSet
 
@@ -89,11 +89,9 @@ class Cohort:
         """The part that is all of the cohort."""
         return self.parts[0]
 
-    def rows(self, part: tuple[str, str] = (ALL, ALL)) -> list[Mapping[str, Any]]:
-        """Return the units of a part that take part."""
-        taking = [self.units[index] for index in self.members]
-        found = {(by, name): indices for by, name, indices in strata(taking)}
-        return [taking[index] for index in found.get(part, [])]
+    def rows(self) -> list[Mapping[str, Any]]:
+        """Return the units that take part."""
+        return [self.units[index] for index in self.members]
 
 
 def analyse(

@@ -7,6 +7,7 @@ CT and FLAIR.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -179,7 +180,7 @@ def _both_empty(row: Mapping[str, Any]) -> bool:
 
 
 def _class(value: float, edges: Sequence[float], names: Sequence[str]) -> str:
-    return names[int(np.searchsorted(edges, value, side="left"))]
+    return names[bisect_left(edges, value)]
 
 
 def _order(name: str) -> tuple[int, str]:

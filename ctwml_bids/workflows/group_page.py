@@ -36,7 +36,8 @@ def measure_table(
 ) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
     """Return the page's table of measures: headings, then a label and one text for each."""
     parts = [(ALL, "All"), *((g, rated(g)) for g in by_group(cohort))]
-    members = [cohort.rows((ALL, ALL) if part == ALL else ("fazekas", part)) for part, _ in parts]
+    taking = cohort.rows()
+    members = [[r for r in taking if part in (ALL, r["fazekas_group"])] for part, _ in parts]
     rows = []
     for name, (label, digits) in sentences.MEASURES.items():
         summaries = [asdict(summarise_measure(of, name)) for of in members]
