@@ -79,6 +79,13 @@ def run_train(settings: Settings, progress: Progress, started: datetime) -> int:
     units = _asked_for(settings, plan)
     for line in _describe(setup, plan):
         LOG.info(line)
+    if settings.keep_networks and (gone := training.without_network()):
+        LOG.warning(
+            "--keep-networks: %d networks of the cross-validation were trained before without it "
+            "and are gone. Remove their folders in %s to train them again.",
+            len(gone),
+            training.folder / steps.UNITS,
+        )
     todo = [unit for unit in units if not training.is_done(unit)]
     if todo or "heads" in settings.only:
         _lay_heads(training, cases, settings)

@@ -141,7 +141,6 @@ def _measure_image(
         ventricles=on_native(files[f"{name}_ventricles"], native),
         left=regions.left_of_midline(native.shape, native.affine, native_to_guide),
     )
-    near = regions.share_near_border(np.where(lesions, probability, 0), brain, affine=native.affine)
     fit = load_facts(files[f"{name}_fit"])
     facts = {
         **load_facts(files[f"{name}_facts"]),
@@ -154,8 +153,7 @@ def _measure_image(
         quality.brain_volume(float(brain.sum()) * native.voxel_ml, image=label),
         quality.coverage(cut, image=label),
         fit_gates.template_fit(fit["dice"], fit["scales"], image=label),
-        quality.lesions_near_skull(near, image=label, lesion_ml=found.total_ml),
-        quality.lesion_volume(found.total_ml, image=label),
+        *lesion_gates(probability, lesions, brain, native, label),
     ]
     if name == "ct":
         gates += _ct_gates(files, facts)
@@ -163,6 +161,28 @@ def _measure_image(
         facts["contrast"] = contrast = load_facts(files["flair_contrast"])
         gates.append(fit_gates.flair_contrast(**contrast))
     return found, gates, facts
+
+
+def lesion_gates(
+    probability: np.ndarray, lesions: np.ndarray, brain: np.ndarray, grid: Grid, image: str
+) -> list[quality.Gate]:
+    """Judge a segmentation by how much it marks, and where.
+
+    Parameters
+    ----------
+    probability, lesions, brain
+        0–1, bool and bool, (x, y, z) on the image's grid.
+    grid
+        The image's.
+    image
+        ``CT`` or ``FLAIR``.
+    """
+    near = regions.share_near_border(np.where(lesions, probability, 0), brain, affine=grid.affine)
+    ml = float(np.count_nonzero(lesions)) * grid.voxel_ml
+    return [
+        quality.lesions_near_skull(near, image=image, lesion_ml=ml),
+        quality.lesion_volume(ml, image=image),
+    ]
 
 
 def _ct_gates(files: Mapping[str, str], facts: dict[str, Any]) -> list[quality.Gate]:

@@ -12,11 +12,13 @@ import numpy as np
 
 from ctwml_bids.bids import dataset, names
 from ctwml_bids.bids.files import write_bytes, write_json, write_nifti
+from ctwml_bids.interfaces.measuring import lesion_gates
 from ctwml_bids.interfaces.training_heads import Case
 from ctwml_bids.interfaces.training_tables import Writing, write_table
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.normalisation import from_grid, rounded
 from ctwml_bids.statistics import overlap, regions
+from ctwml_bids.statistics.gates import Gate
 
 # Thresholds whose Dice is told beside that of the one that is used.
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
@@ -57,9 +59,10 @@ def write_case(
         else:
             _drop_spread(case, space, writing)
         _write_maps(case, space, arrays, grids[space], writing)
-    measures = _measure(case, masks[case.modality], grids[case.modality], frame, writing)
+    found = (probabilities[case.modality], masks[case.modality], grids[case.modality])
+    measures, gates = _measure(case, *found, frame, writing)
     seen = _in_one_space(case, masks, writing)
-    write_table(case, measures, seen, writing)
+    write_table(case, measures, gates, seen, writing)
     _write_picture(case, seen, grids["flair" if "flair" in grids else "ct"], writing)
     grid = grids[case.truth_space]
     truth = _on(case.truth, grid)
@@ -175,17 +178,24 @@ def _on(path: Path, grid: Grid) -> np.ndarray:
 
 
 def _measure(
-    case: Case, mask: np.ndarray, grid: Grid, frame: np.ndarray, writing: Writing
-) -> regions.LesionMeasures:
+    case: Case,
+    probability: np.ndarray,
+    mask: np.ndarray,
+    grid: Grid,
+    frame: np.ndarray,
+    writing: Writing,
+) -> tuple[regions.LesionMeasures, list[Gate]]:
     space = case.modality.upper()
     ventricles = writing.output_dir / names.ventricle_mask(case.subject, case.session, space=space)
-    return regions.measure(
+    brain = _on(case.brain, grid)
+    measures = regions.measure(
         mask,
         affine=grid.affine,
-        brain=_on(case.brain, grid),
+        brain=brain,
         ventricles=_on(ventricles, grid),
         left=regions.left_of_midline(grid.shape, grid.affine, np.linalg.inv(frame)),
     )
+    return measures, lesion_gates(probability, mask, brain, grid, space)
 
 
 def _in_one_space(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ctwml_bids.errors import NoInputError
 from ctwml_bids.interfaces.training_heads import Case
 from ctwml_bids.preprocessing.grids import Grid, grid_of
 from ctwml_bids.statistics import overlap, regions, tables
+from ctwml_bids.statistics.gates import ORDER, Gate
 
 # Field of the table's sidecar by which images that were measured anew since are noticed.
 IMAGES = "ImagesSHA256"
@@ -53,7 +54,11 @@ class Writing:
 
 
 def write_table(
-    case: Case, measures: regions.LesionMeasures, seen: Mapping[str, np.ndarray], writing: Writing
+    case: Case,
+    measures: regions.LesionMeasures,
+    gates: Sequence[Gate],
+    seen: Mapping[str, np.ndarray],
+    writing: Writing,
 ) -> None:
     """Write the participant's table with the rows that the out-of-fold segmentation changes.
 
@@ -63,6 +68,8 @@ def write_table(
         The unit.
     measures
         Of the out-of-fold lesions, in their image's space.
+    gates
+        Of the out-of-fold lesions; they take the place of the participant level's of the same name.
     seen
         "ct" and/or "flair", the image that lesions were seen in → bool, (x, y, z); of a pair both,
         in FLAIR space.
@@ -79,7 +86,10 @@ def write_table(
     path = out / names.cross_validated_stats(*of, model_label=label)
     before = path if is_current(path, case.fingerprints) else _measured_table(out, case, label)
     rows = {row["image"]: row for row in _rows(before)}
-    qc = next(iter(rows.values()))["qc"]
+    about = json.loads(names.sidecar(before).read_text(encoding="utf-8"))
+    judged = {gate["name"]: gate for gate in about["QualityGates"]}
+    judged |= {gate.name: asdict(gate) for gate in gates}
+    qc = max((gate["status"] for gate in judged.values()), key=ORDER.index)
     pair = None
     if "pair" in rows and len(seen) == 2:
         affine = grid_of(nib.load(case.images["flair"])).affine
@@ -93,11 +103,16 @@ def write_table(
         pair=pair,
     )
     rows |= {row["image"]: row for row in made}
-    about = json.loads(names.sidecar(before).read_text(encoding="utf-8"))
+    rows = {image: {**row, "qc": qc} for image, row in rows.items()}
     validated = {**about.get("CrossValidation", {}), modality: dict(writing.about)}
     write_json(
         names.sidecar(path),
-        {**about, "CrossValidation": validated, IMAGES: dict(case.fingerprints)},
+        {
+            **about,
+            "QualityGates": list(judged.values()),
+            "CrossValidation": validated,
+            IMAGES: dict(case.fingerprints),
+        },
     )
     ordered = [rows[image] for image in ("ct", "flair", "pair") if image in rows]
     write_tsv(path, ordered, list(tables.COLUMNS))

@@ -23,7 +23,13 @@ from ctwml_bids.interfaces.training_heads import (
     lay_case,
 )
 from ctwml_bids.interfaces.training_model import recipe_of
-from ctwml_bids.interfaces.training_units import TrainingUnit, UnitJob, read_done, run_unit
+from ctwml_bids.interfaces.training_units import (
+    NETWORK,
+    TrainingUnit,
+    UnitJob,
+    read_done,
+    run_unit,
+)
 from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.preprocessing.normalisation import network_grid
 from ctwml_bids.workflows.training_plan import Plan
@@ -76,6 +82,14 @@ class Training:
     def is_done(self, unit: TrainingUnit) -> bool:
         """Tell whether a unit was finished before."""
         return is_done(self.folder, unit)
+
+    def without_network(self) -> list[str]:
+        """Name the units of the cross-validation that are done and whose network was not kept."""
+        return [
+            unit.name
+            for unit in self.plan.folds
+            if self.is_done(unit) and not (self.folder_of(unit) / NETWORK).is_file()
+        ]
 
 
 def is_done(folder: Path, unit: TrainingUnit) -> bool:

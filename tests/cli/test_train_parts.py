@@ -98,6 +98,15 @@ def test_a_finished_training_is_not_done_again(trained_copy):
     assert {p: p.stat().st_mtime_ns for p in before} == before
 
 
+def test_networks_that_are_gone_already_are_told_and_later_ones_kept(trained_copy, capsys):
+    folder = trained_copy / "out/train/ct/units"
+    shutil.rmtree(folder / "repeat-02_fold-01")
+    assert train(trained_copy, "--keep-networks") == 0
+    assert "3 networks of the cross-validation were trained before" in capsys.readouterr().err
+    kept = [path.parent.name for path in sorted(folder.glob("repeat-*/network.safetensors"))]
+    assert kept == ["repeat-02_fold-01"]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [(("--steps", "41"), "steps: 40 before, 41 now"), (("--folds", "3"), "folds: 2 before")],

@@ -132,6 +132,26 @@ def test_tables_and_report_are_there(trained):
     assert "train/ct/model" in page
 
 
+def test_out_of_fold_lesions_are_judged_by_the_gates_again(trained):
+    for head in HEADS:
+        table = trained / "out" / names.cross_validated_stats(head.subject, head.session)
+        with table.open(newline="") as opened:
+            rows = {row["image"]: row for row in csv.DictReader(opened, delimiter="\t")}
+        gates = json.loads(names.sidecar(table).read_text())["QualityGates"]
+        by_name = {gate["name"]: gate for gate in gates}
+        assert sorted(by_name) == [
+            "CT lesion volume",
+            "CT lesions near the skull",
+            "CT slice spacing",
+        ]
+        assert len(gates) == len(by_name)
+        volume = by_name["CT lesion volume"]["value"]
+        assert volume == pytest.approx(float(rows["ct"]["wml_ml"]), abs=1e-4)
+        assert volume > 0
+        worst = max((gate["status"] for gate in gates), key=["pass", "warn", "fail"].index)
+        assert {row["qc"] for row in rows.values()} == {worst}
+
+
 def test_group_takes_the_out_of_fold_results(trained_copy):
     rows, failures = read_units(trained_copy / "out")
     assert failures == []

@@ -6,7 +6,7 @@ on FLAIR; the FLAIR lies 5 mm to the left and 3 mm further back than the CT.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from ctwml_bids.bids.files import write_json, write_nifti, write_tsv
 from ctwml_bids.execution.status import Request, UnitStatus, write_status
 from ctwml_bids.preprocessing.grids import Grid, image_on
 from ctwml_bids.preprocessing.transforms import write_itk
+from ctwml_bids.statistics import quality
 from ctwml_bids.statistics.overlap import compare
 from ctwml_bids.statistics.regions import left_of_midline, measure
 from ctwml_bids.statistics.tables import COLUMNS, unit_rows
@@ -162,5 +163,10 @@ def _write_numbers(out: Path, head: Head, brain: dict, lesions: dict) -> None:
     )
     table = out / names.stats(head.subject, head.session)
     write_tsv(table, rows, list(COLUMNS))
-    about = {"QualityGates": [], "Models": {}, "Settings": {"template": TEMPLATE}}
+    gates = [quality.lesion_volume(0.0, image="CT"), quality.slice_spacing(1.0, image="CT")]
+    about = {
+        "QualityGates": [asdict(gate) for gate in gates],
+        "Models": {},
+        "Settings": {"template": TEMPLATE},
+    }
     write_json(names.sidecar(table), about)
