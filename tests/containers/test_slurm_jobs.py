@@ -69,9 +69,13 @@ def jobs(sandbox, apptainer, stranger, cluster, room):
     return submit
 
 
+def submitted(folder: Path) -> list[list[str]]:
+    """Names and ids of the jobs, in their order."""
+    return [line.split("\t") for line in (folder / "submitted.tsv").read_text().splitlines()]
+
+
 def ids(folder: Path) -> dict[str, str]:
-    rows = (line.split("\t") for line in (folder / "submitted.tsv").read_text().splitlines())
-    return dict(rows)
+    return dict(submitted(folder))
 
 
 def logs(folder: Path, stage: str) -> str:
@@ -139,6 +143,28 @@ def test_an_array_loses_a_killed_task_and_a_bad_subject_and_a_second_one_does_on
     assert not excluded(out)
     status = json.loads((out / "logs/sub-01/status.json").read_text())
     assert status["versions"]["container"] == "ctwml"
+
+
+def test_the_installed_program_submits_arrays_as_small_as_a_site_wants(
+    squeue, cluster, heads, room
+):
+    out, program = room / "bare-array", Path(sys.executable).parent / "ctwml-slurm"
+    command = [program, heads, out, "--participants", "07", "08", "--cpus", "1"]
+    command += ["--max-array", "1", "--submit"]
+    environment = {**os.environ, **cluster, **ONE_THREAD}
+    assert "2 to run, 0 done" in call(*command, env=environment)
+    [folder] = (out / "logs").glob("slurm-*")
+    jobs = submitted(folder)
+    assert [name for name, _ in jobs] == ["participant", "participant", "group"]
+    *arrays, group = (number for _, number in jobs)
+    depends = squeue("--jobs", group, "--format", "%E")
+    assert all(f"afterany:{array}_*" in depends for array in arrays)
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert again.returncode == 75
+    assert "are still in the queue" in again.stderr
+    wait_for("all jobs", lambda: not squeue("--jobs", ",".join((*arrays, group))))
+    assert states(out) == {"sub-07": "done", "sub-08": "done"}, logs(folder, "*")
+    assert "is missing" not in logs(folder, "group")
 
 
 def test_networks_of_a_training_are_an_array_and_are_merged(jobs, squeue, room):
