@@ -35,7 +35,8 @@ check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-# Hours on two cores; writes benchmarks/results, which docs/validation.md states.
+# Days on two cores; writes benchmarks/results, which docs/validation.md states. Heads, networks
+# and anatomies in training/ are what scripts/make_models.sh makes.
 BIDS_REAL ?= ../shared/data/bids-real
 validate: $(VENV)/.installed
 	$(BIN)/python benchmarks/normalisation.py --with-ants --trials 4
@@ -48,7 +49,20 @@ validate: $(VENV)/.installed
 	$(BIN)/python benchmarks/inference_precision.py flair
 	$(BIN)/python run.py $(BIDS_REAL) training/real participant --random-seed 1
 	$(BIN)/python benchmarks/real_images.py $(BIDS_REAL) training/real
+	$(BIN)/python benchmarks/out_of_bag.py training/heads training/ct4-? --modality ct
+	$(BIN)/python benchmarks/out_of_bag.py training/heads training/flair3-? --modality flair
+	$(BIN)/python benchmarks/left_out.py $(BIDS_REAL) training/loo3
+	$(BIN)/python benchmarks/experiments.py training/heads training/experiments
+	$(BIN)/python benchmarks/cohort.py make training/cohort --anatomies training/test-anatomies
+	$(BIN)/python benchmarks/cohort.py measure training/cohort --name whole
+	$(BIN)/python benchmarks/robustness.py training/robustness --anatomies training/test-anatomies
+	$(BIN)/python benchmarks/ratings.py
+	$(BIN)/ctwml-simulate training/realism --participants 6 --seed 31 --anatomies training/anatomies
+	$(BIN)/python benchmarks/realism.py $(BIDS_REAL) training/realism --out training/real
+	$(BIN)/python benchmarks/reproduction.py training/reproduction --name cpu-reduced --cohort training/cohort --repeats 1
+	$(BIN)/python benchmarks/training_rate.py
 	$(BIN)/python benchmarks/unit_cost.py $(BIDS_REAL) dv01
+	$(BIN)/python benchmarks/unit_cost.py $(BIDS_REAL) dv01 --slices 400 --runs 1
 	$(BIN)/python benchmarks/group_scale.py
 	$(BIN)/python benchmarks/node_memory.py $(BIDS_REAL) dv01 --option output-spaces=MNI152NLin2009aSym
 
