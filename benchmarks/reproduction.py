@@ -59,17 +59,23 @@ def label_heads(args: argparse.Namespace) -> dict[str, dict]:
     model = ensemble.load(model_store.default("flair"))
     cts = {v.name.removesuffix("_ct"): v for v, _ in shipped_heads.load_heads(args.cohort, "ct")}
     known = {}
-    for volume, facts in shipped_heads.load_heads(args.cohort, "flair")[: args.people]:
-        person = volume.name.removesuffix("_flair")
-        name = f"{person}_used"
-        if person not in cts:
-            continue
-        with hold(args.folder / "locks" / person, wait_s=600):
-            if facts_of(args.folder / "heads", name) is None:
-                label_head(args, name, cts[person], (volume, facts), model)
-                print(f"{person}: FLAIR segmented", flush=True)
-        known[person] = facts_of(args.folder / "heads", name)
-    return known
+    # The second time round, what another process is at is waited for.
+    for wait_s in (0, 600):
+        for volume, facts in shipped_heads.load_heads(args.cohort, "flair")[: args.people]:
+            person = volume.name.removesuffix("_flair")
+            name = f"{person}_used"
+            if person not in cts or person in known:
+                continue
+            try:
+                with hold(args.folder / "locks" / person, wait_s=wait_s):
+                    if facts_of(args.folder / "heads", name) is None:
+                        label_head(args, name, cts[person], (volume, facts), model)
+                        print(f"{person}: FLAIR segmented", flush=True)
+                known[person] = facts_of(args.folder / "heads", name)
+            except TemporaryError:
+                if wait_s:
+                    raise
+    return {person: known[person] for person in sorted(known)}
 
 
 def label_head(
