@@ -27,7 +27,9 @@ RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf,required=false \
     --mount=type=secret,id=ca,target=/run/host-ca.crt,required=false \
     python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
         > requirements.txt \
-    && pip install --constraint constraints.txt --requirement requirements.txt "setuptools>=77"
+    && grep -v "^torch==" constraints.txt > versions.txt \
+    && echo "torch==$TORCH_VERSION" >> versions.txt \
+    && pip install --constraint versions.txt --requirement requirements.txt "setuptools>=77"
 COPY README.md LICENSE bids_filter_schema.json ./
 COPY ctwml_bids ctwml_bids
 RUN pip install --no-deps --no-build-isolation . \
@@ -59,5 +61,6 @@ LABEL org.opencontainers.image.title="ctwml_bids" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.base.name="docker.io/library/debian:bookworm-slim" \
       org.opencontainers.image.licenses="Apache-2.0"
-USER ctwml
+# By its number, as clusters that refuse root ask for one.
+USER 1000:1000
 ENTRYPOINT ["/opt/ctwml/bin/python3", "/opt/ctwml/run.py"]

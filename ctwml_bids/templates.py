@@ -90,7 +90,7 @@ def get(name: str = DEFAULT, *, resolution: int = 1, cohort: str | None = None) 
     cohort = cohort or modifier.removeprefix("cohort-") or None
     if name == DEFAULT and resolution == 1 and cohort is None:
         return packaged()
-    home = _home()
+    home = home_folder()
     folder = home / f"tpl-{name}"
     # Importing the client fills an empty home with thousands of empty files; not before needed.
     if not folder.is_dir():
@@ -107,7 +107,8 @@ def get(name: str = DEFAULT, *, resolution: int = 1, cohort: str | None = None) 
     )
 
 
-def _home() -> Path:
+def home_folder() -> Path:
+    """Return the local TemplateFlow folder, which need not be there."""
     configured = os.environ.get("TEMPLATEFLOW_HOME")
     if configured:
         return Path(configured).expanduser().absolute()

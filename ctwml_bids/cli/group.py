@@ -8,7 +8,7 @@ from pathlib import Path
 from ctwml_bids import __version__, templates
 from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.cli.preflight import Ready
-from ctwml_bids.execution.status import UnitStatus, collect
+from ctwml_bids.execution.status import UnitStatus, collect, rebuild_table
 from ctwml_bids.workflows.group import GroupOptions, run_group
 from ctwml_bids.workflows.group_people import Sources
 
@@ -43,6 +43,7 @@ def summarise(ready: Ready) -> Path:
         ),
         find_template=template_t1w,
     )
+    rebuild_table(settings.output_dir)
     for status in collect(settings.output_dir):
         if status.model_label == (settings.desc or "") and status.state != "done":
             LOG.warning("group: %s is missing, %s", status.label, _why(status))

@@ -9,7 +9,7 @@ made from, and then what the data set calls itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def check_same_dataset(
     output_dir: Path,
     bids_dir: Path,
     recorded: Mapping[str, str] | None,
-    finished: Sequence[Used],
+    finished: Iterable[Used],
     at_work: Sequence[Used] | None,
 ) -> None:
     """Refuse to mix results of two data sets in one output folder.
@@ -72,7 +72,7 @@ def check_same_dataset(
     recorded
         `identity` of the data set that the results are from; None where it is not known.
     finished
-        The units that have results in the output folder.
+        The units that have results in the output folder; read as far as is needed.
     at_work
         The first units of other runs that are at work on it; None without such runs.
 
@@ -81,12 +81,17 @@ def check_same_dataset(
     CannotCreateError
         It is another data set; the message says what differs and what to do.
     """
-    if not finished and at_work is None:
-        return
-    now, used = identity(bids_dir), [*finished, *(at_work or ())]
     # Where all is as it was the first image tells; subjects' folders are searched only after that.
-    if any(_in_place(bids_dir, unit) for unit in used):
+    if any(_in_place(bids_dir, unit) for unit in at_work or ()):
         return
+    results = []
+    for unit in finished:
+        if _in_place(bids_dir, unit):
+            return
+        results.append(unit)
+    if not results and at_work is None:
+        return
+    now, used = identity(bids_dir), [*results, *(at_work or ())]
     other: dict[str, str] = {}
     for unit in used:
         there = _images(bids_dir, unit)
@@ -104,7 +109,7 @@ def check_same_dataset(
     may_be_corrected = len(other) < 2 and not any(unit.label in other for unit in at_work or ())
     if (recorded is None or recorded == now) and may_be_corrected:
         return
-    if not finished:
+    if not results:
         raise CannotCreateError(
             f"{output_dir}: another run is at work there with another data set than {bids_dir} "
             f"({'; '.join(what)}), and one would take the place of the other. Use another output "

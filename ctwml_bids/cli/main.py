@@ -201,7 +201,7 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
         results += _run_units(units, ready, progress)
         refresh_participants(settings.output_dir, settings.bids_dir)
         write_acquisitions(settings.output_dir, settings.bids_dir, done(units, ready))
-        rebuild_table(settings.output_dir)
+        rebuild_table(settings.output_dir, lazy=True)
     print("\n".join(status_table(results)))
     return exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))
 

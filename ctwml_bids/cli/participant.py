@@ -85,7 +85,7 @@ def run_participants(
     finally:
         progress.finish()
         ledger.end(STOPPED, TemporaryError.exit_code)
-        rebuild_table(ready.settings.output_dir)
+        rebuild_table(ready.settings.output_dir, lazy=True)
     return results + ledger.results + _others(todo, ledger)
 
 

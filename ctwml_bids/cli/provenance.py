@@ -21,7 +21,7 @@ from ctwml_bids.cli.identity import Used, check_same_dataset, identity
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.errors import CannotCreateError
 from ctwml_bids.execution.locks import hold, share
-from ctwml_bids.execution.status import collect, fingerprints
+from ctwml_bids.execution.status import UnitStatus, fingerprints, statuses
 from ctwml_bids.settings import (
     content_hash,
     differences,
@@ -128,28 +128,33 @@ def check_same_run(ready: Ready, *, others: bool = False) -> None:
     """
     settings, record = ready.settings, _read(ready.settings.output_dir)
     at_work = record.get("at_work", {}) if others else {}
-    done = [status for status in collect(settings.output_dir) if status.state == "done"]
+
+    # Read no further than is needed: a task of a large array does not look at all others' units.
+    def done() -> Iterator[UnitStatus]:
+        return (status for status in statuses(settings.output_dir) if status.state == "done")
+
     check_same_dataset(
         settings.output_dir,
         settings.bids_dir,
         record.get("dataset"),
-        [Used(status.label, status.request.get("inputs", {})) for status in done],
+        (Used(status.label, status.request.get("inputs", {})) for status in done()),
         [Used(*item) for item in at_work.get("images", {}).items()] if others else None,
     )
     fields = _fields(ready)
-    if (done or others) and "preprocessing" in record:
-        changed = differences(record["preprocessing"], fields["preprocessing"])
-        if changed:
+    if changed := differences(
+        record.get("preprocessing", fields["preprocessing"]), fields["preprocessing"]
+    ):
+        finished = any(True for _ in done())
+        if finished or others:
             raise CannotCreateError(
-                f"{settings.output_dir}: {_has(bool(done))} another preprocessing "
+                f"{settings.output_dir}: {_has(finished)} another preprocessing "
                 f"({'; '.join(changed)}). Use the same settings or another output folder."
             )
     label = settings.desc or ""
-    before = record.get("segmentation", {}).get(label)
-    finished = any(status.model_label == label for status in done)
-    if before is not None and (finished or label in at_work.get("models", ())):
-        changed = differences(before, fields["segmentation"])
-        if changed:
+    before = record.get("segmentation", {}).get(label, fields["segmentation"])
+    if changed := differences(before, fields["segmentation"]):
+        finished = any(status.model_label == label for status in done())
+        if finished or label in at_work.get("models", ()):
             raise CannotCreateError(
                 f"{settings.output_dir}: {_has(finished)} another model "
                 f"({'; '.join(changed)}). Give --desc LABEL to keep both side by side, or "

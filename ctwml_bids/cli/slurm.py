@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
+import math
 import re
 import shlex
 import shutil
@@ -14,21 +14,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from ctwml_bids import templates
 from ctwml_bids.bids.dataset import check_output_dir
 from ctwml_bids.bids.files import make_folder, write_text
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.slurm_options import build_parser
+from ctwml_bids.cli.slurm_program import program, split
 from ctwml_bids.cli.slurm_tasks import Missing, missing_networks, missing_units
 from ctwml_bids.cli.values import absolute
-from ctwml_bids.errors import CtwmlError, NoInputError, TemporaryError, UsageError
+from ctwml_bids.errors import CtwmlError, TemporaryError, UsageError
 from ctwml_bids.execution.slurm import SUBMIT, TASKS, Need, Program, Site, Stage, script, submission
 from ctwml_bids.settings import Settings
 
 # Options of this program whose value may begin with a dash.
 _GIVEN = ("--sbatch", "--apptainer", "--setup")
-# Options of ctwml_bids that are this program's to give.
-_OURS = ("-w", "--work-dir", "--only", "--use-plugin", "--dry-run", "--participant-label")
+# Settings of ctwml_bids that are this program's to give.
+_OURS = ("participant_labels", "session_labels", "work_dir", "only", "use_plugin", "dry_run")
 MAX_ARRAY = 1000
 
 
@@ -73,8 +73,6 @@ def read(argv: Sequence[str]) -> tuple[argparse.Namespace, tuple[str, ...]]:
     for place in reversed(range(len(ours) - 1)):
         if ours[place] in _GIVEN:
             ours[place : place + 2] = [f"{ours[place]}={ours[place + 1]}"]
-    if taken := [word for word in words if word.split("=")[0] in _OURS]:
-        raise UsageError(f"{taken[0]} after --: ctwml-slurm gives it; see ctwml-slurm --help.")
     return build_parser().parse_args(ours), tuple(_absolute(word) for word in words)
 
 
@@ -87,6 +85,12 @@ def run(options: argparse.Namespace, words: tuple[str, ...]) -> int:
         The first thing found that would make the jobs fail.
     """
     settings = _settings(options, words)
+    site = Site(
+        sbatch=split("--sbatch", options.sbatch),
+        setup=options.setup,
+        max_array=options.max_array or _max_array(),
+        at_once=options.at_once,
+    )
     job_name = f"ctwml-{hashlib.sha256(str(options.output_dir).encode()).hexdigest()[:8]}"
     if options.submit:
         _check_queue(job_name, options.output_dir)
@@ -100,17 +104,10 @@ def run(options: argparse.Namespace, words: tuple[str, ...]) -> int:
         else missing_units(settings, options.cpus)
     )
     print("\n".join(missing.lines))
-    if not missing.tasks and not options.train:
-        print("nothing is missing; the group level: ctwml_bids BIDS_DIR OUTPUT_DIR group")
-        return 0
-    site = Site(
-        sbatch=tuple(word for given in options.sbatch for word in shlex.split(given)),
-        setup=options.setup,
-        max_array=options.max_array or _max_array(),
-        at_once=options.at_once,
-    )
+    if not missing.tasks:
+        print(f"nothing is missing but the {missing.stages[-1].name} task")
     stages = _stages(missing, options)
-    _write(jobs, missing, stages, _program(options, words, settings, jobs), site, job_name)
+    _write(jobs, missing, stages, program(options, words, settings), site, job_name)
     _tell(jobs, stages, len(missing.tasks), job_name, options.output_dir)
     if not options.submit:
         print(f"submit:    bash {shlex.quote(str(jobs / SUBMIT))}")
@@ -127,7 +124,12 @@ def _settings(options: argparse.Namespace, words: Sequence[str]) -> Settings:
         for word in (f"--{name}-label", *chosen)
     ]
     level = "train" if options.train else "participant"
-    return parse([str(options.bids_dir), str(options.output_dir), level, *labels, *words])
+    ours = [str(options.bids_dir), str(options.output_dir), level, *labels]
+    settings, plain = parse([*ours, *words]), parse(ours)
+    if given := [name for name in _OURS if getattr(settings, name) != getattr(plain, name)]:
+        option = given[0].removesuffix("s").replace("_", "-")
+        raise UsageError(f"--{option} after --: ctwml-slurm gives it; see ctwml-slurm --help.")
+    return settings
 
 
 def _jobs_folder(options: argparse.Namespace) -> Path:
@@ -149,7 +151,7 @@ def _stages(missing: Missing, options: argparse.Namespace) -> list[Stage]:
                 **vars(stage),
                 "need": Need(
                     stage.need.cpus,
-                    max(1, round(options.mem)) if options.mem else stage.need.memory_gb,
+                    max(1, math.ceil(options.mem)) if options.mem else stage.need.memory_gb,
                     options.minutes or stage.need.minutes,
                 ),
             }
@@ -158,48 +160,6 @@ def _stages(missing: Missing, options: argparse.Namespace) -> list[Stage]:
         else stage
         for stage in missing.stages
     ]
-
-
-def _program(
-    options: argparse.Namespace, words: tuple[str, ...], settings: Settings, jobs: Path
-) -> Program:
-    folders = (str(options.bids_dir), str(options.output_dir))
-    if options.image is None:
-        beside = Path(sys.executable).parent / "ctwml_bids"
-        if not beside.is_file():
-            raise NoInputError(f"{beside}: is not there; name an image with --image.")
-        return Program(folders, words, command=(str(beside),))
-    image = absolute(Path(options.image))
-    is_address = re.match(r"[a-z-]+://", options.image)
-    if not is_address and not image.exists():
-        raise NoInputError(f"{image}: there is no such image (--image).")
-    named = [Path(word.partition("=")[2] or word) for word in words if "/" in word]
-    environment = {"CTWML_CONTAINER_URI": options.image if is_address else image_uri(image)}
-    if settings.template != templates.DEFAULT and (home := os.environ.get("TEMPLATEFLOW_HOME")):
-        environment["TEMPLATEFLOW_HOME"] = home
-        named.append(Path(home))
-    inside = tuple(dict.fromkeys((options.bids_dir, *(path for path in named if path.exists()))))
-    for path in (*inside, options.output_dir):
-        if re.search(r"[:,\n]", str(path)):
-            raise UsageError(f"{path}: Apptainer cannot bind a path with a colon or a comma.")
-    return Program(
-        folders=folders,
-        options=words,
-        image=options.image if is_address else str(image),
-        read=inside,
-        # The output folder may lie in the data set.
-        write=(options.output_dir,),
-        environment={name: value for name, value in environment.items() if value},
-        engine_options=tuple(word for given in options.apptainer for word in shlex.split(given)),
-    )
-
-
-def image_uri(image: Path) -> str:
-    """Name an image with its checksum; a sandbox is a folder, and has none."""
-    if not image.is_file():
-        return image.name
-    with image.open("rb") as opened:
-        return f"{image.name}@sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"
 
 
 def _absolute(word: str) -> str:
@@ -219,6 +179,10 @@ def _check_queue(job_name: str, output_dir: Path) -> None:
         )
     command = ["squeue", "--noheader", "--name", job_name, "--format", "%A"]
     queue = subprocess.run(command, capture_output=True, text=True, check=False)
+    if queue.returncode:
+        raise TemporaryError(
+            f"{output_dir}: squeue does not say what is in the queue ({queue.stderr.strip()})."
+        )
     if ids := " ".join(dict.fromkeys(queue.stdout.split())):
         raise TemporaryError(
             f"{output_dir}: its jobs {ids} are still in the queue. Wait until they have ended, or "
@@ -250,7 +214,8 @@ def _write(
     for stage in stages:
         text = script(stage, program, site, jobs=jobs, job_name=job_name)
         write_text(jobs / f"{stage.name}.sh", text)
-    write_text(jobs / SUBMIT, submission(stages, len(missing.tasks), site, jobs=jobs))
+    text = submission(stages, len(missing.tasks), site, jobs=jobs, job_name=job_name)
+    write_text(jobs / SUBMIT, text)
 
 
 def _tell(jobs: Path, stages: Sequence[Stage], tasks: int, job_name: str, output_dir: Path) -> None:

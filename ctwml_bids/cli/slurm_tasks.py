@@ -106,7 +106,7 @@ def missing_units(settings: Settings, cpus: int) -> Missing:
         Stage("participant", ("participant",), unit_need(to_run, settings, cpus), array=True),
         Stage("group", ("group",), group_need(len(units))),
     ]
-    return Missing([_task(unit) for unit in to_run], stages, lines)
+    return Missing([_task(unit) for unit in to_run], stages if to_run else stages[1:], lines)
 
 
 def missing_networks(settings: Settings, cpus: int, work: Path) -> Missing:

@@ -155,8 +155,13 @@ def chunks(count: int, site: Site) -> list[tuple[int, int]]:
     return [(first, min(size, count - first)) for first in range(0, count, size)]
 
 
-def submission(stages: Sequence[Stage], tasks: int, site: Site, *, jobs: Path) -> str:
+def submission(
+    stages: Sequence[Stage], tasks: int, site: Site, *, jobs: Path, job_name: str
+) -> str:
     """Write the script that submits all stages, each to begin after the one before.
+
+    A site that takes only some of the arrays gets what comes after them all the same, and the
+    script ends with 75 (EX_TEMPFAIL).
 
     Parameters
     ----------
@@ -168,35 +173,48 @@ def submission(stages: Sequence[Stage], tasks: int, site: Site, *, jobs: Path) -
         The cluster.
     jobs
         Folder of the scripts; the ids of what was submitted go into ``submitted.tsv`` in it.
+    job_name
+        Of all jobs of the output folder: what is in the queue already is not submitted again.
     """
     lines = [
         "#!/bin/bash",
-        "# Submits the jobs of this folder; run it once.",
+        "# Submits the jobs of this folder, once.",
         "set -e",
         f"jobs={shlex.quote(str(jobs))}",
         f"site=({shlex.join(site.sbatch)})",
-        "before=",
+        f"name={job_name}",
+        'refuse() { echo "$jobs: $1" >&2; exit 75; }',
+        '[ ! -e "$jobs/submitted.tsv" ] || refuse "was submitted before"',
+        "queued=$(! command -v squeue > /dev/null || squeue --noheader --name $name --format %A)",
+        '[ -z "$queued" ] || refuse "jobs are in the queue: ${queued//$\'\\n\'/ }"',
+        "before= left=0",
         "submit() {",
-        '    local id; id=$(sbatch --parsable "${site[@]}" "${@:2}")',
-        "    id=${id%%;*}",
-        '    printf "%s\\t%s\\n" "$1" "$id" | tee -a "$jobs/submitted.tsv"',
-        "    ids=$ids:$id",
+        '    local id; id=$(sbatch --parsable "${site[@]}" --job-name=$name "${@:2}") || return 1',
+        "    last=${id%%;*}; ids=$ids:$last",
+        '    printf "%s\\t%s\\n" "$1" "$last" | tee -a "$jobs/submitted.tsv"',
         "}",
     ]
     throttle = f"%{site.at_once}" if site.at_once else ""
     for number, stage in enumerate(stages):
-        depends = (
-            f'"--dependency={stage.after}$before" --kill-on-invalid-dep=yes ' if number else ""
-        )
-        call, path = f"submit {stage.name} {depends}", f'"$jobs/{stage.name}.sh"'
+        after, path = f"{stage.after}$before" if number else "", f'"$jobs/{stage.name}.sh"'
         lines.append("ids=")
-        if stage.array:
-            for first, size in chunks(tasks, site):
-                lines.append(f"{call}--array=0-{size - 1}{throttle} {path} {first}")
-        else:
-            lines.append(f"{call}{path}")
-        lines.append("before=$ids")
+        if not stage.array:
+            lines.append(f"submit {stage.name} {_depends(after)}{path}")
+        for first, size in chunks(tasks, site) if stage.array else ():
+            # With a limit to what runs at a time, one array comes after the other.
+            depends = _depends(after, "afterany:$last" if first and throttle else "")
+            words = f"{depends}--array=0-{size - 1}{throttle} {path} {first}"
+            lines.append(f"[ $left -gt 0 ] || submit {stage.name} {words} || left={tasks - first}")
+        lines += ['[ -n "$ids" ] || refuse "the site took nothing"', "before=$ids"]
+    told = f"$left of {tasks} tasks were refused; submit them in the same way once these have ended"
+    lines.append(f'[ $left -eq 0 ] || refuse "{told}"')
     return "\n".join((*lines, ""))
+
+
+def _depends(*conditions: str) -> str:
+    if not any(conditions):
+        return ""
+    return f'"--dependency={",".join(filter(None, conditions))}" --kill-on-invalid-dep=yes '
 
 
 def _header(stage: Stage, jobs: Path, job_name: str) -> list[str]:
@@ -230,15 +248,20 @@ def _task(stage: Stage, jobs: Path) -> list[str]:
     ]
 
 
+_WAIT = (
+    "# The program has the signal too and ends in order; this shell waits for it.",
+    "trap : TERM",
+)
+
+
 def _scratch(stage: Stage) -> list[str]:
     if stage.work is not None:
-        return [f"scratch={shlex.quote(str(stage.work))}", 'mkdir -p -m 700 "$scratch"']
+        return [f"scratch={shlex.quote(str(stage.work))}", 'mkdir -p -m 700 "$scratch"', *_WAIT]
     return [
         "# On the machine's own disk, where the site says which; gone when the task has ended.",
         'scratch=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/ctwml-$SLURM_JOB_ID; mkdir -p -m 700 "$scratch"',
         "trap 'rm -rf \"$scratch\"' EXIT",
-        "# The program has the signal too and ends in order; this shell waits for it.",
-        "trap : TERM",
+        *_WAIT,
     ]
 
 

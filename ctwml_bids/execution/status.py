@@ -8,7 +8,8 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from ctwml_bids.bids.files import write_json, write_text
 # Where the statuses of an output folder are, and the table made from them.
 PATTERN = "logs/*/status*.json"
 TABLE = Path("logs") / "status.tsv"
+MANY, YOUNG_S = 500, 60.0
 COLUMNS = (
     "unit",
     "model_label",
@@ -244,28 +246,46 @@ def what_differs(
 
 def collect(output_dir: Path) -> list[UnitStatus]:
     """Read all statuses of an output folder, by unit and model label."""
-    statuses = (read_status(path) for path in output_dir.glob(PATTERN))
     return sorted(
-        (status for status in statuses if status is not None),
+        statuses(output_dir),
         key=lambda status: (status.label, status.model_label),
     )
 
 
-def rebuild_table(output_dir: Path) -> Path:
+def statuses(output_dir: Path) -> Iterator[UnitStatus]:
+    """Read the statuses of an output folder one by one, as they are asked for."""
+    found = (read_status(path) for path in sorted(output_dir.glob(PATTERN)))
+    return (status for status in found if status is not None)
+
+
+def rebuild_table(output_dir: Path, *, lazy: bool = False) -> Path:
     """Write ``logs/status.tsv`` from the statuses that are there.
+
+    Parameters
+    ----------
+    output_dir
+        The derivative data set.
+    lazy
+        Leave a young table of many units as it is: each of thousands of tasks would read the
+        statuses of all. The group level brings it up to date.
 
     Returns
     -------
     Path
         The table.
     """
+    table = output_dir / TABLE
+    if lazy and table.is_file() and time.time() - table.stat().st_mtime < YOUNG_S:
+        with table.open("rb") as opened:
+            if sum(1 for _ in opened) > MANY:
+                return table
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(COLUMNS)
     for status in collect(output_dir):
         values = {**asdict(status), "unit": status.label}
         writer.writerow([_cell(values[name]) for name in COLUMNS])
-    return write_text(output_dir / TABLE, text.getvalue())
+    return write_text(table, text.getvalue())
 
 
 def _cell(value: Any) -> str:

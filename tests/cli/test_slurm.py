@@ -8,7 +8,11 @@ import os
 import pytest
 
 from ctwml_bids.cli import slurm
+from ctwml_bids.cli.machine import CONTAINER
+from ctwml_bids.cli.parser import parse
+from ctwml_bids.cli.slurm_program import program
 from ctwml_bids.cli.slurm_tasks import group_need, unit_need
+from ctwml_bids.errors import UsageError
 from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.status import read_status
 from tests.cli import trainable
@@ -81,8 +85,9 @@ def test_what_is_done_or_at_work_is_not_submitted_again(
         code, said, jobs = write("--image", image, after=after, jobs="second")
     assert code == 0
     assert "sub-02: left out, another process works on it" in said
-    assert "nothing is missing" in said
-    assert not jobs.exists()
+    # The group level may be missing all the same.
+    assert "nothing is missing but the group task" in said
+    assert {path.stem for path in jobs.glob("*.sh")} == {"group", "submit"}
 
 
 def test_a_failed_unit_is_submitted_again_with_the_reason(write, image, units, ready, models):
@@ -97,7 +102,11 @@ def test_a_failed_unit_is_submitted_again_with_the_reason(write, image, units, r
     [
         (("--image", "gone.sif"), (), 66, "there is no such image"),
         ((), ("--no-such",), 64, "--no-such"),
-        ((), ("-w", "/x"), 64, "ctwml-slurm gives it"),
+        ((), ("-w", "/x"), 64, "--work-dir after --: ctwml-slurm gives it"),
+        ((), ("-w/x",), 64, "--work-dir after --: ctwml-slurm gives it"),
+        ((), ("--participant_label", "01"), 64, "--participant-label after --"),
+        ((), ("--session-label", "a"), 64, "--session-label after --"),
+        (("--sbatch", "--comment='a"), (), 64, "No closing quotation"),
         (("--participants", "99"), (), 18, "no subject 99"),
         (("--cpus", "0"), (), 64, "--cpus"),
     ],
@@ -107,6 +116,51 @@ def test_what_would_make_jobs_fail_is_said_before(write, options, after, code, w
     assert found == code
     assert words in said
     assert not jobs.exists()
+
+
+def test_memory_is_not_rounded_down(write, image):
+    _, _, jobs = write("--image", image, "--mem", "2.5G")
+    assert "#SBATCH --mem=3G" in (jobs / "participant.sh").read_text()
+
+
+def test_an_image_is_the_file_that_a_link_names_now(write, image, tmp_path):
+    link = tmp_path / "current.sif"
+    link.symlink_to(image)
+    _, _, jobs = write("--image", link)
+    assert f" {image} " in (jobs / "participant.sh").read_text()
+
+
+def test_what_a_configuration_file_names_is_bound(write, image, models, tmp_path):
+    config, listed = tmp_path / "c.toml", tmp_path / "people.tsv"
+    listed.write_text("participant_id\nsub-01\n")
+    config.write_text(
+        f"models = {[str(model) for model in models]}\nparticipants_file = '{listed}'\n"
+    )
+    code, said, jobs = write("--image", image, after=("--config-file", config))
+    assert code == 0, said
+    text = (jobs / "participant.sh").read_text()
+    for path in (*models, config, listed):
+        assert f"--bind={path}:{path}:ro" in text
+
+
+def test_the_folder_of_another_template_is_bound(dataset, image, tmp_path, monkeypatch):
+    home = tmp_path / "templates"
+    home.mkdir()
+    monkeypatch.setenv("TEMPLATEFLOW_HOME", str(home))
+    monkeypatch.delenv(CONTAINER, raising=False)
+    words = ("--template", "MNI152NLin6Asym")
+    options, words = slurm.read(
+        [str(dataset), str(tmp_path / "out"), "--image", str(image), "--", *words]
+    )
+    settings = parse([str(dataset), str(tmp_path / "out"), "participant", *words])
+    made = program(options, words, settings)
+    assert home in made.read
+    assert made.environment["TEMPLATEFLOW_HOME"] == str(home)
+    # Scripts that the image itself writes are of no use with a folder that is in the image alone.
+    monkeypatch.setenv("TEMPLATEFLOW_HOME", "/opt/templateflow")
+    monkeypatch.setenv(CONTAINER, "ctwml_bids:test")
+    with pytest.raises(UsageError, match="bind the TemplateFlow folder under its own path"):
+        program(options, words, settings)
 
 
 def test_a_path_that_cannot_be_bound_is_refused(write, image, tmp_path):
@@ -145,6 +199,14 @@ def test_submitting_twice_is_refused_while_jobs_are_in_the_queue(write, image, q
     assert code == 75
     assert "jobs 41 42 are still in the queue" in said
     assert not jobs.exists()
+
+
+def test_a_queue_that_does_not_answer_is_said(write, image, queue, tmp_path):
+    queue("")
+    (tmp_path / "bin/squeue").write_text("#!/bin/sh\necho timed out >&2\nexit 1\n")
+    code, said, _ = write("--image", image, "--submit")
+    assert code == 75
+    assert "squeue does not say what is in the queue (timed out)" in said
 
 
 def test_submitting_says_the_ids_and_keeps_to_the_sites_arrays(write, image, queue):

@@ -42,7 +42,7 @@ def test_the_image_is_small_labelled_and_not_roots(image):
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert labels["org.opencontainers.image.version"] == "0.1.0"
     assert labels["org.opencontainers.image.revision"] == "of-the-test"
-    assert inspected(image, ".Config.User") == "ctwml"
+    assert inspected(image, ".Config.User") == "1000:1000"
 
 
 def test_the_image_has_the_locked_versions_and_no_cuda(podman):

@@ -162,16 +162,20 @@ def test_the_header_asks_for_what_is_needed_and_may_be_requeued(jobs):
     } <= asked
 
 
-def submit(tools, jobs, stages, tasks, site, number="10"):
-    """Run the submission; return its process and what each sbatch was given."""
+def submit(tools, jobs, stages, tasks, site, refused=99):
+    """Run the submission; return its process and what each sbatch was given.
+
+    The `refused`-th sbatch, counted from 1, is refused.
+    """
     stand_in(
         tools / "sbatch",
         f"printf '%s|' \"$@\" >> '{jobs}/calls'; echo >> '{jobs}/calls'\n"
-        f"[ {number} != fails ] || exit 1\n"
-        f"echo $(({number} + $(wc -l < '{jobs}/calls')))';main'",
+        f"calls=$(wc -l < '{jobs}/calls')\n"
+        f"[ $calls != {refused} ] || exit 1\n"
+        "echo $((10 + calls))';main'",
     )
     path = jobs / SUBMIT
-    path.write_text(submission(stages, tasks, site, jobs=jobs))
+    path.write_text(submission(stages, tasks, site, jobs=jobs, job_name="ctwml-x"))
     process = subprocess.run(["bash", path], capture_output=True, text=True, check=False)
     calls = (jobs / "calls").read_text().splitlines()
     return process, [call.rstrip("|").split("|") for call in calls]
@@ -181,20 +185,64 @@ def test_each_stage_waits_for_all_arrays_of_the_one_before(tools, jobs):
     site = Site(sbatch=("--account=abc", "--comment=a b"), max_array=2, at_once=5)
     process, calls = submit(tools, jobs, [ARRAY, GROUP], 3, site)
     assert process.returncode == 0, process.stderr
-    given = ["--parsable", "--account=abc", "--comment=a b"]
+    given = ["--parsable", "--account=abc", "--comment=a b", "--job-name=ctwml-x"]
+    kill = "--kill-on-invalid-dep=yes"
+    one_by_one = ["--dependency=afterany:11", kill]
     assert calls == [
         [*given, "--array=0-1%5", f"{jobs}/participant.sh", "0"],
-        [*given, "--array=0-0%5", f"{jobs}/participant.sh", "2"],
-        [*given, "--dependency=afterany:11:12", "--kill-on-invalid-dep=yes", f"{jobs}/group.sh"],
+        [*given, *one_by_one, "--array=0-0%5", f"{jobs}/participant.sh", "2"],
+        [*given, "--dependency=afterany:11:12", kill, f"{jobs}/group.sh"],
     ]
     submitted = (jobs / "submitted.tsv").read_text()
     assert submitted == "participant\t11\nparticipant\t12\ngroup\t13\n"
 
 
 def test_a_refused_submission_stops_there(tools, jobs):
-    process, calls = submit(tools, jobs, [ARRAY, GROUP], 3, Site(), number="fails")
-    assert process.returncode != 0
+    process, calls = submit(tools, jobs, [ARRAY, GROUP], 3, Site(), refused=1)
+    assert process.returncode == 75
+    assert "the site took nothing" in process.stderr
     assert len(calls) == 1
+
+
+def test_what_a_site_does_not_take_is_counted_and_the_group_waits_for_the_rest(tools, jobs):
+    process, calls = submit(tools, jobs, [ARRAY, GROUP], 5, Site(max_array=2), refused=2)
+    assert process.returncode == 75
+    assert "3 of 5 tasks were refused" in process.stderr
+    assert len(calls) == 3
+    assert "--dependency=afterany:11" in calls[-1]
+    assert calls[-1][-1] == f"{jobs}/group.sh"
+
+
+def test_jobs_are_submitted_once(tools, jobs):
+    assert submit(tools, jobs, [ARRAY, GROUP], 3, Site())[0].returncode == 0
+    process, calls = submit(tools, jobs, [ARRAY, GROUP], 3, Site())
+    assert process.returncode == 75
+    assert "was submitted before" in process.stderr
+    assert len(calls) == 2
+
+
+def test_jobs_are_not_submitted_beside_those_in_the_queue(tools, jobs):
+    stand_in(tools / "squeue", "[ \"$*\" = '--noheader --name ctwml-x --format %A' ] && seq 41 42")
+    (jobs / "calls").touch()
+    process, calls = submit(tools, jobs, [ARRAY, GROUP], 3, Site())
+    assert process.returncode == 75
+    assert "jobs are in the queue: 41 42" in process.stderr
+    assert calls == []
+
+
+def test_a_queue_that_does_not_answer_is_no_empty_one(tools, jobs):
+    stand_in(tools / "squeue", "echo 'squeue: timed out' >&2; exit 1")
+    (jobs / "calls").touch()
+    process, calls = submit(tools, jobs, [ARRAY, GROUP], 3, Site())
+    assert process.returncode != 0
+    assert calls == []
+
+
+def test_the_shell_of_a_stage_waits_for_the_program_when_it_is_stopped(tools, jobs, tmp_path):
+    stage = Stage("heads", ("train", "--only", "heads"), NEED, work=tmp_path / "work")
+    stand_in(tools / "mine", "kill -TERM $PPID; sleep 0.3; exit 75")
+    program = Program(("/d", "/o"), command=(str(tools / "mine"),))
+    assert run_script(stage, program, jobs)[0].returncode == 75
 
 
 def test_networks_wait_for_heads_that_succeeded(tools, jobs):

@@ -16,6 +16,7 @@ from ctwml_bids.execution.status import (
     is_same_file,
     read_status,
     rebuild_table,
+    statuses,
     what_differs,
     write_status,
 )
@@ -117,6 +118,35 @@ def test_the_table_has_a_row_for_each_unit_and_model(tmp_path):
     assert rows[0]["quality"] == "warn"
     assert rows[2]["reason"] == "a b c"
     assert len(collect(tmp_path)) == 3
+
+
+def test_a_young_table_of_many_units_is_left_to_the_group_level(tmp_path, monkeypatch):
+    monkeypatch.setattr("ctwml_bids.execution.status.MANY", 2)
+    for label in ("sub-01", "sub-02"):
+        write_status(tmp_path / f"logs/{label}/status.json", UnitStatus(label, "queued"))
+    table = rebuild_table(tmp_path)
+    write_status(tmp_path / "logs/sub-02/status.json", UnitStatus("sub-02", "running"))
+    assert "running" not in rebuild_table(tmp_path, lazy=True).read_text()
+    os.utime(table, (1, 1))
+    assert "running" in rebuild_table(tmp_path, lazy=True).read_text()
+    write_status(tmp_path / "logs/sub-02/status.json", UnitStatus("sub-02", "failed"))
+    assert "failed" in rebuild_table(tmp_path).read_text()
+    monkeypatch.setattr("ctwml_bids.execution.status.MANY", 3)
+    write_status(tmp_path / "logs/sub-01/status.json", UnitStatus("sub-01", "failed"))
+    assert "queued" not in rebuild_table(tmp_path, lazy=True).read_text()
+
+
+def test_statuses_are_read_one_by_one(tmp_path, monkeypatch):
+    for label in ("sub-01", "sub-02", "sub-03"):
+        write_status(tmp_path / f"logs/{label}/status.json", UnitStatus(label, "done"))
+    read = []
+    original = read_status
+    monkeypatch.setattr(
+        "ctwml_bids.execution.status.read_status",
+        lambda path: read.append(path) or original(path),
+    )
+    assert next(statuses(tmp_path)).label == "sub-01"
+    assert len(read) == 1
 
 
 def test_an_image_is_known_by_size_and_time_and_else_by_content(tmp_path):
