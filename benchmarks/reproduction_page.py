@@ -139,8 +139,9 @@ def page(rows: list[dict], found: dict, about: dict) -> str:
         "# Reproduction",
         "",
         f"Run `{about['name']}`, {size}: {len(rows)} simulated pairs, {about['folds']} folds x "
-        f"{about['repeats']} repeats, {about['steps']} steps a network, one slice, cross-entropy, "
-        f"threshold 0.25. {about['how']} {about['machine']}; {about['date']}. Simulated heads are "
+        f"{about['repeats']} repeat{'s' * (about['repeats'] > 1)}, {about['steps']} steps a "
+        f"network, one slice, cross-entropy, threshold 0.25. {about['how']} {about['machine']}; "
+        f"{about['date']}. Simulated heads are "
         "not the paper's patients: what compares is the method.",
         "",
         f"Made by `{about['command']}`.",
