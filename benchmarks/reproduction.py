@@ -296,7 +296,7 @@ def main() -> None:
         "segmented by the shipped networks, measured on that grid."
         if args.cohort
         else f"Images simulated ({args.size}), then `participant` and `train` of this program.",
-        "command": named(sys.argv),
+        "command": named([word for word in sys.argv if word != "--page-only"]),
         "machine": machine(),
         "date": datetime.now(UTC).date().isoformat(),
     }
