@@ -18,7 +18,7 @@ from ctwml_bids.errors import NoInputError
 from ctwml_bids.interfaces.training_heads import Case
 from ctwml_bids.preprocessing.grids import Grid, grid_of
 from ctwml_bids.statistics import overlap, regions, tables
-from ctwml_bids.statistics.gates import ORDER, Gate
+from ctwml_bids.statistics.gates import Gate, overall
 
 # Field of the table's sidecar by which images that were measured anew since are noticed.
 IMAGES = "ImagesSHA256"
@@ -89,7 +89,7 @@ def write_table(
     about = json.loads(names.sidecar(before).read_text(encoding="utf-8"))
     judged = {gate["name"]: gate for gate in about["QualityGates"]}
     judged |= {gate.name: asdict(gate) for gate in gates}
-    qc = max((gate["status"] for gate in judged.values()), key=ORDER.index)
+    qc = overall(Gate(**gate) for gate in judged.values())
     pair = None
     if "pair" in rows and len(seen) == 2:
         affine = grid_of(nib.load(case.images["flair"])).affine
