@@ -29,7 +29,7 @@ test: $(VENV)/.installed
 
 # Image, Apptainer and SLURM for real, as root; what is not on the machine is skipped, with the reason.
 test-containers: $(VENV)/.installed
-	$(BIN)/python -m pytest -m container -rs --durations 0 tests/containers
+	$(BIN)/python -m pytest -m container -rs --durations 15 --numprocesses 2 --dist loadgroup tests/containers
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

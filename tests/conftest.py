@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,16 +29,28 @@ def bids_real(shared_data: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory) -> Path:
-    """Two small simulated pairs with their truth, made once for all processes; only to be read."""
-    from ctwml_bids.simulation.cohort import write_cohort
-
+def one_at_a_time(tmp_path_factory):
+    """A context for what the processes of one test run share; gives their common folder."""
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
-    folder = base / "simulated" / "bids"
-    with (base / "simulated.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+
+    @contextmanager
+    def lock(name: str) -> Iterator[Path]:
+        with (base / f"{name}.lock").open("w") as opened:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+            yield base
+
+    return lock
+
+
+@pytest.fixture(scope="session")
+def simulated(one_at_a_time) -> Path:
+    """Two small simulated pairs with their truth, made once for all processes; only to be read."""
+    from ctwml_bids.simulation.cohort import write_cohort
+
+    with one_at_a_time("simulated") as base:
+        folder = base / "simulated" / "bids"
         if not folder.exists():
             write_cohort(folder, 2, 11, size="small", nprocs=2)
     return folder

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.geometry import nifti, voxel_volume_ml
+from ctwml_bids.preprocessing import separable
 
 # Voxels by which a coordinate may be off through rounding alone.
 _ROUNDING = 1e-3
@@ -94,12 +95,17 @@ def resample(
     reordered = _reordered(source, voxel_map, grid.shape)
     if reordered is not None:
         return reordered
-    if order > 1:
-        source = ndimage.spline_filter(source, order=order, output=np.float32, mode="nearest")
     steps = np.ones(3, dtype=int)
     if average:
         # Length of one target step measured in source voxels, per target axis.
         steps = np.maximum(np.ceil(np.abs(voxel_map[:3, :3]).max(axis=0) - 0.25), 1).astype(int)
+    axes = separable.axes_of(voxel_map, grid.shape, tolerance=_ROUNDING) if order == 1 else None
+    if axes is not None:
+        return separable.resampled(
+            source, voxel_map, axes, grid.shape, steps, reach=_REACH, fill=fill
+        )
+    if order > 1:
+        source = ndimage.spline_filter(source, order=order, output=np.float32, mode="nearest")
     total = np.zeros(grid.shape, dtype=np.float32)
     for index in np.ndindex(*steps):
         shift = (np.asarray(index) + 0.5) / steps - 0.5

@@ -13,6 +13,8 @@ from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 _BINS = 32
 # Share of the fixed points that must meet the moving image; below it a similarity means nothing.
 _MINIMUM_OVERLAP = 0.4
+# Points at a time: few enough that what is computed of them stays in the processor's cache.
+_BLOCK = 32_768
 
 
 class Similarity:
@@ -32,12 +34,12 @@ class Similarity:
         everywhere = np.ones(fixed.shape[:3], dtype=bool)
         indices = np.argwhere(everywhere if mask is None else np.asarray(mask) > 0.5)
         self.points = apply_affine(fixed.affine, indices)
+        self._columns = np.ascontiguousarray(self.points.T)
         values = _unit(np.asarray(fixed.dataobj, dtype=np.float32))[tuple(indices.T)]
-        self._fixed_bins = np.minimum((values * _BINS).astype(np.intp), _BINS - 1)
+        self._rows = np.minimum((values * _BINS).astype(np.intp), _BINS - 1) * _BINS
         # Bin centres, so that linear interpolation between voxels is also linear between bins.
         self._moving = _unit(np.asarray(moving.dataobj, dtype=np.float32)) * (_BINS - 1)
         self._to_index = np.linalg.inv(moving.affine)
-        self._shape = np.asarray(moving.shape[:3])
 
     def __call__(self, fixed_to_moving: np.ndarray) -> float:
         """Return (H(fixed) + H(moving)) / H(fixed, moving), 1 (nothing shared) to 2 (identical).
@@ -48,15 +50,25 @@ class Similarity:
             4×4, RAS mm. Only points inside the moving image count; 1 is returned when these are
             less than 40% of the fixed points.
         """
-        indices = apply_affine(self._to_index @ fixed_to_moving, self.points)
-        met = ((indices > -0.5) & (indices < self._shape - 0.5)).all(axis=1)
-        if len(met) == 0 or met.mean() < _MINIMUM_OVERLAP:
+        matrix = self._to_index @ fixed_to_moving
+        joint, met = np.zeros(_BINS**2), 0
+        for start in range(0, len(self._rows), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            indices = matrix[:3, :3] @ self._columns[:, block] + matrix[:3, 3:]
+            inside = np.ones(indices.shape[1], dtype=bool)
+            for along, size in zip(indices, self._moving.shape, strict=True):
+                inside &= (along > -0.5) & (along < size - 0.5)
+            met += np.count_nonzero(inside)
+            values = ndimage.map_coordinates(
+                self._moving, indices.compress(inside, axis=1), order=1, mode="nearest"
+            )
+            lower = np.clip(values.astype(np.intp), 0, _BINS - 2)
+            share = values - lower
+            cell = self._rows[block].compress(inside) + lower
+            joint += np.bincount(cell, 1 - share, _BINS**2)
+            joint += np.bincount(cell + 1, share, _BINS**2)
+        if met == 0 or met < _MINIMUM_OVERLAP * len(self._rows):
             return 1.0
-        values = ndimage.map_coordinates(self._moving, indices[met].T, order=1, mode="nearest")
-        lower = np.clip(values.astype(np.intp), 0, _BINS - 2)
-        share = values - lower
-        cell = self._fixed_bins[met] * _BINS + lower
-        joint = np.bincount(cell, 1 - share, _BINS**2) + np.bincount(cell + 1, share, _BINS**2)
         joint = joint.reshape(_BINS, _BINS) / joint.sum()
         marginals = _entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1))
         together = _entropy(joint)

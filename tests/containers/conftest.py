@@ -21,15 +21,20 @@ from tests.conftest import SHARED
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE, TAG = "docker.io/library/debian:bookworm-slim", "localhost/ctwml_bids:test"
-USER = "ctwmltest"
+# Each process of a test run has a user of its own.
+USER = "ctwmltest" + os.environ.get("PYTEST_XDIST_WORKER", "")
 # One thread in each library: the same numbers wherever it runs.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.container)
+            # Two processes: one for what needs the Dockerfile's image, one for all else.
+            group = "image" if "image" in item.fixturenames else "without"
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def call(*words, **options) -> str:
@@ -64,10 +69,11 @@ def tools() -> Path:
 
 
 @pytest.fixture(scope="session")
-def base_image(tools) -> str:
+def base_image(tools, one_at_a_time) -> str:
     need("podman", "buildah", "runc", "debootstrap")
-    if subprocess.run(["podman", "image", "exists", BASE], check=False).returncode:
-        call(tools / "make-base-image.sh", BASE)
+    with one_at_a_time("base-image"):
+        if subprocess.run(["podman", "image", "exists", BASE], check=False).returncode:
+            call(tools / "make-base-image.sh", BASE)
     return BASE
 
 
@@ -198,16 +204,18 @@ def results(root: Path) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def stranger():
+def stranger(one_at_a_time):
     """An ordinary user with a home folder and subordinate ids: words that run a command as them."""
     need("useradd", "setpriv", "newuidmap")
     try:
         pwd.getpwnam(USER)
     except KeyError:
-        call("/usr/sbin/useradd", "--create-home", "--shell", "/bin/bash", USER)
+        with one_at_a_time("users"):
+            call("/usr/sbin/useradd", "--create-home", "--shell", "/bin/bash", USER)
     who = pwd.getpwnam(USER)
     yield Stranger(who.pw_uid, who.pw_gid, Path(who.pw_dir))
-    subprocess.run(["/usr/sbin/userdel", "--remove", USER], capture_output=True, check=False)
+    with one_at_a_time("users"):
+        subprocess.run(["/usr/sbin/userdel", "--remove", USER], capture_output=True, check=False)
 
 
 class Stranger:

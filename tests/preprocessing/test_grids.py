@@ -5,6 +5,7 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 
@@ -91,3 +92,27 @@ def test_an_image_on_a_sheared_grid_states_it_in_the_sform_alone():
     assert int(image.header["sform_code"]) == 1
     assert int(image.header["qform_code"]) == 0
     np.testing.assert_allclose(grid_of(image).affine, sheared((1, 1, 2), 0.6))
+
+
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("steps", [(2.3, 3.0, 1.0), (0.7, 0.5, 0.3), (2.0, 1.0, 0.2)])
+def test_grids_with_the_same_axes_are_resampled_as_points_one_by_one_would_be(steps, average):
+    array = np.random.default_rng(3).normal(size=(12, 9, 8)).astype(np.float32)
+    affine = np.array(
+        [[-0.43, 0, 0, 91.7], [0, 0.42, 0.1, -55.3], [0, -0.05, 5.1, 17.9], [0, 0, 0, 1]]
+    )
+    swapped = np.array([[0, 1, 0, 0], [-1, 0, 0, 10], [0, 0, 1, 0.3], [0, 0, 0, 1]], dtype=float)
+    grid = Grid((8, 10, 14), affine @ swapped @ np.diag([*steps, 1.0]))
+    counts = [max(int(np.ceil(step - 0.25)), 1) if average else 1 for step in steps]
+    total = np.zeros(grid.shape)
+    for index in np.ndindex(*counts):
+        shift = (np.array(index) + 0.5) / counts - 0.5
+        targets = np.indices(grid.shape).reshape(3, -1) + shift[:, None]
+        at = swapped[:3, :3] @ (np.array(steps)[:, None] * targets) + swapped[:3, 3:]
+        values = ndimage.map_coordinates(array, at, order=1, mode="nearest", output=float)
+        size = np.array(array.shape)[:, None]
+        values[((at < -0.5) | (at > size - 0.5)).any(axis=0)] = -7
+        total += values.reshape(grid.shape) / np.prod(counts)
+    assert (total == -7).any()
+    carried = resample(array, affine, grid, fill=-7.0, average=average)
+    np.testing.assert_allclose(carried, total, atol=1e-5)
