@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import sparse
 
-# Float64 values held beside the source while its slices are turned into the target's planes.
+# Float64 values held at a time beside the source's slices turned into the target's planes.
 _BLOCK_VALUES = 4_000_000
 
 
@@ -79,15 +81,22 @@ def resampled(
         for t in range(3)
     ]
     planes = np.empty((shape[0], shape[1], turned.shape[2]))
-    block = max(_BLOCK_VALUES // (turned.shape[0] * turned.shape[1]), 1)
-    for start in range(0, turned.shape[2], block):
-        part = _along(weights[0], turned[:, :, start : start + block].astype(float), 0)
-        planes[:, :, start : start + block] = _along(weights[1], part, 1)
-    result = _along(weights[2], planes, 2)
-    if fill:
-        x, y, z = (np.asarray(w.sum(axis=1)).ravel() for w in weights)
-        result += fill * (1 - x[:, None, None] * y[:, None] * z)
-    return np.ascontiguousarray(result, dtype=np.float32)
+    for block in _blocks(turned.shape[2], turned.shape[0] * turned.shape[1]):
+        part = _along(weights[0], turned[:, :, block].astype(float), 0)
+        planes[:, :, block] = _along(weights[1], part, 1)
+    x, y, z = (np.asarray(w.sum(axis=1)).ravel() for w in weights)
+    result = np.empty(shape, dtype=np.float32)
+    for block in _blocks(shape[0], shape[1] * shape[2]):
+        part = _along(weights[2], planes[block], 2)
+        result[block] = part + fill * (1 - x[block, None, None] * y[:, None] * z)
+    return result
+
+
+def _blocks(count: int, values: int) -> Iterator[slice]:
+    """Cut an axis into pieces; an index along it has that many values."""
+    size = max(_BLOCK_VALUES // values, 1)
+    for start in range(0, count, size):
+        yield slice(start, start + size)
 
 
 def _weights(
