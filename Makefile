@@ -25,7 +25,7 @@ demo: $(VENV)/.installed
 	@echo "  $(DEMO)/derivatives/group.html    agreement of CT with FLAIR"
 
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 # Image, Apptainer and SLURM for real, as root; what is not on the machine is skipped, with the reason.
 test-containers: $(VENV)/.installed

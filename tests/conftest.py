@@ -13,6 +13,15 @@ import pytest
 SHARED = Path(os.environ.get("CTWML_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Keep a file's tests in one process, and so all that look at the one run of the program."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            group = "real_run" if "real_run" in item.fixturenames else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the real images; they lie beside the project and are not part of it."""

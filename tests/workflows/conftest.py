@@ -83,7 +83,7 @@ def broken_labels() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory, simulated, broken_labels) -> Run:
+def real_run(tmp_path_factory, simulated, broken_labels) -> Run:
     """Take two simulated pairs, add what is broken, and run participant and group."""
     root = tmp_path_factory.mktemp("run")
     bids_dir = root / "bids"

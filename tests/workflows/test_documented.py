@@ -86,9 +86,9 @@ def header(path: Path) -> list[str]:
         return next(csv.reader(opened, delimiter="\t"))
 
 
-def test_every_file_of_a_run_is_documented(run):
-    paths = [path for path in run.output_dir.rglob("*") if path.is_file()]
-    written = [path.relative_to(run.output_dir).as_posix() for path in paths]
+def test_every_file_of_a_run_is_documented(real_run):
+    paths = [path for path in real_run.output_dir.rglob("*") if path.is_file()]
+    written = [path.relative_to(real_run.output_dir).as_posix() for path in paths]
     assert len(written) > 80
     assert undocumented(written) == []
 
@@ -130,27 +130,27 @@ def test_a_new_file_would_be_noticed(path):
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_the_columns_of_every_table_are_documented(run, table):
-    paths = [path for path in run.output_dir.rglob("*.tsv") if path.as_posix().endswith(table)]
+def test_the_columns_of_every_table_are_documented(real_run, table):
+    paths = [path for path in real_run.output_dir.rglob("*.tsv") if path.as_posix().endswith(table)]
     assert paths
     for path in paths:
         assert sorted(header(path)) == sorted(named(section(table)))
 
 
-def test_every_table_has_its_section(run):
-    found = [path for path in run.output_dir.rglob("*.tsv") if path.name != "participants.tsv"]
+def test_every_table_has_its_section(real_run):
+    found = [path for path in real_run.output_dir.rglob("*.tsv") if path.name != "participants.tsv"]
     assert [path for path in found if not path.as_posix().endswith(TABLES)] == []
 
 
-def test_every_measure_of_agreement_is_documented(run):
-    with (run.output_dir / "group/agreement.tsv").open(encoding="utf-8") as opened:
+def test_every_measure_of_agreement_is_documented(real_run):
+    with (real_run.output_dir / "group/agreement.tsv").open(encoding="utf-8") as opened:
         measures = [row["measure"] for row in csv.DictReader(opened, delimiter="\t")]
     assert [name for name in measures if f"`{name}`" not in section("group/agreement.tsv")] == []
 
 
-def test_every_field_of_a_sidecar_is_documented(run):
+def test_every_field_of_a_sidecar_is_documented(real_run):
     text = TEXT[TEXT.index("## Sidecars") : TEXT.index("## Transforms")]
     columns = {name for table in TABLES[:3] for name in named(section(table))}
-    for path in (run.output_dir / "sub-01/anat").glob("*.json"):
+    for path in (real_run.output_dir / "sub-01/anat").glob("*.json"):
         fields = set(json.loads(path.read_text())) - columns
         assert [name for name in fields if f"`{name}`" not in text] == [], path.name
