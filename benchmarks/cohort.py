@@ -1,15 +1,16 @@
 """The paper's tables on a simulated cohort of 147 whose heads no lesion network saw.
 
     python benchmarks/cohort.py make FOLDER --anatomies DIR [--participants 147] [--part 0/1]
+    python benchmarks/cohort.py segment FOLDER [--ct MODEL] [--flair MODEL] [--part 0/1]
     python benchmarks/cohort.py measure FOLDER [--ct MODEL] [--flair MODEL] [--name NAME]
 
 ``make`` simulates the cohort and lays each head on the network's grid as the program would: brain
 masks found on the images, the CT under the FLAIR's mask carried over, poses a little wrong. DIR
 holds the anatomies of two people whom no network saw (``scripts/make_anatomies.py --for-tests``).
-Files in FOLDER are kept; ``make`` goes on where it stopped. ``measure`` segments all and reports
-volumes, Dice and Fazekas groups of CT and FLAIR beside their ceilings: the Dice of a second
-simulated outline, groups from the true volumes and from a second simulated rater. It writes
-results/cohort_NAME.json.
+Files in FOLDER are kept, probabilities too, and each step goes on where it stopped; ``--part I/N``
+does every N-th head. ``measure`` segments what is not segmented yet, and reports volumes, Dice and
+Fazekas groups of CT and FLAIR beside their ceilings: the Dice of a second simulated outline, groups
+from the true volumes and from a second simulated rater. It writes results/cohort_NAME.json.
 """
 
 from __future__ import annotations
@@ -102,15 +103,24 @@ def _make_one(folder: Path, person: Participant, anatomies: list[Path], grid) ->
         shipped_heads.save_head(folder, f"sub-{person.label}_{modality}", channels, labels, facts)
 
 
-def segment(folder: Path, model: ensemble.Ensemble, threads: int) -> dict[str, dict]:
-    """Segment all heads of the model's modality; mask, truth and facts by person."""
+def segment(
+    folder: Path, model: ensemble.Ensemble, threads: int, part: tuple[int, int] = (0, 1)
+) -> dict[str, dict]:
+    """Segment the heads of the model's modality; probability, mask, truth and facts by person."""
     found = {}
-    for volume, facts in shipped_heads.load_heads(folder, model.card.modality):
-        channels = np.asarray(volume.channels, dtype=np.float32)
-        probability = ensemble.predict(model, channels, threads=threads).probability
+    heads = shipped_heads.load_heads(folder, model.card.modality)
+    for volume, facts in heads[part[0] :: part[1]]:
+        path = folder / f"{volume.name}_probability-{model.card.checksum[:8]}.npy"
+        if not path.is_file():
+            channels = np.asarray(volume.channels, dtype=np.float32)
+            probability = ensemble.predict(model, channels, threads=threads).probability
+            unfinished = path.with_suffix(".tmp.npy")
+            np.save(unfinished, probability.astype(np.float16))
+            unfinished.replace(path)
+        probability = np.load(path, mmap_mode="r")
         found[volume.name.split("_")[0]] = {
-            "probability": probability.astype(np.float16),
-            "mask": probability > model.card.threshold,
+            "probability": probability,
+            "mask": probability > np.float16(model.card.threshold),
             "truth": np.asarray(volume.labels) > 0,
             "facts": facts,
         }
@@ -251,16 +261,23 @@ def main() -> None:
     making.add_argument("--anatomies", type=Path, required=True)
     making.add_argument("--participants", type=int, default=147)
     making.add_argument("--part", default="0/1", help="I/N: every N-th participant from the I-th")
-    measuring = steps.add_parser("measure")
-    measuring.add_argument("folder", type=Path)
-    measuring.add_argument("--ct", type=Path, default=model_store.default("ct"))
-    measuring.add_argument("--flair", type=Path, default=model_store.default("flair"))
+    segmenting, measuring = steps.add_parser("segment"), steps.add_parser("measure")
+    for step in (segmenting, measuring):
+        step.add_argument("folder", type=Path)
+        step.add_argument("--ct", type=Path, default=model_store.default("ct"))
+        step.add_argument("--flair", type=Path, default=model_store.default("flair"))
+        step.add_argument("--threads", type=int, default=1)
+    segmenting.add_argument("--part", default="0/1", help="I/N: every N-th head from the I-th")
     measuring.add_argument("--name", default="shipped")
-    measuring.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    if args.step == "make":
+    if args.step != "measure":
         first, count = (int(number) for number in args.part.split("/"))
+    if args.step == "make":
         make(args.folder, args.anatomies, args.participants, (first, count))
+        return
+    if args.step == "segment":
+        for model in (args.ct, args.flair):
+            segment(args.folder, ensemble.load(model), args.threads, (first, count))
         return
     result = measure(args.folder, args.ct, args.flair, args.threads)
     for name in ("volumes", "dice", "fazekas"):
