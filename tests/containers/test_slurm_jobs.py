@@ -148,13 +148,8 @@ def test_an_array_loses_a_killed_task_and_a_bad_subject_and_a_second_one_does_on
 def test_the_installed_program_submits_arrays_as_small_as_a_site_wants(
     squeue, cluster, heads, room
 ):
-    out, bids = room / "bare-array", room / "bare-array-bids"
-    program = Path(sys.executable).parent / "ctwml-slurm"
-    # Of two subjects one is truncated, so that the other is all there is to wait for.
-    call("cp", "-r", heads, bids)
-    bad = bids / "sub-08/anat/sub-08_FLAIR.nii.gz"
-    bad.write_bytes(bad.read_bytes()[:1000])
-    command = [program, bids, out, "--participants", "07", "08", "--cpus", "1"]
+    out, program = room / "bare-array", Path(sys.executable).parent / "ctwml-slurm"
+    command = [program, heads, out, "--participants", "07", "08", "--cpus", "1"]
     command += ["--max-array", "1", "--submit"]
     environment = {**os.environ, **cluster, **ONE_THREAD}
     assert "2 to run, 0 done" in call(*command, env=environment)
@@ -168,8 +163,8 @@ def test_the_installed_program_submits_arrays_as_small_as_a_site_wants(
     assert again.returncode == 75
     assert "are still in the queue" in again.stderr
     wait_for("all jobs", lambda: not squeue("--jobs", ",".join((*arrays, group))))
-    assert states(out) == {"sub-07": "done", "sub-08": "failed"}, logs(folder, "*")
-    assert "group: sub-08 is missing, failed: " in logs(folder, "group")
+    assert states(out) == {"sub-07": "done", "sub-08": "done"}, logs(folder, "*")
+    assert "is missing" not in logs(folder, "group")
 
 
 def test_networks_of_a_training_are_an_array_and_are_merged(jobs, squeue, room):
