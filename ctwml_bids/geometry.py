@@ -39,6 +39,46 @@ def nifti(array: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
     return image
 
 
+def bounding_box(mask: np.ndarray, margin: int | np.ndarray = 0) -> tuple[slice, ...]:
+    """Return the slices that hold a mask, which is not empty, with a margin of voxels."""
+    axes = range(mask.ndim)
+    found = [np.flatnonzero(mask.any(axis=tuple(a for a in axes if a != axis))) for axis in axes]
+    margins = np.broadcast_to(np.asarray(margin, dtype=int), mask.ndim)
+    return tuple(
+        slice(max(int(at[0] - more), 0), min(int(at[-1] + more) + 1, length))
+        for at, more, length in zip(found, margins, mask.shape, strict=True)
+    )
+
+
+def slices_met(
+    voxel_map: np.ndarray,
+    source: tuple[int, ...],
+    target: tuple[int, ...],
+    *,
+    reach: float = 0.0,
+    margin: int = 0,
+) -> tuple[slice, ...]:
+    """Return the slices of a target grid beyond which no voxel meets a source grid.
+
+    Parameters
+    ----------
+    voxel_map
+        4×4, target voxel indices → source voxel indices.
+    source, target
+        Shapes (x, y, z).
+    reach
+        Source voxels beyond the centres of the outer ones that still belong to the source.
+    margin
+        Target voxels to add on every side, for samples off the voxels' centres.
+    """
+    corners = np.array([*np.ndindex(2, 2, 2)]) * (np.asarray(source) - 1 + 2 * reach) - reach
+    back = np.linalg.inv(voxel_map)
+    points = corners @ back[:3, :3].T + back[:3, 3]
+    low = np.clip(np.floor(points.min(axis=0)) - margin, 0, target).astype(int)
+    high = np.clip(np.ceil(points.max(axis=0)) + 1 + margin, low, target).astype(int)
+    return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+
+
 def ras_to_lps(matrix: np.ndarray) -> np.ndarray:
     """Express a 4×4 map between RAS points as a map between LPS points (and the reverse)."""
     return RAS_LPS @ np.asarray(matrix, dtype=float) @ RAS_LPS

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ctwml_bids.geometry import bounding_box
+from ctwml_bids.preprocessing.distances import closed, dilated, eroded
+
 # Tissue is at least this fraction of the brain's local intensity: CSF, dura and bone lie below.
 DARKEST_TISSUE = 0.6
 # The brain's local intensity is an average over about this distance (SD): longer than any lesion
@@ -16,25 +19,6 @@ OPENING_MM = 3.0
 CLOSING_MM = 8.0
 # A rim of about a pixel: pia and the CSF between the gyri, lost to the threshold.
 RIM_MM = 0.8
-
-
-def within(mask: np.ndarray, distance: float, spacing: np.ndarray) -> np.ndarray:
-    """Dilate a mask by a distance in mm."""
-    return ndimage.distance_transform_edt(~mask, sampling=spacing) <= distance
-
-
-def deeper(mask: np.ndarray, distance: float, spacing: np.ndarray) -> np.ndarray:
-    """Erode a mask by a distance in mm; outside the array counts as outside the mask."""
-    padded = np.pad(mask, 1)
-    return ndimage.distance_transform_edt(padded, sampling=spacing)[1:-1, 1:-1, 1:-1] > distance
-
-
-def closed(mask: np.ndarray, distance: float, spacing: np.ndarray) -> np.ndarray:
-    """Close gaps up to twice a distance in mm wide, without sticking to the array's edge."""
-    width = [int(np.ceil(distance / step)) + 1 for step in spacing]
-    padded = np.pad(mask, [(n, n) for n in width])
-    padded = deeper(within(padded, distance, spacing), distance, spacing)
-    return padded[tuple(slice(n, -n) for n in width)]
 
 
 def largest(mask: np.ndarray) -> np.ndarray:
@@ -96,21 +80,21 @@ def follow_tissue(
         bool, same shape; sulci and ventricles closed.
     """
     spacing = np.asarray(spacing, dtype=float)
-    region = within(mask, reach_mm, spacing)
-    box = tuple(slice(max(0, int(i.min()) - 1), int(i.max()) + 2) for i in np.nonzero(region))
+    region = dilated(mask, reach_mm, spacing)
+    box = bounding_box(region, 1)
     values, region, rough = array[box], region[box], mask[box]
-    core = largest(deeper(rough, core_mm, spacing))
+    core = largest(eroded(rough, core_mm, spacing))
     local = local_intensity(values, rough, spacing)
     tissue = region & (values > DARKEST_TISSUE * local) & (values < brightest * local)
     tissue |= core
     # Only holes of the rough mask: a bright ring of scalp would enclose the skull as well.
     tissue |= _filled(tissue, spacing) & rough
-    opened = _plane_filter(tissue, OPENING_MM, spacing, deeper)
+    opened = _plane_filter(tissue, OPENING_MM, spacing, eroded)
     opened = largest(ndimage.binary_propagation(core & opened, np.ones((3, 3, 3)), opened))
-    grown = _plane_filter(opened, OPENING_MM + spacing.min(), spacing, within) & tissue
+    grown = _plane_filter(opened, OPENING_MM + spacing.min(), spacing, dilated) & tissue
     full = _filled(closed(grown, CLOSING_MM, spacing), spacing)
     result = np.zeros(mask.shape, dtype=bool)
-    result[box] = within(full, RIM_MM, spacing) & region
+    result[box] = dilated(full, RIM_MM, spacing) & region
     return result
 
 

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from ctwml_bids.geometry import bounding_box
 from ctwml_bids.preprocessing.brain_border import largest
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 
@@ -62,7 +63,7 @@ def without_bone(
     bone = inside & (np.asarray(ct.dataobj) >= bone_hu)
     if not inside.any():
         return inside, {"carried_ml": 0.0, "bone_ml": 0.0, "removed_ml": 0.0}
-    box = tuple(slice(max(int(i.min()) - 1, 0), int(i.max()) + 2) for i in np.nonzero(inside))
+    box = bounding_box(inside, 1)
     # Outside of the mask, in a margin that surrounds it, and the bone that touches it from there.
     around, hard = np.pad(~inside[box], 1, constant_values=True), np.pad(bone[box], 1)
     reached = ndimage.binary_propagation(around, mask=around | hard)[1:-1, 1:-1, 1:-1]

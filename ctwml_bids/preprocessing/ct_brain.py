@@ -7,6 +7,8 @@ image's own grid. Nothing is learnt from images.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
@@ -15,6 +17,7 @@ from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.blocks import block_mean, finer
 from ctwml_bids.preprocessing.brain_border import largest
 from ctwml_bids.preprocessing.brain_masks import BrainMask
+from ctwml_bids.preprocessing.distances import dilated, eroded, signed_distance
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.template_pose import template_brain, template_pose
 
@@ -164,17 +167,19 @@ def _behind(bone: np.ndarray, axis: int, reverse: bool = False) -> np.ndarray:
 
 def _template_distance(pose: np.ndarray, working: Grid) -> np.ndarray:
     """Signed distance in mm (negative inside) to the posed template brain, on the grid."""
+    signed, affine = _around_template()
+    return resample(signed, affine, working, np.linalg.inv(pose), fill=100.0)
+
+
+@lru_cache(maxsize=1)
+def _around_template() -> tuple[np.ndarray, np.ndarray]:
+    """Signed distance in mm to the template's brain, and the affine of its grid."""
     template = template_brain()
-    inside = np.asarray(template.dataobj) > 0
     # Room around the template, so that far voxels still get a distance.
-    inside = np.pad(inside, 20)
+    inside = np.pad(np.asarray(template.dataobj) > 0, 20)
     shift = np.eye(4)
     shift[:3, 3] = -20
-    affine = template.affine @ shift
-    spacing = np.full(3, 2.0)
-    signed = ndimage.distance_transform_edt(~inside, spacing)
-    signed -= ndimage.distance_transform_edt(inside, spacing)
-    return resample(signed, affine, working, np.linalg.inv(pose), fill=100.0)
+    return signed_distance(inside, np.full(3, 2.0)), template.affine @ shift
 
 
 def _skull(bone: np.ndarray) -> np.ndarray:
@@ -215,13 +220,9 @@ def _largest(mask: np.ndarray) -> np.ndarray:
 
 def _eroded(mask: np.ndarray, radius_mm: float) -> np.ndarray:
     """Erode by a ball; beyond the image's border counts as inside."""
-    if mask.all():
-        return mask.copy()
-    return ndimage.distance_transform_edt(mask, WORKING_MM) > radius_mm
+    return eroded(mask, radius_mm, np.full(3, WORKING_MM), beyond=True)
 
 
 def _dilated(mask: np.ndarray, radius_mm: float) -> np.ndarray:
     """Dilate by a ball."""
-    if not mask.any():
-        return mask.copy()
-    return ndimage.distance_transform_edt(~mask, WORKING_MM) <= radius_mm
+    return dilated(mask, radius_mm, np.full(3, WORKING_MM))

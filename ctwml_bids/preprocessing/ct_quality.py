@@ -11,6 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.preprocessing.blocks import block_mean
+from ctwml_bids.preprocessing.distances import dilated, eroded
 from ctwml_bids.preprocessing.grids import grid_of
 
 # Analysis voxels, mm: no finer than this, so that noise averages out.
@@ -91,10 +92,10 @@ def tissue_hu(values: np.ndarray) -> float | None:
 
 def _largest_bulk(dark: np.ndarray, depth: np.ndarray, spacing: np.ndarray) -> int:
     """Voxels in the largest dark region that is thick and reaches the brain's surface."""
-    core = ndimage.distance_transform_edt(dark, spacing) > BULK_MM
+    core = eroded(dark, BULK_MM, spacing, beyond=True)
     if not core.any():
         return 0
-    bulk = dark & (ndimage.distance_transform_edt(~core, spacing) <= BULK_MM)
+    bulk = dark & dilated(core, BULK_MM, spacing)
     labels, count = ndimage.label(bulk)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     surface = np.unique(labels[bulk & (depth <= CORTEX_MM)])

@@ -6,7 +6,9 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from ctwml_bids.preprocessing.brain_border import closed, local_intensity, within
+from ctwml_bids.geometry import bounding_box
+from ctwml_bids.preprocessing.brain_border import local_intensity
+from ctwml_bids.preprocessing.distances import closed, dilated
 from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.preprocessing.ventricle_guide import carried, in_boxes
 
@@ -65,13 +67,13 @@ def flair_ventricles(
     expected = carried(template_ventricles, template_to_native, grid) & brain
     if not expected.any():
         return image_on(result, grid)
-    box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(brain))
+    box = bounding_box(brain)
     inside, expected, values = brain[box], expected[box], array[box] - array.min()
     ratio = values / np.maximum(local_intensity(values, inside, spacing), 1e-6)
     other = in_boxes(grid, box, template_to_native, NOT_VENTRICLE)
     allowed = _allowed(expected, inside, other, spacing)
     csf = (ratio < CSF_FRACTION) & allowed
-    seeds = csf & within(expected, SEED_MM, spacing)
+    seeds = csf & dilated(expected, SEED_MM, spacing)
     core = ndimage.binary_propagation(seeds, mask=csf)
     # The edge, half tissue within its voxel, belongs to the ventricle one voxel deep.
     rim = ndimage.binary_dilation(core, _plane_cross(spacing)) & (ratio < EDGE_FRACTION)

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from ctwml_bids.geometry import nifti, voxel_volume_ml
+from ctwml_bids.geometry import nifti, slices_met, voxel_volume_ml
 from ctwml_bids.preprocessing import separable
 
 # Voxels by which a coordinate may be off through rounding alone.
@@ -106,23 +106,28 @@ def resample(
         )
     if order > 1:
         source = ndimage.spline_filter(source, order=order, output=np.float32, mode="nearest")
-    total = np.zeros(grid.shape, dtype=np.float32)
-    for index in np.ndindex(*steps):
+    # A margin for samples off the voxels' centres.
+    met = slices_met(voxel_map, source.shape, grid.shape, reach=_REACH, margin=1)
+    result = np.full(grid.shape, fill, dtype=np.float32)
+    total = np.zeros(result[met].shape, dtype=np.float32)
+    for index in np.ndindex(*steps) if total.size else ():
         shift = (np.asarray(index) + 0.5) / steps - 0.5
-        offset = voxel_map[:3, 3] + voxel_map[:3, :3] @ shift
+        at = np.array([part.start for part in met]) + shift
+        offset = voxel_map[:3, 3] + voxel_map[:3, :3] @ at
         part = ndimage.affine_transform(
             source,
             voxel_map[:3, :3],
             offset,
-            grid.shape,
+            total.shape,
             order=order,
             mode="nearest",
             prefilter=False,
             output=np.float32,
         )
-        part[_outside(voxel_map[:3, :3], offset, source.shape, grid.shape)] = fill
+        part[_outside(voxel_map[:3, :3], offset, source.shape, total.shape)] = fill
         total += part
-    return total / np.float32(np.prod(steps))
+    result[met] = total / np.float32(np.prod(steps))
+    return result
 
 
 def _reordered(

@@ -14,6 +14,7 @@ import numpy as np
 from nibabel.affines import apply_affine
 from scipy import ndimage, optimize
 
+from ctwml_bids.preprocessing.distances import signed_distance
 from ctwml_bids.preprocessing.grids import Grid, image_on, resample
 from ctwml_bids.preprocessing.nine_parameters import compose
 
@@ -61,7 +62,7 @@ def template_pose(mask: nib.Nifti1Image) -> tuple[np.ndarray, float]:
         Median distance in mm between the surfaces.
     """
     target = _RoughSurface(mask)
-    template = _RoughSurface(template_brain())
+    template = _template_surface()
     best = min(
         (_fit(start, template, target, COARSE_POINTS, 25) for start in _starts(template, target)),
         key=lambda solution: solution.cost,
@@ -112,9 +113,7 @@ class _RoughSurface:
         inside = np.asarray(mask.dataobj) > 0
         spacing = np.linalg.norm(mask.affine[:3, :3], axis=0)
         self.to_voxel = np.linalg.inv(mask.affine)
-        outside_distance = ndimage.distance_transform_edt(~inside, spacing)
-        inside_distance = ndimage.distance_transform_edt(inside, spacing)
-        self.distance = (outside_distance - inside_distance).astype(np.float32)
+        self.distance = signed_distance(inside, spacing)
         self.shape = np.asarray(inside.shape)
         rim = inside & ~ndimage.binary_erosion(inside, border_value=1)
         voxels = np.argwhere(rim)
@@ -134,6 +133,11 @@ class _RoughSurface:
         """Signed distance in mm at points (n, 3) in RAS mm."""
         voxels = apply_affine(self.to_voxel, points).T
         return ndimage.map_coordinates(self.distance, voxels, order=1, mode="nearest")
+
+
+@lru_cache(maxsize=1)
+def _template_surface() -> _RoughSurface:
+    return _RoughSurface(template_brain())
 
 
 def _residuals(

@@ -6,7 +6,9 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from ctwml_bids.geometry import bounding_box
 from ctwml_bids.preprocessing.blocks import block_mean, finer
+from ctwml_bids.preprocessing.distances import dilated, eroded
 from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.preprocessing.ventricle_guide import carried, in_boxes
 
@@ -73,7 +75,8 @@ def ct_ventricles(
     expected = carried(template_ventricles, template_to_native, grid) & brain
     found = np.zeros(grid.shape, dtype=bool)
     if expected.any():
-        box = _box(expected, grid.spacing, REACH_MM + 3 * NEIGHBOURHOOD_MM)
+        margin = np.ceil((REACH_MM + 3 * NEIGHBOURHOOD_MM) / grid.spacing).astype(int)
+        box = bounding_box(expected, margin)
         depth = ndimage.distance_transform_edt(brain, grid.spacing)[box]
         cisterns = in_boxes(grid, box, template_to_native, CISTERNS)
         found[box] = _found(data[box], brain[box], expected[box], depth, cisterns, grid.spacing)
@@ -99,15 +102,6 @@ def _found(
     return _grown(fluid, distance <= SEED_MM, spacing)
 
 
-def _box(mask: np.ndarray, spacing: np.ndarray, margin_mm: float) -> tuple[slice, ...]:
-    """Slices around a mask, with a margin in mm."""
-    margin = np.ceil(margin_mm / spacing).astype(int)
-    return tuple(
-        slice(max(int(axis.min()) - pad, 0), int(axis.max()) + 1 + pad)
-        for axis, pad in zip(np.nonzero(mask), margin, strict=True)
-    )
-
-
 def _smoothed(hu: np.ndarray, brain: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """Gaussian mean over brain voxels only; calcified choroid is capped at tissue's HU."""
     sigma = SMOOTH_MM / spacing
@@ -130,11 +124,11 @@ def _grown(fluid: np.ndarray, near: np.ndarray, spacing: np.ndarray) -> np.ndarr
     """Fluid connected to the seeds over bridges that are not too thin, calcifications filled."""
     if not fluid.any():
         return fluid
-    core = ndimage.distance_transform_edt(fluid, spacing) > BRIDGE_MM
+    core = eroded(fluid, BRIDGE_MM, spacing, beyond=True)
     connected = ndimage.binary_propagation(
         (core | fluid) & near & fluid, mask=core | (fluid & near)
     )
-    reach = ndimage.distance_transform_edt(~connected, spacing) <= BRIDGE_MM + spacing.min()
+    reach = dilated(connected, BRIDGE_MM + spacing.min(), spacing)
     body = fluid & reach
     labels, count = ndimage.label(body)
     sizes = np.bincount(labels.ravel(), minlength=count + 1) * spacing.prod() / 1000.0

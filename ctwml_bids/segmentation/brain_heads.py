@@ -6,9 +6,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from scipy import ndimage
 
 from ctwml_bids.preprocessing.brain_border import follow_tissue
+from ctwml_bids.preprocessing.distances import signed_distance
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.head_grid import (
     HEAD_SHAPE,
@@ -65,7 +65,7 @@ def training_head(
     grid = fine_grid(network_grid)
     fraction = resample(brain.astype(np.float32), image.affine, grid, average=True)
     inside = fraction > 0.5
-    depth = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
+    depth = signed_distance(inside, np.ones(3))
     contrasts = []
     for one in (image, *others):
         data = np.nan_to_num(np.asarray(one.dataobj, dtype=np.float32))

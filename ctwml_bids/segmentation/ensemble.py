@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.geometry import bounding_box
 from ctwml_bids.segmentation import model_store, networks
 from ctwml_bids.segmentation.patches import with_neighbours
 from ctwml_bids.segmentation.precision import choose
@@ -132,7 +133,7 @@ def predict(
     inside = (channels > card.background).any(axis=0)
     if not inside.any():
         raise BadDataError("There is no brain in the input of the network.")
-    box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(inside))
+    box = bounding_box(inside)
     cropped = with_neighbours(channels[(slice(None), *box)], card.context, card.background)
     stride = networks.stride(card.network.get("variant", "standard"))
     slices = _padded_slices(cropped, card.background, stride)

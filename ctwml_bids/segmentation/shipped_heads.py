@@ -20,6 +20,7 @@ from scipy import ndimage
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
 from ctwml_bids.preprocessing.carried_mask import carry, without_bone
+from ctwml_bids.preprocessing.distances import signed_distance
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.preprocessing.images import orthonormal
 from ctwml_bids.preprocessing.normalisation import compose, network_grid, to_grid
@@ -126,16 +127,13 @@ def disturb_mask(rng: np.random.Generator, brain: np.ndarray, spacing: np.ndarra
         12 mm, and displaced by 0.7 mm SD along each axis.
     """
     inside = brain >= 0.5
-    depth = ndimage.distance_transform_edt(inside, spacing)
-    depth -= ndimage.distance_transform_edt(~inside, spacing)
+    depth = -signed_distance(inside, spacing)
     # Along z the waves are at least a voxel long, or they would be noise from slice to slice.
     waves = ndimage.gaussian_filter(
         rng.standard_normal(brain.shape, dtype=np.float32), _WAVE_LENGTH / 2 / spacing
     )
     waves *= _WAVE / waves.std()
-    moved = ndimage.shift(
-        depth.astype(np.float32), rng.normal(0, _SHIFT, 3) / spacing, order=1, mode="nearest"
-    )
+    moved = ndimage.shift(depth, rng.normal(0, _SHIFT, 3) / spacing, order=1, mode="nearest")
     return moved + waves + rng.uniform(-_SURFACE, _SURFACE) > 0
 
 

@@ -15,6 +15,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from ctwml_bids.geometry import bounding_box
 from ctwml_bids.simulation.fields import upsample
 
 ORIGIN = np.array([-98.0, -134.0, -100.0])  # RAS mm of the first voxel of the working grid
@@ -65,16 +66,19 @@ def signed_distance(mask: np.ndarray, step: int = 1) -> np.ndarray:
     With ``step`` 2 it is computed on every second voxel, which is enough for smooth surfaces.
     """
     thin = mask[(slice(None, None, step),) * 3]
-    outside = ndimage.distance_transform_edt(~thin)
-    inside = ndimage.distance_transform_edt(thin)
-    distance = step * (np.maximum(outside - 0.5, 0) - np.maximum(inside - 0.5, 0))
+    part = bounding_box(thin, 1)
+    distance = np.maximum(ndimage.distance_transform_edt(~thin) - 0.5, 0)
+    distance[part] -= np.maximum(ndimage.distance_transform_edt(thin[part]) - 0.5, 0)
+    distance *= step
     return distance.astype(np.float32) if step == 1 else upsample(distance, mask.shape, step)
 
 
-def coordinates() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def coordinates(
+    box: tuple[slice, ...] = (slice(None),) * 3,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return x, y, z in mm of the working grid, broadcastable (nx,1,1), (1,ny,1), (1,1,nz)."""
     axes = [
-        (ORIGIN[axis] + np.arange(SHAPE[axis], dtype=np.float32)).astype(np.float32)
+        (ORIGIN[axis] + np.arange(SHAPE[axis], dtype=np.float32)[box[axis]]).astype(np.float32)
         for axis in range(3)
     ]
     return axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :]
@@ -96,22 +100,36 @@ def _template(name: str) -> np.ndarray:
     return placed
 
 
+def _mirrored_box(points: np.ndarray, reach: float | np.ndarray) -> tuple[slice, ...]:
+    """Return the slices that hold points (n, 3; mm), what lies within ``reach``, and its mirror."""
+    low, high = points.min(axis=0) - reach, points.max(axis=0) + reach
+    high[0] = max(high[0], -low[0])
+    low[0] = -high[0]
+    start = np.clip(np.floor(low - ORIGIN), 0, SHAPE).astype(int)
+    stop = np.clip(np.ceil(high - ORIGIN) + 1, 0, SHAPE).astype(int)
+    return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+
+
 def _ellipsoid(centre: tuple[float, ...], radii: tuple[float, ...]) -> np.ndarray:
     """Return a boolean ellipsoid that is mirrored at x = 0 when its centre is off the midline."""
-    x, y, z = coordinates()
-    return (
+    box = _mirrored_box(np.array([centre], dtype=float), np.array(radii))
+    x, y, z = coordinates(box)
+    result = np.zeros(SHAPE, dtype=bool)
+    result[box] = (
         ((np.abs(x) - abs(centre[0])) / radii[0]) ** 2
         + ((y - centre[1]) / radii[1]) ** 2
         + ((z - centre[2]) / radii[2]) ** 2
     ) < 1
+    return result
 
 
 def _rod(
     start: tuple[float, ...], end: tuple[float, ...], radii: tuple[float, float]
 ) -> np.ndarray:
     """Return a mirrored cone frustum between two points, radii at its ends in mm."""
-    x, y, z = coordinates()
     a, b = np.array(start), np.array(end)
+    box = _mirrored_box(np.array([a, b], dtype=float), max(radii))
+    x, y, z = coordinates(box)
     direction = (b - a) / np.dot(b - a, b - a)
     along = (
         (np.abs(x) - a[0]) * direction[0] + (y - a[1]) * direction[1] + (z - a[2]) * direction[2]
@@ -122,7 +140,9 @@ def _rod(
         + (y - a[1] - along * (b[1] - a[1])) ** 2
         + (z - a[2] - along * (b[2] - a[2])) ** 2
     )
-    return away < (radii[0] + along * (radii[1] - radii[0])) ** 2
+    result = np.zeros(SHAPE, dtype=bool)
+    result[box] = away < (radii[0] + along * (radii[1] - radii[0])) ** 2
+    return result
 
 
 def _brain_labels(mask: np.ndarray, grey: np.ndarray, white: np.ndarray) -> np.ndarray:

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from scipy import ndimage
 
 
-def upsample(coarse: np.ndarray, shape: tuple[int, ...], step: float, order: int = 1) -> np.ndarray:
-    """Sample a coarse grid at every voxel of a fine one (float32).
+def upsample(coarse: np.ndarray, shape: tuple[int, ...], step: float) -> np.ndarray:
+    """Sample a coarse grid linearly at every voxel of a fine one (float32).
 
     Parameters
     ----------
     coarse
-        Values at fine positions 0, step, 2·step, ... along each axis.
+        Values at fine positions 0, step, 2·step, ... along each axis; the last go on.
     shape
         Shape of the fine grid.
     step
         Fine voxels between two coarse ones.
-    order
-        Spline order.
     """
-    with warnings.catch_warnings():
-        # SciPy warns that a diagonal is read as a matrix nowadays, which is what is meant.
-        warnings.simplefilter("ignore", UserWarning)
-        return ndimage.affine_transform(
-            np.asarray(coarse, dtype=np.float32),
-            np.full(len(shape), 1.0 / step),
-            output_shape=shape,
-            order=order,
-            mode="nearest",
-            output=np.float32,
-        )
+    fine = np.asarray(coarse, dtype=np.float32)
+    for axis, length in enumerate(shape):
+        fine = interpolate(fine, axis, step, length)
+    return fine
+
+
+def interpolate(array: np.ndarray, axis: int, step: float, length: int) -> np.ndarray:
+    """Interpolate linearly along one axis at positions 0, 1/step, 2/step, ... (float32)."""
+    position = np.arange(length) / step
+    low = np.minimum(position.astype(int), max(array.shape[axis] - 2, 0))
+    high = np.minimum(low + 1, array.shape[axis] - 1)
+    across = [1] * array.ndim
+    across[axis] = length
+    weight = np.minimum(position - low, 1).astype(np.float32).reshape(across)
+    fine = np.take(array, high, axis=axis)
+    first = np.take(array, low, axis=axis)
+    fine -= first
+    fine *= weight
+    fine += first
+    return fine
 
 
 def coarse_shape(shape: tuple[int, ...], step: float) -> tuple[int, ...]:

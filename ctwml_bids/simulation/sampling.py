@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ctwml_bids.geometry import slices_met
 from ctwml_bids.simulation import canonical
+from ctwml_bids.simulation.fields import interpolate
 
 
 @dataclass(frozen=True)
@@ -90,28 +92,26 @@ def take(
     to_array = np.linalg.inv(origin) @ np.linalg.inv(template_to_native) @ scan.affine
     factor = np.maximum(finest / scan.spacing, 1.0)
     shape = [int(np.ceil((n - 1) / f)) + 1 for n, f in zip(scan.shape, factor, strict=True)]
-    matrix = to_array[:3, :3] * factor
+    to_array[:3, :3] *= factor
     count = max(1, round(scan.thickness / 1.1))
-    along = to_array[:3, 2] * scan.thickness / scan.spacing[2]
-    total = np.zeros(shape, dtype=np.float32)
-    for index in range(count):
-        offset = to_array[:3, 3] + along * ((index + 0.5) / count - 0.5)
-        total += ndimage.affine_transform(
-            array, matrix, offset, shape, order=1, cval=fill, output=np.float32
+    slice_steps = scan.thickness / scan.spacing[2]
+    met = slices_met(to_array, array.shape, shape, margin=int(np.ceil(slice_steps / 2)))
+    total = np.full(shape, fill, dtype=np.float32)
+    total[met] = 0
+    for index in range(count if total[met].size else 0):
+        start = np.array([part.start for part in met], dtype=float)
+        start[2] += slice_steps * ((index + 0.5) / count - 0.5)
+        total[met] += ndimage.affine_transform(
+            array,
+            to_array[:3, :3],
+            to_array[:3, :3] @ start + to_array[:3, 3],
+            total[met].shape,
+            order=1,
+            cval=fill,
+            output=np.float32,
         )
-    total /= count
+    total[met] /= count
     for axis in range(3):
         if factor[axis] > 1:
-            total = _interpolate(total, axis, float(factor[axis]), scan.shape[axis])
+            total = interpolate(total, axis, float(factor[axis]), scan.shape[axis])
     return total
-
-
-def _interpolate(array: np.ndarray, axis: int, factor: float, length: int) -> np.ndarray:
-    """Interpolate linearly along one axis at positions 0, 1/factor, 2/factor, ..."""
-    position = np.arange(length, dtype=np.float32) / factor
-    low = np.minimum(position.astype(int), array.shape[axis] - 2)
-    shape = [1, 1, 1]
-    shape[axis] = length
-    weight = (position - low).reshape(shape).astype(np.float32)
-    first = np.take(array, low, axis=axis)
-    return first + weight * (np.take(array, low + 1, axis=axis) - first)

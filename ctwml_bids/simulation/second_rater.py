@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ctwml_bids.geometry import bounding_box
 from ctwml_bids.simulation.anatomy import Head
 from ctwml_bids.simulation.fields import smooth_noise, soft_step
 from ctwml_bids.simulation.lesions import Lesions
@@ -87,7 +88,7 @@ def outline_again(rng: np.random.Generator, head: Head, lesions: Lesions) -> np.
     mask |= _added(rng, head, lesions, mask, number)
     if not mask.any():
         return np.zeros(mask.shape, dtype=np.float32)
-    part = _box(mask, int(np.ceil(REACH / float(np.min(head.scale)))))
+    part = bounding_box(mask, int(np.ceil(REACH / float(np.min(head.scale)))))
     within = mask[part]
     # Distance from the edge, which lies half a voxel off the centres on both sides.
     half = float(np.mean(head.scale)) / 2
@@ -101,11 +102,3 @@ def outline_again(rng: np.random.Generator, head: Head, lesions: Lesions) -> np.
     result = np.zeros(mask.shape, dtype=np.float32)
     result[part] = drawn
     return result
-
-
-def _box(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
-    """Return the slices that hold a mask with a margin."""
-    return tuple(
-        slice(max(part.start - margin, 0), part.stop + margin)
-        for part in ndimage.find_objects(mask.astype(np.uint8))[0]
-    )

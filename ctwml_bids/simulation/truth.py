@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import nibabel as nib
 import numpy as np
 
-from ctwml_bids.geometry import nifti
+from ctwml_bids.geometry import bounding_box, nifti
 from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head
 from ctwml_bids.simulation.lesions import CALCIFICATION, CAVITY, INFARCT, Lesions
 from ctwml_bids.simulation.sampling import Scan, take
@@ -68,7 +68,10 @@ def sample_truth(
     def sampled(fraction: np.ndarray) -> np.ndarray:
         if not fraction.any():
             return np.zeros(scan.shape, dtype=np.float32)
-        return take(fraction, BOX_START, matrix, slab, finest=1.0)
+        # With a rim of nothing, so that the edge of a box is not the edge of what it holds.
+        part = bounding_box(fraction != 0, 1)
+        start = [first + cut.start for first, cut in zip(BOX_START, part, strict=True)]
+        return take(fraction[part], start, matrix, slab, finest=1.0)
 
     def mask(fraction: np.ndarray) -> nib.Nifti1Image:
         return nifti((sampled(fraction) > 0.5).astype(np.uint8), scan.affine)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.preprocessing.brain_border import closed, follow_tissue
+from ctwml_bids.preprocessing.brain_border import follow_tissue
+from ctwml_bids.preprocessing.distances import closed
 from ctwml_bids.preprocessing.flair_brain import extracted_support, flair_mask
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.preprocessing.head_grid import (

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 
@@ -116,3 +117,26 @@ def test_grids_with_the_same_axes_are_resampled_as_points_one_by_one_would_be(st
     assert (total == -7).any()
     carried = resample(array, affine, grid, fill=-7.0, average=average)
     np.testing.assert_allclose(carried, total, atol=1e-5)
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_a_wide_grid_askew_is_resampled_as_points_one_by_one_would_be(average):
+    array = np.random.default_rng(3).normal(50, 5, (9, 8, 6)).astype(np.float32)
+    affine = np.eye(4)
+    turned = Rotation.from_euler("zyx", [20, -10, 15], degrees=True).as_matrix()
+    affine[:3, :3], affine[:3, 3] = turned * 1.1, [40, 35, 20]
+    grid = Grid((90, 80, 50), np.diag([1.0, 1.0, 2.5, 1.0]))
+    voxel_map = np.linalg.inv(affine) @ grid.affine
+    shares = (-0.25, 0.25) if average else (0,)
+    total = np.zeros(grid.shape)
+    for share in shares:
+        targets = np.indices(grid.shape).reshape(3, -1) + np.array([[0], [0], [share]])
+        at = voxel_map[:3, :3] @ targets + voxel_map[:3, 3:]
+        values = ndimage.map_coordinates(array, at, order=1, mode="nearest", output=float)
+        size = np.array(array.shape)[:, None]
+        values[((at < -0.5) | (at > size - 0.5)).any(axis=0)] = -7
+        total += values.reshape(grid.shape) / len(shares)
+    assert 150 < (total != -7).sum() < 400
+    np.testing.assert_allclose(
+        resample(array, affine, grid, fill=-7.0, average=average), total, atol=1e-4
+    )
