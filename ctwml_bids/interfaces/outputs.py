@@ -94,14 +94,14 @@ class _ReportOutput(TraitedSpec):
 
 
 class ReportUnit(_UnitInterface):
-    """The subject's report (`report_unit`) and its example picture (`example_unit`)."""
+    """The subject's report and its example picture (`report_unit`)."""
 
     output_spec = _ReportOutput
 
     def _run_interface(self, runtime):
-        from ctwml_bids.interfaces.reporting import example_unit, report_unit
+        from ctwml_bids.interfaces.reporting import report_unit
 
-        page = report_unit(
+        page, picture = report_unit(
             self._files(),
             self.inputs.raw,
             self.inputs.context,
@@ -110,7 +110,6 @@ class ReportUnit(_UnitInterface):
         path = node_file(runtime.cwd, "report.html")
         Path(path).write_text(page, encoding="utf-8")
         self._results["report"] = path
-        picture = example_unit(self._files(), self.inputs.raw)
         self._results["example"] = ""
         if picture is not None:
             path = node_file(runtime.cwd, "example.png")

@@ -26,8 +26,8 @@ def report_unit(
     raw: Mapping[str, str],
     context: Mapping[str, Any],
     measures: Mapping[str, Any],
-) -> str:
-    """Make the HTML report of one unit.
+) -> tuple[str, bytes | None]:
+    """Make the HTML report of one unit, and the picture from which groups take their examples.
 
     Parameters
     ----------
@@ -43,12 +43,16 @@ def report_unit(
 
     Returns
     -------
-    str
-        One self-contained page.
+    page : str
+        Self-contained HTML.
+    example : bytes or None
+        PNG, of a pair in FLAIR space; None where the brain mask is no brain.
     """
+    # Used twice, and the dearest to compute of all that is shown.
+    ct_on_flair = _ct_on_flair(files) if len(raw) == 2 else None
     shown = [figure for name in raw for figure in _image_figures(name, files, raw)]
-    if len(raw) == 2:
-        shown[1:1] = _registration_figures(files, raw)
+    if ct_on_flair is not None:
+        shown[1:1] = _registration_figures(files, raw, ct_on_flair)
         if measures["facts"]["registration"]["mask_from"] == "FLAIR":
             shown.insert(3, _mask_figure(files, raw))
     shown += [
@@ -56,7 +60,7 @@ def report_unit(
     ]
     cards = {name: model_card(context, name) for name in raw}
     facts = measures["facts"]
-    return render_subject(
+    page = render_subject(
         SubjectReport(
             unit=context["label"],
             version=context["versions"]["ctwml_bids"],
@@ -90,21 +94,12 @@ def report_unit(
             fazekas=facts.get("fazekas", {}),
         )
     )
+    return page, _example(files, raw, ct_on_flair)
 
 
-def example_unit(files: Mapping[str, str], raw: Mapping[str, str]) -> bytes | None:
-    """Make the small picture from which the group level takes its examples.
-
-    Parameters
-    ----------
-    files, raw
-        As in `report_unit`.
-
-    Returns
-    -------
-    bytes or None
-        PNG, of a pair in FLAIR space; None where the brain mask is no brain.
-    """
+def _example(
+    files: Mapping[str, str], raw: Mapping[str, str], ct_on_flair: np.ndarray | None
+) -> bytes | None:
     space = "flair" if "flair" in raw else "ct"
     image = load_image(files[f"{space}_image"])
     grid = grid_of(image)
@@ -113,19 +108,19 @@ def example_unit(files: Mapping[str, str], raw: Mapping[str, str]) -> bytes | No
     window = CT_WINDOW if space == "ct" else image_window(array, brain)
     lesions = _on(files[f"{space}_in_{space}_mask"], grid) >= 0.5
     shown = [Shown(space.upper(), array, lesions, window)]
-    if len(raw) == 2:
+    if ct_on_flair is not None:
         lesions = _on(files["ct_in_flair_mask"], grid) >= 0.5
-        shown.insert(0, Shown("CT", _ct_on(grid, files), lesions, CT_WINDOW))
+        shown.insert(0, Shown("CT", ct_on_flair, lesions, CT_WINDOW))
     return example(shown, grid.affine, brain=brain)
 
 
-def _ct_on(grid: Grid, files: Mapping[str, str]) -> np.ndarray:
+def _ct_on_flair(files: Mapping[str, str]) -> np.ndarray:
     """Return the CT of a pair on the FLAIR's grid, in HU."""
     ct = load_image(files["ct_image"])
     return resample(
         np.asarray(ct.dataobj),
         ct.affine,
-        grid,
+        grid_of(load_image(files["flair_image"])),
         np.loadtxt(files["flair_to_ct"]),
         fill=-1000.0,
         average=True,
@@ -190,14 +185,14 @@ def _image_figures(name: str, files: Mapping[str, str], raw: Mapping[str, str]) 
     ]
 
 
-def _registration_figures(files: Mapping[str, str], raw: Mapping[str, str]) -> tuple[Figure, ...]:
+def _registration_figures(
+    files: Mapping[str, str], raw: Mapping[str, str], ct_on_flair: np.ndarray
+) -> tuple[Figure, ...]:
     """Return the checkerboard and the flicker of the pair, in FLAIR space."""
     flair = load_image(files["flair_image"])
     grid = grid_of(flair)
     brain = _brain("flair_used_brain", files, raw, grid)
-    return pictures.alignment(
-        _ct_on(grid, files), np.asarray(flair.dataobj), grid.affine, brain=brain
-    )
+    return pictures.alignment(ct_on_flair, np.asarray(flair.dataobj), grid.affine, brain=brain)
 
 
 def _mask_figure(files: Mapping[str, str], raw: Mapping[str, str]) -> Figure:

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from ctwml_bids.geometry import nifti, slices_met, voxel_volume_ml
+from ctwml_bids.geometry import bounding_box, nifti, slices_met, voxel_volume_ml
 from ctwml_bids.preprocessing import separable
 
 # Voxels by which a coordinate may be off through rounding alone.
@@ -104,7 +104,15 @@ def resample(
         return separable.resampled(
             source, voxel_map, axes, grid.shape, steps, reach=_REACH, fill=fill
         )
-    if order > 1:
+    if order <= 1:
+        # What the fill surrounds ends a voxel beyond its last other value.
+        held = source != fill
+        if not held.any():
+            return np.full(grid.shape, fill, dtype=np.float32)
+        part = bounding_box(held, 1)
+        source = source[part]
+        voxel_map[:3, 3] -= [cut.start for cut in part]
+    else:
         source = ndimage.spline_filter(source, order=order, output=np.float32, mode="nearest")
     # A margin for samples off the voxels' centres.
     met = slices_met(voxel_map, source.shape, grid.shape, reach=_REACH, margin=1)

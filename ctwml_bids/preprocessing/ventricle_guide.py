@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 import nibabel as nib
 import numpy as np
-from nibabel.affines import apply_affine
 
-from ctwml_bids.geometry import bounding_box
 from ctwml_bids.preprocessing.grids import Grid, resample
 
 # Lowest and highest distance from the midline, then y and z, in template mm.
@@ -23,12 +21,8 @@ def carried(
     Averaged over the grid's voxels: between thick slices the horns would be missed otherwise.
     """
     mask = np.asarray(template_ventricles.dataobj, dtype=np.float32)
-    # Only their box, with a rim of nothing: so little is quickly resampled.
-    box = bounding_box(mask > 0, 1)
-    affine = template_ventricles.affine.copy()
-    affine[:3, 3] = apply_affine(affine, [part.start for part in box])
     to_template = np.linalg.inv(template_to_native)
-    return resample(mask[box], affine, grid, to_template, average=True) > 0.5
+    return resample(mask, template_ventricles.affine, grid, to_template, average=True) > 0.5
 
 
 def in_boxes(

@@ -53,7 +53,7 @@ def rewrite_report(unit: Unit, context: Mapping[str, Any], template_mask: Path) 
     NoInputError
         The unit has no statistics table or lacks a derivative.
     """
-    from ctwml_bids.interfaces.reporting import example_unit, report_unit
+    from ctwml_bids.interfaces.reporting import report_unit
 
     output_dir, label = Path(context["output_dir"]), context["model_label"]
     raw = {
@@ -81,8 +81,7 @@ def rewrite_report(unit: Unit, context: Mapping[str, Any], template_mask: Path) 
                 output_dir / xfm,
                 Path(scratch) / f"{image}_template_brain.nii",
             )
-        page = report_unit(files, raw, {**context, **as_run}, measures)
-        picture = example_unit(files, raw)
+        page, picture = report_unit(files, raw, {**context, **as_run}, measures)
     if picture is not None:
         name = names.example(unit.subject, unit.session, model_label=label)
         write_bytes(output_dir / name, picture)
