@@ -22,6 +22,7 @@ import numpy as np
 from record import write_result
 
 from ctwml_bids.segmentation import ensemble, model_store, shipped_heads
+from ctwml_bids.segmentation.patches import TrainingVolume
 from ctwml_bids.segmentation.train_shipped import TEST_ANATOMIES
 from ctwml_bids.simulation.individual import anatomy_files
 from ctwml_bids.simulation.pair import simulate_pair
@@ -103,6 +104,20 @@ def _make_one(folder: Path, person: Participant, anatomies: list[Path], grid) ->
         shipped_heads.save_head(folder, f"sub-{person.label}_{modality}", channels, labels, facts)
 
 
+def kept_probability(
+    folder: Path, volume: TrainingVolume, model: ensemble.Ensemble, threads: int = 1
+) -> np.ndarray:
+    """Lesion probability of a head, (x, y, z) float16; computed where FOLDER has none of it."""
+    path = folder / f"{volume.name}_probability-{model.card.checksum[:8]}.npy"
+    if not path.is_file():
+        channels = np.asarray(volume.channels, dtype=np.float32)
+        probability = ensemble.predict(model, channels, threads=threads).probability
+        unfinished = path.with_suffix(".tmp.npy")
+        np.save(unfinished, probability.astype(np.float16))
+        unfinished.replace(path)
+    return np.load(path, mmap_mode="r")
+
+
 def segment(
     folder: Path, model: ensemble.Ensemble, threads: int, part: tuple[int, int] = (0, 1)
 ) -> dict[str, dict]:
@@ -110,14 +125,7 @@ def segment(
     found = {}
     heads = shipped_heads.load_heads(folder, model.card.modality)
     for volume, facts in heads[part[0] :: part[1]]:
-        path = folder / f"{volume.name}_probability-{model.card.checksum[:8]}.npy"
-        if not path.is_file():
-            channels = np.asarray(volume.channels, dtype=np.float32)
-            probability = ensemble.predict(model, channels, threads=threads).probability
-            unfinished = path.with_suffix(".tmp.npy")
-            np.save(unfinished, probability.astype(np.float16))
-            unfinished.replace(path)
-        probability = np.load(path, mmap_mode="r")
+        probability = kept_probability(folder, volume, model, threads)
         found[volume.name.split("_")[0]] = {
             "probability": probability,
             "mask": probability > np.float16(model.card.threshold),

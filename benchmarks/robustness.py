@@ -4,9 +4,9 @@
 
 Every sixth person of the cohort of 147 (``benchmarks/cohort.py``) is scanned again: slices of 1,
 2.5 and 5 mm, 5 mm with twice the noise, and 5 mm under a brain mask that lies 5 mm off. Brain
-masks are those that the program finds on the CT. FOLDER keeps the heads. Writes
+masks are those that the program finds on the CT. FOLDER keeps heads and probabilities. Writes
 results/robustness.json: Dice, its loss against the people's 2.5 mm scans, and volumes. With
-``--part I/N`` every N-th person is simulated, and nothing measured.
+``--part I/N`` every N-th person is simulated and segmented, and nothing measured.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from cohort import PIXEL_MM, SEED, anatomies_for_tests
+from cohort import PIXEL_MM, SEED, anatomies_for_tests, kept_probability
 from record import write_result
 
 from ctwml_bids.preprocessing.brain_extraction import ct_mask
 from ctwml_bids.preprocessing.images import orthonormal
 from ctwml_bids.segmentation import ensemble, model_store, shipped_heads
+from ctwml_bids.segmentation.patches import TrainingVolume
 from ctwml_bids.simulation.pair import simulate_pair
 from ctwml_bids.simulation.plan import Participant, plan_cohort
 from ctwml_bids.statistics.agreement import agreement
@@ -97,12 +98,18 @@ def _mask(rng: np.random.Generator, image: nib.Nifti1Image, off_mm: float) -> ni
     return nib.Nifti1Image(np.asarray(mask.dataobj), shift @ mask.affine)
 
 
-def measure(folder: Path, model: ensemble.Ensemble) -> dict:
+def heads_of(folder: Path, people: list[Participant]) -> list[tuple[TrainingVolume, dict]]:
+    """Scans of people, with their facts."""
+    labels = {f"sub-{person.label}" for person in people}
+    heads = shipped_heads.load_heads(folder, "ct")
+    return [head for head in heads if head[0].name.split("_")[0] in labels]
+
+
+def measure(folder: Path, people: list[Participant], model: ensemble.Ensemble) -> dict:
     """Dice and volumes by scan."""
     rows: dict[str, list] = {name: [] for name in SCANS}
-    for volume, facts in shipped_heads.load_heads(folder, "ct"):
-        channels = np.asarray(volume.channels, dtype=np.float32)
-        found = ensemble.predict(model, channels).probability > model.card.threshold
+    for volume, facts in heads_of(folder, people):
+        found = kept_probability(folder, volume, model) > np.float16(model.card.threshold)
         truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
         rows[facts["scan"]].append((truth.sum() * ml, found.sum() * ml, dice(found, truth)))
     table = {}
@@ -131,10 +138,12 @@ def main() -> None:
     args = parser.parse_args()
     people = plan_cohort(147, SEED)[::EVERY][: args.people]
     first, count = (int(number) for number in (args.part or "0/1").split("/"))
+    model = ensemble.load(args.ct)
     make(args.folder, people[first::count], anatomies_for_tests(args.anatomies))
+    for volume, _ in heads_of(args.folder, people[first::count]):
+        kept_probability(args.folder, volume, model)
     if args.part is None:
-        model = ensemble.load(args.ct)
-        table = measure(args.folder, model)
+        table = measure(args.folder, people, model)
         for name, row in table.items():
             print(name, row)
         result = {"model": model.card.name, "checksum": model.card.checksum, "scans": table}
