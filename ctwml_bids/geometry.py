@@ -40,7 +40,15 @@ def nifti(array: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
 
 
 def bounding_box(mask: np.ndarray, margin: int | np.ndarray = 0) -> tuple[slice, ...]:
-    """Return the slices that hold a mask, which is not empty, with a margin of voxels."""
+    """Return the slices that hold a mask, with a margin of voxels.
+
+    Raises
+    ------
+    ValueError
+        If the mask is empty.
+    """
+    if not mask.any():
+        raise ValueError("An empty mask has no bounding box.")
     axes = range(mask.ndim)
     found = [np.flatnonzero(mask.any(axis=tuple(a for a in axes if a != axis))) for axis in axes]
     margins = np.broadcast_to(np.asarray(margin, dtype=int), mask.ndim)

@@ -79,6 +79,8 @@ def follow_tissue(
     numpy.ndarray
         bool, same shape; sulci and ventricles closed.
     """
+    if not mask.any():
+        return mask.copy()
     spacing = np.asarray(spacing, dtype=float)
     region = dilated(mask, reach_mm, spacing)
     box = bounding_box(region, 1)

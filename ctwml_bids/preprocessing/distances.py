@@ -26,8 +26,9 @@ def dilated(mask: np.ndarray, distance: float, spacing: np.ndarray) -> np.ndarra
     Returns
     -------
     numpy.ndarray
-        bool, the mask's shape; equal to a Euclidean distance transform cut at ``distance``, but
-        only distances up to it are found, which is several times as fast for a few voxels.
+        bool, the mask's shape: a Euclidean distance transform cut at ``distance``. Only distances
+        up to it are found, which is several times as fast for a few voxels. A voxel just at it
+        counts, whatever rounding has made of the spacing of an oblique image.
     """
     if not mask.any():
         return mask.copy()
@@ -76,7 +77,7 @@ def signed_distance(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
 def _nearest_along(squares: np.ndarray, axis: int, edge: float, steps: int) -> np.ndarray:
     """Lowest sum of a voxel's squared distance and that along an axis to it, float32 (mm²)."""
     source = np.moveaxis(squares, axis, 0)
-    lowest = source.copy()
+    lowest = source.copy(order="K")
     for step in range(1, min(steps, len(source) - 1) + 1):
         cost = np.float32((step * edge) ** 2)
         np.minimum(lowest[step:], source[:-step] + cost, out=lowest[step:])

@@ -109,19 +109,19 @@ def resample(
         held = source != fill
         if not held.any():
             return np.full(grid.shape, fill, dtype=np.float32)
-        part = bounding_box(held, 1)
-        source = source[part]
-        voxel_map[:3, 3] -= [cut.start for cut in part]
+        box = bounding_box(held, 1)
+        source = source[box]
+        voxel_map[:3, 3] -= [cut.start for cut in box]
     else:
         source = ndimage.spline_filter(source, order=order, output=np.float32, mode="nearest")
     # A margin for samples off the voxels' centres.
     met = slices_met(voxel_map, source.shape, grid.shape, reach=_REACH, margin=1)
     result = np.full(grid.shape, fill, dtype=np.float32)
-    total = np.zeros(result[met].shape, dtype=np.float32)
+    total = result[met]
+    total[...] = 0
     for index in np.ndindex(*steps) if total.size else ():
         shift = (np.asarray(index) + 0.5) / steps - 0.5
-        at = np.array([part.start for part in met]) + shift
-        offset = voxel_map[:3, 3] + voxel_map[:3, :3] @ at
+        offset = voxel_map[:3, 3] + voxel_map[:3, :3] @ (shift + [cut.start for cut in met])
         part = ndimage.affine_transform(
             source,
             voxel_map[:3, :3],
@@ -134,7 +134,7 @@ def resample(
         )
         part[_outside(voxel_map[:3, :3], offset, source.shape, total.shape)] = fill
         total += part
-    result[met] = total / np.float32(np.prod(steps))
+    total /= np.float32(np.prod(steps))
     return result
 
 

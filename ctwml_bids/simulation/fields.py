@@ -25,7 +25,7 @@ def upsample(coarse: np.ndarray, shape: tuple[int, ...], step: float) -> np.ndar
 
 
 def interpolate(array: np.ndarray, axis: int, step: float, length: int) -> np.ndarray:
-    """Interpolate linearly along one axis at positions 0, 1/step, 2/step, ... (float32)."""
+    """Interpolate a float32 array linearly along one axis at positions 0, 1/step, 2/step, ..."""
     position = np.arange(length) / step
     low = np.minimum(position.astype(int), max(array.shape[axis] - 2, 0))
     high = np.minimum(low + 1, array.shape[axis] - 1)

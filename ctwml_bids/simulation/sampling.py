@@ -94,7 +94,7 @@ def take(
     shape = [int(np.ceil((n - 1) / f)) + 1 for n, f in zip(scan.shape, factor, strict=True)]
     to_array[:3, :3] *= factor
     count = max(1, round(scan.thickness / 1.1))
-    slice_steps = scan.thickness / scan.spacing[2]
+    slice_steps = scan.thickness / (scan.spacing[2] * factor[2])
     met = slices_met(to_array, array.shape, shape, margin=int(np.ceil(slice_steps / 2)))
     total = np.full(shape, fill, dtype=np.float32)
     total[met] = 0

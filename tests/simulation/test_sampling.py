@@ -40,3 +40,15 @@ def test_a_slice_averages_the_field_over_its_thickness(start, fill):
     taken = take(field, start, matrix, scan, fill=fill)
     assert (taken != fill).mean() > 0.01
     np.testing.assert_allclose(taken, expected, atol=2e-3 if fill else 1e-5)
+
+
+def test_slices_thicker_than_they_are_apart_average_over_their_whole_thickness():
+    z = np.arange(60, dtype=np.float32)
+    field = np.broadcast_to((z - 30) ** 2, (30, 30, 60)).astype(np.float32)
+    affine = np.diag([1.0, 1.0, 0.6, 1.0])
+    affine[:3, 3] = canonical.ORIGIN + np.array([8, 8, 21])
+    taken = take(field, (0, 0, 0), np.eye(4), Scan((12, 12, 40), affine, 3.0), finest=0.8)
+    at = 21 + 0.6 * np.arange(40)
+    # The mean of a square over a thickness is the square at its centre and a twelfth of its own;
+    # samples and voxels of a millimetre are off by up to a third.
+    np.testing.assert_allclose(taken[5, 5], (at - 30) ** 2 + 3.0**2 / 12, atol=0.4)
