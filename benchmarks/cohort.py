@@ -186,6 +186,7 @@ def curve(found: dict[str, dict], groups: np.ndarray) -> list[dict]:
         rows.append(
             {"threshold": threshold, "dice": grouped(np.array(scores), groups)}
             | {key: line[key] for key in ("r", "slope", "bias_ml")}
+            | {"fazekas_right": judged(np.array(ml), groups)["share_right"]}
         )
     return rows
 
@@ -198,10 +199,11 @@ def measure(folder: Path, ct_model: Path, flair_model: Path, threads: int) -> di
     facts = [found["ct"][p]["facts"] for p in people]
     groups = fazekas.group_of_grade([f["fazekas"] for f in facts])
     second = fazekas.group_of_grade([f["rating"]["second_rater"]["fazekas"] for f in facts])
-    ml, true_ml, scores = {}, {}, {}
+    ml, summed, true_ml, scores = {}, {}, {}, {}
     for name, heads in found.items():
         voxel = np.array([heads[p]["facts"]["grid_voxel_ml"] for p in people])
         ml[name] = voxel * [heads[p]["mask"].sum() for p in people]
+        summed[name] = voxel * [heads[p]["probability"].sum(dtype=float) for p in people]
         true_ml[name] = voxel * [heads[p]["truth"].sum() for p in people]
         scores[name] = np.array([dice(heads[p]["mask"], heads[p]["truth"]) for p in people])
     # Both images of a pair lie in one frame: CT against the FLAIR's own segmentation.
@@ -228,6 +230,8 @@ def measure(folder: Path, ct_model: Path, flair_model: Path, threads: int) -> di
         "fazekas": {
             "from CT": judged(ml["ct"], groups),
             "from FLAIR": judged(ml["flair"], groups),
+            "from the sum of CT's probabilities": judged(summed["ct"], groups),
+            "from the sum of FLAIR's probabilities": judged(summed["flair"], groups),
             "ceiling: from true volumes": judged(true_ml["ct"], groups),
             "ceiling: second rater": {
                 "share_right": round(float((second == groups).mean()), 3),
