@@ -13,6 +13,10 @@ import pytest
 SHARED = Path(os.environ.get("CTWML_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
+# What takes minutes begins first: begun last, it would keep one process waiting for the other.
+LONGEST = ("real_run", "test_other_template.py", "test_alone.py", "test_train_parts.py")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Keep a file's tests in one process, and so all that look at the one run of the program."""
@@ -20,6 +24,13 @@ def pytest_collection_modifyitems(items):
         if item.get_closest_marker("xdist_group") is None:
             group = "real_run" if "real_run" in item.fixturenames else str(item.path)
             item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_turn)
+
+
+def _turn(item) -> int:
+    group = item.get_closest_marker("xdist_group").args[0]
+    places = [place for place, name in enumerate(LONGEST) if group.endswith(name)]
+    return min(places, default=len(LONGEST))
 
 
 @pytest.fixture(scope="session")

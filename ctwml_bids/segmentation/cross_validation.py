@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ctwml_bids.errors import BadDataError
@@ -124,7 +123,7 @@ def train_network(
     BadDataError, InputOutputError, TemporaryError
         See `training.train` and `prefetch.ahead`.
     """
-    initial, init = _initial(recipe, member)
+    initial, init = ensemble.initial_weights(recipe.init, member) if recipe.init else (None, "")
     config = TrainingConfig(
         steps=recipe.steps,
         batch=recipe.batch,
@@ -156,16 +155,6 @@ def train_network(
         batches=batches,
     )
     return Network(result.weights, frozenset(map(subject_of, names)), folder.name)
-
-
-def _initial(recipe: Recipe, member: int) -> tuple[dict[str, Tensor] | None, str]:
-    """Return the weights to begin from and their checksum; None and "" for fresh ones."""
-    if recipe.init is None:
-        return None, ""
-    card = model_store.load_card(recipe.init)
-    chosen = card.members[member % len(card.members)]
-    arrays = model_store.load_weights(recipe.init / chosen.file)
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}, chosen.sha256
 
 
 def predict_left_out(

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from ctwml_bids.preprocessing.grids import Grid
-from ctwml_bids.segmentation import model_store, real_heads, shipped_heads
+from ctwml_bids.segmentation import ensemble, model_store, real_heads, shipped_heads
 from ctwml_bids.segmentation.export import export
 from ctwml_bids.segmentation.patches import PatchConfig, TrainingVolume, jitter_intensities
 from ctwml_bids.segmentation.training import LOSSES, TrainingConfig, train
@@ -129,14 +129,17 @@ def train_member(
     leave_out: Sequence[str] = (),
     context: int = 0,
     loss: str = LOSSES[0],
+    begin_from: Path | None = None,
 ) -> None:
     """Train one network of an ensemble on its own choice of the heads.
 
     Real heads among them are all chosen, except those of subjects to leave out; then anatomies
-    of these subjects are not seen either.
+    of these subjects are not seen either. A network that begins from one of a model has seen
+    what that one saw, and its facts say so.
     """
     chosen = choose_heads(shipped_heads.load_heads(heads, modality), member, leave_out)
     volumes = [volume for volume, _ in chosen]
+    initial, checksum = ensemble.initial_weights(begin_from, member) if begin_from else (None, "")
     config = TrainingConfig(
         steps=steps,
         batch=batch,
@@ -144,6 +147,7 @@ def train_member(
         threads=threads,
         loss=loss,
         patches=PatchConfig(lesion_share=0.5, context=context),
+        init=checksum,
         checkpoint_every=100,
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -155,6 +159,8 @@ def train_member(
         "real_subjects": sorted({row["subject"] for _, row in chosen if "subject" in row}),
         "config": asdict(config),
     }
+    if begin_from:
+        facts = _with_beginning(facts, model_store.load_card(begin_from), member)
     (folder / "facts.json").write_text(json.dumps(facts, indent=2))
     train(
         volumes,
@@ -162,7 +168,15 @@ def train_member(
         folder,
         augment=jitter_intensities,
         on_log=lambda row: print(json.dumps(row), flush=True),
+        initial=initial,
     )
+
+
+def _with_beginning(facts: dict, card: model_store.ModelCard, member: int) -> dict:
+    """Add what the network that a training began from had seen."""
+    seen = card.training["members"][member % len(card.members)]
+    people = {kind: sorted({*facts[kind], *seen[kind]}) for kind in ("anatomies", "real_subjects")}
+    return facts | people | {"began_from": {"model": card.name} | seen}
 
 
 def choose_heads(
@@ -226,6 +240,9 @@ def _parser() -> argparse.ArgumentParser:
     member.add_argument("--leave-out", nargs="+", default=(), help="subjects not to see: sub-X")
     member.add_argument("--context", type=int, default=0, help="slices seen below and above each")
     member.add_argument("--loss", choices=LOSSES, default=LOSSES[0])
+    member.add_argument(
+        "--begin-from", type=Path, metavar="MODEL", help="begin from this model's network MEMBER"
+    )
     model = steps.add_parser("export", help="write trained networks as a model")
     model.add_argument("runs", type=Path, nargs="+")
     model.add_argument("--to", type=Path, required=True)
@@ -250,6 +267,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif args.step == "real":
         real_heads.make_real_heads(args.bids_dir, args.folder, poses=args.poses)
     elif args.step == "train":
+        if args.begin_from and args.leave_out:
+            raise SystemExit("--leave-out: the model to --begin-from may have seen these subjects")
         train_member(
             args.heads,
             args.folder,
@@ -261,6 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args.leave_out,
             args.context,
             args.loss,
+            args.begin_from,
         )
     else:
         accuracy = json.loads(args.accuracy.read_text()) if args.accuracy else None

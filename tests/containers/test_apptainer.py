@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 
 import pytest
 
@@ -14,6 +13,7 @@ from tests.containers.conftest import (
     ONE_THREAD,
     call,
     is_same_result,
+    remove,
     save,
 )
 
@@ -30,7 +30,7 @@ def test_an_ordinary_user_gets_the_same_results(sandbox, apptainer, stranger, pa
         *(sandbox, "/data", "/out", "participant", "group", "-w", "/work", "--nprocs", "1"),
     )
     assert "1 done, 0 failed, 0 skipped" in said
-    is_same_result(bare(), out)
+    is_same_result(bare, out)
     made_by = json.loads((out / "dataset_description.json").read_text())["GeneratedBy"][0]
     told = {"Type": "apptainer", "Tag": "ctwml_bids:0.1.0", "URI": "ctwml@sha256:0123"}
     assert made_by["Container"] == told
@@ -93,4 +93,4 @@ def test_without_an_image_the_definition_file_builds_all_and_runs_a_tiny_unit(
     )
     said = stranger.call(apptainer, "test", "--no-home", own / "ctwml")
     assert "1 done, 0 failed, 0 skipped" in said
-    subprocess.run(["rm", "-rf", own / "ctwml"], check=False)
+    remove(own / "ctwml")

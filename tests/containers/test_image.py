@@ -79,7 +79,7 @@ def test_a_stranger_without_a_home_gets_the_same_results(podman, pair, bare, roo
     mounts = ("-v", f"{pair}:/data:ro", "-v", f"{out}:/out", "--env", "HOME=/nowhere")
     said = podman("/data", "/out", "participant", "group", "--nprocs", "1", options=mounts)
     assert "1 done, 0 failed, 0 skipped" in said
-    is_same_result(bare(), out)
+    is_same_result(bare, out)
     made_by = json.loads((out / "dataset_description.json").read_text())["GeneratedBy"][0]
     assert made_by["Container"] == {"Type": "docker", "Tag": "ctwml_bids:0.1.0"}
     assert {path.stat().st_uid for path in out.rglob("*")} == {UID}

@@ -104,3 +104,29 @@ def test_training_goes_on_where_it_stopped(heads, run):
     before = (run / "log.tsv").read_text()
     train_shipped.main(f"train {heads} {run} --modality ct --member 3 --steps 2 --batch 2".split())
     assert (run / "log.tsv").read_text() == before
+
+
+def test_a_training_begins_from_a_models_network_and_its_card_names_what_both_saw(
+    heads, run, tmp_path
+):
+    old = tmp_path / "old"
+    shutil.copytree(run, old)
+    facts = json.loads((old / "facts.json").read_text())
+    (old / "facts.json").write_text(json.dumps(facts | {"anatomies": ["sub-lj07", "template"]}))
+    train_shipped.main(f"export {old} --to {tmp_path} --name ct-old --modality ct".split())
+    arguments = f"train {heads} {tmp_path / 'new'} --modality ct --member 0 --steps 1 --batch 2"
+    begin = ["--begin-from", str(tmp_path / "ct-old")]
+    train_shipped.main([*arguments.split(), *begin])
+    train_shipped.main(
+        f"export {tmp_path / 'new'} --to {tmp_path} --name ct-new --modality ct".split()
+    )
+    before, after = (ensemble.load(tmp_path / name) for name in ("ct-old", "ct-new"))
+    first, second = (model.members[0].head.weight for model in (before, after))
+    # One step of Adam moves no weight by more than its rate, or a float16's rounding.
+    assert 0 < (first - second).abs().max() < 2e-3
+    [member] = after.card.training["members"]
+    assert "sub-lj07" in member["anatomies"]
+    assert member["began_from"]["model"] == "ct-old"
+    assert member["began_from"]["steps_done"] == 2
+    with pytest.raises(SystemExit, match="may have seen"):
+        train_shipped.main([*arguments.split(), *begin, "--leave-out", "sub-lj07"])
