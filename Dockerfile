@@ -32,9 +32,11 @@ RUN --mount=type=secret,id=pipconf,target=/etc/pip.conf,required=false \
     && pip install --constraint versions.txt --requirement requirements.txt "setuptools>=77"
 COPY README.md LICENSE bids_filter_schema.json ./
 COPY ctwml_bids ctwml_bids
+# Headers of torch are a fifth of all files; nothing is compiled against them.
 RUN pip install --no-deps --no-build-isolation . \
     && pip check \
-    && pip uninstall --yes setuptools pip
+    && pip uninstall --yes setuptools pip \
+    && rm -r /opt/ctwml/lib/python3*/site-packages/torch/include
 
 FROM docker.io/library/debian:bookworm-slim
 RUN apt-get update \
