@@ -5,6 +5,7 @@ Scripts that give a bare machine a base image, Apptainer and a small SLURM lie b
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pwd
 import shutil
@@ -17,6 +18,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from ctwml_bids.segmentation import model_store
 from tests.conftest import SHARED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,17 +82,29 @@ def base_image(tools, one_at_a_time) -> str:
 
 
 @pytest.fixture(scope="session")
-def image(request, tools, one_at_a_time) -> str:
+def image(request, tools, one_at_a_time):
     """The Dockerfile's image; CTWML_TEST_IMAGE names one that is there, which saves the build."""
     if ready := os.environ.get("CTWML_TEST_IMAGE"):
-        return ready
+        yield ready
+        return
     request.getfixturevalue("base_image")
+    left = set()
     with one_at_a_time("image") as base:
         built = base / "image-is-built"
         if not built.exists():
-            call(tools / "build-image.sh", TAG, ROOT, "--build-arg", "REVISION=of-the-test")
+            before = working_containers()
+            # What the stages worked in is removed at the end, like all that takes minutes to.
+            given = ("--rm=false", "--build-arg", "REVISION=of-the-test")
+            call(tools / "build-image.sh", TAG, ROOT, *given)
+            left = working_containers() - before
             built.touch()
-    return TAG
+    yield TAG
+    if left:
+        in_the_background("buildah", "rm", *left)
+
+
+def working_containers() -> set[str]:
+    return set(call("buildah", "containers", "--quiet").split())
 
 
 def save(image: str, archive: Path) -> None:
@@ -110,8 +124,14 @@ def room():
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder; of an image's 20,000 files that takes minutes, for which nobody waits."""
-    subprocess.Popen(["rm", "-rf", str(folder)], start_new_session=True)
+    """Remove a folder; an image's 40,000 files take some disks minutes, for which nobody waits."""
+    in_the_background("rm", "-rf", folder)
+
+
+def in_the_background(*words) -> None:
+    """Start a command that may go on when the tests have ended."""
+    words = [str(word) for word in words]
+    subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +171,16 @@ def heads(simulated, room) -> Path:
     names = [f"sub-{number:02d}" for number in range(1, 9)]
     (folder / "participants.tsv").write_text("\n".join(["participant_id", *names, ""]))
     return folder
+
+
+@pytest.fixture(scope="session")
+def quick(room) -> tuple[str, Path]:
+    """Options for a network that takes a quarter of the time, where masks are not looked at."""
+    shipped = model_store.default("flair")
+    card = dataclasses.replace(model_store.load_card(shipped), flip=False)
+    first = model_store.load_weights(shipped / card.members[0].file)
+    model_store.write_model(room / "quick-model", card, [first])
+    return "--model", room / "quick-model"
 
 
 def keep_rows(bids: Path, names: list[str]) -> None:

@@ -13,8 +13,8 @@ from tests.containers.conftest import start_bare
 SUBJECTS = [f"{number:02d}" for number in range(1, 9)]
 
 
-def start(heads, room, subject, work):
-    words = (heads, room / "at-once", "participant", "--participant-label", subject)
+def start(heads, quick, room, subject, work):
+    words = (heads, room / "at-once", "participant", "--participant-label", subject, *quick)
     return start_bare(*words, "-w", room / work, "--nprocs", "1", "--mem", "3G")
 
 
@@ -24,12 +24,12 @@ def table(path):
 
 
 def test_eight_runs_write_eight_subjects_into_one_folder_and_a_ninth_leaves_one_to_another(
-    heads, room
+    heads, quick, room
 ):
     out = room / "at-once"
-    runs = [start(heads, room, subject, f"work-{subject}") for subject in SUBJECTS]
+    runs = [start(heads, quick, room, subject, f"work-{subject}") for subject in SUBJECTS]
     twice = SUBJECTS.index("03")
-    runs.append(start(heads, room, SUBJECTS[twice], "work-again"))
+    runs.append(start(heads, quick, room, SUBJECTS[twice], "work-again"))
     ended = [(run.communicate()[0], run.returncode) for run in runs]
     # Of the two runs of one subject, whichever came first did it.
     (refusal, code), others = max(ended, key=lambda end: end[1]), sorted(ended)

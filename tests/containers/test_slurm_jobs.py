@@ -98,7 +98,7 @@ def excluded(out: Path) -> dict[str, str]:
 
 
 def test_an_array_loses_a_killed_task_and_a_bad_subject_and_a_second_one_does_only_these(
-    jobs, squeue, cluster, heads, room
+    jobs, squeue, cluster, heads, quick, room
 ):
     out, bids = room / "array", room / "array-bids"
     call("cp", "-r", heads, bids)
@@ -106,8 +106,9 @@ def test_an_array_loses_a_killed_task_and_a_bad_subject_and_a_second_one_does_on
     bad = bids / "sub-02/anat/sub-02_FLAIR.nii.gz"
     whole = bad.read_bytes()
     bad.write_bytes(whole[: len(whole) // 2])
+    quick_task = ("--cpus", "1", "--", *quick)
 
-    said, folder = jobs(bids, out, "first", "--sbatch", "--comment='of the site'", "--cpus", "1")
+    said, folder = jobs(bids, out, "first", "--sbatch", "--comment='of the site'", *quick_task)
     assert "6 to run, 0 done" in said
     array, group = ids(folder)["participant"], ids(folder)["group"]
     assert states(out).keys() == {f"sub-{unit}" for unit in UNITS}
@@ -132,7 +133,7 @@ def test_an_array_loses_a_killed_task_and_a_bad_subject_and_a_second_one_does_on
 
     bad.write_bytes(whole)
     before = finished(out)
-    said, folder = jobs(bids, out, "second", "--cpus", "1")
+    said, folder = jobs(bids, out, "second", *quick_task)
     assert "2 to run, 4 done" in said
     assert "sub-02: again, it failed before" in said
     wait_for("all jobs", lambda: not squeue("--jobs", ",".join(ids(folder).values())))
@@ -146,11 +147,11 @@ def test_an_array_loses_a_killed_task_and_a_bad_subject_and_a_second_one_does_on
 
 
 def test_the_installed_program_submits_arrays_as_small_as_a_site_wants(
-    squeue, cluster, heads, room
+    squeue, cluster, heads, quick, room
 ):
     out, program = room / "bare-array", Path(sys.executable).parent / "ctwml-slurm"
     command = [program, heads, out, "--participants", "07", "08", "--cpus", "1"]
-    command += ["--max-array", "1", "--submit"]
+    command += ["--max-array", "1", "--submit", "--", *quick]
     environment = {**os.environ, **cluster, **ONE_THREAD}
     assert "2 to run, 0 done" in call(*command, env=environment)
     [folder] = (out / "logs").glob("slurm-*")
@@ -182,13 +183,13 @@ def test_networks_of_a_training_are_an_array_and_are_merged(jobs, squeue, room):
     assert len(card["members"]) == 1
 
 
-def test_nipypes_slurm_plugin_runs_the_steps_as_jobs(cluster, heads, room):
+def test_nipypes_slurm_plugin_runs_the_steps_as_jobs(cluster, heads, quick, room):
     plugin = room / "plugin.json"
     plugin.write_text('{"plugin": "SLURM", "plugin_args": {"sbatch_args": "--mem=1900M"}}')
     out, work = room / "plugin-out", room / "plugin-work"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     process = start_bare(
-        *(heads, out, "participant", "--participant-label", "01", "--use-plugin", plugin),
+        *(heads, out, "participant", "--participant-label", "01", "--use-plugin", plugin, *quick),
         *("-w", work, "--nprocs", "2", "--keep-work", "always"),
         environment={**cluster, "PATH": path, "PYTHONPATH": str(ROOT)},
     )
