@@ -5,7 +5,6 @@ Scripts that give a bare machine a base image, Apptainer and a small SLURM lie b
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pwd
 import shutil
@@ -18,7 +17,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from ctwml_bids.segmentation import model_store
+from tests import quick_models
 from tests.conftest import SHARED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,13 +173,9 @@ def heads(simulated, room) -> Path:
 
 
 @pytest.fixture(scope="session")
-def quick(room) -> tuple[str, Path]:
+def quick(room) -> list[str]:
     """Options for a network that takes a quarter of the time, where masks are not looked at."""
-    shipped = model_store.default("flair")
-    card = dataclasses.replace(model_store.load_card(shipped), flip=False)
-    first = model_store.load_weights(shipped / card.members[0].file)
-    model_store.write_model(room / "quick-model", card, [first])
-    return "--model", room / "quick-model"
+    return quick_models.options(room / "quick", "flair")
 
 
 def keep_rows(bids: Path, names: list[str]) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from ctwml_bids.cli.main import main
+from tests import quick_models
 from tests.small_disk import run_on_small_disk
 
 TEMPLATE = "MNI152NLin2009aSym"
@@ -55,7 +56,8 @@ def bids_dir(tmp_path_factory, simulated) -> Path:
 
 def start(bids_dir: Path, output: Path, *more: str) -> int:
     fixed = ("-w", str(output.with_name("work")), "--omp-nthreads", "1", "--random-seed", "7")
-    return main([str(bids_dir), str(output), "participant", *more, *fixed])
+    quick = quick_models.options(output.with_name("models"), "ct", "flair")
+    return main([str(bids_dir), str(output), "participant", *more, *fixed, *quick])
 
 
 def folder_of(output: Path, label: str) -> Path:

@@ -19,6 +19,7 @@ import pytest
 
 from ctwml_bids.cli.main import main
 from ctwml_bids.templates import packaged
+from tests import quick_models
 
 NAME = "MNI152NLin6Asym"
 MOVED_MM = (12.0, -35.0, 20.0)
@@ -59,6 +60,7 @@ def run(simulated, tmp_path_factory) -> Run:
     shutil.copytree(simulated / "sub-01", bids_dir / "sub-01")
     shutil.copy(simulated / "dataset_description.json", bids_dir)
     options = ("--template", NAME, "--normalisation", "syn", "--output-spaces", NAME)
+    options += tuple(quick_models.options(root / "models", "ct", "flair"))
     fixed = ("-w", str(root / "work"), "--omp-nthreads", "1", "--random-seed", "7")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TEMPLATEFLOW_HOME", str(folder.parent))
