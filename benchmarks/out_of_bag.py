@@ -31,8 +31,10 @@ LESIONS_ML, LARGE_ML, NONE_ML = 1.0, 15.0, 0.05
 
 def measure(run: Path, heads: list, modality: str, count: int) -> list[dict]:
     """One row a head that this network did not see: true mL; found mL and Dice by threshold."""
-    member = json.loads((run / "facts.json").read_text())["config"]["seed"]
-    seen = {volume.name for volume, _ in choose_heads(heads, member)}
+    facts, seen = json.loads((run / "facts.json").read_text()), set()
+    while facts:  # those of the network that it began from, too
+        seen |= {volume.name for volume, _ in choose_heads(heads, facts["config"]["seed"])}
+        facts = facts.get("began_from")
     unseen = [head for head in heads if head[0].name not in seen and "subject" not in head[1]]
     with tempfile.TemporaryDirectory() as folder:
         export([run], Path(folder), name="one", modality=modality, version="0", flip=True)

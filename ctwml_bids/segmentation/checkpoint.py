@@ -147,7 +147,8 @@ def restore(state: TrainingState, path: Path, settings: Mapping[str, Any]) -> No
     """
     step, written, digest = _about(path)
     if written != settings:
-        differing = sorted(key for key in settings if written.get(key) != settings[key])
+        keys = settings.keys() | written.keys()
+        differing = sorted(key for key in keys if written.get(key) != settings.get(key))
         raise BadDataError(
             f"{path} is a checkpoint of another training (differs in {', '.join(differing)}): "
             "train into another folder, or remove it to start again."

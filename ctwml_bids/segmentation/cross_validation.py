@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.segmentation import ensemble, model_store
+from ctwml_bids.segmentation import beginnings, ensemble, model_store
 from ctwml_bids.segmentation.mapped_heads import MappedHeads, open_mapped
 from ctwml_bids.segmentation.patches import PatchConfig, jitter_intensities
 from ctwml_bids.segmentation.precision import choose
@@ -123,7 +123,7 @@ def train_network(
     BadDataError, InputOutputError, TemporaryError
         See `training.train` and `prefetch.ahead`.
     """
-    initial, init = ensemble.initial_weights(recipe.init, member) if recipe.init else (None, "")
+    initial, init = beginnings.initial_weights(recipe.init, member) if recipe.init else (None, "")
     config = TrainingConfig(
         steps=recipe.steps,
         batch=recipe.batch,

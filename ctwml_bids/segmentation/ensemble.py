@@ -87,32 +87,6 @@ def _member(path: Path, card: model_store.ModelCard) -> nn.Module:
     return networks.for_inference(network)
 
 
-def initial_weights(folder: Path, member: int) -> tuple[dict[str, Tensor], str]:
-    """Return the weights of one of a model's networks to begin a training from.
-
-    Parameters
-    ----------
-    folder
-        Of the model.
-    member
-        Which network, modulo their number.
-
-    Returns
-    -------
-    weights, checksum
-        The arrays by name, and the SHA-256 of the network's file.
-
-    Raises
-    ------
-    NoInputError, BadDataError
-        If there is no such model, or it is damaged.
-    """
-    card = model_store.load_card(folder)
-    chosen = card.members[member % len(card.members)]
-    arrays = model_store.load_weights(folder / chosen.file)
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}, chosen.sha256
-
-
 def predict(
     ensemble: Ensemble,
     channels: np.ndarray,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from ctwml_bids.errors import BadDataError
 from ctwml_bids.segmentation import model_store, shipped_heads
 from ctwml_bids.segmentation.training import checkpoint_weights
 
@@ -33,13 +34,23 @@ def export(
     flip: bool = False,
     threshold: float | None = None,
 ) -> model_store.ModelCard:
-    """Write the networks of finished or running trainings as a model with its card."""
+    """Write the networks of finished or running trainings as a model with its card.
+
+    Raises
+    ------
+    BadDataError
+        If one saw a subject that the shipped models are tested on.
+    """
     networks, members = [], []
     for run in runs:
         weights, step = checkpoint_weights(run / "checkpoint.safetensors")
         networks.append({key: tensor.numpy() for key, tensor in weights.items()})
         facts = json.loads((run / "facts.json").read_text())
         members.append(facts | {"steps_done": step})
+    if tested := set(_NEVER).intersection(
+        _people(members, "anatomies") + _people(members, "real_subjects")
+    ):
+        raise BadDataError(f"Trained on {', '.join(sorted(tested))}, which models are tested on.")
     channels = shipped_heads.CHANNELS[modality]
     config = members[0]["config"]
     context = config["patches"].get("context", 0)

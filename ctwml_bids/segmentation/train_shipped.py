@@ -21,8 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.grids import Grid
-from ctwml_bids.segmentation import ensemble, model_store, real_heads, shipped_heads
+from ctwml_bids.segmentation import beginnings, model_store, real_heads, shipped_heads
 from ctwml_bids.segmentation.export import export
 from ctwml_bids.segmentation.patches import PatchConfig, TrainingVolume, jitter_intensities
 from ctwml_bids.segmentation.training import LOSSES, TrainingConfig, train
@@ -136,10 +137,20 @@ def train_member(
     Real heads among them are all chosen, except those of subjects to leave out; then anatomies
     of these subjects are not seen either. A network that begins from one of a model has seen
     what that one saw, and its facts say so.
+
+    Raises
+    ------
+    BadDataError
+        If subjects are to be left out that the first network may have seen, or the folder has a
+        training that began from another network.
     """
+    if begin_from and leave_out:
+        raise BadDataError(f"The networks of {begin_from} may have seen {', '.join(leave_out)}.")
     chosen = choose_heads(shipped_heads.load_heads(heads, modality), member, leave_out)
     volumes = [volume for volume, _ in chosen]
-    initial, checksum = ensemble.initial_weights(begin_from, member) if begin_from else (None, "")
+    initial, checksum = None, ""
+    if begin_from:
+        initial, checksum = beginnings.initial_weights(begin_from, member)
     config = TrainingConfig(
         steps=steps,
         batch=batch,
@@ -160,8 +171,11 @@ def train_member(
         "config": asdict(config),
     }
     if begin_from:
-        facts = _with_beginning(facts, model_store.load_card(begin_from), member)
-    (folder / "facts.json").write_text(json.dumps(facts, indent=2))
+        facts = beginnings.with_beginning(facts, begin_from, member)
+    written = folder / "facts.json"
+    if written.is_file() and json.loads(written.read_text())["config"].get("init", "") != checksum:
+        raise BadDataError(f"{folder} has a training that began from another network.")
+    written.write_text(json.dumps(facts, indent=2))
     train(
         volumes,
         config,
@@ -170,13 +184,6 @@ def train_member(
         on_log=lambda row: print(json.dumps(row), flush=True),
         initial=initial,
     )
-
-
-def _with_beginning(facts: dict, card: model_store.ModelCard, member: int) -> dict:
-    """Add what the network that a training began from had seen."""
-    seen = card.training["members"][member % len(card.members)]
-    people = {kind: sorted({*facts[kind], *seen[kind]}) for kind in ("anatomies", "real_subjects")}
-    return facts | people | {"began_from": {"model": card.name} | seen}
 
 
 def choose_heads(
@@ -241,7 +248,10 @@ def _parser() -> argparse.ArgumentParser:
     member.add_argument("--context", type=int, default=0, help="slices seen below and above each")
     member.add_argument("--loss", choices=LOSSES, default=LOSSES[0])
     member.add_argument(
-        "--begin-from", type=Path, metavar="MODEL", help="begin from this model's network MEMBER"
+        "--begin-from",
+        type=Path,
+        metavar="MODEL",
+        help="begin from one of this model's networks: number MEMBER, modulo their number",
     )
     model = steps.add_parser("export", help="write trained networks as a model")
     model.add_argument("runs", type=Path, nargs="+")
@@ -267,8 +277,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif args.step == "real":
         real_heads.make_real_heads(args.bids_dir, args.folder, poses=args.poses)
     elif args.step == "train":
-        if args.begin_from and args.leave_out:
-            raise SystemExit("--leave-out: the model to --begin-from may have seen these subjects")
         train_member(
             args.heads,
             args.folder,

@@ -31,13 +31,17 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if _is_container_test(item):
             item.add_marker(pytest.mark.container)
-            # Two processes: one makes the Dockerfile's image and looks at it under Apptainer, the
-            # other begins with what needs no image and then runs it under podman.
+            # Two processes: one makes the Dockerfile's image and runs it under Apptainer and SLURM,
+            # the other begins with what needs no image and then runs it under podman.
             group = "sandbox" if "sandbox" in item.fixturenames else "other"
             item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: "image" in item.fixturenames)
+    items.sort(key=lambda item: _is_container_test(item) and "image" in item.fixturenames)
+
+
+def _is_container_test(item) -> bool:
+    return Path(__file__).parent in item.path.parents
 
 
 def call(*words, **options) -> str:
@@ -81,25 +85,31 @@ def base_image(tools, one_at_a_time) -> str:
 
 
 @pytest.fixture(scope="session")
-def image(request, tools, one_at_a_time):
+def leftovers():
+    """Containers that an image was made in, to be removed at the end: buildah makes us wait."""
+    names: set[str] = set()
+    yield names
+    if names:
+        in_the_background("buildah", "rm", *names)
+
+
+@pytest.fixture(scope="session")
+def image(request, tools, leftovers, one_at_a_time) -> str:
     """The Dockerfile's image; CTWML_TEST_IMAGE names one that is there, which saves the build."""
     if ready := os.environ.get("CTWML_TEST_IMAGE"):
-        yield ready
-        return
+        return ready
     request.getfixturevalue("base_image")
-    left = set()
     with one_at_a_time("image") as base:
         built = base / "image-is-built"
         if not built.exists():
             before = working_containers()
-            # What the stages worked in is removed at the end, like all that takes minutes to.
             given = ("--rm=false", "--build-arg", "REVISION=of-the-test")
-            call(tools / "build-image.sh", TAG, ROOT, *given)
-            left = working_containers() - before
+            try:
+                call(tools / "build-image.sh", TAG, ROOT, *given)
+            finally:
+                leftovers.update(working_containers() - before)
             built.touch()
-    yield TAG
-    if left:
-        in_the_background("buildah", "rm", *left)
+    return TAG
 
 
 def working_containers() -> set[str]:
@@ -128,9 +138,12 @@ def remove(folder: Path) -> None:
 
 
 def in_the_background(*words) -> None:
-    """Start a command that may go on when the tests have ended."""
-    words = [str(word) for word in words]
-    subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL)
+    """Start a command that may go on when the tests have ended.
+
+    Where the machine ends with them, it is cut short.
+    """
+    nowhere = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    subprocess.Popen([str(word) for word in words], start_new_session=True, **nowhere)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from ctwml_bids.errors import BadDataError
 from ctwml_bids.segmentation import ensemble, shipped_heads, train_shipped
 from ctwml_bids.segmentation.patches import TrainingVolume
 from tests.segmentation.toy import toy_head
@@ -112,7 +113,8 @@ def test_a_training_begins_from_a_models_network_and_its_card_names_what_both_sa
     old = tmp_path / "old"
     shutil.copytree(run, old)
     facts = json.loads((old / "facts.json").read_text())
-    (old / "facts.json").write_text(json.dumps(facts | {"anatomies": ["sub-lj07", "template"]}))
+    facts |= {"anatomies": ["sub-lj07", "template"], "real_subjects": ["sub-mb104252"]}
+    (old / "facts.json").write_text(json.dumps(facts))
     train_shipped.main(f"export {old} --to {tmp_path} --name ct-old --modality ct".split())
     arguments = f"train {heads} {tmp_path / 'new'} --modality ct --member 0 --steps 1 --batch 2"
     begin = ["--begin-from", str(tmp_path / "ct-old")]
@@ -126,7 +128,22 @@ def test_a_training_begins_from_a_models_network_and_its_card_names_what_both_sa
     assert 0 < (first - second).abs().max() < 2e-3
     [member] = after.card.training["members"]
     assert "sub-lj07" in member["anatomies"]
+    assert member["real_subjects"] == ["sub-mb104252"]
+    assert after.card.license == "CC-BY-4.0"
     assert member["began_from"]["model"] == "ct-old"
     assert member["began_from"]["steps_done"] == 2
-    with pytest.raises(SystemExit, match="may have seen"):
+    with pytest.raises(BadDataError, match="may have seen sub-lj07"):
         train_shipped.main([*arguments.split(), *begin, "--leave-out", "sub-lj07"])
+    with pytest.raises(BadDataError, match="began from another network"):
+        train_shipped.main(arguments.split())
+    assert "began_from" in json.loads((tmp_path / "new/facts.json").read_text())
+
+
+def test_networks_that_saw_who_models_are_tested_on_are_not_exported(run, tmp_path):
+    changed = tmp_path / "run"
+    shutil.copytree(run, changed)
+    facts = json.loads((changed / "facts.json").read_text())
+    (changed / "facts.json").write_text(json.dumps(facts | {"anatomies": ["sub-ll12"]}))
+    with pytest.raises(BadDataError, match="sub-ll12"):
+        train_shipped.main(f"export {changed} --to {tmp_path} --name x --modality ct".split())
+    assert not (tmp_path / "x").exists()
