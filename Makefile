@@ -60,7 +60,7 @@ validate: $(VENV)/.installed
 	$(BIN)/python benchmarks/cohort.py measure training/cohort --name whole
 	$(BIN)/python benchmarks/robustness.py training/robustness --anatomies training/test-anatomies
 	$(BIN)/python benchmarks/ratings.py
-	$(BIN)/ctwml-simulate training/realism --participants 6 --seed 31 --anatomies training/anatomies
+	$(BIN)/ctwml-simulate training/realism --participants 8 --seed 31 --anatomies training/anatomies
 	$(BIN)/python benchmarks/realism.py $(BIDS_REAL) training/realism --out training/real
 	$(BIN)/python benchmarks/reproduction.py training/reproduction --name cpu-reduced --cohort training/cohort --repeats 1
 	$(BIN)/python benchmarks/training_rate.py
