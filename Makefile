@@ -58,7 +58,7 @@ validate: $(VENV)/.installed
 	$(BIN)/python benchmarks/experiments.py training/heads training/experiments
 	$(BIN)/python benchmarks/cohort.py make training/cohort --anatomies training/test-anatomies
 	$(BIN)/python benchmarks/cohort.py measure training/cohort --name whole
-	$(BIN)/python benchmarks/robustness.py training/robustness --anatomies training/test-anatomies
+	$(BIN)/python benchmarks/robustness.py training/robustness --anatomies training/test-anatomies --people 12
 	$(BIN)/python benchmarks/ratings.py
 	$(BIN)/ctwml-simulate training/realism --participants 8 --seed 31 --anatomies training/anatomies
 	$(BIN)/python benchmarks/realism.py $(BIDS_REAL) training/realism --out training/real
