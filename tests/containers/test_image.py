@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 
 import pytest
 
-from tests.containers.conftest import ONE_THREAD, ROOT, call, is_same_result
+from tests.containers.conftest import ONE_THREAD, ROOT, call
+from tests.containers.same import is_same_result
 
 # What the image may take up at most.
 LARGEST_GB = 2.5
@@ -58,6 +60,24 @@ def test_the_image_has_the_locked_versions_and_no_cuda(podman):
     assert {name: locked.get(name) for name in there} == there
 
 
+def test_the_image_has_every_file_of_the_program_and_its_models(podman):
+    listing = (
+        "import hashlib, pathlib, ctwml_bids\n"
+        "root = pathlib.Path(ctwml_bids.__file__).parent\n"
+        "for p in root.rglob('*'):\n"
+        "    if p.is_file() and p.suffix != '.pyc':\n"
+        "        print(hashlib.sha256(p.read_bytes()).hexdigest(), p.relative_to(root))"
+    )
+    entry = ("--entrypoint", "/opt/ctwml/bin/python3")
+    there = {line[65:]: line[:64] for line in podman("-c", listing, options=entry).splitlines()}
+    here = ROOT / "ctwml_bids"
+    files = (path for path in here.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    assert there == {
+        str(path.relative_to(here)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }
+    assert sum(name.endswith(".safetensors") for name in there) >= 7
+
+
 def plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -72,12 +92,17 @@ def test_nothing_of_how_it_was_built_stays_in_the_image(podman, image):
     assert "find-links" not in history
 
 
-def test_a_stranger_without_a_home_gets_the_same_results(podman, pair, bare, room):
+def test_a_stranger_without_a_home_gets_the_same_results(podman, pair, quick_ct, bare, room):
     out = room / "podman"
     out.mkdir()
     out.chmod(0o777)
-    mounts = ("-v", f"{pair}:/data:ro", "-v", f"{out}:/out", "--env", "HOME=/nowhere")
-    said = podman("/data", "/out", "participant", "group", "--nprocs", "1", options=mounts)
+    places = {pair: "/data:ro", quick_ct: "/model:ro", out: "/out"}
+    mounts = [word for here, there in places.items() for word in ("-v", f"{here}:{there}")]
+    options = ("--model", "/model", "--nprocs", "1")
+    without_home = ("--env", "HOME=/nowhere")
+    said = podman(
+        *("/data", "/out", "participant", "group", *options), options=(*mounts, *without_home)
+    )
     assert "1 done, 0 failed, 0 skipped" in said
     is_same_result(bare, out)
     made_by = json.loads((out / "dataset_description.json").read_text())["GeneratedBy"][0]
