@@ -1,11 +1,12 @@
 """What was tried for the CT network, each network with the same heads, steps and seed.
 
-    python benchmarks/experiments.py HEADS FOLDER [--steps 1000] [--only NAME ...]
+    python benchmarks/experiments.py HEADS FOLDER [--steps 1000] [--only NAME ...] [--name RESULT]
 
-Every experiment changes one thing of the baseline. All train on the same 85% of the simulated
+The first experiments change one thing of "baseline", which is the paper's recipe; what was best of
+them, "shipped", is what the others change one thing of. All train on the same 85% of the simulated
 heads in HEADS and segment the other 15%; the best Dice over thresholds tells them apart, not that
 at 0.25. One network each, so differences of a hundredth or two mean nothing. FOLDER keeps the
-trainings and what each gave; results/experiments_ct.json has all that are in it.
+trainings and what each gave; results/RESULT.json has all that are in it.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Experiment:
         Whether heads without lesions are trained on.
     longer
         Factor on the steps.
+    flip
+        Segment each head and its mirror image; `run` measures both ways.
     """
 
     about: str
@@ -59,47 +62,55 @@ class Experiment:
     thick_only: bool = False
     lesion_free: bool = True
     longer: float = 1.0
+    flip: bool = False
 
 
-def _patches(**changes) -> TrainingConfig:
-    return TrainingConfig(patches=PatchConfig(**changes))
+def _shipped(*, variant: str = "standard", **patches) -> TrainingConfig:
+    """What the shipped networks are trained with, and one change."""
+    return TrainingConfig(
+        loss="dice+cross-entropy",
+        variant=variant,
+        patches=PatchConfig(**{"context": 1, **patches}),
+    )
 
 
 EXPERIMENTS = {
-    "baseline": Experiment("uResNet standard, z-score and HU, half the patches at lesions"),
-    "zscore-only": Experiment("the paper's single channel", channels=(0,)),
-    "hu-only": Experiment("HU alone", channels=(1,)),
-    "three-slices": Experiment("a slice above and below too", _patches(context=1)),
-    "five-slices": Experiment("two slices above and below too", _patches(context=2)),
-    "wide": Experiment("uResNet variant wide", TrainingConfig(variant="wide")),
-    "dropout": Experiment("uResNet variant dropout", TrainingConfig(variant="dropout")),
+    "baseline": Experiment("uResNet, one slice, z-score and HU, cross-entropy", flip=True),
+    "three-slices": Experiment(
+        "a slice above and below too", TrainingConfig(patches=PatchConfig(context=1)), flip=True
+    ),
+    "dice-loss": Experiment(
+        "Dice and cross-entropy", TrainingConfig(loss="dice+cross-entropy"), flip=True
+    ),
     "plain-unet": Experiment(
-        "plain U-Net, Dice and cross-entropy, as nnU-Net",
-        TrainingConfig(variant=networks.PLAIN_UNET, loss="dice+cross-entropy"),
+        "plain U-Net, one slice, Dice and cross-entropy, as nnU-Net",
+        _shipped(variant=networks.PLAIN_UNET, context=0),
+        flip=True,
     ),
     "plain-unet-three": Experiment(
         "the plain U-Net with a slice above and below",
-        TrainingConfig(
-            variant=networks.PLAIN_UNET, loss="dice+cross-entropy", patches=PatchConfig(context=1)
-        ),
+        _shipped(variant=networks.PLAIN_UNET),
+        flip=True,
     ),
-    "dice-loss": Experiment(
-        "uResNet with Dice and cross-entropy", TrainingConfig(loss="dice+cross-entropy")
-    ),
-    "three-slices-dice-loss": Experiment(
-        "three slices, Dice and cross-entropy",
-        TrainingConfig(loss="dice+cross-entropy", patches=PatchConfig(context=1)),
-    ),
-    "three-slices-dice-loss-long": Experiment(
+    "shipped": Experiment("three slices, Dice and cross-entropy", _shipped(), flip=True),
+    "shipped-long": Experiment(
         "the same in the plain U-Net's time: 1.9 times the steps",
-        TrainingConfig(loss="dice+cross-entropy", patches=PatchConfig(context=1)),
+        _shipped(),
         longer=1.9,
+        flip=True,
     ),
-    "few-lesion-patches": Experiment("a fifth at lesions", _patches(lesion_share=0.2)),
-    "many-lesion-patches": Experiment("four fifths at lesions", _patches(lesion_share=0.8)),
-    "no-lesion-free-heads": Experiment("only heads with lesions", lesion_free=False),
-    "no-jitter": Experiment("statistics of the z-score not varied", jitter=False),
-    "thick-slices-only": Experiment("trained on slices over 4.5 mm alone", thick_only=True),
+    "zscore-only": Experiment("the z-score alone, as the paper", _shipped(), channels=(0,)),
+    "hu-only": Experiment("HU alone", _shipped(), channels=(1,)),
+    "five-slices": Experiment("two slices above and below", _shipped(context=2)),
+    "wide": Experiment("uResNet variant wide", _shipped(variant="wide")),
+    "dropout": Experiment("uResNet variant dropout", _shipped(variant="dropout")),
+    "few-lesion-patches": Experiment("a fifth at lesions", _shipped(lesion_share=0.2)),
+    "many-lesion-patches": Experiment("four fifths at lesions", _shipped(lesion_share=0.8)),
+    "no-lesion-free-heads": Experiment("only heads with lesions", _shipped(), lesion_free=False),
+    "no-jitter": Experiment("statistics of the z-score not varied", _shipped(), jitter=False),
+    "thick-slices-only": Experiment(
+        "trained on slices over 4.5 mm alone", _shipped(), thick_only=True
+    ),
 }
 
 
@@ -124,7 +135,7 @@ def _channels(volume: TrainingVolume, experiment: Experiment) -> TrainingVolume:
 
 
 def evaluate(network: ensemble.Ensemble, heads: list, experiment: Experiment) -> dict:
-    """Segment heads that were not trained on, with and without the mirror image."""
+    """Segment heads that were not trained on, as the network's card says."""
     rows = []
     for volume, facts in heads:
         channels = np.asarray(_channels(volume, experiment).channels, dtype=np.float32)
@@ -187,20 +198,23 @@ def run(name: str, heads: list, folder: Path, steps: int, threads: int) -> dict:
         members=(),
         license="",
         context=config.patches.context,
-        flip=True,
     )
     weights = {key: tensor.numpy() for key, tensor in result.weights.items()}
     model_store.write_model(folder / name / "model", card, [weights])
-    flipped = ensemble.load(folder / name / "model")
-    plain = replace(flipped, card=replace(flipped.card, flip=False))
+    plain = ensemble.load(folder / name / "model")
+    flipped = replace(plain, card=replace(plain.card, flip=True))
+    measured = {"flip": False, **evaluate(plain, unseen, experiment)}
+    if experiment.flip:
+        without = measured["dice"]
+        measured = {"flip": True, **evaluate(flipped, unseen, experiment)}
+        measured["dice_without_flip"] = without
     return {
         "about": experiment.about,
         "steps": steps,
         "steps_per_second": round(float(np.median([r["steps_per_second"] for r in result.log])), 2)
         if result.log
         else None,
-        **evaluate(flipped, unseen, experiment),
-        "dice_without_flip": evaluate(plain, unseen, experiment)["dice"],
+        **measured,
         "config": asdict(config),
     }
 
@@ -211,6 +225,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--name", default="experiments_ct", help="of the file in results")
     parser.add_argument("--only", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS))
     args = parser.parse_args()
     heads = shipped_heads.load_heads(args.heads, "ct")
@@ -224,7 +239,7 @@ def main() -> None:
     rows = {name: rows[name] for name in EXPERIMENTS if name in rows}
     for name, row in rows.items():
         print(name, {key: value for key, value in row.items() if key != "config"})
-    print(f"Written to {write_result('experiments_ct', rows)}")
+    print(f"Written to {write_result(args.name, rows)}")
 
 
 if __name__ == "__main__":
