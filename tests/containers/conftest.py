@@ -197,13 +197,6 @@ def quick(room) -> list[str]:
     return quick_models.options(room / "quick", "flair")
 
 
-@pytest.fixture(scope="session")
-def quick_ct(room) -> Path:
-    """Such a network for the CT of the pair; the FLAIR's are those of the program."""
-    quick_models.options(room / "quick-ct", "ct")
-    return room / "quick-ct/ct"
-
-
 def keep_rows(bids: Path, names: list[str]) -> None:
     table = bids / "participants.tsv"
     first, *rows = table.read_text().splitlines()
@@ -230,14 +223,14 @@ def finish(process: subprocess.Popen) -> str:
 
 
 @pytest.fixture(scope="session")
-def bare(pair, quick_ct, one_at_a_time) -> Path:
+def bare(pair, one_at_a_time) -> Path:
     """Results of the pair without a container, made once for both processes."""
     with one_at_a_time("bare") as base:
         out = base / "bare"
         if not out.exists():
             unfinished, work = base / "bare-unfinished", base / "bare-work"
             words = (pair, unfinished, "participant", "group", "-w", work, "--nprocs", "1")
-            finish(start_bare(*words, "--model", quick_ct))
+            finish(start_bare(*words))
             unfinished.rename(out)
     return out
 

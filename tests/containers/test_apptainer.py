@@ -20,18 +20,14 @@ from tests.containers.same import is_same_result
 CLOSED = ("--containall", "--no-home", "--cleanenv", "--net", "--network", "none")
 
 
-def test_an_ordinary_user_gets_the_same_results(
-    sandbox, apptainer, stranger, pair, quick_ct, bare, room
-):
+def test_an_ordinary_user_gets_the_same_results(sandbox, apptainer, stranger, pair, bare, room):
     out, scratch = room / "apptainer-out", room / "apptainer-work"
     stranger.owns(out, scratch)
     given = {**ONE_THREAD, "CTWML_CONTAINER_URI": "ctwml@sha256:0123"}
     said = stranger.call(
         *(apptainer, "run", *CLOSED, *(f"--env={k}={v}" for k, v in given.items())),
         *("--bind", f"{pair}:/data:ro", "--bind", f"{out}:/out", "--bind", f"{scratch}:/work"),
-        *("--bind", f"{quick_ct}:/model:ro"),
         *(sandbox, "/data", "/out", "participant", "group", "-w", "/work", "--nprocs", "1"),
-        *("--model", "/model"),
     )
     assert "1 done, 0 failed, 0 skipped" in said
     is_same_result(bare, out)
