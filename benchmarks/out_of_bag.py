@@ -35,7 +35,8 @@ def measure(run: Path, heads: list, modality: str, count: int) -> list[dict]:
     while facts:  # those of the network that it began from, too
         seen |= {volume.name for volume, _ in choose_heads(heads, facts["config"]["seed"])}
         facts = facts.get("began_from")
-    unseen = [head for head in heads if head[0].name not in seen and "subject" not in head[1]]
+    simulated = [head for head in heads if not {"subject", "texture"} & head[1].keys()]
+    unseen = [head for head in simulated if head[0].name not in seen]
     with tempfile.TemporaryDirectory() as folder:
         export([run], Path(folder), name="one", modality=modality, version="0", flip=True)
         network = ensemble.load(Path(folder) / "one")

@@ -22,12 +22,18 @@ from pathlib import Path
 import numpy as np
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.preprocessing.grids import Grid
-from ctwml_bids.segmentation import beginnings, model_store, real_heads, shipped_heads
+from ctwml_bids.segmentation import (
+    beginnings,
+    model_store,
+    real_heads,
+    shipped_heads,
+    simulated_heads,
+    textures,
+)
+from ctwml_bids.segmentation.contrast_augmentation import jitter_contrasts
 from ctwml_bids.segmentation.export import export
 from ctwml_bids.segmentation.patches import PatchConfig, TrainingVolume, jitter_intensities
 from ctwml_bids.segmentation.training import LOSSES, TrainingConfig, train
-from ctwml_bids.simulation.cohort import simulate_pair
 from ctwml_bids.simulation.individual import anatomy_files
 
 # Heads of these seeds and above are held out: `benchmarks/lesions_simulated.py` uses them.
@@ -35,88 +41,12 @@ HELD_OUT_FROM = 900_000
 # Individual anatomies of the heads that the networks are tested on (`benchmarks/cohort.py`); no
 # network, that for brain masks included, ever saw an image of these subjects.
 TEST_ANATOMIES = ("sub-ll12", "sub-ll20")
-# Share of heads without any lesion: specificity is the hard part.
-_NORMAL_SHARE = 0.4
-# Share of heads seen under the brain mask that the program finds; the others under the true one
-# with errors of its size.
-_FOUND_SHARE = 0.67
+# How the patches may be varied.
+_AUGMENTATIONS = {"intensities": jitter_intensities, "contrasts": jitter_contrasts}
 # Each member of an ensemble sees its own choice of the heads.
 _SHARE_OF_HEADS = 0.85
 # Share of real heads among those that a network with real heads draws from.
 _REAL_SHARE = 1 / 3
-
-
-def make_heads(
-    folder: Path,
-    seeds: Sequence[int],
-    poses: int = 1,
-    lesion_ml: tuple[float, float] | None = None,
-    anatomies: Sequence[Path] = (),
-) -> None:
-    """Simulate pairs and lay both images on the network's grid, each in ``poses`` poses.
-
-    With ``lesion_ml`` every head has lesions of a volume between these (mL): Fazekas 3 goes on
-    far above the mean of its grade, and networks that never saw that mark the core alone.
-    ``anatomies`` are files of individual anatomies (see `simulate_pair`).
-    """
-    grid = shipped_heads.shipped_grid()
-    for seed in seeds:
-        if not (folder / _name(seed, poses - 1, "flair", "_image.npy")).is_file():
-            _make_head(folder, seed, poses, grid, lesion_ml, anatomies)
-            print(f"head {seed} done", flush=True)
-
-
-def _make_head(
-    folder: Path,
-    seed: int,
-    poses: int,
-    grid: Grid,
-    lesion_ml: tuple[float, float] | None,
-    anatomies: Sequence[Path],
-) -> None:
-    # Another stream than `simulate_pair`'s, whose draws come from [seed, 0] to [seed, 6].
-    rng = np.random.default_rng([seed, 11])
-    person = _person(rng)
-    if lesion_ml is not None:
-        person = {"fazekas": 3, "lesion_ml": float(rng.uniform(*lesion_ml))}
-    pair = simulate_pair(seed, **person, **_scans(rng), anatomies=anatomies)
-    images = {
-        "ct": (pair.ct, pair.ct_truth, pair.template_to_ct),
-        "flair": (pair.flair, pair.flair_truth, pair.template_to_flair),
-    }
-    masks = shipped_heads.found_masks(pair)
-    for modality, (image, truth, transform) in images.items():
-        for pose in range(poses):
-            # The program's masks, and in a third of the heads errors beyond those seen here.
-            found = None
-            if masks[modality] and rng.random() < _FOUND_SHARE:
-                found = masks[modality][int(rng.integers(len(masks[modality])))]
-            head = shipped_heads.on_grid(
-                rng, image, truth.lesion_fraction, truth.brain, transform, grid, modality, found
-            )
-            channels, labels = shipped_heads.training_arrays(rng, head, grid, modality)
-            facts = dict(pair.facts) | {"grid_voxel_ml": head.voxel_ml}
-            name = _name(seed, pose, modality)
-            shipped_heads.save_head(folder, name, channels, labels, facts)
-
-
-def _person(rng: np.random.Generator) -> dict:
-    """Draw who is simulated: the lesion-free are young and old in equal parts."""
-    if rng.random() < _NORMAL_SHARE:
-        age = float(rng.uniform(18, 60) if rng.random() < 0.5 else rng.uniform(60, 90))
-        return {"fazekas": 0, "lesion_ml": 0.0, "age": age}
-    return {"fazekas": int(rng.choice([1, 2, 3], p=[0.25, 0.35, 0.4]))}
-
-
-def _scans(rng: np.random.Generator) -> dict:
-    """Draw voxel sizes (mm): clinical slices; in plane no finer than the grid can use."""
-    pixel = rng.uniform(0.6, 1.0)
-    thickness = float(rng.choice([1.5, 2.5, 3.0, 4.0, 5.0, 5.0, 6.0, 8.0]))
-    return {"ct_spacing": (pixel, pixel, thickness)}
-
-
-def _name(seed: int, pose: int, modality: str, suffix: str = "") -> str:
-    return f"head-{seed:06d}_pose-{pose}_{modality}{suffix}"
 
 
 def train_member(
@@ -131,6 +61,7 @@ def train_member(
     context: int = 0,
     loss: str = LOSSES[0],
     begin_from: Path | None = None,
+    augment: str = "intensities",
 ) -> None:
     """Train one network of an ensemble on its own choice of the heads.
 
@@ -141,11 +72,9 @@ def train_member(
     Raises
     ------
     BadDataError
-        If subjects are to be left out that the first network may have seen, or the folder has a
-        training that began from another network.
+        If the first network saw a subject that is to be left out, or the folder has a training
+        that began from another network or varied its patches in another way.
     """
-    if begin_from and leave_out:
-        raise BadDataError(f"The networks of {begin_from} may have seen {', '.join(leave_out)}.")
     chosen = choose_heads(shipped_heads.load_heads(heads, modality), member, leave_out)
     volumes = [volume for volume, _ in chosen]
     initial, checksum = None, ""
@@ -167,20 +96,29 @@ def train_member(
         "volumes": len({volume.name for volume in volumes}),
         "volumes_without_lesion": sum(not volume.labels.any() for volume in volumes),
         "anatomies": sorted({_anatomy(row) for _, row in chosen if "subject" not in row}),
-        "real_subjects": sorted({row["subject"] for _, row in chosen if "subject" in row}),
+        "real_subjects": sorted(
+            {row[key] for _, row in chosen for key in ("subject", "texture") if key in row}
+        ),
         "config": asdict(config),
+        "augment": augment,
     }
     if begin_from:
         facts = beginnings.with_beginning(facts, begin_from, member)
+        if seen := {*facts["anatomies"], *facts["real_subjects"]}.intersection(leave_out):
+            raise BadDataError(f"Network {member} of {begin_from} saw {', '.join(sorted(seen))}.")
     written = folder / "facts.json"
-    if written.is_file() and json.loads(written.read_text())["config"].get("init", "") != checksum:
-        raise BadDataError(f"{folder} has a training that began from another network.")
+    if written.is_file():
+        before = json.loads(written.read_text())
+        if before["config"].get("init", "") != checksum:
+            raise BadDataError(f"{folder} has a training that began from another network.")
+        if before.get("augment", "intensities") != augment:
+            raise BadDataError(f"{folder} has a training with other --augment.")
     written.write_text(json.dumps(facts, indent=2))
     train(
         volumes,
         config,
         folder,
-        augment=jitter_intensities,
+        augment=_AUGMENTATIONS[augment],
         on_log=lambda row: print(json.dumps(row), flush=True),
         initial=initial,
     )
@@ -198,7 +136,7 @@ def choose_heads(
         if "subject" in facts:
             if facts["subject"] not in leave_out:
                 real.append((volume, facts))
-        elif _seed(volume) < HELD_OUT_FROM and _anatomy(facts) not in leave_out:
+        elif _seed(volume) < HELD_OUT_FROM and not _shown_in(facts).intersection(leave_out):
             simulated.append((volume, facts))
     seeds = sorted({_seed(volume) for volume, _ in simulated})
     rng = np.random.default_rng([member, 2])
@@ -213,6 +151,11 @@ def choose_heads(
 def _anatomy(facts: dict) -> str:
     """Return whose folds a simulated head has: "template" or a subject."""
     return facts.get("anatomy", "template").removesuffix("-mirrored")
+
+
+def _shown_in(facts: dict) -> set[str]:
+    """Return whose anatomy and whose fine structure a simulated head has."""
+    return {_anatomy(facts), *([facts["texture"]] if "texture" in facts else [])}
 
 
 def _person_of(volume: TrainingVolume) -> str:
@@ -236,6 +179,8 @@ def _parser() -> argparse.ArgumentParser:
     real.add_argument("folder", type=Path)
     real.add_argument("--bids-dir", type=Path, required=True)
     real.add_argument("--poses", type=int, default=4)
+    copies = steps.add_parser("textures", help="give copies of FLAIR heads real fine structure")
+    copies.add_argument("folder", type=Path)
     member = steps.add_parser("train", help="train one network")
     member.add_argument("heads", type=Path)
     member.add_argument("folder", type=Path)
@@ -247,6 +192,12 @@ def _parser() -> argparse.ArgumentParser:
     member.add_argument("--leave-out", nargs="+", default=(), help="subjects not to see: sub-X")
     member.add_argument("--context", type=int, default=0, help="slices seen below and above each")
     member.add_argument("--loss", choices=LOSSES, default=LOSSES[0])
+    member.add_argument(
+        "--augment",
+        choices=_AUGMENTATIONS,
+        default="intensities",
+        help="contrasts: sharpness, curve and shading, too; for FLAIR, which is not calibrated",
+    )
     member.add_argument(
         "--begin-from",
         type=Path,
@@ -273,9 +224,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.step == "heads":
         anatomies = anatomy_files(args.anatomies) if args.anatomies else ()
         anatomies = [path for path in anatomies if path.stem not in TEST_ANATOMIES]
-        make_heads(args.folder, range(*args.seeds), args.poses, args.lesion_ml, anatomies)
+        simulated_heads.make_heads(
+            args.folder, range(*args.seeds), args.poses, args.lesion_ml, anatomies
+        )
     elif args.step == "real":
         real_heads.make_real_heads(args.bids_dir, args.folder, poses=args.poses)
+    elif args.step == "textures":
+        textures.make_textured_heads(args.folder)
     elif args.step == "train":
         train_member(
             args.heads,
@@ -289,6 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args.context,
             args.loss,
             args.begin_from,
+            args.augment,
         )
     else:
         accuracy = json.loads(args.accuracy.read_text()) if args.accuracy else None

@@ -132,10 +132,15 @@ def test_a_training_begins_from_a_models_network_and_its_card_names_what_both_sa
     assert after.card.license == "CC-BY-4.0"
     assert member["began_from"]["model"] == "ct-old"
     assert member["began_from"]["steps_done"] == 2
-    with pytest.raises(BadDataError, match="may have seen sub-lj07"):
+    with pytest.raises(BadDataError, match="ct-old saw sub-lj07"):
         train_shipped.main([*arguments.split(), *begin, "--leave-out", "sub-lj07"])
     with pytest.raises(BadDataError, match="began from another network"):
         train_shipped.main(arguments.split())
+    with pytest.raises(BadDataError, match="other --augment"):
+        train_shipped.main([*arguments.split(), *begin, "--augment", "contrasts"])
+    # Whom the first network did not see may be left out.
+    apart = f"train {heads} {tmp_path / 'apart'} --modality ct --member 0 --steps 1 --batch 2"
+    train_shipped.main([*apart.split(), *begin, "--leave-out", "sub-lj19"])
     assert "began_from" in json.loads((tmp_path / "new/facts.json").read_text())
 
 
