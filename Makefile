@@ -56,7 +56,7 @@ validate: $(VENV)/.installed
 	$(BIN)/python benchmarks/real_images.py $(BIDS_REAL) training/real
 	$(BIN)/python benchmarks/out_of_bag.py training/heads training/ct4-? --modality ct
 	$(BIN)/python benchmarks/out_of_bag.py training/heads training/flair3-? --modality flair
-	$(BIN)/python benchmarks/left_out.py $(BIDS_REAL) training/loo3
+	$(BIN)/python benchmarks/left_out.py $(BIDS_REAL) training/loo4
 	$(BIN)/python benchmarks/experiments.py training/heads training/experiments
 	$(BIN)/python benchmarks/cohort.py make training/cohort --anatomies training/test-anatomies
 	$(BIN)/python benchmarks/cohort.py measure training/cohort --name whole

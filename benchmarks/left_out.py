@@ -1,13 +1,12 @@
 """FLAIR networks on real images with expert masks, each by a network that never saw the subject.
 
-    python -m ctwml_bids.segmentation.train_shipped train HEADS RUNS/NAME --modality flair \
-        --steps 2000 --context 1 --loss dice+cross-entropy --leave-out sub-LABEL [sub-LABEL]
     python benchmarks/left_out.py BIDS_DIR RUNS
 
-RUNS holds a training for each of the six subjects that left it out, perhaps with another. Each
-image goes through the program's own steps (brain mask, nine parameters, grid and back) and
-is compared with its mask on its own voxels. A single network an image; the shipped ensemble has
-more. Anatomies of the subject are left out with it. Writes results/left_out.json.
+RUNS (``scripts/make_models.sh`` makes training/loo4) holds a training for each of the six subjects
+that left it out, perhaps with another. Each image goes through the program's own steps (brain
+mask, nine parameters, grid and back) and is compared with its mask on its own voxels. A single
+network an image; the shipped ensemble has more. Anatomies and fine structure of the subject are
+left out with it. Writes results/left_out.json.
 """
 
 from __future__ import annotations

@@ -42,13 +42,35 @@ ${make[*]} train $heads training/ct4-3 $ct --member 3
 ${make[*]} train $heads training/ct4-4 $ct --member 4
 ${make[*]} train $heads training/flair3-0 $flair --member 0
 ${make[*]} train $heads training/flair3-1 $flair --member 1
-${make[*]} train $heads training/loo3/without-lj19-mb104252 $flair --leave-out sub-lj19 sub-mb104252
-${make[*]} train $heads training/loo3/without-lj07-mb105074 $flair --leave-out sub-lj07 sub-mb105074
-${make[*]} train $heads training/loo3/without-mb105465-mb105911 $flair \
-    --leave-out sub-mb105465 sub-mb105911
 END
 
 ${make[*]} export training/ct4-{0,1,2,3,4} --to training/models --name ct-sim4 --modality ct \
     --threshold 0.5 --flip
 ${make[*]} export training/flair3-{0,1} --to training/models --name flair-sim3 --modality flair \
     --flip
+
+# FLAIR networks that leave subjects out: other heads, then 800 steps more on these and on copies
+# with the fine structure of real ones, with contrast and sharpness varied. Not shipped.
+heads=training/heads5
+at_once <<END
+${make[*]} heads $heads --seeds 168 228 --anatomies training/anatomies
+${make[*]} heads $heads --seeds 228 288 --anatomies training/anatomies
+${make[*]} heads $heads --seeds 532 556 --lesion-ml 40 110 --anatomies training/anatomies
+${make[*]} real $heads --bids-dir $bids_real
+END
+left_out=("lj19 mb104252" "lj07 mb105074" "mb105465 mb105911")
+more="--modality flair --steps 800 --context 1 --loss dice+cross-entropy --augment contrasts"
+subjects() { printf 'sub-%s ' "$@"; }
+without() { echo "without-${1// /-}"; }
+for pair in "${left_out[@]}"; do
+    echo "${make[*]} train $heads training/loo3/$(without "$pair") $flair --leave-out $(subjects $pair)"
+done | at_once
+${make[*]} textures $heads
+for pair in "${left_out[@]}"; do
+    ${make[*]} export training/loo3/$(without "$pair") --to training/loo3-models \
+        --name $(without "$pair") --modality flair --flip
+done
+for pair in "${left_out[@]}"; do
+    echo "${make[*]} train $heads training/loo4/$(without "$pair") $more" \
+        "--begin-from training/loo3-models/$(without "$pair") --leave-out $(subjects $pair)"
+done | at_once
