@@ -62,14 +62,17 @@ left_out=("lj19 mb104252" "lj07 mb105074" "mb105465 mb105911")
 more="--modality flair --steps 800 --context 1 --loss dice+cross-entropy --augment contrasts"
 subjects() { printf 'sub-%s ' "$@"; }
 without() { echo "without-${1// /-}"; }
+# The first stage must not see the copies: they are made once its networks are exported.
 for pair in "${left_out[@]}"; do
-    echo "${make[*]} train $heads training/loo3/$(without "$pair") $flair --leave-out $(subjects $pair)"
+    test -d training/loo3-models/$(without "$pair") \
+        || echo "${make[*]} train $heads training/loo3/$(without "$pair") $flair" \
+            "--leave-out $(subjects $pair)"
 done | at_once
-${make[*]} textures $heads
 for pair in "${left_out[@]}"; do
     ${make[*]} export training/loo3/$(without "$pair") --to training/loo3-models \
         --name $(without "$pair") --modality flair --flip
 done
+${make[*]} textures $heads
 for pair in "${left_out[@]}"; do
     echo "${make[*]} train $heads training/loo4/$(without "$pair") $more" \
         "--begin-from training/loo3-models/$(without "$pair") --leave-out $(subjects $pair)"

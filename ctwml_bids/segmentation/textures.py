@@ -28,7 +28,7 @@ _MARGIN_MM = 3.0
 # around the ventricles of another head the structure would be caps and rims in wrong places.
 _DEPTH_MM = (20.0, 30.0)
 _STRENGTH = (0.4, 1.1)
-# Added to a head's seed for the random stream, away from those of `simulated_heads`.
+# Random stream of a head's seed, another than those of `simulated_heads`.
 _STREAM = 13
 
 
@@ -75,8 +75,8 @@ def textured(rng: np.random.Generator, channels: np.ndarray, texture: np.ndarray
 def make_textured_heads(folder: Path) -> None:
     """Write a copy of every simulated FLAIR head in a folder with a real head's fine structure.
 
-    The real heads are those of the same folder. The copies are further poses of their heads, and
-    their facts name the real subject as ``texture``.
+    The real heads are those of the same folder. Each copy belongs to the same person as its
+    head, and its facts name the real subject as ``texture``.
 
     Raises
     ------
