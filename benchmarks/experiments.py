@@ -134,12 +134,12 @@ def _channels(volume: TrainingVolume, experiment: Experiment) -> TrainingVolume:
     return replace(volume, channels=volume.channels[list(experiment.channels)])
 
 
-def evaluate(network: ensemble.Ensemble, heads: list, experiment: Experiment) -> dict:
+def evaluate(network: ensemble.Ensemble, heads: list, experiment: Experiment, device: str) -> dict:
     """Segment heads that were not trained on, as the network's card says."""
     rows = []
     for volume, facts in heads:
         channels = np.asarray(_channels(volume, experiment).channels, dtype=np.float32)
-        probability = ensemble.predict(network, channels).probability
+        probability = ensemble.predict(network, channels, device=device).probability
         truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
         masks = [probability > threshold for threshold in THRESHOLDS]
         rows.append(
@@ -171,7 +171,7 @@ def evaluate(network: ensemble.Ensemble, heads: list, experiment: Experiment) ->
     }
 
 
-def run(name: str, heads: list, folder: Path, steps: int, threads: int) -> dict:
+def run(name: str, heads: list, folder: Path, steps: int, threads: int, device: str) -> dict:
     """Train and measure one experiment."""
     experiment = EXPERIMENTS[name]
     seen = choose_heads(heads, MEMBER)
@@ -179,7 +179,12 @@ def run(name: str, heads: list, folder: Path, steps: int, threads: int) -> dict:
     unseen = [head for head in heads if head[0].name not in names]
     steps = round(steps * experiment.longer)
     config = replace(
-        experiment.config, steps=steps, seed=MEMBER, threads=threads, checkpoint_every=100
+        experiment.config,
+        steps=steps,
+        seed=MEMBER,
+        device=device,
+        threads=threads,
+        checkpoint_every=100,
     )
     result = train(
         prepare(seen, experiment),
@@ -203,10 +208,10 @@ def run(name: str, heads: list, folder: Path, steps: int, threads: int) -> dict:
     model_store.write_model(folder / name / "model", card, [weights])
     plain = ensemble.load(folder / name / "model")
     flipped = replace(plain, card=replace(plain.card, flip=True))
-    measured = {"flip": False, **evaluate(plain, unseen, experiment)}
+    measured = {"flip": False, **evaluate(plain, unseen, experiment, device)}
     if experiment.flip:
         without = measured["dice"]
-        measured = {"flip": True, **evaluate(flipped, unseen, experiment)}
+        measured = {"flip": True, **evaluate(flipped, unseen, experiment, device)}
         measured["dice_without_flip"] = without
     return {
         "about": experiment.about,
@@ -225,6 +230,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")
     parser.add_argument("--name", default="experiments_ct", help="of the file in results")
     parser.add_argument("--only", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS))
     args = parser.parse_args()
@@ -232,7 +238,9 @@ def main() -> None:
     for name in args.only:
         done = args.folder / name / "result.json"
         if not done.is_file():
-            done.write_text(json.dumps(run(name, heads, args.folder, args.steps, args.threads)))
+            done.write_text(
+                json.dumps(run(name, heads, args.folder, args.steps, args.threads, args.device))
+            )
     rows = {
         path.parent.name: json.loads(path.read_text()) for path in args.folder.glob("*/result.json")
     }

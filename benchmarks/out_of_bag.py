@@ -29,7 +29,7 @@ THRESHOLDS = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 LESIONS_ML, LARGE_ML, NONE_ML = 1.0, 15.0, 0.05
 
 
-def measure(run: Path, heads: list, modality: str, count: int) -> list[dict]:
+def measure(run: Path, heads: list, modality: str, count: int, device: str) -> list[dict]:
     """One row a head that this network did not see: true mL; found mL and Dice by threshold."""
     facts, seen = json.loads((run / "facts.json").read_text()), set()
     while facts:  # those of the network that it began from, too
@@ -43,7 +43,7 @@ def measure(run: Path, heads: list, modality: str, count: int) -> list[dict]:
         rows = []
         for volume, facts in unseen[:count]:
             channels = np.asarray(volume.channels, dtype=np.float32)
-            probability = ensemble.predict(network, channels, threads=1).probability
+            probability = ensemble.predict(network, channels, device=device).probability
             truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
             masks = [probability > threshold for threshold in THRESHOLDS]
             rows.append(
@@ -87,9 +87,14 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--modality", choices=model_store.MODALITIES, required=True)
     parser.add_argument("--heads", type=int, default=18, help="of each network, at most")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")
     args = parser.parse_args()
     heads = shipped_heads.load_heads(args.heads_folder, args.modality)
-    rows = [row for run in args.runs for row in measure(run, heads, args.modality, args.heads)]
+    rows = [
+        row
+        for run in args.runs
+        for row in measure(run, heads, args.modality, args.heads, args.device)
+    ]
     table = curve(rows)
     true = np.array([row["true_ml"] for row in rows])
     counts = {

@@ -11,18 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 RESULTS = Path(__file__).parent / "results"
 
 
 def machine() -> str:
-    """Describe this machine in words: processor model, usable cores, system."""
+    """Describe this machine in words: processor model, usable cores, system, a GPU if any."""
     model = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    return f"{model}, {len(os.sched_getaffinity(0))} cores, {platform.system()}"
+    words = f"{model}, {len(os.sched_getaffinity(0))} cores, {platform.system()}"
+    return f"{words}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else words
 
 
 def write_result(name: str, result: Any, folder: Path = RESULTS) -> Path:

@@ -74,7 +74,8 @@ def export(
             "data": _data(members),
             "sources": sources,
             "command": "python -m ctwml_bids.segmentation.train_shipped",
-            "torch": torch.__version__,
+            # Of networks from before their facts said it, this machine's.
+            "torch": ", ".join(sorted({m.get("torch", torch.__version__) for m in members})),
             "members": members,
         },
         accuracy=accuracy or {},

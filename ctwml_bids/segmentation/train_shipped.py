@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.segmentation import (
@@ -62,6 +63,7 @@ def train_member(
     loss: str = LOSSES[0],
     begin_from: Path | None = None,
     augment: str = "intensities",
+    device: str = "cpu",
 ) -> None:
     """Train one network of an ensemble on its own choice of the heads.
 
@@ -84,6 +86,7 @@ def train_member(
         steps=steps,
         batch=batch,
         seed=member,
+        device=device,
         threads=threads,
         loss=loss,
         patches=PatchConfig(lesion_share=0.5, context=context),
@@ -101,6 +104,7 @@ def train_member(
         ),
         "config": asdict(config),
         "augment": augment,
+        "torch": torch.__version__,
     }
     if begin_from:
         facts = beginnings.with_beginning(facts, begin_from, member)
@@ -189,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     member.add_argument("--steps", type=int, default=3000)
     member.add_argument("--batch", type=int, default=32)
     member.add_argument("--threads", type=int, default=1)
+    member.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")
     member.add_argument("--leave-out", nargs="+", default=(), help="subjects not to see: sub-X")
     member.add_argument("--context", type=int, default=0, help="slices seen below and above each")
     member.add_argument("--loss", choices=LOSSES, default=LOSSES[0])
@@ -245,6 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args.loss,
             args.begin_from,
             args.augment,
+            args.device,
         )
     else:
         accuracy = json.loads(args.accuracy.read_text()) if args.accuracy else None
