@@ -43,6 +43,9 @@ check: $(VENV)/.installed
 # Days on two cores; writes benchmarks/results, which docs/validation.md states. Heads, networks
 # and anatomies in training/ are what scripts/make_models.sh makes.
 BIDS_REAL ?= ../shared/data/bids-real
+RECIPES := baseline three-slices dice-loss plain-unet plain-unet-three shipped shipped-long
+CHANGES := shipped plain-unet-three zscore-only hu-only five-slices wide dropout few-lesion-patches \
+	many-lesion-patches no-lesion-free-heads no-jitter thick-slices-only
 validate: $(VENV)/.installed
 	$(BIN)/python benchmarks/normalisation.py --with-ants --trials 4
 	$(BIN)/python benchmarks/brain_masks.py
@@ -54,10 +57,12 @@ validate: $(VENV)/.installed
 	$(BIN)/python benchmarks/inference_precision.py flair
 	$(BIN)/python run.py $(BIDS_REAL) training/real participant --random-seed 1
 	$(BIN)/python benchmarks/real_images.py $(BIDS_REAL) training/real
-	$(BIN)/python benchmarks/out_of_bag.py training/heads training/ct4-? --modality ct
-	$(BIN)/python benchmarks/out_of_bag.py training/heads training/flair3-? --modality flair
+	$(BIN)/python benchmarks/out_of_bag.py training/heads5 training/ct5-? --modality ct --heads 22
+	$(BIN)/python benchmarks/out_of_bag.py training/heads5 training/flair4-? --modality flair --heads 22
 	$(BIN)/python benchmarks/left_out.py $(BIDS_REAL) training/loo4
-	$(BIN)/python benchmarks/experiments.py training/heads training/experiments
+	$(BIN)/python benchmarks/experiments.py training/heads training/experiments --only $(RECIPES)
+	$(BIN)/python benchmarks/experiments.py training/heads5 training/experiments-shipped --only $(CHANGES) \
+		--steps 1500 --name experiments_ct_shipped
 	$(BIN)/python benchmarks/cohort.py make training/cohort --anatomies training/test-anatomies
 	$(BIN)/python benchmarks/cohort.py measure training/cohort --name whole
 	$(BIN)/python benchmarks/robustness.py training/robustness --anatomies training/test-anatomies --people 12

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make the shipped lesion models from nothing: anatomies, heads, trainings, networks that leave a
-# subject out. Each step goes on where it was stopped; some twenty hours on two cores, most of them
+# subject out. Heads and trainings go on where they were stopped; some twenty hours on two cores, most of them
 # the second stage on CT, which takes minutes on a GPU (DEVICE=cuda).
 #
 #     scripts/make_models.sh BIDS_REAL
@@ -78,13 +78,11 @@ ${make[*]} export training/ct5-{0,1,2,3,4,5,6,7,8,9} --to training/models --name
 
 # FLAIR networks that leave subjects out, both stages; these are measured and not shipped.
 left_out=("lj19 mb104252" "lj07 mb105074" "mb105465 mb105911")
-more="--modality flair --steps 800 --context 1 --loss dice+cross-entropy --augment contrasts"
+more="--modality flair --steps 800 --context 1 --loss dice+cross-entropy --augment contrasts --copies"
 subjects() { printf 'sub-%s ' "$@"; }
 without() { echo "without-${1// /-}"; }
-# The first stage must not see the copies: they are made once its networks are exported.
 for pair in "${left_out[@]}"; do
-    test -d training/loo3-models/$(without "$pair") \
-        || echo "${make[*]} train $heads training/loo3/$(without "$pair") $flair" \
+    echo "${make[*]} train $heads training/loo3/$(without "$pair") $flair" \
             "--leave-out $(subjects $pair)"
 done | at_once
 for pair in "${left_out[@]}"; do

@@ -25,7 +25,7 @@ def make_real_heads(
     """Lay real FLAIR images and their expert masks on the network's grid, in several poses each.
 
     Brain mask and pose come from the program's own functions; every pose has another small error,
-    and so has the brain mask of some.
+    and so has the brain mask of some. Subjects whose heads are there are passed over.
 
     Parameters
     ----------
@@ -48,10 +48,13 @@ def make_real_heads(
     for number, label in enumerate(subjects):
         if label not in LABELLED:
             raise NoInputError(f"sub-{label} has no expert mask to train on, or must not be seen.")
+        names = [f"real-{label}_pose-{pose}_flair" for pose in range(poses)]
+        if all((folder / f"{name}_image.npy").is_file() for name in names):
+            continue
         image, lesions = _pair(bids_dir, label)
         brain = flair_mask(image, brain_network.predictor()).mask
         transform = nine_parameter(brain, template)
-        for pose in range(poses):
+        for pose, name in enumerate(names):
             rng = np.random.default_rng([number, pose, 12])
             found = brain if pose % 2 == 0 else None
             head = shipped_heads.on_grid(
@@ -59,7 +62,6 @@ def make_real_heads(
             )
             channels, labels = shipped_heads.training_arrays(rng, head, grid, "flair")
             facts = {"subject": f"sub-{label}", "grid_voxel_ml": head.voxel_ml}
-            name = f"real-{label}_pose-{pose}_flair"
             shipped_heads.save_head(folder, name, channels, labels, facts)
         print(f"sub-{label} done", flush=True)
 

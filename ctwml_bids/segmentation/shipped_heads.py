@@ -186,11 +186,12 @@ def _dice(a: np.ndarray, b: np.ndarray) -> float:
 def save_head(folder: Path, name: str, channels: np.ndarray, labels: np.ndarray, facts: dict):
     """Write one head; slices lie together on disk, so that a patch is read from few pages."""
     folder.mkdir(parents=True, exist_ok=True)
+    # The image comes last: a head is complete where its image is, also when one is replaced.
+    (folder / f"{name}_image.npy").unlink(missing_ok=True)
     np.save(folder / f"{name}_labels.npy", np.ascontiguousarray(labels.transpose(2, 0, 1)))
     part = folder / f".{name}_image.part.npy"
     np.save(part, np.ascontiguousarray(channels.transpose(3, 0, 1, 2)))
     (folder / f"{name}_facts.json").write_text(json.dumps(facts))
-    # The image comes last: a head is complete where its image is.
     os.replace(part, folder / f"{name}_image.npy")
 
 

@@ -93,7 +93,7 @@ def make_textured_heads(folder: Path) -> None:
     textures: dict[str, np.ndarray] = {}
     for volume, facts in heads:
         name = volume.name.replace("_pose-", "_texture-")
-        if "subject" in facts or "texture" in facts or (folder / f"{name}_image.npy").is_file():
+        if "subject" in facts or (folder / f"{name}_image.npy").is_file():
             continue
         rng = np.random.default_rng([int(facts["seed"]), _STREAM])
         chosen, about = real[int(rng.integers(len(real)))]

@@ -4,8 +4,9 @@
 
     heads  training/heads --seeds 0 120               simulate heads, lay them on the grid
     real   training/heads --bids-dir FOLDER           add real FLAIR images with expert masks
+    textures training/heads                           copy heads with the real ones' structure
     train  training/heads training/ct-0 --modality ct --member 0
-    export training/ct-0 training/ct-1 --modality ct --name ct-sim4 --to ctwml_bids/data/models
+    export training/ct-0 training/ct-1 --modality ct --name ct-sim5 --to ctwml_bids/data/models
 
 Each step goes on where it was stopped. ``benchmarks/lesions_simulated.py`` measures the result on
 heads of other seeds.
@@ -16,13 +17,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from ctwml_bids.errors import BadDataError
+from ctwml_bids.errors import BadDataError, UsageError
 from ctwml_bids.segmentation import (
     beginnings,
     model_store,
@@ -30,6 +30,7 @@ from ctwml_bids.segmentation import (
     shipped_heads,
     simulated_heads,
     textures,
+    training_facts,
 )
 from ctwml_bids.segmentation.contrast_augmentation import jitter_contrasts
 from ctwml_bids.segmentation.export import export
@@ -54,72 +55,63 @@ def train_member(
     heads: Path,
     folder: Path,
     modality: str,
-    member: int,
-    steps: int,
-    batch: int,
-    threads: int,
+    config: TrainingConfig,
+    *,
     leave_out: Sequence[str] = (),
-    context: int = 0,
-    loss: str = LOSSES[0],
+    with_copies: bool = False,
     begin_from: Path | None = None,
     augment: str = "intensities",
-    device: str = "cpu",
 ) -> None:
-    """Train one network of an ensemble on its own choice of the heads.
+    """Train one network of an ensemble, whose number is the seed, on its own choice of the heads.
 
     Real heads among them are all chosen, except those of subjects to leave out; then anatomies
-    of these subjects are not seen either. A network that begins from one of a model has seen
-    what that one saw, and its facts say so.
+    and fine structure of these subjects are not seen either. A network that begins from one of a
+    model has seen what that one saw, and its facts say so.
+
+    Parameters
+    ----------
+    heads, folder
+        Where the heads are, and where checkpoint, log and facts are kept.
+    modality
+        "ct" or "flair".
+    config
+        How to train; its ``init`` is filled in here.
+    leave_out
+        Subjects not to see, ``sub-X``.
+    with_copies
+        Whether copies with the fine structure of real heads take part (`textures`).
+    begin_from
+        Folder of the model that the network begins from.
+    augment
+        "intensities", or on FLAIR "contrasts".
 
     Raises
     ------
+    UsageError
+        If contrasts are to be varied on CT, whose channels are one image in two scales.
     BadDataError
-        If the first network saw a subject that is to be left out, or the folder has a training
-        that began from another network or varied its patches in another way.
+        If the first network saw a subject that is to be left out, no head shows that subject, or
+        the folder has another training.
     """
-    chosen = choose_heads(shipped_heads.load_heads(heads, modality), member, leave_out)
-    volumes = [volume for volume, _ in chosen]
-    initial, checksum = None, ""
+    if augment == "contrasts" and modality != "flair":
+        raise UsageError("--augment contrasts is for FLAIR: CT is calibrated.")
+    loaded = shipped_heads.load_heads(heads, modality)
+    _check_names(leave_out, loaded, heads)
+    chosen = choose_heads(loaded, config.seed, leave_out, with_copies=with_copies)
+    initial = None
     if begin_from:
-        initial, checksum = beginnings.initial_weights(begin_from, member)
-    config = TrainingConfig(
-        steps=steps,
-        batch=batch,
-        seed=member,
-        device=device,
-        threads=threads,
-        loss=loss,
-        patches=PatchConfig(lesion_share=0.5, context=context),
-        init=checksum,
-        checkpoint_every=100,
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    facts = {
-        "heads": len({_person_of(volume) for volume in volumes}),
-        "volumes": len({volume.name for volume in volumes}),
-        "volumes_without_lesion": sum(not volume.labels.any() for volume in volumes),
-        "anatomies": sorted({_anatomy(row) for _, row in chosen if "subject" not in row}),
-        "real_subjects": sorted(
-            {row[key] for _, row in chosen for key in ("subject", "texture") if key in row}
-        ),
-        "config": asdict(config),
-        "augment": augment,
-        "torch": torch.__version__,
-    }
+        initial, checksum = beginnings.initial_weights(begin_from, config.seed)
+        config = replace(config, init=checksum)
+    facts = training_facts.describe(chosen, config, augment, leave_out)
     if begin_from:
-        facts = beginnings.with_beginning(facts, begin_from, member)
+        facts = beginnings.with_beginning(facts, begin_from, config.seed)
         if seen := {*facts["anatomies"], *facts["real_subjects"]}.intersection(leave_out):
-            raise BadDataError(f"Network {member} of {begin_from} saw {', '.join(sorted(seen))}.")
-    written = folder / "facts.json"
-    if written.is_file():
-        before = json.loads(written.read_text())
-        if before["config"].get("init", "") != checksum:
-            raise BadDataError(f"{folder} has a training that began from another network.")
-        if before.get("augment", "intensities") != augment:
-            raise BadDataError(f"{folder} has a training with other --augment.")
-    written.write_text(json.dumps(facts, indent=2))
+            raise BadDataError(
+                f"The network of {begin_from} to begin from saw {', '.join(sorted(seen))}."
+            )
+    training_facts.settle(folder, facts)
     train(
-        volumes,
+        [volume for volume, _ in chosen],
         config,
         folder,
         augment=_AUGMENTATIONS[augment],
@@ -128,19 +120,34 @@ def train_member(
     )
 
 
+def _check_names(
+    leave_out: Sequence[str], loaded: Sequence[tuple[TrainingVolume, dict]], heads: Path
+) -> None:
+    """Refuse to leave out someone whom no head shows: the name may be misspelt."""
+    shown = set().union(*(training_facts.shown_in(facts) for _, facts in loaded))
+    if unknown := sorted(set(leave_out) - shown):
+        raise BadDataError(f"No head in {heads} is of {', '.join(unknown)}: write sub-X.")
+
+
 def choose_heads(
-    heads: Sequence[tuple[TrainingVolume, dict]], member: int, leave_out: Sequence[str] = ()
+    heads: Sequence[tuple[TrainingVolume, dict]],
+    member: int,
+    leave_out: Sequence[str] = (),
+    *,
+    with_copies: bool = False,
 ) -> list[tuple[TrainingVolume, dict]]:
     """Choose the heads that a member is trained on: by person, not by pose, never a held-out one.
 
-    Each of the real heads, being few, is listed as often as gives them `_REAL_SHARE`.
+    Each of the real heads, being few, is listed as often as gives them `_REAL_SHARE`. Copies with
+    the fine structure of real heads (`textures`) are left out unless asked for.
     """
     real, simulated = [], []
     for volume, facts in heads:
+        if training_facts.shown_in(facts).intersection(leave_out):
+            continue
         if "subject" in facts:
-            if facts["subject"] not in leave_out:
-                real.append((volume, facts))
-        elif _seed(volume) < HELD_OUT_FROM and not _shown_in(facts).intersection(leave_out):
+            real.append((volume, facts))
+        elif _seed(volume) < HELD_OUT_FROM and (with_copies or "texture" not in facts):
             simulated.append((volume, facts))
     seeds = sorted({_seed(volume) for volume, _ in simulated})
     rng = np.random.default_rng([member, 2])
@@ -152,22 +159,8 @@ def choose_heads(
     return simulated + real * times
 
 
-def _anatomy(facts: dict) -> str:
-    """Return whose folds a simulated head has: "template" or a subject."""
-    return facts.get("anatomy", "template").removesuffix("-mirrored")
-
-
-def _shown_in(facts: dict) -> set[str]:
-    """Return whose anatomy and whose fine structure a simulated head has."""
-    return {_anatomy(facts), *([facts["texture"]] if "texture" in facts else [])}
-
-
-def _person_of(volume: TrainingVolume) -> str:
-    return volume.name.split("_")[0]
-
-
 def _seed(volume: TrainingVolume) -> int:
-    return int(_person_of(volume).removeprefix("head-"))
+    return int(training_facts.person_of(volume).removeprefix("head-"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -195,6 +188,9 @@ def _parser() -> argparse.ArgumentParser:
     member.add_argument("--threads", type=int, default=1)
     member.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")
     member.add_argument("--leave-out", nargs="+", default=(), help="subjects not to see: sub-X")
+    member.add_argument(
+        "--copies", action="store_true", help="with copies that `textures` made, too"
+    )
     member.add_argument("--context", type=int, default=0, help="slices seen below and above each")
     member.add_argument("--loss", choices=LOSSES, default=LOSSES[0])
     member.add_argument(
@@ -237,20 +233,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif args.step == "textures":
         textures.make_textured_heads(args.folder)
     elif args.step == "train":
+        config = TrainingConfig(
+            steps=args.steps,
+            batch=args.batch,
+            seed=args.member,
+            device=args.device,
+            threads=args.threads,
+            loss=args.loss,
+            patches=PatchConfig(lesion_share=0.5, context=args.context),
+            checkpoint_every=100,
+        )
         train_member(
             args.heads,
             args.folder,
             args.modality,
-            args.member,
-            args.steps,
-            args.batch,
-            args.threads,
-            args.leave_out,
-            args.context,
-            args.loss,
-            args.begin_from,
-            args.augment,
-            args.device,
+            config,
+            leave_out=args.leave_out,
+            with_copies=args.copies,
+            begin_from=args.begin_from,
+            augment=args.augment,
         )
     else:
         accuracy = json.loads(args.accuracy.read_text()) if args.accuracy else None

@@ -49,7 +49,7 @@ __all__ = [
 LOSSES = ("cross-entropy", "dice+cross-entropy")
 Batches = Generator[tuple[np.ndarray, np.ndarray], None, None]
 # Settings that may change between a checkpoint and its resumption without changing the result.
-_FREE = ("device", "threads", "checkpoint_every", "log_every")
+FREE = ("device", "threads", "checkpoint_every", "log_every")
 
 
 @dataclass(frozen=True)
@@ -272,4 +272,4 @@ def _fixed(config: TrainingConfig) -> dict:
     values = dataclasses.asdict(config)
     if not config.init:
         del values["init"]  # which checkpoints of fresh networks never had
-    return {key: value for key, value in values.items() if key not in _FREE}
+    return {key: value for key, value in values.items() if key not in FREE}

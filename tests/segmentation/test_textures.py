@@ -1,9 +1,11 @@
 """Copies of simulated FLAIR heads with the fine structure of real ones."""
 
+import json
+
 import numpy as np
 import pytest
 
-from ctwml_bids.errors import BadDataError
+from ctwml_bids.errors import BadDataError, UsageError
 from ctwml_bids.segmentation import shipped_heads, textures, train_shipped
 
 SPACING = (1.5, 1.5, 3.0)
@@ -89,16 +91,42 @@ def test_a_copy_keeps_background_and_labels_of_its_head_and_names_the_real_subje
 
 
 def test_copies_are_made_once_and_not_of_copies(folder):
-    names = sorted(path.name for path in folder.iterdir())
+    written = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     train_shipped.main(["textures", str(folder)])
-    assert sorted(path.name for path in folder.iterdir()) == names
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == written
 
 
 def test_a_subject_left_out_lends_no_structure_either(folder):
     heads = loaded(folder)
-    assert any("texture" in facts for _, facts in train_shipped.choose_heads(heads, 0))
-    chosen = train_shipped.choose_heads(heads, 0, ["sub-lj07"])
+    chosen = train_shipped.choose_heads(heads, 0, with_copies=True)
+    assert any("texture" in facts for _, facts in chosen)
+    chosen = train_shipped.choose_heads(heads, 0, ["sub-lj07"], with_copies=True)
     assert [volume.name for volume, _ in chosen] == ["head-000004_pose-0_flair"]
+
+
+def test_copies_take_part_only_where_asked_for(folder):
+    chosen = train_shipped.choose_heads(loaded(folder), 0)
+    assert chosen
+    assert not any("texture" in facts for _, facts in chosen)
+
+
+def test_a_training_with_varied_contrasts_sees_other_patches_and_is_for_flair_alone(
+    folder, tmp_path
+):
+    train = f"train {folder} {{}} --modality flair --steps 1 --batch 4 --copies"
+    for name, augment in (("plain", "intensities"), ("varied", "contrasts")):
+        words = [*train.format(tmp_path / name).split(), "--augment", augment]
+        train_shipped.main(words)
+    losses = [
+        (tmp_path / name / "log.tsv").read_text().splitlines()[-1].split("\t")[1]
+        for name in ("plain", "varied")
+    ]
+    assert losses[0] != losses[1]
+    facts = json.loads((tmp_path / "varied/facts.json").read_text())
+    assert facts["augment"] == "contrasts"
+    assert facts["real_subjects"] == ["sub-lj07"]
+    with pytest.raises(UsageError, match="for FLAIR"):
+        train_shipped.main([*train.replace("flair", "ct").format("x").split(), *words[-2:]])
 
 
 def test_without_a_real_head_it_is_said_how_to_make_one(folder, tmp_path):
