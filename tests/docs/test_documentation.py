@@ -19,6 +19,7 @@ from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.cli import main as app
 from ctwml_bids.cli import options, parser, simulate, slurm_options
 from ctwml_bids.cli.plugin_file import read_plugin
+from ctwml_bids.segmentation import model_store
 from ctwml_bids.statistics.tables import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,3 +200,19 @@ def test_every_column_of_the_statistics_table_is_on_the_outputs_page_and_no_othe
     rows = re.findall(r"^\| (`.+?`) \|", section, flags=re.M)
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     assert sorted(named) == sorted(COLUMNS)
+
+
+@pytest.mark.parametrize("modality", model_store.MODALITIES)
+def test_what_was_measured_on_the_shipped_models_is_in_their_cards_and_on_the_page(modality):
+    card = model_store.load_card(model_store.default(modality))
+    results = ROOT / "benchmarks/results"
+    cohort = json.loads((results / "cohort_whole.json").read_text())["result"]
+    assert cohort["models"][modality] == [card.name, card.checksum]
+    images = {"ct": "CT", "flair": "FLAIR"}
+    in_card = card.accuracy["simulated cohort, anatomies and seeds not trained on"]
+    assert in_card["volume r"] == cohort["volumes"][f"{images[modality]} against truth"]["r"]
+    assert in_card["dice, all"] == cohort["dice"][f"{images[modality]} against truth"]["all"]
+    page = (ROOT / "docs/validation.md").read_text(encoding="utf-8")
+    section = page.split("### The paper's tables on simulated people")[1].split("\n### ")[0]
+    assert card.name in section
+    assert f"| {images[modality]} against truth | {in_card['volume r']:.3f} |" in section
