@@ -83,7 +83,7 @@ subjects() { printf 'sub-%s ' "$@"; }
 without() { echo "without-${1// /-}"; }
 for pair in "${left_out[@]}"; do
     echo "${make[*]} train $heads training/loo3/$(without "$pair") $flair" \
-            "--leave-out $(subjects $pair)"
+        "--leave-out $(subjects $pair)"
 done | at_once
 for pair in "${left_out[@]}"; do
     ${make[*]} export training/loo3/$(without "$pair") --to training/loo3-models \
@@ -101,3 +101,10 @@ ${make[*]} train $heads training/flair4-1 $more --begin-from training/models/fla
 END
 ${make[*]} export training/flair4-{0,1} --to training/models --name flair-sim4 --modality flair \
     --flip
+longer=${more/800/1200}
+at_once <<END
+${make[*]} train $heads training/flair5-0 $longer --begin-from training/models/flair-sim4 --member 0
+${make[*]} train $heads training/flair5-1 $longer --begin-from training/models/flair-sim4 --member 1
+END
+${make[*]} export training/flair5-{0,1} --to training/models --name flair-sim5 --modality flair \
+    --flip --threshold 0.6
