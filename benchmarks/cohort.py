@@ -169,8 +169,8 @@ def shortfall(volumes: np.ndarray, best: np.ndarray, groups: np.ndarray) -> dict
     missed = 100 * (right[0] - right[1])
     rng = np.random.default_rng(SEED)
     drawn = missed[rng.integers(len(missed), size=(10_000, len(missed)))].mean(axis=1)
-    low, high = np.percentile(drawn, (2.5, 97.5))
-    return {"points": round(float(missed.mean()), 1), "ci95": [round(low, 1), round(high, 1)]}
+    interval = [round(float(end), 1) for end in np.percentile(drawn, (2.5, 97.5))]
+    return {"points": round(float(missed.mean()), 1), "ci95": interval}
 
 
 def judged(volumes: np.ndarray, groups: np.ndarray) -> dict:
