@@ -105,13 +105,13 @@ def _make_one(folder: Path, person: Participant, anatomies: list[Path], grid) ->
 
 
 def kept_probability(
-    folder: Path, volume: TrainingVolume, model: ensemble.Ensemble, threads: int = 1
+    folder: Path, volume: TrainingVolume, model: ensemble.Ensemble, device: str = "cpu"
 ) -> np.ndarray:
     """Lesion probability of a head, (x, y, z) float16; computed where FOLDER has none of it."""
     path = folder / f"{volume.name}_probability-{model.card.checksum[:8]}.npy"
     if not path.is_file():
         channels = np.asarray(volume.channels, dtype=np.float32)
-        probability = ensemble.predict(model, channels, threads=threads).probability
+        probability = ensemble.predict(model, channels, device=device).probability
         unfinished = path.with_suffix(".tmp.npy")
         np.save(unfinished, probability.astype(np.float16))
         unfinished.replace(path)
@@ -119,13 +119,13 @@ def kept_probability(
 
 
 def segment(
-    folder: Path, model: ensemble.Ensemble, threads: int, part: tuple[int, int] = (0, 1)
+    folder: Path, model: ensemble.Ensemble, device: str, part: tuple[int, int] = (0, 1)
 ) -> dict[str, dict]:
     """Segment the heads of the model's modality; probability, mask, truth and facts by person."""
     found = {}
     heads = shipped_heads.load_heads(folder, model.card.modality)
     for volume, facts in heads[part[0] :: part[1]]:
-        probability = kept_probability(folder, volume, model, threads)
+        probability = kept_probability(folder, volume, model, device)
         found[volume.name.split("_")[0]] = {
             "probability": probability,
             "mask": probability > np.float16(model.card.threshold),
@@ -203,9 +203,9 @@ def curve(found: dict[str, dict], groups: np.ndarray) -> list[dict]:
     return rows
 
 
-def measure(folder: Path, ct_model: Path, flair_model: Path, threads: int) -> dict:
+def measure(folder: Path, ct_model: Path, flair_model: Path, device: str) -> dict:
     models = {"ct": ensemble.load(ct_model), "flair": ensemble.load(flair_model)}
-    found = {name: segment(folder, model, threads) for name, model in models.items()}
+    found = {name: segment(folder, model, device) for name, model in models.items()}
     people = sorted(found["ct"].keys() & found["flair"].keys())
     found = {name: {p: heads[p] for p in people} for name, heads in found.items()}
     facts = [found["ct"][p]["facts"] for p in people]
@@ -291,7 +291,7 @@ def main() -> None:
         step.add_argument("folder", type=Path)
         step.add_argument("--ct", type=Path, default=model_store.default("ct"))
         step.add_argument("--flair", type=Path, default=model_store.default("flair"))
-        step.add_argument("--threads", type=int, default=1)
+        step.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")
     segmenting.add_argument("--part", default="0/1", help="I/N: every N-th head from the I-th")
     measuring.add_argument("--name", default="shipped")
     args = parser.parse_args()
@@ -302,9 +302,9 @@ def main() -> None:
         return
     if args.step == "segment":
         for model in (args.ct, args.flair):
-            segment(args.folder, ensemble.load(model), args.threads, (first, count))
+            segment(args.folder, ensemble.load(model), args.device, (first, count))
         return
-    result = measure(args.folder, args.ct, args.flair, args.threads)
+    result = measure(args.folder, args.ct, args.flair, args.device)
     for name in ("volumes", "dice", "fazekas"):
         print(name)
         for row, numbers in result[name].items():

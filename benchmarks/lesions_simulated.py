@@ -24,12 +24,12 @@ from ctwml_bids.segmentation.train_shipped import HELD_OUT_FROM
 FIRST_SEED = HELD_OUT_FROM + 100
 
 
-def measure(model: ensemble.Ensemble, folder: Path, threads: int) -> list[dict]:
+def measure(model: ensemble.Ensemble, folder: Path, device: str) -> list[dict]:
     """One row per head: true and found mL, Dice, Fazekas grade, age."""
     rows = []
     for volume, facts in shipped_heads.load_heads(folder, model.card.modality):
         channels = np.asarray(volume.channels, dtype=np.float32)
-        found = ensemble.predict(model, channels, threads=threads).probability
+        found = ensemble.predict(model, channels, device=device).probability
         found = found > model.card.threshold
         wanted = np.asarray(volume.labels) > 0
         both, ml = (found & wanted).sum(), facts["grid_voxel_ml"]
@@ -78,12 +78,12 @@ def main() -> None:
     parser.add_argument("modality", choices=model_store.MODALITIES)
     parser.add_argument("--heads", type=int, default=18)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")
     parser.add_argument("--folder", type=Path, default=Path("training/held-out"))
     args = parser.parse_args()
     make_heads(args.folder, range(FIRST_SEED, FIRST_SEED + args.heads))
     model = ensemble.load(args.model or model_store.default(args.modality))
-    rows = measure(model, args.folder, args.threads)
+    rows = measure(model, args.folder, args.device)
     summary = summarise(rows)
     result = {"model": model.card.name, "checksum": model.card.checksum, **summary}
     write_result(f"lesions_simulated_{model.card.name}", {"summary": result, "heads": rows})

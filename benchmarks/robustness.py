@@ -1,6 +1,7 @@
 """A CT model on the same people scanned in other ways: slices, noise, a misplaced mask.
 
     python benchmarks/robustness.py FOLDER --anatomies DIR [--people 24] [--ct MODEL] [--part 0/1]
+        [--device cpu]
 
 Every sixth person of the cohort of 147 (``benchmarks/cohort.py``) is scanned again: slices of 1,
 2.5 and 5 mm, 5 mm with twice the noise, and 5 mm under a brain mask that lies 5 mm off. Brain
@@ -105,11 +106,12 @@ def heads_of(folder: Path, people: list[Participant]) -> list[tuple[TrainingVolu
     return [head for head in heads if head[0].name.split("_")[0] in labels]
 
 
-def measure(folder: Path, people: list[Participant], model: ensemble.Ensemble) -> dict:
+def measure(folder: Path, people: list[Participant], model: ensemble.Ensemble, device: str) -> dict:
     """Dice and volumes by scan."""
     rows: dict[str, list] = {name: [] for name in SCANS}
     for volume, facts in heads_of(folder, people):
-        found = kept_probability(folder, volume, model) > np.float16(model.card.threshold)
+        probability = kept_probability(folder, volume, model, device)
+        found = probability > np.float16(model.card.threshold)
         truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
         rows[facts["scan"]].append((truth.sum() * ml, found.sum() * ml, dice(found, truth)))
     table = {}
@@ -134,6 +136,7 @@ def main() -> None:
     parser.add_argument("--anatomies", type=Path, required=True)
     parser.add_argument("--people", type=int, default=24)
     parser.add_argument("--ct", type=Path, default=model_store.default("ct"))
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")
     parser.add_argument("--part", help="I/N: simulate every N-th person from the I-th, no more")
     args = parser.parse_args()
     people = plan_cohort(147, SEED)[::EVERY][: args.people]
@@ -141,9 +144,9 @@ def main() -> None:
     model = ensemble.load(args.ct)
     make(args.folder, people[first::count], anatomies_for_tests(args.anatomies))
     for volume, _ in heads_of(args.folder, people[first::count]):
-        kept_probability(args.folder, volume, model)
+        kept_probability(args.folder, volume, model, args.device)
     if args.part is None:
-        table = measure(args.folder, people, model)
+        table = measure(args.folder, people, model, args.device)
         for name, row in table.items():
             print(name, row)
         result = {"model": model.card.name, "checksum": model.card.checksum, "scans": table}

@@ -19,6 +19,12 @@ from ctwml_bids.segmentation.patches import with_neighbours
 from ctwml_bids.segmentation.precision import choose
 
 LESION = 1
+# Axial slices that pass through a network together; bounds the memory, too.
+_TOGETHER = 4
+# Voxels of background around their brain: with none the networks see less well along its edge.
+_MARGIN = 8
+
+Region = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -94,14 +100,13 @@ def predict(
     device: str = "cpu",
     threads: int = 1,
     precision: str = "auto",
-    batch: int = 8,
 ) -> Prediction:
     """Segment one head.
 
-    The grid is cropped to the brain, padded with the background to the multiples that the network
-    needs, and its axial slices pass whole through every network, each with as many neighbours
-    above and below as the card says. The same input and number of threads give the same
-    result. In bfloat16 the probabilities differ from float32 by some thousandths
+    Axial slices pass whole through every network, a few at a time, cropped to their brain with a
+    margin and padded with the background to the multiples that the network needs, each with as
+    many neighbours above and below as the card says. The same input and number of threads give
+    the same result. In bfloat16 the probabilities differ from float32 by some thousandths
     (``benchmarks/inference_precision.py``).
 
     Parameters
@@ -116,8 +121,6 @@ def predict(
         CPU threads.
     precision
         "auto" (bfloat16 where the device has it), "float32" or "bfloat16".
-    batch
-        Slices at a time; bounds the memory.
 
     Raises
     ------
@@ -134,22 +137,38 @@ def predict(
     if not inside.any():
         raise BadDataError("There is no brain in the input of the network.")
     box = bounding_box(inside)
-    cropped = with_neighbours(channels[(slice(None), *box)], card.context, card.background)
+    around = ((_MARGIN, _MARGIN), (_MARGIN, _MARGIN), (0, 0))
+    brain = np.pad(inside[box], around)
+    head = np.pad(channels[(slice(None), *box)], ((0, 0), *around), constant_values=card.background)
+    head = with_neighbours(head, card.context, card.background)
     stride = networks.stride(card.network.get("variant", "standard"))
-    slices = _padded_slices(cropped, card.background, stride)
+    parts = [
+        (region, _padded_slices(head[(slice(None), *region)], card.background, stride))
+        for region in _regions(brain)
+    ]
     dtype = choose(precision, device)
+    members = np.zeros((len(ensemble.members), *brain.shape), dtype=np.float32)
     with _threads(threads), torch.inference_mode():
-        stack = [
-            _probability(network, slices, device, dtype, batch, card.flip)
-            for network in ensemble.members
-        ]
-    sx, sy = (box[0].stop - box[0].start, box[1].stop - box[1].start)
-    # (members, z, x, y) → (members, x, y, z), padding cut off
-    members = np.stack(stack)[:, :, :sx, :sy].transpose(0, 2, 3, 1)
+        for found, network in zip(members, ensemble.members, strict=True):
+            _segment(network, parts, found, device, dtype, card.flip)
+    members = members[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
     probability, disagreement = np.zeros((2, *inside.shape), dtype=np.float32)
     probability[box], disagreement[box] = members.mean(axis=0), members.std(axis=0)
     probability[~inside] = disagreement[~inside] = 0
     return Prediction(probability, disagreement, str(dtype).removeprefix("torch."))
+
+
+def _regions(brain: np.ndarray) -> Iterator[Region]:
+    """Yield a few slices at a time, cropped to their brain with the margin; ``brain`` has room."""
+    for first in range(0, brain.shape[2], _TOGETHER):
+        part = slice(first, min(first + _TOGETHER, brain.shape[2]))
+        if brain[:, :, part].any():
+            x, y, _ = bounding_box(brain[:, :, part])
+            yield (
+                slice(x.start - _MARGIN, x.stop + _MARGIN),
+                slice(y.start - _MARGIN, y.stop + _MARGIN),
+                part,
+            )
 
 
 def _padded_slices(channels: np.ndarray, background: float, stride: int) -> Tensor:
@@ -159,10 +178,15 @@ def _padded_slices(channels: np.ndarray, background: float, stride: int) -> Tens
     return torch.from_numpy(np.ascontiguousarray(padded.transpose(3, 0, 1, 2), dtype=np.float32))
 
 
-def _probability(
-    network: nn.Module, slices: Tensor, device: str, dtype: torch.dtype, batch: int, flip: bool
-) -> np.ndarray:
-    """Lesion probability (z, x, y) of one network; with ``flip`` averaged with the mirror image's.
+def _segment(
+    network: nn.Module,
+    parts: Sequence[tuple[Region, Tensor]],
+    found: np.ndarray,
+    device: str,
+    dtype: torch.dtype,
+    flip: bool,
+) -> None:
+    """Write one network's lesion probability; with ``flip`` averaged with the mirror image's.
 
     Input, first element, logits and softmax are in float32 whatever the convolutions between them
     run in: these two ends cost a hundredth of the work and most of the rounding.
@@ -172,15 +196,15 @@ def _probability(
     if dtype is not torch.float32:
         network.encoder[0].float().register_forward_hook(lambda _, __, x: x.to(dtype))
         network.head.float().register_forward_pre_hook(lambda _, x: x[0].float())
-    parts = []
-    for part in slices.split(batch):
-        x = part.to(device, memory_format=torch.channels_last)
+    for region, slices in parts:
+        x = slices.to(device, memory_format=torch.channels_last)
         probability = network(x).softmax(1)[:, LESION]
         if flip:
             mirrored = network(x.flip(2)).softmax(1)[:, LESION].flip(1)
             probability = (probability + mirrored) / 2
-        parts.append(probability.cpu())
-    return torch.cat(parts).numpy()
+        rows, columns, _ = (part.stop - part.start for part in region)
+        # (z, x, y) → (x, y, z), padding cut off
+        found[region] = probability[:, :rows, :columns].cpu().numpy().transpose(1, 2, 0)
 
 
 @contextmanager
