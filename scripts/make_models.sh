@@ -76,7 +76,19 @@ END
 ${make[*]} export training/ct5-{0,1,2,3,4,5,6,7,8,9} --to training/models --name ct-sim5 \
     --modality ct --threshold 0.5
 
-# FLAIR networks that leave subjects out, both stages; these are measured and not shipped.
+# The third stage, on CT: all ten go on with other heads.
+at_once <<END
+${make[*]} heads training/heads6 --seeds 288 376 --anatomies training/anatomies
+${make[*]} heads training/heads6 --seeds 556 568 --lesion-ml 40 110 --anatomies training/anatomies
+END
+third="${ct/4000/3000} --begin-from training/models/ct-sim5"
+for member in 0 1 2 3 4 5 6 7 8 9; do
+    echo "${make[*]} train training/heads6 training/ct6-$member $third --member $member"
+done | at_once
+${make[*]} export training/ct6-{0,1,2,3,4,5,6,7,8,9} --to training/models --name ct-sim6 \
+    --modality ct --threshold 0.5
+
+# FLAIR networks that leave subjects out, all stages; these are measured and not shipped.
 left_out=("lj19 mb104252" "lj07 mb105074" "mb105465 mb105911")
 more="--modality flair --steps 800 --context 1 --loss dice+cross-entropy --augment contrasts --copies"
 subjects() { printf 'sub-%s ' "$@"; }
@@ -94,6 +106,15 @@ for pair in "${left_out[@]}"; do
     echo "${make[*]} train $heads training/loo4/$(without "$pair") $more" \
         "--begin-from training/loo3-models/$(without "$pair") --leave-out $(subjects $pair)"
 done | at_once
+for pair in "${left_out[@]}"; do
+    ${make[*]} export training/loo4/$(without "$pair") --to training/loo4-models \
+        --name $(without "$pair") --modality flair --flip
+done
+longer=${more/800/1200}
+for pair in "${left_out[@]}"; do
+    echo "${make[*]} train $heads training/loo5/$(without "$pair") $longer" \
+        "--begin-from training/loo4-models/$(without "$pair") --leave-out $(subjects $pair)"
+done | at_once
 
 at_once <<END
 ${make[*]} train $heads training/flair4-0 $more --begin-from training/models/flair-sim3 --member 0
@@ -101,7 +122,6 @@ ${make[*]} train $heads training/flair4-1 $more --begin-from training/models/fla
 END
 ${make[*]} export training/flair4-{0,1} --to training/models --name flair-sim4 --modality flair \
     --flip
-longer=${more/800/1200}
 at_once <<END
 ${make[*]} train $heads training/flair5-0 $longer --begin-from training/models/flair-sim4 --member 0
 ${make[*]} train $heads training/flair5-1 $longer --begin-from training/models/flair-sim4 --member 1
