@@ -2,7 +2,7 @@
 
     python benchmarks/left_out.py BIDS_DIR RUNS
 
-RUNS (``scripts/make_models.sh`` makes training/loo4) holds a training for each of the six subjects
+RUNS (``scripts/make_models.sh`` makes training/loo5) holds a training for each of the six subjects
 that left it out, perhaps with another. Each image goes through the program's own steps (brain
 mask, nine parameters, grid and back) and is compared with its mask on its own voxels. A single
 network an image; the shipped ensemble has more. Anatomies and fine structure of the subject are
