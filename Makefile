@@ -57,8 +57,8 @@ validate: $(VENV)/.installed
 	$(BIN)/python benchmarks/inference_precision.py flair
 	$(BIN)/python run.py $(BIDS_REAL) training/real participant --random-seed 1
 	$(BIN)/python benchmarks/real_images.py $(BIDS_REAL) training/real
-	$(BIN)/python benchmarks/out_of_bag.py training/heads6 training/ct6-? --modality ct --before training/heads5
-	$(BIN)/python benchmarks/out_of_bag.py training/heads5 training/flair5-? --modality flair --flip --heads 22
+	$(BIN)/python benchmarks/out_of_bag.py training/heads5 training/ct5-? --modality ct --heads 22
+	$(BIN)/python benchmarks/out_of_bag.py training/heads5 training/flair5-? --modality flair --heads 22
 	$(BIN)/python benchmarks/left_out.py $(BIDS_REAL) training/loo5
 	$(BIN)/python benchmarks/experiments.py training/heads training/experiments --only $(RECIPES)
 	$(BIN)/python benchmarks/experiments.py training/heads5 training/experiments-shipped --only $(CHANGES) \

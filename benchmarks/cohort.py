@@ -2,7 +2,9 @@
 
     python benchmarks/cohort.py make FOLDER --anatomies DIR [--participants 147] [--part 0/1]
     python benchmarks/cohort.py segment FOLDER [--ct MODEL] [--flair MODEL] [--part 0/1]
+        [--device cpu]
     python benchmarks/cohort.py measure FOLDER [--ct MODEL] [--flair MODEL] [--name NAME]
+        [--device cpu]
 
 ``make`` simulates the cohort and lays each head on the network's grid as the program would: brain
 masks found on the images, the CT under the FLAIR's mask carried over, poses a little wrong. DIR
@@ -23,6 +25,7 @@ from record import write_result
 
 from ctwml_bids.segmentation import ensemble, model_store, shipped_heads
 from ctwml_bids.segmentation.patches import TrainingVolume
+from ctwml_bids.segmentation.precision import choose
 from ctwml_bids.segmentation.train_shipped import TEST_ANATOMIES
 from ctwml_bids.simulation.individual import anatomy_files
 from ctwml_bids.simulation.pair import simulate_pair
@@ -108,7 +111,8 @@ def kept_probability(
     folder: Path, volume: TrainingVolume, model: ensemble.Ensemble, device: str = "cpu"
 ) -> np.ndarray:
     """Lesion probability of a head, (x, y, z) float16; computed where FOLDER has none of it."""
-    path = folder / f"{volume.name}_probability-{model.card.checksum[:8]}.npy"
+    number = str(choose("auto", device)).removeprefix("torch.")
+    path = folder / f"{volume.name}_probability-{model.card.checksum[:8]}-{number}.npy"
     if not path.is_file():
         channels = np.asarray(volume.channels, dtype=np.float32)
         probability = ensemble.predict(model, channels, device=device).probability
@@ -226,6 +230,7 @@ def measure(folder: Path, ct_model: Path, flair_model: Path, device: str) -> dic
     }
     return {
         "people": len(people),
+        "precision": str(choose("auto", device)).removeprefix("torch."),
         "models": {name: [m.card.name, m.card.checksum] for name, m in models.items()},
         "volumes": {
             "CT against truth": compare(ml["ct"], true_ml["ct"], groups),

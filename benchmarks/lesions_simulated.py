@@ -1,6 +1,7 @@
 """Accuracy of a lesion model on simulated heads that no training saw.
 
-    python benchmarks/lesions_simulated.py [--heads 24] [--model FOLDER] {ct,flair}
+    python benchmarks/lesions_simulated.py [--heads 18] [--model FOLDER]
+        [--device cpu] {ct,flair}
 
 Heads of held-out seeds are simulated (and kept in ``training/held-out``), laid on the network's
 grid in an inexact pose and with an inexact brain mask, and segmented. Reported: Dice and volumes

@@ -1,12 +1,12 @@
 """Thresholds of a lesion model, on training heads that a member did not see.
 
-    python benchmarks/out_of_bag.py HEADS RUN [RUN ...] --modality {ct,flair} [--before FOLDER ...]
+    python benchmarks/out_of_bag.py HEADS RUN [RUN ...] --modality {ct,flair} [--heads 18]
+        [--no-flip] [--device cpu]
 
-Every member of an ensemble is trained on its own choice of the simulated heads in HEADS; a network
-that it began from had its own out of another folder (``--before``). Each network in a RUN folder
-segments heads that neither was trained on, alone; Dice, volumes and what is marked in heads without
-lesions are given for thresholds around the paper's 0.25. The threshold in a model's card is chosen
-from these heads alone. Writes results/out_of_bag_MODALITY.json.
+Every member of an ensemble is trained on its own choice of the simulated heads. Each network in a
+RUN folder segments heads that it was not trained on, alone; Dice, volumes and what is marked in
+heads without lesions are given for thresholds around the paper's 0.25. The threshold in a model's
+card is chosen from these heads alone. Writes results/out_of_bag_MODALITY.json.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ THRESHOLDS = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 LESIONS_ML, LARGE_ML, NONE_ML = 1.0, 15.0, 0.05
 
 
-def seen_by(run: Path, folders: list[list]) -> set[str]:
-    """Name the heads that a network, or one that it began from, may have chosen from folders."""
-    facts, seen = json.loads((run / "facts.json").read_text()), set()
-    while facts:
-        for heads in folders:
-            seen |= {volume.name for volume, _ in choose_heads(heads, facts["config"]["seed"])}
-        facts = facts.get("began_from")
-    return seen
-
-
-def measure(run: Path, folders: list[list], args: argparse.Namespace) -> list[dict]:
+def measure(run: Path, heads: list, args: argparse.Namespace) -> list[dict]:
     """One row a head that this network did not see: true mL; found mL and Dice by threshold."""
-    seen, heads = seen_by(run, folders), folders[0]
+    facts, seen = json.loads((run / "facts.json").read_text()), set()
+    while facts:  # those of the network that it began from, too
+        seen |= {volume.name for volume, _ in choose_heads(heads, facts["config"]["seed"])}
+        facts = facts.get("began_from")
     simulated = [head for head in heads if not {"subject", "texture"} & head[1].keys()]
     unseen = [head for head in simulated if head[0].name not in seen]
     with tempfile.TemporaryDirectory() as folder:
-        export([run], Path(folder), name="one", modality=args.modality, version="0", flip=args.flip)
+        export(
+            [run],
+            Path(folder),
+            name="one",
+            modality=args.modality,
+            version="0",
+            flip=not args.no_flip,
+        )
         network = ensemble.load(Path(folder) / "one")
         rows = []
         for volume, facts in unseen[: args.heads]:
@@ -93,16 +93,12 @@ def main() -> None:
     parser.add_argument("heads_folder", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--modality", choices=model_store.MODALITIES, required=True)
-    parser.add_argument("--before", type=Path, nargs="+", default=[], metavar="FOLDER")
     parser.add_argument("--heads", type=int, default=18, help="of each network, at most")
-    parser.add_argument("--flip", action="store_true", help="average with the mirror image")
+    parser.add_argument("--no-flip", action="store_true", help="without the mirror image")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")
     args = parser.parse_args()
-    folders = [
-        shipped_heads.load_heads(folder, args.modality)
-        for folder in (args.heads_folder, *args.before)
-    ]
-    rows = [row for run in args.runs for row in measure(run, folders, args)]
+    heads = shipped_heads.load_heads(args.heads_folder, args.modality)
+    rows = [row for run in args.runs for row in measure(run, heads, args)]
     table = curve(rows)
     true = np.array([row["true_ml"] for row in rows])
     counts = {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make the shipped lesion models from nothing: anatomies, heads, trainings, networks that leave a
-# subject out. Heads and trainings go on where they were stopped; some twenty hours on two cores, most of them
-# the second stage on CT, which takes minutes on a GPU (DEVICE=cuda).
+# subject out. Heads and trainings go on where they were stopped; a day and more on two cores, most of it the
+# later stages on CT, which take minutes on a GPU (DEVICE=cuda).
 #
 #     scripts/make_models.sh BIDS_REAL
 #

@@ -18,7 +18,7 @@ from ctwml_bids.execution.plugins import IsolatedMultiProcPlugin
 from ctwml_bids.settings import Settings
 
 NIPYPE_LOGGERS = ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils")
-# Imported once by the fork server: 2.6 s of CPU that each of some twenty steps a unit would pay.
+# Imported once by the fork server: seconds of CPU that each of some twenty steps a unit would pay.
 # Importing them starts no thread and touches no GPU, so that forking afterwards is safe; what is
 # computed is computed in the forked process alone.
 PRELOAD = (
@@ -26,10 +26,11 @@ PRELOAD = (
     "nibabel",
     "scipy.ndimage",
     "skimage.measure",
-    "ants",
     "torch",
     "ctwml_bids.workflows.participant",
 )
+# The steps that register; for them ANTs, which is half of those seconds, is imported, too.
+REGISTERING = {"register", "deform"}
 
 
 class Listener(Protocol):
@@ -85,7 +86,7 @@ def run_workflow(
         processors=settings.nprocs,
         memory_gb=settings.mem_gb,
         environment=worker_environment(settings),
-        preload=PRELOAD,
+        preload=_preload(workflow),
         on_nodes=listener.expect,
         on_event=listener.event,
         on_failure=listener.failure,
@@ -99,6 +100,11 @@ def run_workflow(
         # Nipype says again, at the end, what the listener knows of each failed node.
         if not plugin.failures:
             raise
+
+
+def _preload(workflow: Workflow) -> tuple[str, ...]:
+    steps = {name.rpartition(".")[2] for name in workflow.list_node_names()}
+    return (*PRELOAD, "ants") if steps & REGISTERING else PRELOAD
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:

@@ -140,7 +140,6 @@ class ToTemplate(SimpleInterface):
     output_spec = _ToTemplateOutput
 
     def _run_interface(self, runtime):
-        from ctwml_bids.preprocessing.deformable import Deformation, warp_to_template
         from ctwml_bids.preprocessing.grids import grid_of, resample
         from ctwml_bids.preprocessing.normalisation import rounded
 
@@ -149,6 +148,9 @@ class ToTemplate(SimpleInterface):
         # The field of a pair is its FLAIR's; a CT framed by its own mask lies elsewhere.
         facts = load_facts(self.inputs.frame_facts) if self.inputs.frame_facts else {}
         if self.inputs.forward and facts.get("mask_from") != "CT":
+            # It imports ANTs, which takes seconds.
+            from ctwml_bids.preprocessing.deformable import Deformation, warp_to_template
+
             fields = Deformation(nib.load(self.inputs.forward), nib.load(self.inputs.inverse))
             # The network's grid lies in the frame that the field leads to.
             array = warp_to_template(source, np.eye(4), fields, grid)

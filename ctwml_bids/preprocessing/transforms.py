@@ -11,14 +11,17 @@ points of the moving image. Other conventions exist only here:
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import ants
 import nibabel as nib
 import numpy as np
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.geometry import RAS_LPS, RIGHT_ANGLE_COSINE, itk_text, ras_to_lps, shear
 from ctwml_bids.preprocessing.grids import Grid
+
+if TYPE_CHECKING:
+    import ants
 
 # ITK's names for a 3×3 matrix, a translation and a centre, whose parameters are laid out alike.
 _MATRIX_TYPES = ("AffineTransform", "MatrixOffsetTransformBase")
@@ -123,6 +126,8 @@ def to_ants(image: nib.spatialimages.SpatialImage) -> ants.ANTsImage:
     BadDataError
         If the affine is sheared: ITK would drop the shear and move the anatomy.
     """
+    import ants  # here, since it takes two seconds: images that are not registered do without
+
     affine = np.asarray(image.affine, dtype=float)
     if shear(affine) > RIGHT_ANGLE_COSINE:
         raise BadDataError(

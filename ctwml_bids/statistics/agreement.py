@@ -12,7 +12,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from ctwml_bids.statistics import concordance
 from ctwml_bids.statistics.concordance import NORMAL_95, Moments
@@ -211,6 +210,8 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[Estimate, Estimate]:
     """Least-squares slope and intercept with Student t intervals on n − 2 degrees of freedom."""
     if np.ptp(x) == 0:
         return Estimate(), Estimate()
+    from scipy import stats  # here, since it would delay every start of the program by a second
+
     fit = stats.linregress(x, y)
     quantile = float(stats.t.ppf(0.975, x.size - 2))
     return (
@@ -224,6 +225,8 @@ def _bland_altman(difference: np.ndarray) -> tuple[Estimate, Estimate, Estimate,
 
     The standard error of a limit is SD · sqrt(1/n + 1.96² / (2(n − 1))).
     """
+    from scipy import stats
+
     count = difference.size
     bias, spread = float(difference.mean()), float(difference.std(ddof=1))
     quantile = float(stats.t.ppf(0.975, count - 1))
