@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import connection
 from pathlib import Path
 from traceback import format_exception
 from typing import Any
@@ -28,6 +29,8 @@ from ctwml_bids.execution.worker import dead_worker, work
 LOG = logging.getLogger("ctwml_bids")
 # Time (s) a process may take to leave after its result arrived, or after being asked to stop.
 GRACE = 2.0
+# Longest time (s) between two looks at what may run.
+LOOK = 0.1
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,11 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
         taken = set(fresh[:room])
         chosen = [job for job in jobids if begun[self._unit[job]] or self._unit[job] in taken]
         return sorted(chosen, key=lambda job: (self._unit[job], job))
+
+    def _send_procs_to_workers(self, updatehash: bool = False, graph: Any = None) -> None:
+        super()._send_procs_to_workers(updatehash=updatehash, graph=graph)
+        # Nipype would sleep between two looks; here the next comes when a node has a result.
+        connection.wait([task.results for task in self._tasks.values()], timeout=LOOK)
 
     def _forward(self, node: Any, event: str) -> None:
         if self._on_event:

@@ -72,8 +72,8 @@ def test_mean_and_spread_are_those_of_the_members(toy):
     assert (alone[0].disagreement == 0).all()
 
 
-def test_cropping_and_padding_change_nothing_that_a_whole_slice_would_say(folder, toy):
-    # An unfolded float32 network on the whole grid, padded by hand, is the independent reference.
+def test_slices_are_seen_with_eight_voxels_of_background_around_their_brain(folder, toy):
+    # An unfolded float32 network on the head, padded by hand, is the independent reference.
     network = UResNet(2, 2).eval()
     weights = ensemble.model_store.load_weights(folder / toy.card.members[0].file)
     network.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()}, strict=False)
@@ -153,12 +153,43 @@ def test_bfloat16_gives_nearly_the_same_mask(toy):
     assert 2 * (masks[0] & masks[1]).sum() / (masks[0].sum() + masks[1].sum()) >= 0.98
 
 
-def test_far_above_another_slice_does_not_matter(toy):
-    tall = np.concatenate([INPUT, np.full_like(INPUT[..., :4], -3)], axis=3)
-    tall[:, :20, :10, -1] = 1.0
-    found = ensemble.predict(toy, tall, precision="float32").probability[..., :-4]
-    alone = ensemble.predict(toy, INPUT, precision="float32").probability
-    np.testing.assert_allclose(found, alone, atol=1e-5)
+@pytest.mark.parametrize("flip", [False, True])
+def test_every_four_slices_are_seen_under_the_outline_of_their_own_brain(tmp_path, flip):
+    # Ten slices, of which the last two are fewer than four.
+    rng = np.random.default_rng(3)
+    head = np.full((2, 70, 60, 10), -3, np.float32)
+    head[:, 4:66, 6:50, :4] = rng.normal(size=(2, 62, 44, 4)).clip(-2.9, 3)
+    head[:, 30:50, 20:44, 7:] = rng.normal(size=(2, 20, 24, 3)).clip(-2.9, 3)
+    network = UResNet(6, 2).eval()
+    weights = {k: v.numpy() for k, v in network.state_dict().items()}
+    card = replace(
+        CARD, network={"variant": "standard", "in_channels": 6, "classes": 2}, context=1, flip=flip
+    )
+    write_model(tmp_path / "three", card, [weights])
+    stored = ensemble.model_store.load_weights(tmp_path / "three" / "member-00.safetensors")
+    network.load_state_dict({k: torch.from_numpy(v) for k, v in stored.items()}, strict=False)
+    model = ensemble.load(tmp_path / "three")
+    found = ensemble.predict(model, head, precision="float32").probability
+
+    def seen(box: tuple[slice, slice], z: int) -> np.ndarray:
+        """What the network says of one slice, with eight voxels around a box."""
+        around = np.pad(head, ((0, 0), (8, 8), (8, 8), (1, 1)), constant_values=-3)
+        part = around[:, box[0].start : box[0].stop + 16, box[1].start : box[1].stop + 16]
+        images = np.concatenate([part[..., z + step] for step in range(3)])
+        high = [-extent % 8 for extent in images.shape[1:]]
+        images = np.pad(images, ((0, 0), (0, high[0]), (0, high[1])), constant_values=-3)
+        x = torch.from_numpy(images[None])
+        with torch.no_grad():
+            said = network(x).softmax(1)[0, 1]
+            if flip:
+                said = (said + network(x.flip(2)).softmax(1)[0, 1].flip(0)) / 2
+        return said[8:, 8:][: box[0].stop - box[0].start, : box[1].stop - box[1].start].numpy()
+
+    wide, narrow = (slice(4, 66), slice(6, 50)), (slice(30, 50), slice(20, 44))
+    for box, slices in ((wide, range(4)), (narrow, range(7, 10))):
+        for z in slices:
+            np.testing.assert_allclose(found[(*box, z)], seen(box, z), atol=1e-4)
+    assert (found[..., 4:7] == 0).all()
 
 
 def test_with_flip_a_mirrored_head_gives_the_mirrored_result(folder, toy):

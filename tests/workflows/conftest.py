@@ -123,6 +123,7 @@ def graph(tmp_path):
         ct: Path | None = image,
         flair: Path | None = image,
         megavoxels: dict[str, float] | None = None,
+        deformable: bool = True,
     ):
         resources = Resources(
             template_t1w=template.t1w,
@@ -131,7 +132,7 @@ def graph(tmp_path):
             guide_gm=template.gm,
             guide_wm=template.wm,
             guide_ventricles=template.ventricles,
-            deformable=True,
+            deformable=deformable,
             in_template=True,
             ct_model=model_store.default("ct"),
             flair_model=model_store.default("flair"),

@@ -204,6 +204,7 @@ def test_a_disk_that_becomes_full_while_results_are_written_keeps_none_of_them(b
     output = tmp_path / "out"
     arguments = (bids_dir, output, "participant", "--participant-label", "ct", "--random-seed", "7")
     arguments += ("-w", tmp_path / "work", "--omp-nthreads", "1")
+    arguments += tuple(quick_models.options(tmp_path / "models", "ct"))
     code, said, left = run_on_small_disk(output, "1g", *arguments, label="sub-ct", spare_kb=300)
     assert code == 74, said
     assert "Traceback" not in said

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
+from ctwml_bids.cli.nipype_setup import preload
 from ctwml_bids.workflows.participant import workflow_name
 
 
@@ -40,3 +44,17 @@ def test_labels_that_bids_allows_make_names_that_nipype_allows_and_that_differ(g
     assert len({workflow_name(label) for label in labels}) == len(labels)
     for label in labels:
         assert graph(label).name == workflow_name(label)
+
+
+def test_ants_is_imported_ahead_for_what_registers_alone(graph):
+    assert "ants" in preload(graph())
+    assert "ants" in preload(graph(flair=None))
+    assert "ants" in preload(graph(deformable=False))
+    assert "ants" not in preload(graph(flair=None, deformable=False))
+
+
+def test_what_is_imported_ahead_and_by_the_last_steps_does_not_bring_ants(graph):
+    last = (f"ctwml_bids.interfaces.{name}" for name in ("measuring", "reporting", "writing"))
+    modules = ", ".join((*preload(graph(flair=None, deformable=False)), *last))
+    code = f"import sys, {modules}; sys.exit('ants' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
