@@ -65,6 +65,7 @@ validate: $(VENV)/.installed
 		--steps 1500 --name experiments_ct_shipped
 	$(BIN)/python benchmarks/cohort.py make training/cohort --anatomies training/test-anatomies
 	$(BIN)/python benchmarks/cohort.py measure training/cohort --name whole
+	$(BIN)/python benchmarks/cohort_compare.py ct-sim5 whole
 	$(BIN)/python benchmarks/robustness.py training/robustness --anatomies training/test-anatomies --people 12
 	$(BIN)/python benchmarks/ratings.py
 	$(BIN)/ctwml-simulate training/realism --participants 8 --seed 31 --anatomies training/anatomies
