@@ -1,12 +1,14 @@
 """Thresholds of a lesion model, on training heads that a member did not see.
 
     python benchmarks/out_of_bag.py HEADS RUN [RUN ...] --modality {ct,flair} [--heads 18]
-        [--no-flip] [--device cpu]
+        [--no-flip] [--device cpu] [--mean-with MODEL]
 
 Every member of an ensemble is trained on its own choice of the simulated heads. Each network in a
 RUN folder segments heads that it was not trained on, alone; Dice, volumes and what is marked in
 heads without lesions are given for thresholds around the paper's 0.25. The threshold in a model's
-card is chosen from these heads alone. Writes results/out_of_bag_MODALITY.json.
+card is chosen from these heads alone. With ``--mean-with``, the model that the runs began from,
+its networks, the trained ones and those half way between are measured on the same heads. Writes
+results/out_of_bag_MODALITY.json.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,31 +32,48 @@ THRESHOLDS = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 LESIONS_ML, LARGE_ML, NONE_ML = 1.0, 15.0, 0.05
 
 
-def measure(run: Path, heads: list, args: argparse.Namespace) -> list[dict]:
-    """One row a head that this network did not see: true mL; found mL and Dice by threshold."""
+def networks_of(run: Path, args: argparse.Namespace) -> dict[str, ensemble.Ensemble]:
+    """Return the network of a run alone; with ``--mean-with`` three of them, by name."""
+
+    def exported(mean_with: Path | None) -> ensemble.Ensemble:
+        with tempfile.TemporaryDirectory() as folder:
+            export(
+                [run],
+                Path(folder),
+                name="one",
+                modality=args.modality,
+                version="0",
+                flip=not args.no_flip,
+                mean_with=mean_with,
+            )
+            return ensemble.load(Path(folder) / "one")
+
+    found = {"trained": exported(None)}
+    if args.mean_with is not None:
+        found["mean"] = exported(args.mean_with)
+        member = json.loads((run / "facts.json").read_text())["config"]["seed"]
+        begun = ensemble.load(args.mean_with).members
+        found["begun from"] = replace(found["trained"], members=(begun[member % len(begun)],))
+    return found
+
+
+def measure(run: Path, heads: list, args: argparse.Namespace) -> dict[str, list[dict]]:
+    """By network, one row a head that was not seen: true mL; found mL and Dice by threshold."""
     facts, seen = json.loads((run / "facts.json").read_text()), set()
     while facts:  # those of the network that it began from, too
         seen |= {volume.name for volume, _ in choose_heads(heads, facts["config"]["seed"])}
         facts = facts.get("began_from")
     simulated = [head for head in heads if not {"subject", "texture"} & head[1].keys()]
     unseen = [head for head in simulated if head[0].name not in seen]
-    with tempfile.TemporaryDirectory() as folder:
-        export(
-            [run],
-            Path(folder),
-            name="one",
-            modality=args.modality,
-            version="0",
-            flip=not args.no_flip,
-        )
-        network = ensemble.load(Path(folder) / "one")
-        rows = []
-        for volume, facts in unseen[: args.heads]:
-            channels = np.asarray(volume.channels, dtype=np.float32)
+    networks = networks_of(run, args)
+    rows: dict[str, list[dict]] = {name: [] for name in networks}
+    for volume, facts in unseen[: args.heads]:
+        channels = np.asarray(volume.channels, dtype=np.float32)
+        truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
+        for name, network in networks.items():
             probability = ensemble.predict(network, channels, device=args.device).probability
-            truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
             masks = [probability > threshold for threshold in THRESHOLDS]
-            rows.append(
+            rows[name].append(
                 {
                     "head": volume.name,
                     "true_ml": float(truth.sum() * ml),
@@ -96,21 +116,25 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=18, help="of each network, at most")
     parser.add_argument("--no-flip", action="store_true", help="without the mirror image")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")
+    parser.add_argument("--mean-with", type=Path, metavar="MODEL", help="which the runs began from")
     args = parser.parse_args()
     heads = shipped_heads.load_heads(args.heads_folder, args.modality)
-    rows = [row for run in args.runs for row in measure(run, heads, args)]
-    table = curve(rows)
-    true = np.array([row["true_ml"] for row in rows])
-    counts = {
-        "heads": len(rows),
-        "with_lesions": int((true > LESIONS_ML).sum()),
-        "large": int((true > LARGE_ML).sum()),
-        "lesion_free": int((true < NONE_ML).sum()),
-    }
-    print(counts)
-    for row in table:
-        print(row)
-    result = {**counts, "curve": table, "rows": rows}
+    measured = [measure(run, heads, args) for run in args.runs]
+    result = {}
+    for name in measured[0]:
+        rows = [row for of_run in measured for row in of_run[name]]
+        true = np.array([row["true_ml"] for row in rows])
+        counts = {
+            "heads": len(rows),
+            "with_lesions": int((true > LESIONS_ML).sum()),
+            "large": int((true > LARGE_ML).sum()),
+            "lesion_free": int((true < NONE_ML).sum()),
+        }
+        table = curve(rows)
+        print(name, counts)
+        for row in table:
+            print(row)
+        result[name] = {**counts, "curve": table, "rows": rows}
     print(f"Written to {write_result(f'out_of_bag_{args.modality}', result)}")
 
 

@@ -107,16 +107,17 @@ def heads_of(folder: Path, people: list[Participant]) -> list[tuple[TrainingVolu
 
 
 def measure(folder: Path, people: list[Participant], model: ensemble.Ensemble, device: str) -> dict:
-    """Dice and volumes by scan."""
-    rows: dict[str, list] = {name: [] for name in SCANS}
+    """Dice and volumes by scan, and of every person."""
+    rows: dict[str, dict] = {name: {} for name in SCANS}
     for volume, facts in heads_of(folder, people):
         probability = kept_probability(folder, volume, model, device)
         found = probability > np.float16(model.card.threshold)
         truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
-        rows[facts["scan"]].append((truth.sum() * ml, found.sum() * ml, dice(found, truth)))
+        row = (truth.sum() * ml, found.sum() * ml, dice(found, truth))
+        rows[facts["scan"]][volume.name.split("_")[0]] = row
     table = {}
     for name, values in rows.items():
-        true, ml, scores = np.array(values).T
+        true, ml, scores = np.array(list(values.values())).T
         volumes = agreement(ml, true)
         table[name] = {
             "people": len(true),
@@ -124,6 +125,9 @@ def measure(folder: Path, people: list[Participant], model: ensemble.Ensemble, d
             "r": round(volumes.pearson.value, 3),
             "slope": round(volumes.slope.value, 3),
             "bias_ml": round(volumes.bias.value, 2),
+            "true_ml_found_ml_dice": {
+                person: [round(float(value), 3) for value in row] for person, row in values.items()
+            },
         }
     for row in table.values():
         row["dice_loss"] = round(table[REFERENCE]["dice"] - row["dice"], 3)
@@ -148,7 +152,7 @@ def main() -> None:
     if args.part is None:
         table = measure(args.folder, people, model, args.device)
         for name, row in table.items():
-            print(name, row)
+            print(name, {key: value for key, value in row.items() if not isinstance(value, dict)})
         result = {"model": model.card.name, "checksum": model.card.checksum, "scans": table}
         print(f"Written to {write_result('robustness', result)}")
 

@@ -88,6 +88,19 @@ done | at_once
 ${make[*]} export training/ct6-{0,1,2,3,4,5,6,7,8,9} --to training/models --name ct-sim6 \
     --modality ct --threshold 0.5
 
+# The fourth stage, on CT: a little further on heads with less and with more noise.
+noise="--ct-noise 0.7 2.5 --anatomies training/anatomies"
+at_once <<END
+${make[*]} heads training/heads7 --seeds 376 424 $noise
+${make[*]} heads training/heads7 --seeds 568 580 --lesion-ml 40 110 $noise
+END
+fourth="${ct/4000/400} --begin-from training/models/ct-sim6"
+for member in 0 1 2 3 4 5 6 7 8 9; do
+    echo "${make[*]} train training/heads7 training/ct7-$member $fourth --member $member"
+done | at_once
+${make[*]} export training/ct7-{0,1,2,3,4,5,6,7,8,9} --to training/models --name ct-sim7 \
+    --modality ct --threshold 0.5
+
 # FLAIR networks that leave subjects out, all stages; these are measured and not shipped.
 left_out=("lj19 mb104252" "lj07 mb105074" "mb105465 mb105911")
 more="--modality flair --steps 800 --context 1 --loss dice+cross-entropy --augment contrasts --copies"

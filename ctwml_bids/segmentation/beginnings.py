@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -35,6 +36,37 @@ def initial_weights(model: Path, member: int) -> tuple[dict[str, Tensor], str]:
     chosen = card.members[member % len(card.members)]
     arrays = model_store.load_weights(model / chosen.file)
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, chosen.sha256
+
+
+def mean_with_beginning(
+    weights: Mapping[str, Tensor], model: Path, config: Mapping
+) -> dict[str, Tensor]:
+    """Return the mean of a network's weights and of those that its training began from.
+
+    Parameters
+    ----------
+    weights
+        Arrays by name after the training; counters among them are kept.
+    model
+        Folder of the model that it began from.
+    config
+        Of the training: "seed" is the member's number, "init" the checksum of its beginning.
+
+    Raises
+    ------
+    NoInputError, BadDataError
+        If there is no such model, it is damaged, or the training began from another network.
+    """
+    first, checksum = initial_weights(model, config["seed"])
+    if config["init"] != checksum:
+        raise BadDataError(
+            f"Training {config['seed']} did not begin from a network of {model}: there is no mean "
+            "to take with it."
+        )
+    return {
+        name: (first[name].to(now.dtype) + now) / 2 if now.is_floating_point() else now
+        for name, now in weights.items()
+    }
 
 
 def with_beginning(facts: dict, model: Path, member: int) -> dict:

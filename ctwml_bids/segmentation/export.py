@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.segmentation import model_store, shipped_heads
+from ctwml_bids.segmentation import beginnings, model_store, shipped_heads
 from ctwml_bids.segmentation.training import checkpoint_weights
 
 # The paper's for CT; `benchmarks/out_of_bag.py` finds others.
@@ -33,19 +33,28 @@ def export(
     accuracy: dict | None = None,
     flip: bool = False,
     threshold: float | None = None,
+    mean_with: Path | None = None,
 ) -> model_store.ModelCard:
     """Write the networks of finished or running trainings as a model with its card.
+
+    With ``mean_with``, the model that the trainings began from, each network's weights are the
+    mean of those that it began from and those that it ended with: on heads like the former ones
+    it keeps more of what it knew (Wortsman et al., CVPR 2022).
 
     Raises
     ------
     BadDataError
-        If one saw a subject that the shipped models are tested on.
+        If one saw a subject that the shipped models are tested on, or did not begin from the
+        network to take the mean with.
     """
     networks, members = [], []
     for run in runs:
         weights, step = checkpoint_weights(run / "checkpoint.safetensors")
-        networks.append({key: tensor.numpy() for key, tensor in weights.items()})
         facts = json.loads((run / "facts.json").read_text())
+        if mean_with is not None:
+            weights = beginnings.mean_with_beginning(weights, mean_with, facts["config"])
+            facts["mean_with"] = model_store.load_card(mean_with).name
+        networks.append({key: tensor.numpy() for key, tensor in weights.items()})
         members.append(facts | {"steps_done": step})
     if tested := set(_NEVER).intersection(
         _people(members, "anatomies") + _people(members, "real_subjects")

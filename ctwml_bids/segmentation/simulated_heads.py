@@ -24,17 +24,27 @@ def make_heads(
     poses: int = 1,
     lesion_ml: tuple[float, float] | None = None,
     anatomies: Sequence[Path] = (),
+    ct_noise: tuple[float, float] | None = None,
 ) -> None:
     """Simulate pairs and lay both images on the network's grid, each in ``poses`` poses.
 
-    With ``lesion_ml`` every head has lesions of a volume between these (mL): Fazekas 3 goes on
-    far above the mean of its grade, and networks that never saw that mark the core alone.
-    ``anatomies`` are files of individual anatomies (see `simulate_pair`).
+    Parameters
+    ----------
+    folder, seeds, poses
+        Where heads are kept, and which; one that is there is not made again.
+    lesion_ml
+        Every head has lesions of a volume between these (mL): Fazekas 3 goes on far above the
+        mean of its grade, and networks that never saw that mark the core alone.
+    anatomies
+        Files of individual anatomies (see `simulate_pair`).
+    ct_noise
+        Each CT's noise is multiplied by a factor drawn between these, evenly in its logarithm:
+        scanners and protocols differ by more than the simulation does.
     """
     grid = shipped_heads.shipped_grid()
     for seed in seeds:
         if not (folder / _name(seed, poses - 1, "flair", "_image.npy")).is_file():
-            _make_head(folder, seed, poses, grid, lesion_ml, anatomies)
+            _make_head(folder, seed, poses, grid, lesion_ml, anatomies, ct_noise)
             print(f"head {seed} done", flush=True)
 
 
@@ -45,13 +55,19 @@ def _make_head(
     grid: Grid,
     lesion_ml: tuple[float, float] | None,
     anatomies: Sequence[Path],
+    ct_noise: tuple[float, float] | None,
 ) -> None:
     # Another stream than `simulate_pair`'s, whose draws come from [seed, 0] to [seed, 6].
     rng = np.random.default_rng([seed, 11])
     person = _person(rng)
     if lesion_ml is not None:
         person = {"fazekas": 3, "lesion_ml": float(rng.uniform(*lesion_ml))}
-    pair = simulate_pair(seed, **person, **_scans(rng), anatomies=anatomies)
+    scans = _scans(rng)
+    if ct_noise is not None:
+        # A stream of its own: the same head with other noise stays the same head.
+        low, high = np.log(ct_noise)
+        scans["ct_noise"] = float(np.exp(np.random.default_rng([seed, 12]).uniform(low, high)))
+    pair = simulate_pair(seed, **person, **scans, anatomies=anatomies)
     images = {
         "ct": (pair.ct, pair.ct_truth, pair.template_to_ct),
         "flair": (pair.flair, pair.flair_truth, pair.template_to_flair),

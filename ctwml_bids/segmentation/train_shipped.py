@@ -172,6 +172,9 @@ def _parser() -> argparse.ArgumentParser:
     heads.add_argument("--poses", type=int, default=1)
     heads.add_argument("--lesion-ml", type=float, nargs=2, metavar=("FROM", "TO"))
     heads.add_argument("--anatomies", type=Path, help="folder of individual anatomies")
+    heads.add_argument(
+        "--ct-noise", type=float, nargs=2, metavar=("FROM", "TO"), help="factor of the CT's noise"
+    )
     real = steps.add_parser("real", help="lay real FLAIR images with expert masks on the grid")
     real.add_argument("folder", type=Path)
     real.add_argument("--bids-dir", type=Path, required=True)
@@ -216,6 +219,12 @@ def _parser() -> argparse.ArgumentParser:
         "--threshold", type=float, help="of the lesion mask (default: CT 0.25, FLAIR 0.5)"
     )
     model.add_argument("--flip", action="store_true", help="average with the mirror image")
+    model.add_argument(
+        "--mean-with",
+        type=Path,
+        metavar="MODEL",
+        help="weights half way between the runs' and those of this model, which they began from",
+    )
     return parser
 
 
@@ -226,7 +235,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         anatomies = anatomy_files(args.anatomies) if args.anatomies else ()
         anatomies = [path for path in anatomies if path.stem not in TEST_ANATOMIES]
         simulated_heads.make_heads(
-            args.folder, range(*args.seeds), args.poses, args.lesion_ml, anatomies
+            args.folder,
+            range(*args.seeds),
+            args.poses,
+            args.lesion_ml,
+            anatomies,
+            args.ct_noise,
         )
     elif args.step == "real":
         real_heads.make_real_heads(args.bids_dir, args.folder, poses=args.poses)
@@ -264,6 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             accuracy=accuracy,
             flip=args.flip,
             threshold=args.threshold,
+            mean_with=args.mean_with,
         )
 
 

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.segmentation import ensemble, shipped_heads, train_shipped
+from ctwml_bids.segmentation import ensemble, model_store, shipped_heads, train_shipped
 from ctwml_bids.segmentation.patches import TrainingVolume
 from tests.segmentation.toy import toy_head
+
+KINDS = ("old", "half", "new")
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +140,20 @@ def test_a_training_begins_from_a_models_network_and_its_card_names_what_both_sa
     assert member["began_from"]["steps_done"] == 2
     with pytest.raises(BadDataError, match=r"differs in .*began_from.*init"):
         train_shipped.main(arguments.split())
+    half = ["export", str(tmp_path / "new"), "--to", str(tmp_path), "--modality", "ct"]
+    half += ["--name", "ct-half", "--mean-with"]
+    train_shipped.main([*half, str(tmp_path / "ct-old")])
+    of = [model_store.load_weights(tmp_path / f"ct-{n}/member-00.safetensors") for n in KINDS]
+    for name, middle in of[1].items():
+        ends = (of[0][name].astype(float), of[2][name].astype(float))
+        # The weights after training are kept in more digits than a model's files.
+        assert np.allclose(middle, np.mean(ends, axis=0), rtol=2e-3, atol=1e-6) or (
+            np.issubdtype(middle.dtype, np.integer) and (middle == ends[1]).all()
+        )
+    card = ensemble.load(tmp_path / "ct-half").card
+    assert card.training["members"][0]["mean_with"] == "ct-old"
+    with pytest.raises(BadDataError, match="did not begin from a network of"):
+        train_shipped.main([*half, str(tmp_path / "ct-new")])
 
 
 @pytest.fixture
