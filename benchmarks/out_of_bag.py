@@ -8,7 +8,7 @@ RUN folder segments heads that it was not trained on, alone; Dice, volumes and w
 heads without lesions are given for thresholds around the paper's 0.25. The threshold in a model's
 card is chosen from these heads alone. With ``--mean-with``, the model that the runs began from,
 its networks, the trained ones and those half way between are measured on the same heads. Writes
-results/out_of_bag_MODALITY.json.
+results/out_of_bag_MODALITY.json, with ``--mean-with`` out_of_bag_MODALITY_mean.json.
 """
 
 from __future__ import annotations
@@ -16,13 +16,18 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from record import write_result
 
-from ctwml_bids.segmentation import ensemble, model_store, shipped_heads
+from ctwml_bids.segmentation import (
+    beginnings,
+    ensemble,
+    model_store,
+    shipped_heads,
+    training_facts,
+)
 from ctwml_bids.segmentation.export import export
 from ctwml_bids.segmentation.train_shipped import choose_heads
 from ctwml_bids.statistics.agreement import agreement
@@ -52,17 +57,33 @@ def networks_of(run: Path, args: argparse.Namespace) -> dict[str, ensemble.Ensem
     if args.mean_with is not None:
         found["mean"] = exported(args.mean_with)
         member = json.loads((run / "facts.json").read_text())["config"]["seed"]
-        begun = ensemble.load(args.mean_with).members
-        found["begun from"] = replace(found["trained"], members=(begun[member % len(begun)],))
+        weights, _ = beginnings.initial_weights(args.mean_with, member)
+        card = found["trained"].card
+        found["begun from"] = ensemble.from_weights(card, [weights], str(args.mean_with))
     return found
+
+
+def seen_by(run: Path, heads: list) -> set[str]:
+    """Return the names of the heads that a network saw; stop if HEADS are not those of its run."""
+    facts = json.loads((run / "facts.json").read_text())
+    for copies in (False, True):
+        chosen = choose_heads(
+            heads, facts["config"]["seed"], facts["leave_out"], with_copies=copies
+        )
+        seen = {volume.name for volume, _ in chosen}
+        if training_facts.names_sha256(seen) == facts["volumes_sha256"]:
+            break
+    else:
+        raise SystemExit(f"The heads are not those of which {run} was trained on a part.")
+    # The network that it began from may have seen others of them.
+    while facts := facts.get("began_from"):
+        seen |= {volume.name for volume, _ in choose_heads(heads, facts["config"]["seed"])}
+    return seen
 
 
 def measure(run: Path, heads: list, args: argparse.Namespace) -> dict[str, list[dict]]:
     """By network, one row a head that was not seen: true mL; found mL and Dice by threshold."""
-    facts, seen = json.loads((run / "facts.json").read_text()), set()
-    while facts:  # those of the network that it began from, too
-        seen |= {volume.name for volume, _ in choose_heads(heads, facts["config"]["seed"])}
-        facts = facts.get("began_from")
+    seen = seen_by(run, heads)
     simulated = [head for head in heads if not {"subject", "texture"} & head[1].keys()]
     unseen = [head for head in simulated if head[0].name not in seen]
     networks = networks_of(run, args)
@@ -135,7 +156,10 @@ def main() -> None:
         for row in table:
             print(row)
         result[name] = {**counts, "curve": table, "rows": rows}
-    print(f"Written to {write_result(f'out_of_bag_{args.modality}', result)}")
+    if args.mean_with is None:
+        result = result["trained"]
+    name = f"out_of_bag_{args.modality}{'' if args.mean_with is None else '_mean'}"
+    print(f"Written to {write_result(name, result)}")
 
 
 if __name__ == "__main__":

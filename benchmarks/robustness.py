@@ -6,7 +6,8 @@
 Every sixth person of the cohort of 147 (``benchmarks/cohort.py``) is scanned again: slices of 1,
 2.5 and 5 mm, 5 mm with twice the noise, and 5 mm under a brain mask that lies 5 mm off. Brain
 masks are those that the program finds on the CT. FOLDER keeps heads and probabilities. Writes
-results/robustness.json: Dice, its loss against the people's 2.5 mm scans, and volumes. With
+results/robustness.json: Dice, its loss against the people's 2.5 mm scans, and volumes, of all and
+of each person. With
 ``--part I/N`` every N-th person is simulated and segmented, and nothing measured.
 """
 
@@ -125,8 +126,13 @@ def measure(folder: Path, people: list[Participant], model: ensemble.Ensemble, d
             "r": round(volumes.pearson.value, 3),
             "slope": round(volumes.slope.value, 3),
             "bias_ml": round(volumes.bias.value, 2),
-            "true_ml_found_ml_dice": {
-                person: [round(float(value), 3) for value in row] for person, row in values.items()
+            "by_person": {
+                person: {
+                    "true_ml": round(float(row[0]), 3),
+                    "found_ml": round(float(row[1]), 3),
+                    "dice": round(float(row[2]), 3),
+                }
+                for person, row in values.items()
             },
         }
     for row in table.values():
@@ -152,7 +158,7 @@ def main() -> None:
     if args.part is None:
         table = measure(args.folder, people, model, args.device)
         for name, row in table.items():
-            print(name, {key: value for key, value in row.items() if not isinstance(value, dict)})
+            print(name, {key: value for key, value in row.items() if key != "by_person"})
         result = {"model": model.card.name, "checksum": model.card.checksum, "scans": table}
         print(f"Written to {write_result('robustness', result)}")
 

@@ -43,10 +43,12 @@ def mean_with_beginning(
 ) -> dict[str, Tensor]:
     """Return the mean of a network's weights and of those that its training began from.
 
+    Running statistics of batch norms are averaged as well, and not measured again.
+
     Parameters
     ----------
     weights
-        Arrays by name after the training; counters among them are kept.
+        Arrays by name after the training; counters among them are returned as they are.
     model
         Folder of the model that it began from.
     config
@@ -58,7 +60,7 @@ def mean_with_beginning(
         If there is no such model, it is damaged, or the training began from another network.
     """
     first, checksum = initial_weights(model, config["seed"])
-    if config["init"] != checksum:
+    if config.get("init") != checksum:
         raise BadDataError(
             f"Training {config['seed']} did not begin from a network of {model}: there is no mean "
             "to take with it."

@@ -43,19 +43,21 @@ def export(
 
     Raises
     ------
+    NoInputError
+        If there is no model to take the mean with.
     BadDataError
         If one saw a subject that the shipped models are tested on, or did not begin from the
         network to take the mean with.
     """
     networks, members = [], []
+    begun = {"mean_with": model_store.load_card(mean_with).name} if mean_with else {}
     for run in runs:
         weights, step = checkpoint_weights(run / "checkpoint.safetensors")
         facts = json.loads((run / "facts.json").read_text())
         if mean_with is not None:
             weights = beginnings.mean_with_beginning(weights, mean_with, facts["config"])
-            facts["mean_with"] = model_store.load_card(mean_with).name
         networks.append({key: tensor.numpy() for key, tensor in weights.items()})
-        members.append(facts | {"steps_done": step})
+        members.append(facts | begun | {"steps_done": step})
     if tested := set(_NEVER).intersection(
         _people(members, "anatomies") + _people(members, "real_subjects")
     ):
@@ -111,6 +113,10 @@ def _data(members: Sequence[dict]) -> str:
     """Say what a model was trained on."""
     anatomies, real = _people(members, "anatomies"), _people(members, "real_subjects")
     text = f"simulated heads (ctwml_bids.simulation; anatomies: {', '.join(anatomies)})"
+    if factors := [end for member in members for end in member.get("ct_noise_factors", ())]:
+        text += (
+            f", at last with CT noise of {min(factors):.1f} to {max(factors):.1f} times as usual"
+        )
     if real:
         text += f" and real FLAIR images with expert lesion masks ({', '.join(real)})"
     return text

@@ -23,7 +23,7 @@ from ctwml_bids.errors import BadDataError, NoInputError
 CARD = "card.json"
 MODALITIES = ("ct", "flair")
 _SHIPPED = Path(__file__).resolve().parents[1] / "data" / "models"
-_DEFAULTS = {"ct": "ct-sim6", "flair": "flair-sim5"}
+_DEFAULTS = {"ct": "ct-sim7", "flair": "flair-sim5"}
 
 
 @dataclass(frozen=True)

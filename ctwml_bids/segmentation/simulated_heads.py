@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.segmentation import shipped_heads
 from ctwml_bids.simulation.cohort import simulate_pair
@@ -40,12 +42,38 @@ def make_heads(
     ct_noise
         Each CT's noise is multiplied by a factor drawn between these, evenly in its logarithm:
         scanners and protocols differ by more than the simulation does.
+
+    Raises
+    ------
+    BadDataError
+        If a head is there whose noise was multiplied by another factor.
     """
     grid = shipped_heads.shipped_grid()
     for seed in seeds:
-        if not (folder / _name(seed, poses - 1, "flair", "_image.npy")).is_file():
-            _make_head(folder, seed, poses, grid, lesion_ml, anatomies, ct_noise)
+        factor = noise_factor(seed, ct_noise)
+        if (folder / _name(seed, poses - 1, "flair", "_image.npy")).is_file():
+            _check_noise(folder / _name(seed, poses - 1, "ct", "_facts.json"), factor)
+        else:
+            _make_head(folder, seed, poses, grid, lesion_ml, anatomies, factor)
             print(f"head {seed} done", flush=True)
+
+
+def noise_factor(seed: int, limits: tuple[float, float] | None) -> float:
+    """Draw the factor of a head's CT noise between limits, evenly in its logarithm; 1 without."""
+    if limits is None:
+        return 1.0
+    # A stream of its own: person, lesions and slices are those of the head with other noise.
+    return float(np.exp(np.random.default_rng([seed, 12]).uniform(*np.log(limits))))
+
+
+def _check_noise(facts: Path, factor: float) -> None:
+    """Refuse to go on in a folder of heads with other noise: which is which could not be told."""
+    made = json.loads(facts.read_text()).get("ct_noise_factor", 1.0)
+    if not np.isclose(made, factor):
+        raise BadDataError(
+            f"{facts} is of a head whose CT noise was multiplied by {made:.2f}, not {factor:.2f}: "
+            "make heads with another --ct-noise in another folder."
+        )
 
 
 def _make_head(
@@ -55,19 +83,14 @@ def _make_head(
     grid: Grid,
     lesion_ml: tuple[float, float] | None,
     anatomies: Sequence[Path],
-    ct_noise: tuple[float, float] | None,
+    ct_noise: float,
 ) -> None:
-    # Another stream than `simulate_pair`'s, whose draws come from [seed, 0] to [seed, 6].
+    # Another stream than those of `simulate_pair`, [seed, 0] to [seed, 7] without ratings.
     rng = np.random.default_rng([seed, 11])
     person = _person(rng)
     if lesion_ml is not None:
         person = {"fazekas": 3, "lesion_ml": float(rng.uniform(*lesion_ml))}
-    scans = _scans(rng)
-    if ct_noise is not None:
-        # A stream of its own: the same head with other noise stays the same head.
-        low, high = np.log(ct_noise)
-        scans["ct_noise"] = float(np.exp(np.random.default_rng([seed, 12]).uniform(low, high)))
-    pair = simulate_pair(seed, **person, **scans, anatomies=anatomies)
+    pair = simulate_pair(seed, **person, **_scans(rng), ct_noise=ct_noise, anatomies=anatomies)
     images = {
         "ct": (pair.ct, pair.ct_truth, pair.template_to_ct),
         "flair": (pair.flair, pair.flair_truth, pair.template_to_flair),
@@ -84,6 +107,8 @@ def _make_head(
             )
             channels, labels = shipped_heads.training_arrays(rng, head, grid, modality)
             facts = dict(pair.facts) | {"grid_voxel_ml": head.voxel_ml}
+            if modality == "ct" and ct_noise != 1:
+                facts["ct_noise_factor"] = ct_noise
             name = _name(seed, pose, modality)
             shipped_heads.save_head(folder, name, channels, labels, facts)
 

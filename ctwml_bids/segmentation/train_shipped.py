@@ -6,7 +6,7 @@
     real   training/heads --bids-dir FOLDER           add real FLAIR images with expert masks
     textures training/heads                           copy heads with the real ones' structure
     train  training/heads training/ct-0 --modality ct --member 0
-    export training/ct-0 training/ct-1 --modality ct --name ct-sim6 --to ctwml_bids/data/models
+    export training/ct-0 training/ct-1 --modality ct --name ct-sim7 --to ctwml_bids/data/models
 
 Each step goes on where it was stopped. ``benchmarks/lesions_simulated.py`` measures the result on
 heads of other seeds.
@@ -232,6 +232,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one step."""
     args = _parser().parse_args(arguments)
     if args.step == "heads":
+        if args.ct_noise and not 0 < args.ct_noise[0] <= args.ct_noise[1]:
+            raise UsageError("--ct-noise FROM TO: two factors above 0, the smaller one first.")
         anatomies = anatomy_files(args.anatomies) if args.anatomies else ()
         anatomies = [path for path in anatomies if path.stem not in TEST_ANATOMIES]
         simulated_heads.make_heads(

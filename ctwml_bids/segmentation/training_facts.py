@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,11 +36,12 @@ def describe(
         As the network is trained with.
     """
     volumes = [volume for volume, _ in chosen]
-    names = sorted({volume.name for volume in volumes})
+    names = {volume.name for volume in volumes}
+    factors = [row["ct_noise_factor"] for _, row in chosen if "ct_noise_factor" in row]
     return {
         "heads": len({person_of(volume) for volume in volumes}),
         "volumes": len(names),
-        "volumes_sha256": hashlib.sha256("\n".join(names).encode()).hexdigest(),
+        "volumes_sha256": names_sha256(names),
         "volumes_without_lesion": sum(not volume.labels.any() for volume in volumes),
         "anatomies": sorted({anatomy(row) for _, row in chosen if "subject" not in row}),
         "real_subjects": sorted(
@@ -50,7 +51,12 @@ def describe(
         "config": asdict(config),
         "augment": augment,
         "torch": torch.__version__,
-    }
+    } | ({"ct_noise_factors": [min(factors), max(factors)]} if factors else {})
+
+
+def names_sha256(names: Collection[str]) -> str:
+    """Return the SHA-256 of the names of the heads that a network was trained on."""
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
 
 
 def settle(folder: Path, facts: dict) -> None:

@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from ctwml_bids.errors import BadDataError
+from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.segmentation import ensemble, model_store, shipped_heads, train_shipped
 from ctwml_bids.segmentation.patches import TrainingVolume
 from tests.segmentation.toy import toy_head
-
-KINDS = ("old", "half", "new")
 
 
 @pytest.fixture(scope="module")
@@ -140,20 +138,44 @@ def test_a_training_begins_from_a_models_network_and_its_card_names_what_both_sa
     assert member["began_from"]["steps_done"] == 2
     with pytest.raises(BadDataError, match=r"differs in .*began_from.*init"):
         train_shipped.main(arguments.split())
-    half = ["export", str(tmp_path / "new"), "--to", str(tmp_path), "--modality", "ct"]
-    half += ["--name", "ct-half", "--mean-with"]
-    train_shipped.main([*half, str(tmp_path / "ct-old")])
-    of = [model_store.load_weights(tmp_path / f"ct-{n}/member-00.safetensors") for n in KINDS]
-    for name, middle in of[1].items():
-        ends = (of[0][name].astype(float), of[2][name].astype(float))
-        # The weights after training are kept in more digits than a model's files.
-        assert np.allclose(middle, np.mean(ends, axis=0), rtol=2e-3, atol=1e-6) or (
-            np.issubdtype(middle.dtype, np.integer) and (middle == ends[1]).all()
+
+
+def test_a_mean_lies_half_way_between_a_training_and_the_network_that_it_began_from(
+    heads, run, tmp_path
+):
+    train_shipped.main(
+        f"train {heads} {tmp_path / 'other'} --modality ct --member 1 --steps 1 --batch 2".split()
+    )
+    train_shipped.main(
+        f"export {run} {tmp_path / 'other'} --to {tmp_path} --name ct-old --modality ct".split()
+    )
+    # Number 3 begins from the second of two networks.
+    train_shipped.main(
+        f"train {heads} {tmp_path / 'new'} --modality ct --member 3 --steps 1 --batch 2 "
+        f"--begin-from {tmp_path / 'ct-old'}".split()
+    )
+    export = f"export {tmp_path / 'new'} --to {tmp_path} --modality ct --name"
+    train_shipped.main(f"{export} ct-new".split())
+    train_shipped.main(f"{export} ct-half --mean-with {tmp_path / 'ct-old'}".split())
+    old, half, new = (
+        model_store.load_weights(tmp_path / name)
+        for name in (
+            "ct-old/member-01.safetensors",
+            "ct-half/member-00.safetensors",
+            "ct-new/member-00.safetensors",
         )
+    )
+    assert set(half) == set(old) == set(new)
+    for name, middle in half.items():
+        # After the training weights are kept in more digits than in a model's files.
+        assert np.allclose(middle, (old[name] + new[name]) / 2, rtol=2e-3, atol=1e-6)
+    assert not np.allclose(half["head.weight"], old["head.weight"], rtol=2e-3, atol=1e-6)
     card = ensemble.load(tmp_path / "ct-half").card
     assert card.training["members"][0]["mean_with"] == "ct-old"
     with pytest.raises(BadDataError, match="did not begin from a network of"):
-        train_shipped.main([*half, str(tmp_path / "ct-new")])
+        train_shipped.main(f"{export} ct-no --mean-with {tmp_path / 'ct-new'}".split())
+    with pytest.raises(NoInputError):
+        train_shipped.main(f"{export} ct-no --mean-with {tmp_path / 'nowhere'}".split())
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_maps_in_template_space_name_the_template_image(real_run):
 @pytest.mark.parametrize(
     ("name", "model"),
     [
-        ("space-CT_label-WML_desc-ct_mask", "ct-sim6"),
+        ("space-CT_label-WML_desc-ct_mask", "ct-sim7"),
         ("space-CT_label-WML_desc-flairstd_probseg", "flair-sim5"),
         ("space-FLAIR_desc-brain_mask", "flair-brain"),
     ],
