@@ -58,6 +58,8 @@ validate: $(VENV)/.installed
 	$(BIN)/python run.py $(BIDS_REAL) training/real participant --random-seed 1
 	$(BIN)/python benchmarks/real_images.py $(BIDS_REAL) training/real
 	$(BIN)/python benchmarks/out_of_bag.py training/heads5 training/ct5-? --modality ct --heads 22
+	$(BIN)/python benchmarks/out_of_bag.py training/heads7 training/ct7-? --modality ct --heads 18 --no-flip \
+		--mean-with training/models/ct-sim6
 	$(BIN)/python benchmarks/out_of_bag.py training/heads5 training/flair5-? --modality flair --heads 22
 	$(BIN)/python benchmarks/left_out.py $(BIDS_REAL) training/loo5
 	$(BIN)/python benchmarks/experiments.py training/heads training/experiments --only $(RECIPES)
@@ -65,7 +67,7 @@ validate: $(VENV)/.installed
 		--steps 1500 --name experiments_ct_shipped
 	$(BIN)/python benchmarks/cohort.py make training/cohort --anatomies training/test-anatomies
 	$(BIN)/python benchmarks/cohort.py measure training/cohort --name whole
-	$(BIN)/python benchmarks/cohort_compare.py ct-sim5 whole
+	$(BIN)/python benchmarks/cohort_compare.py ct-sim6 whole
 	$(BIN)/python benchmarks/robustness.py training/robustness --anatomies training/test-anatomies --people 12
 	$(BIN)/python benchmarks/ratings.py
 	$(BIN)/ctwml-simulate training/realism --participants 8 --seed 31 --anatomies training/anatomies

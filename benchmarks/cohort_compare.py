@@ -1,6 +1,6 @@
 """Two models on the simulated cohort: people who are alike in the results of both.
 
-    python benchmarks/cohort_compare.py ct-sim5 whole
+    python benchmarks/cohort_compare.py ct-sim6 whole
 
 Reads results/cohort_NAME.json of ``benchmarks/cohort.py``. Anatomies are made anew on each machine
 and differ a little each time; then some people get other lesions, and are left out here. Writes

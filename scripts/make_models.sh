@@ -99,7 +99,7 @@ for member in 0 1 2 3 4 5 6 7 8 9; do
     echo "${make[*]} train training/heads7 training/ct7-$member $fourth --member $member"
 done | at_once
 ${make[*]} export training/ct7-{0,1,2,3,4,5,6,7,8,9} --to training/models --name ct-sim7 \
-    --modality ct --threshold 0.5 --mean-with training/models/ct-sim6
+    --modality ct --threshold 0.55 --mean-with training/models/ct-sim6
 
 # FLAIR networks that leave subjects out, all stages; these are measured and not shipped.
 left_out=("lj19 mb104252" "lj07 mb105074" "mb105465 mb105911")
