@@ -1,7 +1,7 @@
 """Thresholds of a lesion model, on training heads that a member did not see.
 
     python benchmarks/out_of_bag.py HEADS RUN [RUN ...] --modality {ct,flair} [--heads 18]
-        [--no-flip] [--device cpu] [--mean-with MODEL] [--share 0.5]
+        [--no-flip] [--device cpu] [--mean-with MODEL]
 
 Every member of an ensemble is trained on its own choice of the simulated heads. Each network in a
 RUN folder segments heads that it was not trained on, alone; Dice, volumes and what is marked in
@@ -50,7 +50,6 @@ def networks_of(run: Path, args: argparse.Namespace) -> dict[str, ensemble.Ensem
                 version="0",
                 flip=not args.no_flip,
                 mean_with=mean_with,
-                share=args.share,
             )
             return ensemble.load(Path(folder) / "one")
 
@@ -139,7 +138,6 @@ def main() -> None:
     parser.add_argument("--no-flip", action="store_true", help="without the mirror image")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")
     parser.add_argument("--mean-with", type=Path, metavar="MODEL", help="which the runs began from")
-    parser.add_argument("--share", type=float, default=0.5, help="of the runs in the mean")
     args = parser.parse_args()
     heads = shipped_heads.load_heads(args.heads_folder, args.modality)
     measured = [measure(run, heads, args) for run in args.runs]

@@ -39,9 +39,9 @@ def initial_weights(model: Path, member: int) -> tuple[dict[str, Tensor], str]:
 
 
 def mean_with_beginning(
-    weights: Mapping[str, Tensor], model: Path, config: Mapping, share: float = 0.5
+    weights: Mapping[str, Tensor], model: Path, config: Mapping
 ) -> dict[str, Tensor]:
-    """Return the weighted mean of a network's weights and of those that its training began from.
+    """Return the mean of a network's weights and of those that its training began from.
 
     Running statistics of batch norms are averaged as well, and not measured again.
 
@@ -53,8 +53,6 @@ def mean_with_beginning(
         Folder of the model that it began from.
     config
         Of the training: "seed" is the member's number, "init" the checksum of its beginning.
-    share
-        Weight of what the training ended with, 0 to 1; the rest is that of what it began from.
 
     Raises
     ------
@@ -68,9 +66,7 @@ def mean_with_beginning(
             "to take with it."
         )
     return {
-        name: (1 - share) * first[name].to(now.dtype) + share * now
-        if now.is_floating_point()
-        else now
+        name: (first[name].to(now.dtype) + now) / 2 if now.is_floating_point() else now
         for name, now in weights.items()
     }
 

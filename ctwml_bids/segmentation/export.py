@@ -34,13 +34,12 @@ def export(
     flip: bool = False,
     threshold: float | None = None,
     mean_with: Path | None = None,
-    share: float = 0.5,
 ) -> model_store.ModelCard:
     """Write the networks of finished or running trainings as a model with its card.
 
     With ``mean_with``, the model that the trainings began from, each network's weights are the
-    mean of those that it ended with, weighted by ``share``, and those that it began from: on heads
-    like the former ones it keeps more of what it knew (Wortsman et al., CVPR 2022).
+    mean of those that it began from and those that it ended with: on heads like the former ones
+    it keeps more of what it knew (Wortsman et al., CVPR 2022).
 
     Raises
     ------
@@ -51,14 +50,12 @@ def export(
         network to take the mean with.
     """
     networks, members = [], []
-    begun = {}
-    if mean_with is not None:
-        begun = {"mean_with": model_store.load_card(mean_with).name, "share": share}
+    begun = {"mean_with": model_store.load_card(mean_with).name} if mean_with else {}
     for run in runs:
         weights, step = checkpoint_weights(run / "checkpoint.safetensors")
         facts = json.loads((run / "facts.json").read_text())
         if mean_with is not None:
-            weights = beginnings.mean_with_beginning(weights, mean_with, facts["config"], share)
+            weights = beginnings.mean_with_beginning(weights, mean_with, facts["config"])
         networks.append({key: tensor.numpy() for key, tensor in weights.items()})
         members.append(facts | begun | {"steps_done": step})
     if tested := set(_NEVER).intersection(

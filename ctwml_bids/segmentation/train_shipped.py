@@ -225,9 +225,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="take the mean of the runs' weights and of this model's, which they began from",
     )
-    model.add_argument(
-        "--share", type=float, default=0.5, help="of the runs' weights in that mean, 0 to 1"
-    )
     return parser
 
 
@@ -284,7 +281,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             flip=args.flip,
             threshold=args.threshold,
             mean_with=args.mean_with,
-            share=args.share,
         )
 
 
