@@ -40,7 +40,7 @@ check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-# Days on two cores; writes benchmarks/results, which docs/validation.md states. Heads, networks
+# Days on two cores; writes benchmarks/results, and the tables of docs/validation.md from them. Heads, networks
 # and anatomies in training/ are what scripts/make_models.sh makes.
 BIDS_REAL ?= ../shared/data/bids-real
 RECIPES := baseline three-slices dice-loss plain-unet plain-unet-three shipped shipped-long
@@ -48,9 +48,9 @@ CHANGES := shipped plain-unet-three zscore-only hu-only five-slices wide dropout
 	many-lesion-patches no-lesion-free-heads no-jitter thick-slices-only
 validate: $(VENV)/.installed
 	$(BIN)/python benchmarks/normalisation.py --with-ants --trials 4
-	$(BIN)/python benchmarks/brain_masks.py
+	$(BIN)/python benchmarks/brain_masks.py --pairs 5
 	$(BIN)/python benchmarks/registration.py --bids-real $(BIDS_REAL)
-	$(BIN)/python benchmarks/flair_brain.py --data $(BIDS_REAL) --scratch training/flair-brain
+	$(BIN)/python benchmarks/flair_brain.py --data $(BIDS_REAL) --scratch training/flair-brain --steps 1500
 	$(BIN)/python benchmarks/lesions_simulated.py ct
 	$(BIN)/python benchmarks/lesions_simulated.py flair
 	$(BIN)/python benchmarks/inference_precision.py ct
@@ -72,12 +72,15 @@ validate: $(VENV)/.installed
 	$(BIN)/python benchmarks/ratings.py
 	$(BIN)/ctwml-simulate training/realism --participants 8 --seed 31 --anatomies training/anatomies
 	$(BIN)/python benchmarks/realism.py $(BIDS_REAL) training/realism --out training/real
-	$(BIN)/python benchmarks/reproduction.py training/reproduction --name cpu-reduced --cohort training/cohort --repeats 1
+	$(BIN)/python benchmarks/gates.py $(BIDS_REAL) training/realism --scratch training/gates --outputs training/real
+	$(BIN)/python benchmarks/reproduction.py training/reproduction --name cpu-reduced --cohort training/cohort \
+		--people 60 --folds 4 --repeats 1 --steps 500
 	$(BIN)/python benchmarks/training_rate.py
 	$(BIN)/python benchmarks/unit_cost.py $(BIDS_REAL) dv01
 	$(BIN)/python benchmarks/unit_cost.py $(BIDS_REAL) dv01 --slices 400 --runs 1
 	$(BIN)/python benchmarks/group_scale.py
 	$(BIN)/python benchmarks/node_memory.py $(BIDS_REAL) dv01 --option output-spaces=MNI152NLin2009aSym
+	$(BIN)/python benchmarks/page.py
 
 clean:
 	rm -rf $(DEMO) build dist

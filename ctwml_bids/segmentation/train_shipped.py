@@ -6,10 +6,10 @@
     real   training/heads --bids-dir FOLDER           add real FLAIR images with expert masks
     textures training/heads                           copy heads with the real ones' structure
     train  training/heads training/ct-0 --modality ct --member 0
-    export training/ct-0 training/ct-1 --modality ct --name ct-sim7 --to ctwml_bids/data/models
+    export training/ct-0 training/ct-1 --modality ct --name mine --to training/models
 
-Each step goes on where it was stopped. ``benchmarks/lesions_simulated.py`` measures the result on
-heads of other seeds.
+Each step goes on where it was stopped. ``scripts/make_models.sh`` has the options of the shipped
+models; ``benchmarks/lesions_simulated.py`` measures the result on heads of other seeds.
 """
 
 from __future__ import annotations

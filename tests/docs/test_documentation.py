@@ -8,6 +8,8 @@ import json
 import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from urllib.parse import unquote
@@ -216,3 +218,10 @@ def test_what_was_measured_on_the_shipped_models_is_in_their_cards_and_on_the_pa
     section = page.split("### The paper's tables on simulated people")[1].split("\n### ")[0]
     assert card.name in section
     assert f"| {images[modality]} against truth | {in_card['volume r']:.3f} |" in section
+
+
+def test_tables_of_the_validation_page_are_those_of_the_results():
+    made = subprocess.run(
+        [sys.executable, ROOT / "benchmarks/page.py", "--check"], capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stderr

@@ -1,0 +1,161 @@
+"""Tables of docs/validation.md of the simulated cohort and the scans of its people (`page.py`)."""
+
+from __future__ import annotations
+
+import numpy as np
+from page_words import Table, fisher_interval, number, percent, result
+
+from ctwml_bids.segmentation import model_store
+from ctwml_bids.statistics import fazekas
+
+GROUPS = tuple(fazekas.GROUPS)
+# Rows of Dice whose values each person has.
+_BY_PERSON = {"CT against truth": "ct_dice", "FLAIR against truth": "flair_dice"}
+
+
+def volumes() -> Table:
+    table = [
+        ["volumes", "r", "slope", "bias (mL)", "limits of agreement (mL)", "r within 0–1, 2, 3"]
+    ]
+    for name, row in result("cohort_whole")["volumes"].items():
+        low, high = row["limits_ml"]
+        within = ", ".join(number(row["r_within_groups"][group], 2) for group in GROUPS)
+        table.append(
+            [
+                name,
+                number(row["r"], 3),
+                number(row["slope"], 3),
+                number(row["bias_ml"], 1),
+                f"{number(low, 1)} to {number(high, 1)}",
+                within,
+            ]
+        )
+    return table
+
+
+def errors_by_group() -> Table:
+    """Errors of the volumes on CT: bias and spread are not those of all in each group."""
+    heads = result("cohort_whole")["heads"]
+    groups = fazekas.group_of_grade([head["fazekas"] for head in heads])
+    error = np.array([head["ct_ml"] - head["true_ml"] for head in heads])
+    table = [["Fazekas", "people", "true volume, mean (mL)", "CT minus truth, mean (SD)", "range"]]
+    true = np.array([head["true_ml"] for head in heads])
+    for index, name in enumerate(GROUPS):
+        part = error[groups == index]
+        table.append(
+            [
+                name,
+                str(part.size),
+                number(true[groups == index].mean(), 1),
+                f"{number(part.mean(), 1)} ({number(part.std(ddof=1), 1)})",
+                f"{number(part.min(), 1)} to {number(part.max(), 1)}",
+            ]
+        )
+    return table
+
+
+def dice() -> Table:
+    found = result("cohort_whole")
+    heads = found["heads"]
+    large = np.array([head["true_ml"] for head in heads]) > 1
+    table = [["Dice", "all", "0–1", "2", "3", f"over 1 mL ({large.sum()})"]]
+    for name, row in found["dice"].items():
+        over = ""
+        if name in _BY_PERSON:
+            over = number(np.array([head[_BY_PERSON[name]] for head in heads])[large].mean(), 2)
+        name = name.replace("second outline", "outlines of a second simulated rater")
+        table.append([name, *(number(row[key], 2) for key in ("all", *GROUPS)), over])
+    return table
+
+
+def fazekas_groups() -> Table:
+    names = {
+        "from CT": "from CT",
+        "from FLAIR": "from FLAIR",
+        "ceiling: from true volumes": "ceiling: from the true volumes",
+        "ceiling: second rater": "a second simulated rater",
+    }
+    rows = result("cohort_whole")["fazekas"]
+    table = [["Fazekas group from volume, 10-fold", "right", "weighted kappa"]]
+    for key, name in names.items():
+        row = rows[key]
+        table.append([name, percent(row["share_right"]), number(row["weighted_kappa"], 2)])
+    return table
+
+
+def thresholds() -> Table:
+    found = result("cohort_whole")
+    table = [["CT read at", "Dice", "r", "slope", "bias (mL)", "Fazekas group"]]
+    rows = list(found["thresholds"]["ct"])
+    chosen = model_store.load_card(model_store.default("ct")).threshold
+    rows.append(
+        {
+            "threshold": chosen,
+            "dice": found["dice"]["CT against truth"],
+            "fazekas_right": found["fazekas"]["from CT"]["share_right"],
+            **found["volumes"]["CT against truth"],
+        }
+    )
+    for row in sorted(rows, key=lambda row: row["threshold"]):
+        threshold = f"{row['threshold']:g}"
+        table.append(
+            [
+                f"**{threshold}**" if row["threshold"] == chosen else threshold,
+                number(row["dice"]["all"], 3),
+                number(row["r"], 3),
+                number(row["slope"], 2),
+                number(row["bias_ml"], 1),
+                percent(row["fazekas_right"]),
+            ]
+        )
+    return table
+
+
+def former_model() -> Table:
+    found = result("cohort_compare")
+    head = f"{found['people']} people"
+    table = [[head, "Dice, all", "0–1", "2", "3", "volume r", "within 0–1", "slope", "bias (mL)"]]
+    table[0] += ["Fazekas group", "points short (95%)"]
+    for key, row in found["table"].items():
+        if not key.startswith("ct-"):
+            continue
+        volumes, short = row["volumes"], row["short_of_true_volumes"]
+        low, high = short["ci95"]
+        table.append(
+            [
+                key.split()[0],
+                *(number(row["dice"][group], 2) for group in ("all", *GROUPS)),
+                number(volumes["r"], 3),
+                number(volumes["r_within_groups"]["0-1"], 2),
+                number(volumes["slope"], 3),
+                number(volumes["bias_ml"], 1),
+                percent(row["fazekas_right"]),
+                f"{number(short['points'], 1)} ({number(low, 1)} to {number(high, 1)})",
+            ]
+        )
+    return table
+
+
+def robustness() -> Table:
+    names = {
+        "slices-1": "slices of 1 mm",
+        "slices-2.5": "slices of 2.5 mm",
+        "slices-5": "slices of 5 mm",
+        "slices-5_noise-2": "slices of 5 mm, noise × 2",
+        "slices-5_mask-5": "slices of 5 mm, brain mask 5 mm off",
+    }
+    scans = result("robustness")["scans"]
+    table = [["CT", "Dice", "loss", "volume r (95%)", "slope", "bias (mL)"]]
+    for key, name in names.items():
+        row = scans[key]
+        table.append(
+            [
+                name,
+                number(row["dice"], 2),
+                number(scans["slices-2.5"]["dice"] - row["dice"], 2),
+                f"{number(row['r'], 3)} ({fisher_interval(row['r'], row['people'])})",
+                number(row["slope"], 2),
+                number(row["bias_ml"], 1),
+            ]
+        )
+    return table

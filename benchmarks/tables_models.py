@@ -1,0 +1,168 @@
+"""Tables of docs/validation.md of networks on heads that are no cohort (`page.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from page_words import Table, number, result
+
+# Title, key in the result, digits.
+Columns = Sequence[tuple[str, str, int]]
+
+
+def _rows(columns: Columns, rows: Sequence[tuple[str, Mapping]], first: str) -> Table:
+    """Lay rows, each with a name, under columns."""
+    table = [[first, *(title for title, _, _ in columns)]]
+    for name, row in rows:
+        table.append([name, *(number(row[key], digits) for _, key, digits in columns)])
+    return table
+
+
+def held_out() -> Table:
+    names = ("ct-sim7", "ct-sim6", "flair-sim5")
+    found = [result(f"lesions_simulated_{name}")["summary"] for name in names]
+
+    def dice(text: str, key: str) -> list[str]:
+        return [
+            f"Dice, {text}",
+            *(f"{number(one[f'dice, {key}'], 2)} ({one[f'heads, {key}']})" for one in found),
+        ]
+
+    def marked(which: str) -> list[str]:
+        return [
+            f"marked in lesion-free heads, {which} (mL)",
+            *(number(one[f"found mL in lesion-free, {which}"], 1) for one in found),
+        ]
+
+    volumes = (f"{number(one['volume r'], 2)}, {number(one['volume slope'], 2)}" for one in found)
+    return [
+        ["", *names],
+        dice("0.5 mL and more (their number)", "all with lesions"),
+        dice("over 20 mL", "over 20 mL"),
+        dice("5–20 mL", "5-20 mL"),
+        ["volume r, slope", *volumes],
+        marked("median"),
+        marked("largest"),
+    ]
+
+
+def experiments() -> Table:
+    columns = (
+        ("Dice", "dice", 3),
+        ("over 15 mL", "dice_large", 3),
+        ("thick slices", "dice_thick", 3),
+        ("thin slices", "dice_thin", 3),
+        ("threshold", "threshold", 2),
+        ("Dice at 0.25", "dice_at_0.25", 3),
+        ("slope", "slope", 2),
+        ("r", "r", 3),
+        ("lesion-free, mean (mL)", "lesion_free_mean_ml", 1),
+    )
+    names = {
+        "baseline": "uResNet, one slice (as ct-sim2)",
+        "three-slices": "uResNet, three slices",
+        "dice-loss": "uResNet, one slice, Dice and cross-entropy",
+        "shipped": "**uResNet, three slices, Dice and cross-entropy**",
+        "shipped-long": "the same, 1900 steps",
+        "plain-unet": "plain U-Net, one slice, Dice and cross-entropy",
+        "plain-unet-three": "plain U-Net, three slices, Dice and cross-entropy",
+    }
+    rows = result("experiments_ct")
+    # One of them was not measured when the others were.
+    known = [(text, rows[name]) for name, text in names.items() if name in rows]
+    return _rows(columns, known, "network")
+
+
+def experiments_shipped() -> Table:
+    columns = (
+        ("Dice", "dice", 3),
+        ("over 15 mL", "dice_large", 3),
+        ("thick slices", "dice_thick", 3),
+        ("thin slices", "dice_thin", 3),
+        ("threshold", "threshold", 1),
+        ("slope", "slope", 2),
+        ("r", "r", 3),
+        ("lesion-free, mean (mL)", "lesion_free_mean_ml", 1),
+    )
+    names = {
+        "shipped": "**as shipped: z-score and HU, three slices, half the patches at lesions**",
+        "zscore-only": "z-score alone, as the paper",
+        "hu-only": "HU alone",
+        "five-slices": "five slices",
+        "wide": 'uResNet, variant "wide"',
+        "dropout": 'uResNet, variant "dropout"',
+        "few-lesion-patches": "a fifth of the patches at lesions",
+        "many-lesion-patches": "four fifths at lesions",
+        "no-lesion-free-heads": "only heads with lesions",
+        "no-jitter": "statistics of the z-score not varied",
+        "thick-slices-only": "trained on slices over 4.5 mm alone",
+        "plain-unet-three": "plain U-Net",
+    }
+    rows = result("experiments_ct_shipped")
+    plain = {
+        name: row | {"dice": row.get("dice_without_flip", row["dice"])}
+        for name, row in rows.items()
+    }
+    return _rows(columns, [(text, plain[name]) for name, text in names.items()], "network")
+
+
+def _curve(count: int) -> Columns:
+    return (
+        ("Dice", "dice", 3),
+        (f"Dice, over 15 mL ({count})", "dice_large", 3),
+        ("slope", "slope", 2),
+        ("bias (mL)", "bias_ml", 1),
+        ("r", "r", 3),
+        ("lesion-free, median (mL)", "lesion_free_median_ml", 1),
+        ("largest", "lesion_free_largest_ml", 1),
+    )
+
+
+def _at(
+    curve: Sequence[Mapping], chosen: float, shown: Sequence[float]
+) -> list[tuple[str, Mapping]]:
+    """Choose rows of a curve; the card's threshold is bold."""
+    rows = [row for row in curve if row["threshold"] in shown]
+    return [
+        (
+            f"**{row['threshold']:g}**" if row["threshold"] == chosen else f"{row['threshold']:g}",
+            row,
+        )
+        for row in rows
+    ]
+
+
+def out_of_bag_ct() -> Table:
+    found = result("out_of_bag_ct_mean")
+    rows = [
+        (f"{name}, {threshold}", row)
+        for name, key, shown in (
+            ("before (ct-sim6)", "begun from", (0.5,)),
+            ("after", "trained", (0.5,)),
+            ("half way", "mean", (0.25, 0.4, 0.5, 0.55, 0.6, 0.7)),
+        )
+        for threshold, row in _at(found[key]["curve"], 0.55, shown)
+    ]
+    return _rows(_curve(found["mean"]["large"]), rows, "network, threshold")
+
+
+def out_of_bag_flair() -> Table:
+    found = result("out_of_bag_flair")
+    rows = _at(found["curve"], 0.6, (0.25, 0.4, 0.5, 0.55, 0.6, 0.7))
+    return _rows(_curve(found["large"]), rows, "threshold")
+
+
+def left_out() -> Table:
+    columns = ("image", "Dice", "found (mL)", "reference (mL)", "at 0.5", "at 0.4", "at 0.25")
+    table = [list(columns)]
+    for row in result("left_out"):
+        table.append(
+            [
+                row["subject"],
+                number(row["dice"], 2),
+                number(row["found_ml"], 1),
+                number(row["reference_ml"], 1),
+                *(number(row["curve"][threshold], 2) for threshold in ("0.5", "0.4", "0.25")),
+            ]
+        )
+    return table
