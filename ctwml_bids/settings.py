@@ -27,6 +27,7 @@ LABELS = ("flair", "manual")
 PRECISIONS = ("auto", "float32", "bfloat16")
 INITS = ("fresh", "shipped")
 LOSSES = ("cross-entropy", "dice+cross-entropy")
+NETWORKS = ("standard", "wide", "dropout", "plain-unet")
 CHOICES = {
     "normalisation": NORMALISATIONS,
     "device": DEVICES,
@@ -36,6 +37,7 @@ CHOICES = {
     "precision": PRECISIONS,
     "init": INITS,
     "loss": LOSSES,
+    "network": NETWORKS,
 }
 
 
@@ -91,6 +93,7 @@ class Settings:
     learning_rate: float | None = None
     context: int | None = None
     loss: str | None = None
+    network: str | None = None
     threshold: float | None = None
     precision: str = "auto"
     keep_networks: bool = False

@@ -182,10 +182,15 @@ def _describe(setup: Setup, plan: Plan) -> list[str]:
         f"{of['folds']} folds x {of['repeats']} repeats, stratified by {plan.stratified_by}, and "
         f"{of['members']} networks of all subjects: {len(plan.folds) + len(plan.members)} networks "
         f"of {of['steps']} steps from {begin}, on {device}",
-        f"{_slices(of['context'])}, loss {of['loss']}, threshold {setup.threshold:g}",
+        f"{_network(of['variant'])}, {_slices(of['context'])}, loss {of['loss']}, threshold "
+        f"{setup.threshold:g}",
         *(f"{label}: left out: {reason}" for label, reason in plan.left_out.items()),
         *setup.cautions,
     ]
+
+
+def _network(variant: str) -> str:
+    return "plain U-Net" if variant == "plain-unet" else f"uResNet ({variant})"
 
 
 def _slices(context: int) -> str:

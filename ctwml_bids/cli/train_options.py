@@ -6,7 +6,7 @@ import argparse
 import re
 
 from ctwml_bids.cli.values import at_least_one
-from ctwml_bids.settings import INITS, LABELS, LOSSES, MODALITIES, PRECISIONS
+from ctwml_bids.settings import INITS, LABELS, LOSSES, MODALITIES, NETWORKS, PRECISIONS
 
 
 def add_training(group: argparse._ArgumentGroup) -> None:
@@ -70,6 +70,12 @@ def add_training(group: argparse._ArgumentGroup) -> None:
         choices=LOSSES,
         help="what is made small (default cross-entropy, as uResNet's; with --init shipped that "
         "of the shipped networks)",
+    )
+    group.add_argument(
+        "--network",
+        choices=NETWORKS,
+        help="uResNet's variant (default standard, as the shipped networks), or a plain U-Net of "
+        "nnU-Net's kind; not with --init shipped",
     )
     group.add_argument(
         "--precision",

@@ -100,6 +100,7 @@ def settle(settings: Settings) -> Setup:
         precision=settings.precision,
         context=settings.context,
         loss=settings.loss,
+        variant=settings.network,
         shipped=shipped,
     )
     return Setup(

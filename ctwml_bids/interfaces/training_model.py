@@ -23,6 +23,7 @@ def recipe_of(
     precision: str,
     context: int | None,
     loss: str | None,
+    variant: str | None,
     shipped: Path | None,
 ) -> dict[str, Any]:
     """Return the fields of a `cross_validation.Recipe`.
@@ -31,9 +32,9 @@ def recipe_of(
     ----------
     modality
         "ct" or "flair".
-    steps, batch, learning_rate, precision, context, loss
-        As in settings; None for the paper's (a slice at a time, cross-entropy), or with ``shipped``
-        for what that model was trained with.
+    steps, batch, learning_rate, precision, context, loss, variant
+        As in settings; None for the paper's (a slice at a time, cross-entropy, the standard
+        uResNet), or with ``shipped`` for what that model was trained with.
     shipped
         Folder of the model to begin from, whose network and inputs are then taken over; None for
         fresh networks.
@@ -41,13 +42,13 @@ def recipe_of(
     Raises
     ------
     UsageError
-        If another context is asked for than the networks to begin from have.
+        If another context or variant is asked for than the networks to begin from have.
     """
     from ctwml_bids.segmentation.model_store import load_card
     from ctwml_bids.segmentation.shipped_heads import CHANNELS
 
     fresh = {
-        "variant": "standard",
+        "variant": variant or "standard",
         "channels": CHANNELS[modality],
         "context": context or 0,
         "flip": False,
@@ -61,8 +62,14 @@ def recipe_of(
                 f"--context {context}: the networks of {card.name}, which --init shipped begins "
                 f"from, see {card.context} slices below and above; leave --context out."
             )
+        begun = card.network.get("variant", "standard")
+        if variant not in (None, begun):
+            raise UsageError(
+                f"--network {variant}: those of {card.name}, which --init shipped begins from, are "
+                f"{begun!r}; leave --network out, or begin with fresh weights."
+            )
         fresh = {
-            "variant": card.network.get("variant", "standard"),
+            "variant": begun,
             "channels": card.channels,
             "context": card.context,
             "flip": card.flip,

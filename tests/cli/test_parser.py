@@ -165,6 +165,7 @@ def test_parts_of_a_training_are_read():
         ("--labels", "ct"),
         ("--init", "mine"),
         ("--loss", "dice"),
+        ("--network", "nnunet"),
         ("--context", "-1"),
     ],
 )

@@ -77,9 +77,26 @@ def test_neighbouring_slices_and_the_loss_can_be_chosen(untrained):
     assert not list((untrained / "out").rglob("*cvstd*"))
 
 
+def test_a_plain_unet_is_trained_and_makes_the_maps(untrained):
+    assert train(untrained, *ONE_STEP, "--network", "plain-unet") == 0
+    model = untrained / "out/train/ct/model"
+    card = load_card(model)
+    assert card.network["variant"] == card.training["protocol"]["variant"] == "plain-unet"
+    parameters = sum(array.size for array in load_weights(model / card.members[0].file).values())
+    assert parameters > 7e6  # uResNet has 1.1 million
+    mask = names.wml("01", None, space="CT", seen_in="ct", kind="cvmask")
+    assert (untrained / "out" / mask).is_file()
+
+
 def test_the_papers_network_is_the_default(untrained, capsys):
     assert train(untrained, "--dry-run") == 0
-    assert "one slice at a time, loss cross-entropy, threshold 0.25" in capsys.readouterr().out
+    expected = "uResNet (standard), one slice at a time, loss cross-entropy, threshold 0.25"
+    assert expected in capsys.readouterr().out
+
+
+def test_another_network_than_that_of_the_shipped_ones_is_refused(untrained, capsys):
+    assert train(untrained, "--init", "shipped", "--network", "wide", "--dry-run") == 64
+    assert "--network wide" in capsys.readouterr().err
 
 
 def test_another_context_than_that_of_the_shipped_networks_is_refused(untrained, capsys):

@@ -68,6 +68,10 @@ def test_the_losses_that_a_user_can_choose_are_those_there_are():
     assert settings.LOSSES == LOSSES
 
 
+def test_the_networks_that_a_user_can_choose_are_those_there_are():
+    assert settings.NETWORKS == networks.NAMES
+
+
 def test_dice_loss_is_that_of_the_formula_and_finite_without_lesions():
     logits = torch.tensor([[[[0.3, -1.0]], [[1.2, 0.4]]]], dtype=torch.float64)
     lesion = torch.sigmoid(logits[0, 1] - logits[0, 0])  # of two classes, softmax is a sigmoid
