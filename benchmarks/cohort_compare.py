@@ -4,7 +4,7 @@
 
 Reads results/cohort_NAME.json of ``benchmarks/cohort.py``. Anatomies are made anew on each machine
 and differ a little each time; then some people get other lesions, and are left out here. Writes
-results/cohort_compare.json: of both CT and both FLAIR models Dice, volumes against the true ones of
+results/cohort_compare.json: of both CT models Dice, volumes against the true ones of
 the second result, and how far Fazekas groups from volumes are short of those from true volumes.
 """
 
@@ -44,17 +44,14 @@ def main() -> None:
     groups = fazekas.group_of_grade([rows[1][p]["fazekas"] for p in same])
     true = np.array([rows[1][p]["true_ml"] for p in same])
     table = {"from true volumes": {"fazekas_right": judged(true, groups)["share_right"]}}
-    for modality in ("ct", "flair"):
-        for result, by_person in zip(results, rows, strict=True):
-            ml = np.array([by_person[p][f"{modality}_ml"] for p in same])
-            scores = np.array([by_person[p][f"{modality}_dice"] for p in same])
-            key = f"{result['models'][modality][0]} ({args.names[results.index(result)]})"
-            table[key] = {
-                "dice": grouped(scores, groups),
-                "volumes": compare(ml, true, groups),
-                "fazekas_right": judged(ml, groups)["share_right"],
-                "short_of_true_volumes": shortfall(ml, true, groups),
-            }
+    for name, found, by_person in zip(args.names, results, rows, strict=True):
+        ml = np.array([by_person[p]["ct_ml"] for p in same])
+        table[f"{found['models']['ct'][0]} ({name})"] = {
+            "dice": grouped(np.array([by_person[p]["ct_dice"] for p in same]), groups),
+            "volumes": compare(ml, true, groups),
+            "fazekas_right": judged(ml, groups)["share_right"],
+            "short_of_true_volumes": shortfall(ml, true, groups),
+        }
     for key, numbers in table.items():
         print(key, numbers)
     write_result("cohort_compare", {"people": len(same), "table": table})

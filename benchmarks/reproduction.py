@@ -99,6 +99,7 @@ def label_head(
         "voxel_ml": facts["grid_voxel_ml"],
         "truth_ml": float(truth.sum()) * facts["grid_voxel_ml"],
         "flair_dice": dice(mask, truth) if truth.any() else None,
+        "flair_model": model.card.name,
     }
     save_mapped(args.folder / "heads", name, np.asarray(ct.channels), mask.astype(np.uint8), about)
 
@@ -150,6 +151,7 @@ def recipe(args: argparse.Namespace) -> dict:
         precision="auto",
         context=None,
         loss=None,
+        variant=None,
         shipped=None,
     )
 
@@ -183,7 +185,8 @@ def from_cohort(args: argparse.Namespace) -> list[dict]:
         row = {name: float(mask.sum()) * about["voxel_ml"] for name, mask in volumes.items()}
         row |= {"ct_own_ml": row["ct_ml"], "flair_own_ml": row["flair_ml"]}
         overlap = dice(ct, flair) if (ct | flair).any() else None
-        told = {name: about[name] for name in ("age", "female", "group", "truth_ml", "flair_dice")}
+        names_told = ("age", "female", "group", "truth_ml", "flair_dice", "flair_model")
+        told = {name: about[name] for name in names_told}
         rows.append({"unit": person, "dice": overlap, **told, **row})
     return rows
 
@@ -293,7 +296,7 @@ def main() -> None:
         "pairs": len(rows),
         **{name: getattr(args, name) for name in ("folds", "repeats", "steps")},
         "how": "Heads of the cohort on the network's grid (`benchmarks/cohort.py make`), FLAIRs "
-        "segmented by the shipped networks, measured on that grid."
+        f"segmented by {rows[0].get('flair_model')}, measured on that grid."
         if args.cohort
         else f"Images simulated ({args.size}), then `participant` and `train` of this program.",
         "command": named([word for word in sys.argv if word != "--page-only"]),
