@@ -28,6 +28,7 @@ from ctwml_bids.segmentation.brain_network import predictor
 from ctwml_bids.statistics import fit_gates
 
 KINDS = ("FLAIR", "T1w", "T2w")
+SIMULATOR = "ctwml-simulate"
 
 
 def frame(path: Path, template: nib.Nifti1Image, predict, scratch: Path):
@@ -96,9 +97,12 @@ def main() -> None:
     for folder in args.bids_dirs:
         scratch = args.scratch / folder.name
         scratch.mkdir(parents=True, exist_ok=True)
+        about = json.loads((folder / "dataset_description.json").read_text(encoding="utf-8"))
+        made_by = [tool.get("Name") for tool in about.get("GeneratedBy", ())]
         for path in sorted(folder.glob("sub-*/**/anat/*.nii.gz")):
             if path.name.removesuffix(".nii.gz").endswith(KINDS):
-                images.append(measure(path, folder.name, packaged, predict, scratch))
+                row = measure(path, folder.name, packaged, predict, scratch)
+                images.append({"simulated": SIMULATOR in made_by, **row})
                 print(images[-1], file=sys.stderr, flush=True)
     pairs = [row for folder in args.outputs for row in from_outputs(folder)]
     print("\n".join(table(rows) for rows in (images, pairs) if rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 from record import RESULTS
@@ -17,8 +18,11 @@ def result(name: str) -> dict:
 
 
 def number(value: float, digits: int) -> str:
-    """Round; a minus is a minus sign, and nothing is −0."""
-    text = f"{value:.{digits}f}"
+    """Round halves away from 0, as by hand; a minus is a minus sign, and nothing is −0.
+
+    Results are rounded themselves, so that a 5 at their end stands for what was about one.
+    """
+    text = str(Decimal(str(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
     if text.startswith("-"):
         return f"−{text[1:]}" if text.strip("-0.") else text[1:]
     return text

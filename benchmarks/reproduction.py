@@ -185,8 +185,8 @@ def from_cohort(args: argparse.Namespace) -> list[dict]:
         row = {name: float(mask.sum()) * about["voxel_ml"] for name, mask in volumes.items()}
         row |= {"ct_own_ml": row["ct_ml"], "flair_own_ml": row["flair_ml"]}
         overlap = dice(ct, flair) if (ct | flair).any() else None
-        names_told = ("age", "female", "group", "truth_ml", "flair_dice", "flair_model")
-        told = {name: about[name] for name in names_told}
+        told = {name: about[name] for name in ("age", "female", "group", "truth_ml", "flair_dice")}
+        told["flair_model"] = about.get("flair_model", "an older model")
         rows.append({"unit": person, "dice": overlap, **told, **row})
     return rows
 
@@ -296,7 +296,7 @@ def main() -> None:
         "pairs": len(rows),
         **{name: getattr(args, name) for name in ("folds", "repeats", "steps")},
         "how": "Heads of the cohort on the network's grid (`benchmarks/cohort.py make`), FLAIRs "
-        f"segmented by {rows[0].get('flair_model')}, measured on that grid."
+        f"segmented by {', '.join(sorted({row['flair_model'] for row in rows}))}, measured on it."
         if args.cohort
         else f"Images simulated ({args.size}), then `participant` and `train` of this program.",
         "command": named([word for word in sys.argv if word != "--page-only"]),

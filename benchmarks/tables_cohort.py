@@ -44,7 +44,7 @@ def errors_by_group() -> Table:
         part = error[groups == index]
         table.append(
             [
-                name,
+                name.replace("-", "–"),
                 str(part.size),
                 number(true[groups == index].mean(), 1),
                 f"{number(part.mean(), 1)} ({number(part.std(ddof=1), 1)})",
@@ -86,11 +86,13 @@ def fazekas_groups() -> Table:
 def thresholds() -> Table:
     found = result("cohort_whole")
     table = [["CT read at", "Dice", "r", "slope", "bias (mL)", "Fazekas group"]]
-    rows = list(found["thresholds"]["ct"])
-    chosen = model_store.load_card(model_store.default("ct")).threshold
+    card = model_store.load_card(model_store.default("ct"))
+    if found["models"]["ct"] != [card.name, card.checksum]:
+        raise SystemExit(f"cohort_whole.json is not of {card.name}: measure the cohort with it.")
+    rows = [row for row in found["thresholds"]["ct"] if row["threshold"] != card.threshold]
     rows.append(
         {
-            "threshold": chosen,
+            "threshold": card.threshold,
             "dice": found["dice"]["CT against truth"],
             "fazekas_right": found["fazekas"]["from CT"]["share_right"],
             **found["volumes"]["CT against truth"],
@@ -100,7 +102,7 @@ def thresholds() -> Table:
         threshold = f"{row['threshold']:g}"
         table.append(
             [
-                f"**{threshold}**" if row["threshold"] == chosen else threshold,
+                f"**{threshold}**" if row["threshold"] == card.threshold else threshold,
                 number(row["dice"]["all"], 3),
                 number(row["r"], 3),
                 number(row["slope"], 2),
@@ -117,7 +119,7 @@ def former_model() -> Table:
     table = [[head, "Dice, all", "0–1", "2", "3", "volume r", "within 0–1", "slope", "bias (mL)"]]
     table[0] += ["Fazekas group", "points short (95%)"]
     for key, row in found["table"].items():
-        if not key.startswith("ct-"):
+        if "volumes" not in row:
             continue
         volumes, short = row["volumes"], row["short_of_true_volumes"]
         low, high = short["ci95"]
@@ -152,7 +154,7 @@ def robustness() -> Table:
             [
                 name,
                 number(row["dice"], 2),
-                number(scans["slices-2.5"]["dice"] - row["dice"], 2),
+                number(row["dice_loss"], 2),
                 f"{number(row['r'], 3)} ({fisher_interval(row['r'], row['people'])})",
                 number(row["slope"], 2),
                 number(row["bias_ml"], 1),

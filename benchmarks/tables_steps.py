@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from page_words import Table, between, mean_lowest, number, result
+from record import RESULTS
 
 
 def brain_masks() -> Table:
@@ -91,13 +92,13 @@ def contrast() -> Table:
     table = [columns.split("|")]
     for kind in ("FLAIR", "T1w", "T2w"):
         of_kind = [row for row in images if row["kind"] == kind]
-        for source in dict.fromkeys(row["data"] == "bids-real" for row in of_kind):
-            rows = [row for row in of_kind if (row["data"] == "bids-real") == source]
+        for simulated in dict.fromkeys(row["simulated"] for row in of_kind):
+            rows = [row for row in of_kind if row["simulated"] == simulated]
             judged = [row["contrast"] for row in rows]
             verdicts = {name: judged.count(name) for name in ("fail", "warn", "pass")}
             table.append(
                 [
-                    f"{'real' if source else 'simulated'} {kind}",
+                    f"{'simulated' if simulated else 'real'} {kind}",
                     str(len(rows)),
                     *(
                         between([row[key] for row in rows], 2)
@@ -148,8 +149,9 @@ def registration_roc() -> Table:
 
 
 def precision() -> Table:
-    models = ("ct-sim4", "flair-sim3")
-    found = [result(f"inference_precision_{name}")["summary"] for name in models]
+    files = sorted(RESULTS.glob("inference_precision_*.json"))
+    found = [result(file.stem)["summary"] for file in files]
+    models = [one["model"] for one in found]
     rate = "slices per second and network, "
     rates = (f"{one[f'{rate}bfloat16']:.0f} ({one[f'{rate}float32']:.0f})" for one in found)
     return [

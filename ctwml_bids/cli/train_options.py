@@ -75,7 +75,7 @@ def add_training(group: argparse._ArgumentGroup) -> None:
         "--network",
         choices=NETWORKS,
         help="uResNet's variant (default standard, as the shipped networks), or a plain U-Net of "
-        "nnU-Net's kind; not with --init shipped",
+        "nnU-Net's kind; with --init shipped it is that of the shipped networks",
     )
     group.add_argument(
         "--precision",

@@ -178,6 +178,8 @@ def _network_text(image: str, card: Mapping[str, Any], precision: str | None = N
         size, averaged = f"a single {kind}", []
     averaged += ["of the image and its mirror image"] if card.get("flip") else []
     source = "after Isensee et al. 2021" if plain else "Guerrero et al. 2018"
+    if (variant := card.get("network", {}).get("variant")) in ("wide", "dropout"):
+        source += f', variant "{variant}"'
     text = f"Lesions on {image.upper()} were segmented with {name}, {size} ({source})"
     if context := card.get("context", 0):
         neighbours = "the slice" if context == 1 else f"{context} slices"

@@ -109,7 +109,11 @@ def test_networks_that_are_gone_already_are_told_and_later_ones_kept(trained_cop
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [(("--steps", "41"), "steps: 40 before, 41 now"), (("--folds", "3"), "folds: 2 before")],
+    [
+        (("--steps", "41"), "steps: 40 before, 41 now"),
+        (("--folds", "3"), "folds: 2 before"),
+        (("--network", "wide"), "variant: 'standard' before, 'wide' now"),
+    ],
 )
 def test_other_settings_in_the_same_folder_are_refused(trained_copy, capsys, options, said):
     assert train(trained_copy, *options) == 73

@@ -48,6 +48,12 @@ def test_another_network_and_neighbouring_slices_are_named_with_their_source():
     assert REFERENCES["guerrero"] not in found.references
 
 
+def test_another_variant_of_uresnet_is_named():
+    card = {"name": "ct-x", "members": [1, 2], "network": {"variant": "wide"}}
+    text = methods_text(version="1", images=("ct",), models={"ct": card})
+    assert 'an ensemble of 2 uResNets (Guerrero et al. 2018, variant "wide")' in text
+
+
 def test_a_single_network_is_not_called_an_ensemble():
     card = {"name": "ct-x", "members": [1], "threshold": 0.25}
     text = methods_text(version="1", images=("ct",), models={"ct": card})
