@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 
 import pytest
 
@@ -241,6 +242,18 @@ def test_networks_of_a_training_are_tasks_and_done_ones_are_not(write, image, tm
     )
     assert [task[0] for task in tasks(jobs)] == ["1-1", "final-1"]
     assert "2 networks to train" in said
+
+
+def test_a_plain_unet_asks_for_more_time(write, image, tmp_path):
+    bids, out = trainable.make(tmp_path / "trainable")
+    minutes = []
+    for number, network in enumerate(("standard", "plain-unet")):
+        how = ("--image", image, "--train")
+        after = ("--network", network)
+        _, _, jobs = write(*how, after=after, bids=bids, out=out, jobs=f"jobs-{number}")
+        script = (jobs / "networks.sh").read_text()
+        minutes.append(int(re.search(r"--time=(\d+)", script).group(1)))
+    assert minutes == [99, 140]
 
 
 def test_larger_images_ask_for_more(units, ready, monkeypatch):
