@@ -67,7 +67,7 @@ def _block(name: str) -> str:
     head, *rows = TABLES[name]()
     lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
     lines.insert(1, "|" + "---|" * len(head))
-    return "\n".join([f"<!-- table {name} -->", *lines, "<!-- end -->"])
+    return "\n".join([f"<!-- table {name} -->", "", *lines, "", "<!-- end -->"])
 
 
 def main() -> None:
