@@ -6,7 +6,8 @@ RUNS (``scripts/make_models.sh`` makes training/loo5) holds a training for each 
 that left it out, perhaps with another. Each image goes through the program's own steps (brain
 mask, nine parameters, grid and back) and is compared with its mask on its own voxels. A single
 network an image; the shipped ensemble has more. Anatomies and fine structure of the subject are
-left out with it. Writes results/left_out.json.
+left out with it. Writes results/left_out.json; an image of which RUNS has no network keeps its row,
+and "steps" says how long the network of each row was trained.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from record import write_result
+from record import RESULTS, write_result
 
 from ctwml_bids.preprocessing.brain_extraction import flair_mask
 from ctwml_bids.preprocessing.grids import grid_of
@@ -29,6 +30,7 @@ from ctwml_bids.segmentation import brain_network, ensemble, model_store, shippe
 from ctwml_bids.segmentation.export import export
 from ctwml_bids.segmentation.inputs import network_channels
 from ctwml_bids.segmentation.real_heads import LABELLED
+from ctwml_bids.segmentation.training import checkpoint_weights
 from ctwml_bids.statistics.overlap import dice
 
 THRESHOLDS = (0.25, 0.3, 0.4, 0.5, 0.6)
@@ -42,6 +44,15 @@ def run_without(runs: Path, label: str) -> Path | None:
         if f"sub-{label}" not in {*facts["real_subjects"], *facts["anatomies"]}:
             return facts_file.parent
     return None
+
+
+def steps_of(run: Path) -> int:
+    """Return how many steps a network has behind it, those of what it began from included."""
+    _, steps = checkpoint_weights(run / "checkpoint.safetensors")
+    facts = json.loads((run / "facts.json").read_text())
+    while facts := facts.get("began_from"):
+        steps += facts["steps_done"]
+    return steps
 
 
 def load_run(run: Path) -> ensemble.Ensemble:
@@ -68,7 +79,7 @@ def main() -> None:
     parser.add_argument("bids_dir", type=Path)
     parser.add_argument("runs", type=Path)
     args = parser.parse_args()
-    rows = []
+    rows = {}
     for label in LABELLED:
         run = run_without(args.runs, label)
         if run is None:
@@ -81,17 +92,19 @@ def main() -> None:
         probability = segment(image, load_run(run))
         ml = abs(np.linalg.det(image.affine[:3, :3])) / 1000
         masks = {threshold: probability > threshold for threshold in THRESHOLDS}
-        rows.append(
-            {
-                "subject": f"sub-{label}",
-                "dice": round(dice(masks[CHOSEN], truth), 3),
-                "found_ml": round(float(masks[CHOSEN].sum() * ml), 2),
-                "reference_ml": round(float(truth.sum() * ml), 2),
-                "curve": {str(t): round(dice(mask, truth), 3) for t, mask in masks.items()},
-            }
-        )
-        print(rows[-1], flush=True)
-    print(f"Written to {write_result('left_out', rows)}")
+        rows[f"sub-{label}"] = {
+            "subject": f"sub-{label}",
+            "steps": steps_of(run),
+            "dice": round(dice(masks[CHOSEN], truth), 3),
+            "found_ml": round(float(masks[CHOSEN].sum() * ml), 2),
+            "reference_ml": round(float(truth.sum() * ml), 2),
+            "curve": {str(t): round(dice(mask, truth), 3) for t, mask in masks.items()},
+        }
+        print(rows[f"sub-{label}"], flush=True)
+    before = json.loads((RESULTS / "left_out.json").read_text())["result"]
+    kept = {row["subject"]: row for row in before if row["subject"] not in rows}
+    every = [(rows | kept)[f"sub-{label}"] for label in LABELLED]
+    print(f"Written to {write_result('left_out', every)}")
 
 
 if __name__ == "__main__":

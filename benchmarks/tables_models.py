@@ -163,12 +163,22 @@ def out_of_bag_flair() -> Table:
 
 
 def left_out() -> Table:
-    columns = ("image", "Dice", "found (mL)", "reference (mL)", "at 0.5", "at 0.4", "at 0.25")
+    columns = (
+        "image",
+        "steps",
+        "Dice",
+        "found (mL)",
+        "reference (mL)",
+        "at 0.5",
+        "at 0.4",
+        "at 0.25",
+    )
     table = [list(columns)]
     for row in result("left_out"):
         table.append(
             [
                 row["subject"],
+                str(row["steps"]),
                 number(row["dice"], 2),
                 number(row["found_ml"], 1),
                 number(row["reference_ml"], 1),
