@@ -165,6 +165,7 @@ def out_of_bag_flair() -> Table:
 def left_out() -> Table:
     columns = (
         "image",
+        "networks",
         "steps",
         "Dice",
         "found (mL)",
@@ -178,6 +179,7 @@ def left_out() -> Table:
         table.append(
             [
                 row["subject"],
+                str(row["networks"]),
                 str(row["steps"]),
                 number(row["dice"], 2),
                 number(row["found_ml"], 1),

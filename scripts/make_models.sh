@@ -101,33 +101,29 @@ done | at_once
 ${make[*]} export training/ct7-{0,1,2,3,4,5,6,7,8,9} --to training/models --name ct-sim7 \
     --modality ct --threshold 0.55 --mean-with training/models/ct-sim6
 
-# FLAIR networks that leave subjects out, all stages; these are measured and not shipped.
+# FLAIR networks that leave subjects out, all stages, two of each as in the shipped model; these are
+# measured and not shipped.
 left_out=("lj19 mb104252" "lj07 mb105074" "mb105465 mb105911")
 more="--modality flair --steps 800 --context 1 --loss dice+cross-entropy --augment contrasts --copies"
+longer=${more/800/1200}
 subjects() { printf 'sub-%s ' "$@"; }
 without() { echo "without-${1// /-}"; }
-for pair in "${left_out[@]}"; do
-    echo "${make[*]} train $heads training/loo3/$(without "$pair") $flair" \
-        "--leave-out $(subjects $pair)"
-done | at_once
-for pair in "${left_out[@]}"; do
-    ${make[*]} export training/loo3/$(without "$pair") --to training/loo3-models \
-        --name $(without "$pair") --modality flair --flip
-done
+train_without() { # stage, options, model that they begin from: of the stage before
+    for pair in "${left_out[@]}"; do
+        for member in 0 1; do
+            echo "${make[*]} train $heads training/$1/$(without "$pair")-$member $2 --member $member" \
+                "--leave-out $(subjects $pair) ${3:+--begin-from training/$3-models/$(without "$pair")}"
+        done
+    done | at_once
+    for pair in "${left_out[@]}"; do
+        ${make[*]} export training/$1/$(without "$pair")-{0,1} --to training/$1-models \
+            --name $(without "$pair") --modality flair --flip
+    done
+}
+train_without loo3 "$flair"
 ${make[*]} textures $heads
-for pair in "${left_out[@]}"; do
-    echo "${make[*]} train $heads training/loo4/$(without "$pair") $more" \
-        "--begin-from training/loo3-models/$(without "$pair") --leave-out $(subjects $pair)"
-done | at_once
-for pair in "${left_out[@]}"; do
-    ${make[*]} export training/loo4/$(without "$pair") --to training/loo4-models \
-        --name $(without "$pair") --modality flair --flip
-done
-longer=${more/800/1200}
-for pair in "${left_out[@]}"; do
-    echo "${make[*]} train $heads training/loo5/$(without "$pair") $longer" \
-        "--begin-from training/loo4-models/$(without "$pair") --leave-out $(subjects $pair)"
-done | at_once
+train_without loo4 "$more" loo3
+train_without loo5 "$longer" loo4
 
 at_once <<END
 ${make[*]} train $heads training/flair4-0 $more --begin-from training/models/flair-sim3 --member 0
