@@ -50,18 +50,20 @@ def held_out() -> Table:
     ]
 
 
+_EXPERIMENT: Columns = (
+    ("Dice", "dice", 3),
+    ("over 15 mL", "dice_large", 3),
+    ("thick slices", "dice_thick", 3),
+    ("thin slices", "dice_thin", 3),
+    ("threshold", "threshold", 2),
+    ("Dice at 0.25", "dice_at_0.25", 3),
+    ("slope", "slope", 2),
+    ("r", "r", 3),
+    ("lesion-free, mean (mL)", "lesion_free_mean_ml", 1),
+)
+
+
 def experiments() -> Table:
-    columns = (
-        ("Dice", "dice", 3),
-        ("over 15 mL", "dice_large", 3),
-        ("thick slices", "dice_thick", 3),
-        ("thin slices", "dice_thin", 3),
-        ("threshold", "threshold", 2),
-        ("Dice at 0.25", "dice_at_0.25", 3),
-        ("slope", "slope", 2),
-        ("r", "r", 3),
-        ("lesion-free, mean (mL)", "lesion_free_mean_ml", 1),
-    )
     names = {
         "baseline": "uResNet, one slice (as ct-sim2)",
         "three-slices": "uResNet, three slices",
@@ -74,20 +76,10 @@ def experiments() -> Table:
     rows = result("experiments_ct")
     # "dice-loss" came later than these were measured.
     known = [(text, rows[name]) for name, text in names.items() if name in rows]
-    return _rows(columns, known, "network")
+    return _rows(_EXPERIMENT, known, "network")
 
 
 def experiments_shipped() -> Table:
-    columns = (
-        ("Dice", "dice", 3),
-        ("over 15 mL", "dice_large", 3),
-        ("thick slices", "dice_thick", 3),
-        ("thin slices", "dice_thin", 3),
-        ("threshold", "threshold", 2),
-        ("slope", "slope", 2),
-        ("r", "r", 3),
-        ("lesion-free, mean (mL)", "lesion_free_mean_ml", 1),
-    )
     names = {
         "shipped": "**as shipped: z-score and HU, three slices, half the patches at lesions**",
         "zscore-only": "z-score alone, as the paper",
@@ -107,7 +99,7 @@ def experiments_shipped() -> Table:
         name: row | {"dice": row.get("dice_without_flip", row["dice"])}
         for name, row in rows.items()
     }
-    return _rows(columns, [(text, plain[name]) for name, text in names.items()], "network")
+    return _rows(_EXPERIMENT, [(text, plain[name]) for name, text in names.items()], "network")
 
 
 def _curve(count: int) -> Columns:
