@@ -27,7 +27,13 @@ def compare(model: ensemble.Ensemble, folder: Path, threads: int, heads: int) ->
         maps, seconds = {}, {}
         for precision in ("float32", "bfloat16"):
             start = time.perf_counter()
-            prediction = ensemble.predict(model, channels, threads=threads, precision=precision)
+            prediction = ensemble.predict(
+                model,
+                channels,
+                white_matter=shipped_heads.white_matter(),
+                threads=threads,
+                precision=precision,
+            )
             seconds[precision] = time.perf_counter() - start
             maps[precision] = prediction.probability
         masks = [array > model.card.threshold for array in maps.values()]

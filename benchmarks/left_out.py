@@ -34,7 +34,10 @@ from ctwml_bids.segmentation.training import checkpoint_weights
 from ctwml_bids.statistics.overlap import dice
 
 THRESHOLDS = (0.25, 0.3, 0.4, 0.5, 0.6)
-CHOSEN = model_store.load_card(model_store.default("flair")).threshold
+_CARD = model_store.load_card(model_store.default("flair"))
+CHOSEN = _CARD.threshold
+# How the shipped networks' probabilities are used.
+SHIPPED_WAY = {"flip": _CARD.flip, "white_matter_share": _CARD.white_matter_share}
 
 
 def runs_without(runs: Path, label: str) -> list[Path]:
@@ -57,9 +60,9 @@ def steps_of(run: Path) -> int:
 
 
 def load_runs(runs: list[Path]) -> ensemble.Ensemble:
-    """Load the networks of some runs as the shipped ones are: with the mirror image."""
+    """Load the networks of some runs as the shipped ones are used."""
     with tempfile.TemporaryDirectory() as folder:
-        export(runs, Path(folder), name="some", modality="flair", version="0", flip=True)
+        export(runs, Path(folder), name="some", modality="flair", version="0", **SHIPPED_WAY)
         return ensemble.load(Path(folder) / "some")
 
 
@@ -71,8 +74,8 @@ def segment(image: nib.Nifti1Image, network: ensemble.Ensemble) -> np.ndarray:
     grid = shipped_heads.shipped_grid()
     array, mask = (to_grid(part, transform, grid, fill=0.0) for part in (upright, brain))
     channels = network_channels(array, mask, network.card.channels)
-    probability = ensemble.predict(network, channels).probability
-    return from_grid(probability, grid, transform, grid_of(image))
+    found = ensemble.predict(network, channels, white_matter=shipped_heads.white_matter())
+    return from_grid(found.probability, grid, transform, grid_of(image))
 
 
 def main() -> None:

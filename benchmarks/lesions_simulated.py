@@ -30,7 +30,9 @@ def measure(model: ensemble.Ensemble, folder: Path, device: str) -> list[dict]:
     rows = []
     for volume, facts in shipped_heads.load_heads(folder, model.card.modality):
         channels = np.asarray(volume.channels, dtype=np.float32)
-        found = ensemble.predict(model, channels, device=device).probability
+        found = ensemble.predict(
+            model, channels, white_matter=shipped_heads.white_matter(), device=device
+        ).probability
         found = found > model.card.threshold
         wanted = np.asarray(volume.labels) > 0
         both, ml = (found & wanted).sum(), facts["grid_voxel_ml"]

@@ -1,7 +1,7 @@
 """Thresholds of a lesion model, on training heads that a member did not see.
 
     python benchmarks/out_of_bag.py HEADS RUN [RUN ...] --modality {ct,flair} [--heads 18]
-        [--no-flip] [--device cpu] [--mean-with MODEL]
+        [--no-flip] [--device cpu] [--mean-with MODEL] [--white-matter-share SHARE]
 
 Every member of an ensemble is trained on its own choice of the simulated heads. Each network in a
 RUN folder segments heads that it was not trained on, alone; Dice, volumes and what is marked in
@@ -50,6 +50,7 @@ def networks_of(run: Path, args: argparse.Namespace) -> dict[str, ensemble.Ensem
                 version="0",
                 flip=not args.no_flip,
                 mean_with=mean_with,
+                white_matter_share=args.white_matter_share,
             )
             return ensemble.load(Path(folder) / "one")
 
@@ -92,7 +93,9 @@ def measure(run: Path, heads: list, args: argparse.Namespace) -> dict[str, list[
         channels = np.asarray(volume.channels, dtype=np.float32)
         truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
         for name, network in networks.items():
-            probability = ensemble.predict(network, channels, device=args.device).probability
+            probability = ensemble.predict(
+                network, channels, white_matter=shipped_heads.white_matter(), device=args.device
+            ).probability
             masks = [probability > threshold for threshold in THRESHOLDS]
             rows[name].append(
                 {
@@ -138,6 +141,9 @@ def main() -> None:
     parser.add_argument("--no-flip", action="store_true", help="without the mirror image")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")
     parser.add_argument("--mean-with", type=Path, metavar="MODEL", help="which the runs began from")
+    parser.add_argument(
+        "--white-matter-share", type=float, help="leave out regions outside the white matter"
+    )
     args = parser.parse_args()
     heads = shipped_heads.load_heads(args.heads_folder, args.modality)
     measured = [measure(run, heads, args) for run in args.runs]

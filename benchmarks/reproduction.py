@@ -88,7 +88,13 @@ def label_head(
     """Lay one CT with what the FLAIR networks found as its labels."""
     volume, facts = flair
     channels = np.asarray(volume.channels, dtype=np.float32)
-    found = ensemble.predict(model, channels, device=args.device, threads=args.threads)
+    found = ensemble.predict(
+        model,
+        channels,
+        white_matter=shipped_heads.white_matter(),
+        device=args.device,
+        threads=args.threads,
+    )
     mask = found.probability > model.card.threshold
     truth = np.asarray(volume.labels) > 0
     about = {

@@ -130,10 +130,12 @@ def _ct_on_flair(files: Mapping[str, str]) -> np.ndarray:
 def _networks(raw: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, str]:
     """Say what each network ran on and in; nothing where a former version did not record it."""
     found = {name: facts[name]["network"] for name in raw if "network" in facts[name]}
-    return {
-        f"Network, {name.upper()}": f"{network['device']}, {network['precision']}"
-        for name, network in found.items()
-    }
+    rows = {}
+    for name, network in found.items():
+        rows[f"Network, {name.upper()}"] = f"{network['device']}, {network['precision']}"
+        if left_out := network.get("islands_ml"):
+            rows[f"Left out outside white matter, {name.upper()}"] = f"{left_out:.2f} mL"
+    return rows
 
 
 def _described(name: str, path: str, context: Mapping[str, Any]) -> dict[str, str]:

@@ -27,6 +27,8 @@ class _SegmentInput(BaseInterfaceInputSpec):
     mask = File(exists=True, mandatory=True)
     template_to_native = File(exists=True, mandatory=True)
     template_mask = File(exists=True, mandatory=True)
+    guide_to_native = File(exists=True, mandatory=True)
+    guide_wm = File(exists=True, mandatory=True, desc="white matter, in the guide's space")
     model = traits.Directory(exists=True, mandatory=True)
     # Nipype hashes a folder by its name alone: other weights in it would go unnoticed.
     checksum = traits.Str(mandatory=True, desc="of the model: weights and how they are used")
@@ -38,7 +40,10 @@ class _SegmentInput(BaseInterfaceInputSpec):
 class _SegmentOutput(TraitedSpec):
     probability = File(exists=True, desc="mean over the ensemble, network grid")
     disagreement = File(exists=True, desc="SD over the ensemble, network grid")
-    facts = File(exists=True, desc="device, and the number format of the convolutions")
+    facts = File(
+        exists=True,
+        desc="device, number format of the convolutions, and mL of islands outside white matter",
+    )
 
 
 class SegmentLesions(SimpleInterface):
@@ -61,14 +66,24 @@ class SegmentLesions(SimpleInterface):
         fill = -1000.0 if self.inputs.modality == "ct" else 0.0
         array = to_grid(image, transform, grid, fill=fill)
         mask = to_grid(load_mask(self.inputs.mask), transform, grid, fill=0.0) >= 0.5
+        # The grid lies in the frame of the run's template, the white matter in the guide's.
+        to_guide = np.linalg.inv(np.loadtxt(self.inputs.guide_to_native)) @ transform
+        white_matter = to_grid(load_image(self.inputs.guide_wm), to_guide, grid, fill=0.0)
         device = "cuda" if self.inputs.use_gpu else "cpu"
         prediction = ensemble.predict(
             model,
             network_channels(array, mask, model.card.channels),
+            white_matter=white_matter,
             device=device,
             threads=self.inputs.threads,
         )
-        facts = {"device": device, "precision": prediction.precision}
+        voxel_ml = grid.voxel_ml * float(abs(np.linalg.det(transform[:3, :3])))
+        islands = np.count_nonzero(prediction.islands > model.card.threshold)
+        facts = {
+            "device": device,
+            "precision": prediction.precision,
+            "islands_ml": round(islands * voxel_ml, 3),
+        }
         self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
         for name in ("probability", "disagreement"):
             self._results[name] = save_image(

@@ -188,6 +188,11 @@ def _network_text(image: str, card: Mapping[str, Any], precision: str | None = N
         text += f"; the probabilities {' and '.join(averaged)} were averaged"
     if "threshold" in card:
         text += f" and voxels above {card['threshold']:g} counted as lesions"
+    if share := card.get("white_matter_share"):
+        text += (
+            f"; regions with less than {share:.0%} of their probability in the white matter of the "
+            "packaged template were left out"
+        )
     text += f"; convolutions ran in {precision}" if precision else ""
     data = card.get("training", {}).get("data")
     return text + (f". It was trained on {data}." if data else ".")

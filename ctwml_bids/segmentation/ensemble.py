@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.geometry import bounding_box
 from ctwml_bids.segmentation import model_store, networks
+from ctwml_bids.segmentation.islands import outside_white_matter
 from ctwml_bids.segmentation.patches import with_neighbours
 from ctwml_bids.segmentation.precision import choose
 
@@ -42,15 +43,20 @@ class Prediction:
     Attributes
     ----------
     probability
-        Mean lesion probability over the members, float32, (x, y, z); 0 outside the brain.
+        Mean lesion probability over the members, float32, (x, y, z); 0 outside the brain and in
+        `islands`.
     disagreement
         Population SD over the members, likewise; 0 everywhere with a single member.
+    islands
+        Mean lesion probability of the regions that were left out because they lie outside the
+        white matter, likewise; 0 everywhere else.
     precision
         What the convolutions ran in: "float32" or "bfloat16".
     """
 
     probability: np.ndarray
     disagreement: np.ndarray
+    islands: np.ndarray
     precision: str
 
 
@@ -97,6 +103,7 @@ def predict(
     ensemble: Ensemble,
     channels: np.ndarray,
     *,
+    white_matter: np.ndarray | None = None,
     device: str = "cpu",
     threads: int = 1,
     precision: str = "auto",
@@ -115,6 +122,9 @@ def predict(
         From `load`.
     channels
         (channels, x, y, z) float32 as the card names them; the background outside the brain.
+    white_matter
+        The template's probability of white matter on the same grid; needed where the card has a
+        `white_matter_share`.
     device
         "cpu", "cuda" or "cuda:N".
     threads
@@ -126,8 +136,12 @@ def predict(
     ------
     BadDataError
         If the channels are not those of the card, or there is no brain in them.
+    ValueError
+        If the card needs the white matter, and it is not given.
     """
     card = ensemble.card
+    if card.white_matter_share is not None and white_matter is None:
+        raise ValueError(f"The model {card.name} needs the template's white matter.")
     if channels.ndim != 4 or channels.shape[0] != len(card.channels):
         raise BadDataError(
             f"The model {card.name} takes the channels {', '.join(card.channels)} on a 3D grid; "
@@ -155,7 +169,12 @@ def predict(
     probability, disagreement = np.zeros((2, *inside.shape), dtype=np.float32)
     probability[box], disagreement[box] = members.mean(axis=0), members.std(axis=0)
     probability[~inside] = disagreement[~inside] = 0
-    return Prediction(probability, disagreement, str(dtype).removeprefix("torch."))
+    islands = np.zeros_like(probability)
+    if card.white_matter_share is not None:
+        outside = outside_white_matter(probability, white_matter, card.white_matter_share)
+        islands[outside] = probability[outside]
+        probability[outside] = disagreement[outside] = 0
+    return Prediction(probability, disagreement, islands, str(dtype).removeprefix("torch."))
 
 
 def _regions(brain: np.ndarray) -> Iterator[Region]:

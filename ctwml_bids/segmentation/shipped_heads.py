@@ -10,6 +10,7 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -65,8 +66,18 @@ class GridHead:
 
 def template_mask() -> nib.Nifti1Image:
     """Return the packaged template's brain mask."""
+    return _template("desc-brain_mask")
+
+
+@cache
+def white_matter() -> np.ndarray:
+    """Return the packaged template's probability of white matter on the network's grid."""
+    return to_grid(_template("label-WM_probseg"), np.eye(4), shipped_grid(), fill=0.0)
+
+
+def _template(suffix: str) -> nib.Nifti1Image:
     folder = resources.files("ctwml_bids") / "data/templates/tpl-MNI152NLin2009aSym"
-    return nib.load(str(folder / "tpl-MNI152NLin2009aSym_res-1_desc-brain_mask.nii.gz"))
+    return nib.load(str(folder / f"tpl-MNI152NLin2009aSym_res-1_{suffix}.nii.gz"))
 
 
 def shipped_grid() -> Grid:

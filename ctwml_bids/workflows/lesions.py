@@ -24,6 +24,7 @@ def add_segmentation(
     segment = step(
         SegmentLesions(
             template_mask=str(resources.template_mask),
+            guide_wm=str(resources.guide_wm),
             model=str(getattr(resources, f"{name}_model")),
             checksum=resources.context["models"][name]["checksum"],
             modality=name,
@@ -48,7 +49,14 @@ def add_segmentation(
         [
             (read, segment, [("out_file", "in_file")]),
             (mask, segment, [("mask", "mask")]),
-            (transform, segment, [("template_to_native", "template_to_native")]),
+            (
+                transform,
+                segment,
+                [
+                    ("template_to_native", "template_to_native"),
+                    ("guide_to_native", "guide_to_native"),
+                ],
+            ),
             (
                 segment,
                 native,

@@ -2,6 +2,7 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ctwml_bids.statistics.fazekas import (
     Thresholds,
@@ -24,13 +25,13 @@ def _most_right(volumes, groups):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_no_other_pair_of_thresholds_is_right_more_often(seed):
+def test_counted_plainly_no_other_pair_of_thresholds_is_right_more_often(seed):
     rng = np.random.default_rng(seed)
     groups = rng.integers(0, 3, 40)
     # Rounded, so that equal volumes occur.
     volumes = np.round(rng.gamma(1.5, 4.0 + 6.0 * groups), 0)
 
-    found = fit_thresholds(volumes, groups)
+    found = fit_thresholds(volumes, groups, bandwidth=0)
 
     assert (found.group(volumes) == groups).sum() == _most_right(volumes, groups)
     assert found.low <= found.high
@@ -42,11 +43,57 @@ def test_separable_groups_are_cut_half_way_between_neighbours():
     assert (found.low, found.high) == (6.0, 20.5)
 
 
-def test_of_equally_good_cuts_the_one_in_the_widest_gap_is_taken():
-    # 4.0 and 20.0 each carry a wrong label: the cut may lie on either side of either.
-    found = fit_thresholds([1, 2, 4, 4.2, 18, 40], [0, 0, 1, 0, 1, 2])
+def test_no_other_pair_of_thresholds_is_right_more_often_by_the_normal_distribution():
+    rng = np.random.default_rng(3)
+    groups = rng.integers(0, 3, 30)
+    volumes = rng.gamma(1.5, 4.0 + 6.0 * groups)
+    log = np.log(volumes + 0.1)
+    # Silverman 1986: 0.9 times the smaller of SD and interquartile range / 1.34, n to the -1/5.
+    width = 0.9 * min(log.std(ddof=1), stats.iqr(log) / 1.34) * 30 ** (-1 / 5)
 
-    assert 4.2 < found.low < 18
+    def right(low, high):
+        below_low, below_high = (
+            stats.norm.cdf(np.log(cut + 0.1), log, width) for cut in (low, high)
+        )
+        return np.choose(groups, (below_low, below_high - below_low, 1 - below_high)).sum()
+
+    found = fit_thresholds(volumes, groups)
+
+    ordered = np.sort(volumes)
+    cuts = np.r_[0, (ordered[1:] + ordered[:-1]) / 2, np.inf]
+    best = max(right(low, high) for low, high in combinations_with_replacement(cuts, 2))
+    assert right(found.low, found.high) == pytest.approx(best)
+
+
+def test_thresholds_are_right_in_others_more_often_than_by_plain_counting():
+    """In heads of the same distribution, by its formula; mean over 40 cohorts of 60."""
+    medians, spread = np.log([2.0, 8.0, 25.0]), 0.8
+    groups = np.repeat([0, 1, 2], 20)
+
+    def right_in_others(found):
+        low, high = np.log([found.low, found.high])
+        below = [stats.norm.cdf(cut, medians, spread) for cut in (low, high)]
+        return np.mean([below[0][0], below[1][1] - below[0][1], 1 - below[1][2]])
+
+    gained = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        volumes = np.exp(rng.normal(medians[groups], spread))
+        smooth, plain = (fit_thresholds(volumes, groups, bandwidth=b) for b in (None, 0))
+        gained.append(right_in_others(smooth) - right_in_others(plain))
+
+    assert np.mean(gained) > 0.005
+
+
+def test_thousands_of_heads_are_cut_where_fewer_are():
+    rng = np.random.default_rng(0)
+    groups = np.repeat([0, 1, 2], 2000)
+    volumes = np.exp(rng.normal(np.log([2.0, 8.0, 25.0])[groups], 0.6))
+
+    found = fit_thresholds(volumes, groups)
+
+    # Two normal distributions of one spread cross half-way between their means.
+    assert (found.low, found.high) == pytest.approx((4, np.sqrt(8 * 25)), rel=0.1)
 
 
 def test_a_missing_group_leaves_no_room_for_itself():
