@@ -61,14 +61,20 @@ validate: $(VENV)/.installed
 	$(BIN)/python benchmarks/out_of_bag.py training/heads7 training/ct7-? --modality ct --heads 18 --no-flip \
 		--mean-with training/models/ct-sim6
 	$(BIN)/python benchmarks/out_of_bag.py training/heads5 training/flair5-? --modality flair --heads 22
+	$(BIN)/python benchmarks/islands.py training/heads7 training/ct7-? --modality ct \
+		--model ctwml_bids/data/models/ct-sim7
+	$(BIN)/python benchmarks/islands.py training/heads5 training/loo5/* --modality flair
 	$(BIN)/python benchmarks/left_out.py $(BIDS_REAL) training/loo5
 	$(BIN)/python benchmarks/experiments.py training/heads training/experiments --only $(RECIPES)
 	$(BIN)/python benchmarks/experiments.py training/heads5 training/experiments-shipped --only $(CHANGES) \
 		--steps 1500 --name experiments_ct_shipped
 	$(BIN)/python benchmarks/cohort.py make training/cohort --anatomies training/test-anatomies
 	$(BIN)/python benchmarks/cohort.py measure training/cohort --name whole
+	$(BIN)/python benchmarks/cohort.py make training/cohort-second --anatomies training/test-anatomies --seed 2021
+	$(BIN)/python benchmarks/cohort.py measure training/cohort-second --name second
 	$(BIN)/python benchmarks/cohort_compare.py ct-sim6 whole
-	$(BIN)/python benchmarks/robustness.py training/robustness --anatomies training/test-anatomies --people 12
+	$(BIN)/python benchmarks/fazekas_cuts.py
+	$(BIN)/python benchmarks/robustness.py training/robustness --anatomies training/test-anatomies --people 24
 	$(BIN)/python benchmarks/ratings.py
 	$(BIN)/ctwml-simulate training/realism --participants 8 --seed 31 --anatomies training/anatomies
 	$(BIN)/python benchmarks/realism.py $(BIDS_REAL) training/realism --out training/real

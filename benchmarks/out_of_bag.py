@@ -78,7 +78,8 @@ def seen_by(run: Path, heads: list) -> set[str]:
         raise SystemExit(f"The heads are not those of which {run} was trained on a part.")
     # The network that it began from may have seen others of them.
     while facts := facts.get("began_from"):
-        seen |= {volume.name for volume, _ in choose_heads(heads, facts["config"]["seed"])}
+        chosen = choose_heads(heads, facts["config"]["seed"], facts.get("leave_out", ()))
+        seen |= {volume.name for volume, _ in chosen}
     return seen
 
 

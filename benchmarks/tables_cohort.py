@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from page_words import Table, fisher_interval, number, percent, result
 
@@ -9,6 +11,8 @@ from ctwml_bids.segmentation import model_store
 from ctwml_bids.statistics import fazekas
 
 GROUPS = tuple(fazekas.GROUPS)
+# Of the people who are scanned in other ways, those by whom networks were chosen.
+_SEEN_BEFORE = 12
 # Rows of Dice whose values each person has.
 _BY_PERSON = {"CT against truth": "ct_dice", "FLAIR against truth": "flair_dice"}
 
@@ -76,10 +80,76 @@ def fazekas_groups() -> Table:
         "ceiling: second rater": "a second simulated rater",
     }
     rows = result("cohort_whole")["fazekas"]
-    table = [["Fazekas group from volume, 10-fold", "right", "weighted kappa"]]
+    head = "Fazekas group from volume, 10-fold"
+    table = [[head, "right", "weighted kappa", "right, thresholds by plain counting"]]
     for key, name in names.items():
-        row = rows[key]
-        table.append([name, percent(row["share_right"]), number(row["weighted_kappa"], 2)])
+        row, plain = rows[key], rows["counted plainly"].get(key)
+        table.append(
+            [
+                name,
+                percent(row["share_right"]),
+                number(row["weighted_kappa"], 2),
+                "" if plain is None else percent(plain),
+            ]
+        )
+    return table
+
+
+def both_cohorts() -> Table:
+    """What the targets are about, in the cohort and in one that nothing was chosen with."""
+    found = [result(name) for name in ("cohort_whole", "cohort_second")]
+    short = "CT short of the ceiling"
+
+    def volumes(key: str, digits: int) -> list[str]:
+        return [number(one["volumes"]["CT against truth"][key], digits) for one in found]
+
+    def dice_of(image: str, group: str) -> list[str]:
+        return [number(one["dice"][f"{image} against truth"][group], 2) for one in found]
+
+    def right(key: str) -> list[str]:
+        return [percent(one["fazekas"][key]["share_right"]) for one in found]
+
+    def points(key: str) -> list[str]:
+        rows = [one["fazekas"][key] for one in found]
+        ends = [" to ".join(number(end, 1) for end in row["ci95"]) for row in rows]
+        return [f"{number(row['points'], 1)} ({end})" for row, end in zip(rows, ends, strict=True)]
+
+    return [
+        ["", "seed 2020", "seed 2021"],
+        ["people", *(str(one["people"]) for one in found)],
+        ["CT volumes against truth: r", *volumes("r", 3)],
+        ["slope", *volumes("slope", 3)],
+        ["bias (mL)", *volumes("bias_ml", 1)],
+        ["Dice, CT", *dice_of("CT", "all")],
+        ["Dice, CT, Fazekas 3", *dice_of("CT", "3")],
+        ["Dice, FLAIR", *dice_of("FLAIR", "all")],
+        ["Fazekas group from CT", *right("from CT")],
+        ["from FLAIR", *right("from FLAIR")],
+        ["from the true volumes", *right("ceiling: from true volumes")],
+        ["CT short of that, points (95%)", *points(short)],
+        ["the same by plain counting", *points(f"{short}, counted plainly")],
+    ]
+
+
+def fazekas_cuts() -> Table:
+    ways = {
+        "best": "best thresholds",
+        "plain": "plain counting",
+        "rule": "**Silverman's rule**",
+        "0.1": "SD 0.1",
+        "0.3": "SD 0.3",
+        "1": "SD 1",
+    }
+    table = [["medians (mL)", "SD of the logarithm", "heads", *ways.values()]]
+    for row in result("fazekas_cuts")["rows"]:
+        table.append(
+            [
+                ", ".join(f"{median:g}" for median in row["medians_ml"]),
+                ", ".join(f"{spread:g}" for spread in row["spreads"]),
+                str(row["heads"]),
+                *(percent(row[way]) for way in ways),
+            ]
+        )
     return table
 
 
@@ -138,6 +208,11 @@ def former_model() -> Table:
     return table
 
 
+def _correlation(people: Sequence[tuple[str, dict]]) -> float:
+    true, found = zip(*((row["true_ml"], row["found_ml"]) for _, row in people), strict=True)
+    return float(np.corrcoef(true, found)[0, 1])
+
+
 def robustness() -> Table:
     names = {
         "slices-1": "slices of 1 mm",
@@ -147,7 +222,7 @@ def robustness() -> Table:
         "slices-5_mask-5": "slices of 5 mm, brain mask 5 mm off",
     }
     scans = result("robustness")["scans"]
-    table = [["CT", "Dice", "loss", "volume r (95%)", "slope", "bias (mL)"]]
+    table = [["CT", "Dice", "loss", "volume r (95%)", "r, last 12 people", "slope", "bias (mL)"]]
     for key, name in names.items():
         row = scans[key]
         table.append(
@@ -156,6 +231,7 @@ def robustness() -> Table:
                 number(row["dice"], 2),
                 number(row["dice_loss"], 2),
                 f"{number(row['r'], 3)} ({fisher_interval(row['r'], row['people'])})",
+                number(_correlation(sorted(row["by_person"].items())[_SEEN_BEFORE:]), 3),
                 number(row["slope"], 2),
                 number(row["bias_ml"], 1),
             ]

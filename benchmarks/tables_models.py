@@ -154,6 +154,34 @@ def out_of_bag_flair() -> Table:
     return _rows(_curve(found["large"]), rows, "threshold")
 
 
+_ISLANDS: Columns = (
+    ("Dice", "dice", 3),
+    ("Dice, 0.5–15 mL", "dice_small", 3),
+    ("volume r", "r", 3),
+    ("bias (mL)", "bias_ml", 1),
+    ("lesion-free, median (mL)", "lesion_free_median_ml", 2),
+    ("left out in all (mL)", "left_out_ml", 1),
+    ("of it lesion (mL)", "lesion_left_out_ml", 1),
+)
+
+
+def islands_ct() -> Table:
+    return _islands("ct")
+
+
+def islands_flair() -> Table:
+    return _islands("flair")
+
+
+def _islands(modality: str) -> Table:
+    chosen = model_store.load_card(model_store.default(modality)).white_matter_share
+    rows = []
+    for row in result(f"islands_{modality}")["shares"]:
+        share = f"{row['share']:.0%}" if row["share"] else "nothing left out"
+        rows.append((f"**{share}**" if row["share"] == chosen else share, row))
+    return _rows(_ISLANDS, rows, "least share in the white matter")
+
+
 def left_out() -> Table:
     columns = (
         "image",

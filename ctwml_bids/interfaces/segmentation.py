@@ -53,7 +53,7 @@ class SegmentLesions(SimpleInterface):
     output_spec = _SegmentOutput
 
     def _run_interface(self, runtime):
-        from ctwml_bids.preprocessing.normalisation import network_grid, to_grid
+        from ctwml_bids.preprocessing.normalisation import guide_on_grid, network_grid, to_grid
         from ctwml_bids.segmentation import ensemble
         from ctwml_bids.segmentation.inputs import network_channels
 
@@ -66,9 +66,12 @@ class SegmentLesions(SimpleInterface):
         fill = -1000.0 if self.inputs.modality == "ct" else 0.0
         array = to_grid(image, transform, grid, fill=fill)
         mask = to_grid(load_mask(self.inputs.mask), transform, grid, fill=0.0) >= 0.5
-        # The grid lies in the frame of the run's template, the white matter in the guide's.
-        to_guide = np.linalg.inv(np.loadtxt(self.inputs.guide_to_native)) @ transform
-        white_matter = to_grid(load_image(self.inputs.guide_wm), to_guide, grid, fill=0.0)
+        white_matter = guide_on_grid(
+            load_image(self.inputs.guide_wm),
+            grid,
+            transform,
+            np.loadtxt(self.inputs.guide_to_native),
+        )
         device = "cuda" if self.inputs.use_gpu else "cpu"
         prediction = ensemble.predict(
             model,

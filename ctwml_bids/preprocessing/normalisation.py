@@ -111,6 +111,31 @@ def to_grid(
     )
 
 
+def guide_on_grid(
+    image: nib.Nifti1Image,
+    grid: Grid,
+    template_to_native: np.ndarray,
+    guide_to_native: np.ndarray,
+) -> np.ndarray:
+    """Bring an image of the guide, the packaged template, onto the network's grid for a head.
+
+    Parameters
+    ----------
+    image
+        In the guide's space, such as its white matter.
+    grid
+        The network's grid, in the space of the run's template.
+    template_to_native, guide_to_native
+        4×4, RAS mm, nine parameters each; the same where the run's template is the guide.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (x, y, z) of the grid.
+    """
+    return to_grid(image, np.linalg.inv(guide_to_native) @ template_to_native, grid, fill=0.0)
+
+
 def from_grid(
     array: np.ndarray,
     grid: Grid,

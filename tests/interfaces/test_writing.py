@@ -26,7 +26,7 @@ def unit(tmp_path):
     report.write_text("<!DOCTYPE html>")
     files = {f"ct_{name}": str(mask) for name in ("brain", "used_brain", "ventricles")}
     files |= {f"ct_in_ct_{name}": str(mask) for name in ("mask", "probability", "disagreement")}
-    network = {"device": "cpu", "precision": "bfloat16"}
+    network = {"device": "cpu", "precision": "bfloat16", "islands_ml": 0.25}
     files["ct_network_facts"] = save_facts(network, str(tmp_path / "work/network.json"))
     files["template_to_ct"] = str(tmp_path / "work/matrix.txt")
     context = {
@@ -41,6 +41,7 @@ def unit(tmp_path):
                 "name": "m",
                 "checksum": "0" * 64,
                 "threshold": 0.5,
+                "white_matter_share": 0.35,
                 "members": [{"file": "member-00.safetensors", "sha256": "1" * 64}],
             }
         },
@@ -64,6 +65,18 @@ def unit(tmp_path):
 def written(tmp_path):
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     return sorted(path.name for path in files if "logs" not in path.parts)
+
+
+def test_maps_say_what_was_left_out_outside_the_white_matter(unit, tmp_path):
+    write_unit(**unit)
+    anat = tmp_path / "out/sub-01/anat"
+    for kind in ("mask", "probseg"):
+        sidecar = json.loads((anat / f"sub-01_space-CT_label-WML_desc-ct_{kind}.json").read_text())
+        assert (sidecar["WhiteMatterShare"], sidecar["LeftOutVolume"]) == (0.35, 0.25)
+    unit["context"]["models"]["ct"]["white_matter_share"] = None
+    write_unit(**unit)
+    sidecar = json.loads((anat / "sub-01_space-CT_label-WML_desc-ct_mask.json").read_text())
+    assert not {"WhiteMatterShare", "LeftOutVolume"} & sidecar.keys()
 
 
 def test_all_files_of_a_unit_are_written_and_named(unit, tmp_path):

@@ -106,6 +106,23 @@ def test_a_smooth_image_returns_from_the_grid_as_it_went(template_mask):
     assert back.dtype == np.float32
 
 
+def test_the_guides_white_matter_lies_where_it_did_in_the_frame_of_a_shifted_template(
+    template_mask,
+):
+    wm = nib.load(templates.packaged().wm)
+    native = normalisation.compose([1.1, 0.9, 1.2], [5, -3, 8], [0.1, -0.2, 0.05])
+    shift = np.eye(4)
+    shift[:3, 3] = 12, -35, 20
+    moved = nib.Nifti1Image(np.asarray(template_mask.dataobj), shift @ template_mask.affine)
+    grid, moved_grid = (normalisation.network_grid(mask) for mask in (template_mask, moved))
+
+    here = normalisation.guide_on_grid(wm, grid, native, native)
+    there = normalisation.guide_on_grid(wm, moved_grid, native @ np.linalg.inv(shift), native)
+
+    assert here.max() > 0.95
+    np.testing.assert_allclose(there, here, atol=1e-4)
+
+
 def test_thin_slices_are_averaged_over_the_slab():
     affine = np.diag([1.0, 1, 0.5, 1])
     stripes = np.zeros((8, 8, 60), np.float32)

@@ -10,6 +10,7 @@ import torch
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.segmentation import ensemble
+from ctwml_bids.segmentation.islands import outside_white_matter
 from ctwml_bids.segmentation.model_store import ModelCard, write_model
 from ctwml_bids.segmentation.patches import PatchConfig
 from ctwml_bids.segmentation.precision import has_bfloat16
@@ -58,6 +59,28 @@ def test_lesions_of_an_unseen_toy_head_are_found(toy):
     found = ensemble.predict(toy, INPUT).probability > 0.5
     wanted = HEAD.labels > 0
     assert 2 * (found & wanted).sum() / (found.sum() + wanted.sum()) > 0.8
+
+
+def test_what_lies_outside_the_white_matter_is_left_out_and_kept_apart(toy):
+    whole = ensemble.predict(toy, INPUT)
+    left = np.arange(INPUT.shape[1])[:, None, None] < HEAD.labels.nonzero()[0].mean()
+    white_matter = np.broadcast_to(left, HEAD.labels.shape).astype(np.float32)
+    choosy = replace(toy, card=replace(toy.card, white_matter_share=0.9))
+
+    found = ensemble.predict(choosy, INPUT, white_matter=white_matter)
+
+    outside = outside_white_matter(whole.probability, white_matter, 0.9)
+    assert outside.any()
+    np.testing.assert_array_equal(found.islands, np.where(outside, whole.probability, 0))
+    np.testing.assert_array_equal(found.probability, np.where(outside, 0, whole.probability))
+    np.testing.assert_array_equal(found.disagreement, np.where(outside, 0, whole.disagreement))
+    assert not whole.islands.any()
+
+
+def test_a_model_that_needs_the_white_matter_is_not_run_without(toy):
+    choosy = replace(toy, card=replace(toy.card, white_matter_share=0.9))
+    with pytest.raises(ValueError, match="white matter"):
+        ensemble.predict(choosy, INPUT)
 
 
 def test_mean_and_spread_are_those_of_the_members(toy):

@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.segmentation.model_store import ModelCard, load_card, load_weights, write_model
+from ctwml_bids.segmentation.model_store import (
+    ModelCard,
+    default,
+    load_card,
+    load_weights,
+    write_model,
+)
 
 CARD = ModelCard(
     name="tiny",
@@ -45,7 +51,14 @@ def test_card_returns_as_it_was_written(model):
     assert card.checksum != replace(card, members=card.members[:1]).checksum
     assert card.checksum != replace(card, threshold=0.9).checksum
     assert card.checksum != replace(card, flip=not card.flip).checksum
+    assert card.checksum != replace(card, white_matter_share=0.3).checksum
     assert card.checksum == replace(card, accuracy={"dice": 1}).checksum
+
+
+def test_the_checksum_of_a_model_that_leaves_nothing_out_is_that_of_former_versions():
+    card = replace(load_card(default("ct")), white_matter_share=None)
+    # As the sidecars of version 1 of ct-sim7 have it.
+    assert card.checksum.startswith("2779465c")
 
 
 def test_kernels_are_halved_and_vectors_keep_their_range(model):

@@ -256,7 +256,10 @@ def test_plain_functions_in_a_loop_give_the_same_maps_as_the_workflow(real_run):
     brain = to_grid(mask, template_to_ct, grid, fill=0.0) >= 0.5
     array = to_grid(ct, template_to_ct, grid, fill=-1000.0)
     channels = network_channels(array, brain, model.card.channels)
-    prediction = ensemble.predict(model, channels, device="cpu", threads=1)
+    white_matter = to_grid(nib.load(packaged().wm), np.eye(4), grid, fill=0.0)
+    prediction = ensemble.predict(
+        model, channels, white_matter=white_matter, device="cpu", threads=1
+    )
     probability = from_grid(
         np.where(brain, prediction.probability, 0).astype(np.float32),
         grid,
