@@ -19,6 +19,7 @@ from the true volumes and from a second simulated rater. It writes results/cohor
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -56,10 +57,12 @@ def make(
     files = anatomies_for_tests(anatomies)
     grid = shipped_heads.shipped_grid()
     for person in plan_cohort(participants, seed)[part[0] :: part[1]]:
-        last = folder / f"sub-{person.label}_flair_image.npy"
-        if not last.is_file():
+        last = folder / f"sub-{person.label}_flair_facts.json"
+        if not (folder / f"sub-{person.label}_flair_image.npy").is_file():
             _make_one(folder, person, files, grid)
             print(f"sub-{person.label} done", flush=True)
+        elif json.loads(last.read_text())["seed"] != person.seed:
+            raise SystemExit(f"{last} is of another cohort: choose another folder.")
 
 
 def _make_one(folder: Path, person: Participant, anatomies: list[Path], grid) -> None:

@@ -5,7 +5,7 @@
 
 Heads in HEADS that some of the RUN folders' networks did not see are segmented by those (three at
 most), and regions with less than a share of their probability in the template's white matter are
-left out, for several shares: the `white_matter_share` of a model's card is chosen from these
+left out, for several shares: the `island_share` of a model's card is chosen from these
 heads alone. With ``--model`` the networks are those of MODEL that were made from the RUNs, in
 their order. Writes results/islands_MODALITY.json.
 """
@@ -60,7 +60,7 @@ def raw_probability(nets: list[ensemble.Ensemble], channels: np.ndarray, device:
 def measure(args: argparse.Namespace) -> list[dict]:
     """One row a head: true mL; by share found mL, mL left out, lesion mL among them, and Dice."""
     nets, chosen = networks(args), unseen(args)
-    white = shipped_heads.white_matter()
+    white, voxel_ml = shipped_heads.white_matter(), shipped_heads.shipped_grid().voxel_ml
     rows = []
     for volume, facts in shipped_heads.load_heads(args.heads_folder, args.modality):
         if volume.name not in chosen:
@@ -75,7 +75,9 @@ def measure(args: argparse.Namespace) -> list[dict]:
             name: [] for name in ("found_ml", "left_out_ml", "lesion_left_out_ml", "dice")
         }
         for share in SHARES:
-            mask = whole & ~islands.outside_white_matter(probability, white, share)
+            mask = whole & ~islands.outside_white_matter(
+                probability, white, share=share, threshold=args.threshold, voxel_ml=voxel_ml
+            )
             columns["found_ml"].append(float(mask.sum() * ml))
             columns["left_out_ml"].append(float((whole & ~mask).sum() * ml))
             columns["lesion_left_out_ml"].append(float((whole & ~mask & truth).sum() * ml))
@@ -124,7 +126,7 @@ def main() -> None:
     card = model_store.load_card(args.model or model_store.default(args.modality))
     args.threshold = args.threshold or card.threshold
     # What `networks_of` asks for.
-    args.no_flip, args.mean_with, args.white_matter_share = not card.flip, None, None
+    args.no_flip, args.mean_with, args.island_share = not card.flip, None, None
     rows = measure(args)
     true = np.array([row["true_ml"] for row in rows])
     result = {

@@ -37,7 +37,7 @@ THRESHOLDS = (0.25, 0.3, 0.4, 0.5, 0.6)
 _CARD = model_store.load_card(model_store.default("flair"))
 CHOSEN = _CARD.threshold
 # How the shipped networks' probabilities are used.
-SHIPPED_WAY = {"flip": _CARD.flip, "white_matter_share": _CARD.white_matter_share}
+SHIPPED_WAY = {"flip": _CARD.flip, "island_share": _CARD.island_share}
 
 
 def runs_without(runs: Path, label: str) -> list[Path]:

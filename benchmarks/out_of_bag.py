@@ -1,7 +1,7 @@
 """Thresholds of a lesion model, on training heads that a member did not see.
 
     python benchmarks/out_of_bag.py HEADS RUN [RUN ...] --modality {ct,flair} [--heads 18]
-        [--no-flip] [--device cpu] [--mean-with MODEL] [--white-matter-share SHARE]
+        [--no-flip] [--device cpu] [--mean-with MODEL] [--island-share SHARE]
 
 Every member of an ensemble is trained on its own choice of the simulated heads. Each network in a
 RUN folder segments heads that it was not trained on, alone; Dice, volumes and what is marked in
@@ -50,7 +50,7 @@ def networks_of(run: Path, args: argparse.Namespace) -> dict[str, ensemble.Ensem
                 version="0",
                 flip=not args.no_flip,
                 mean_with=mean_with,
-                white_matter_share=args.white_matter_share,
+                island_share=args.island_share,
             )
             return ensemble.load(Path(folder) / "one")
 
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")
     parser.add_argument("--mean-with", type=Path, metavar="MODEL", help="which the runs began from")
     parser.add_argument(
-        "--white-matter-share", type=float, help="leave out regions outside the white matter"
+        "--island-share", type=float, help="leave out regions outside the white matter"
     )
     args = parser.parse_args()
     heads = shipped_heads.load_heads(args.heads_folder, args.modality)

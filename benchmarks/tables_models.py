@@ -174,7 +174,7 @@ def islands_flair() -> Table:
 
 
 def _islands(modality: str) -> Table:
-    chosen = model_store.load_card(model_store.default(modality)).white_matter_share
+    chosen = model_store.load_card(model_store.default(modality)).island_share
     rows = []
     for row in result(f"islands_{modality}")["shares"]:
         share = f"{row['share']:.0%}" if row["share"] else "nothing left out"

@@ -99,7 +99,7 @@ for member in 0 1 2 3 4 5 6 7 8 9; do
     echo "${make[*]} train training/heads7 training/ct7-$member $fourth --member $member"
 done | at_once
 ${make[*]} export training/ct7-{0,1,2,3,4,5,6,7,8,9} --to training/models --name ct-sim7 \
-    --modality ct --threshold 0.55 --mean-with training/models/ct-sim6 --white-matter-share 0.35
+    --modality ct --threshold 0.55 --mean-with training/models/ct-sim6 --island-share 0.35
 
 # FLAIR networks that leave subjects out, all stages, two of each as in the shipped model; these are
 # measured and not shipped.
@@ -136,4 +136,4 @@ ${make[*]} train $heads training/flair5-0 $longer --begin-from training/models/f
 ${make[*]} train $heads training/flair5-1 $longer --begin-from training/models/flair-sim4 --member 1
 END
 ${make[*]} export training/flair5-{0,1} --to training/models --name flair-sim5 --modality flair \
-    --flip --threshold 0.6 --white-matter-share 0.35
+    --flip --threshold 0.6 --island-share 0.35

@@ -204,7 +204,7 @@ def map_sidecar(
     model: str | None = None,
     model_files: Mapping[str, str] | None = None,
     precision: str | None = None,
-    white_matter_share: float | None = None,
+    island_share: float | None = None,
     islands_ml: float | None = None,
     description: str | None = None,
 ) -> dict[str, object]:
@@ -224,9 +224,9 @@ def map_sidecar(
         Name of the model; its networks' files and their SHA-256, as sha256sum gives them.
     precision
         Number format that its convolutions ran in, such as ``float32``.
-    white_matter_share, islands_ml
-        Regions with less than this share in the template's white matter were left out; and the
-        volume (mL) above the threshold in them.
+    island_share, islands_ml
+        Small regions with less than this share in the template's white matter were left out; and
+        the volume (mL) above the threshold in them.
     """
     if space and not spatial_reference:
         raise ValueError(f"space-{space} needs the URI of the image as its SpatialReference")
@@ -239,8 +239,8 @@ def map_sidecar(
         "Model": model,
         "ModelFilesSHA256": dict(model_files) if model_files else None,
         "Precision": precision,
-        "WhiteMatterShare": white_matter_share,
-        "LeftOutVolume": islands_ml if white_matter_share is not None else None,
+        "WhiteMatterShare": island_share,
+        "LeftOutVolume": islands_ml,
     }
     return {key: value for key, value in fields.items() if value is not None}
 

@@ -133,7 +133,7 @@ def _networks(raw: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, str
     rows = {}
     for name, network in found.items():
         rows[f"Network, {name.upper()}"] = f"{network['device']}, {network['precision']}"
-        if left_out := network.get("islands_ml"):
+        if (left_out := network.get("islands_ml")) is not None:
             rows[f"Left out outside white matter, {name.upper()}"] = f"{left_out:.2f} mL"
     return rows
 

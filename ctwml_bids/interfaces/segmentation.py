@@ -28,7 +28,8 @@ class _SegmentInput(BaseInterfaceInputSpec):
     template_to_native = File(exists=True, mandatory=True)
     template_mask = File(exists=True, mandatory=True)
     guide_to_native = File(exists=True, mandatory=True)
-    guide_wm = File(exists=True, mandatory=True, desc="white matter, in the guide's space")
+    guide_wm = File(exists=True, mandatory=True, desc="in the guide's space, as the next")
+    guide_ventricles = File(exists=True, mandatory=True)
     model = traits.Directory(exists=True, mandatory=True)
     # Nipype hashes a folder by its name alone: other weights in it would go unnoticed.
     checksum = traits.Str(mandatory=True, desc="of the model: weights and how they are used")
@@ -53,7 +54,11 @@ class SegmentLesions(SimpleInterface):
     output_spec = _SegmentOutput
 
     def _run_interface(self, runtime):
-        from ctwml_bids.preprocessing.normalisation import guide_on_grid, network_grid, to_grid
+        from ctwml_bids.preprocessing.normalisation import (
+            network_grid,
+            to_grid,
+            white_matter_on_grid,
+        )
         from ctwml_bids.segmentation import ensemble
         from ctwml_bids.segmentation.inputs import network_channels
 
@@ -66,8 +71,9 @@ class SegmentLesions(SimpleInterface):
         fill = -1000.0 if self.inputs.modality == "ct" else 0.0
         array = to_grid(image, transform, grid, fill=fill)
         mask = to_grid(load_mask(self.inputs.mask), transform, grid, fill=0.0) >= 0.5
-        white_matter = guide_on_grid(
+        white_matter = white_matter_on_grid(
             load_image(self.inputs.guide_wm),
+            load_mask(self.inputs.guide_ventricles),
             grid,
             transform,
             np.loadtxt(self.inputs.guide_to_native),
@@ -80,13 +86,11 @@ class SegmentLesions(SimpleInterface):
             device=device,
             threads=self.inputs.threads,
         )
-        voxel_ml = grid.voxel_ml * float(abs(np.linalg.det(transform[:3, :3])))
-        islands = np.count_nonzero(prediction.islands > model.card.threshold)
-        facts = {
-            "device": device,
-            "precision": prediction.precision,
-            "islands_ml": round(islands * voxel_ml, 3),
-        }
+        facts = {"device": device, "precision": prediction.precision, "islands_ml": None}
+        if model.card.island_share is not None:
+            voxel_ml = grid.voxel_ml * float(abs(np.linalg.det(transform[:3, :3])))
+            islands = np.count_nonzero(prediction.islands > model.card.threshold)
+            facts["islands_ml"] = round(islands * voxel_ml, 3)
         self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
         for name in ("probability", "disagreement"):
             self._results[name] = save_image(

@@ -202,7 +202,7 @@ class _Writer:
                     model=model["name"],
                     model_files={member["file"]: member["sha256"] for member in model["members"]},
                     precision=network["precision"],
-                    white_matter_share=model["white_matter_share"],
+                    island_share=model["island_share"],
                     islands_ml=network["islands_ml"],
                     description=f"{text}, seen in the {seen.upper()}",
                 ),

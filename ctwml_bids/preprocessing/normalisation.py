@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import nibabel as nib
 import numpy as np
+from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.grids import Grid, resample
@@ -27,6 +28,7 @@ __all__ = [
     "nine_parameter",
     "rounded",
     "to_grid",
+    "white_matter_on_grid",
     "zscore",
 ]
 
@@ -40,6 +42,8 @@ _HU_CENTRE, _HU_PER_UNIT = 30.0, 10.0
 _MARGIN_MM = 8.0
 # Steps of a probability in the maps that are written.
 _STEPS = np.float32(1024)
+# The 10 mm rule of what is periventricular (Griffanti et al. 2018, NeuroImage 170:174).
+_PERIVENTRICULAR_MM = 10.0
 # Values further than this many robust SDs from the median do not count for mean and SD.
 _ROBUST_SDS = 5.0
 
@@ -111,18 +115,23 @@ def to_grid(
     )
 
 
-def guide_on_grid(
-    image: nib.Nifti1Image,
+def white_matter_on_grid(
+    white_matter: nib.Nifti1Image,
+    ventricles: nib.Nifti1Image,
     grid: Grid,
     template_to_native: np.ndarray,
     guide_to_native: np.ndarray,
 ) -> np.ndarray:
-    """Bring an image of the guide, the packaged template, onto the network's grid for a head.
+    """Say where white matter may be in a head, by the guide, which is the packaged template.
+
+    Within `_PERIVENTRICULAR_MM` of the guide's lateral ventricles, and in them, it is 1: where
+    ventricles are narrower or shorter than the guide's, or its fornix and hippocampus lie, other
+    heads have white matter.
 
     Parameters
     ----------
-    image
-        In the guide's space, such as its white matter.
+    white_matter, ventricles
+        Probability of white matter and mask of the lateral ventricles, in the guide's space.
     grid
         The network's grid, in the space of the run's template.
     template_to_native, guide_to_native
@@ -131,9 +140,12 @@ def guide_on_grid(
     Returns
     -------
     numpy.ndarray
-        float32, shape (x, y, z) of the grid.
+        float32, 0 to 1, shape (x, y, z) of the grid.
     """
-    return to_grid(image, np.linalg.inv(guide_to_native) @ template_to_native, grid, fill=0.0)
+    to_guide = np.linalg.inv(guide_to_native) @ template_to_native
+    white, fluid = (to_grid(i, to_guide, grid, fill=0.0) for i in (white_matter, ventricles))
+    distance = ndimage.distance_transform_edt(fluid <= 0.5, sampling=grid.spacing)
+    return np.maximum(white, distance <= _PERIVENTRICULAR_MM).astype(np.float32)
 
 
 def from_grid(

@@ -188,10 +188,10 @@ def _network_text(image: str, card: Mapping[str, Any], precision: str | None = N
         text += f"; the probabilities {' and '.join(averaged)} were averaged"
     if "threshold" in card:
         text += f" and voxels above {card['threshold']:g} counted as lesions"
-    if share := card.get("white_matter_share"):
+    if share := card.get("island_share"):
         text += (
-            f"; regions with less than {share:.0%} of their probability in the white matter of the "
-            "packaged template were left out"
+            f"; small regions with less than {share:.0%} of their probability in the white matter "
+            "of the packaged template or within 10 mm of its lateral ventricles were left out"
         )
     text += f"; convolutions ran in {precision}" if precision else ""
     data = card.get("training", {}).get("data")

@@ -180,7 +180,9 @@ def groups(image: str, summaries: Mapping[str, Found], found: Found) -> tuple[st
             f"Volume and rating correlated with Spearman's ρ = {with_interval(found['spearman'])}."
         )
     if found["thresholds"] is not None and known(found["share_right"]):
-        how = f"{found['folds']}-fold cross-validation" if found["folds"] else found["source"]
+        how = found["source"]
+        if found["folds"]:
+            how = f"{found['folds']}-fold cross-validation of thresholds by a smooth count"
         sentences.append(
             f"The Fazekas group was estimated correctly from the {image} volume in "
             f"{percent(found['share_right'])} of units (quadratically weighted κ "

@@ -48,8 +48,8 @@ class Prediction:
     disagreement
         Population SD over the members, likewise; 0 everywhere with a single member.
     islands
-        Mean lesion probability of the regions that were left out because they lie outside the
-        white matter, likewise; 0 everywhere else.
+        Mean lesion probability of the small regions that were left out because they lie outside
+        the white matter, likewise; 0 everywhere else.
     precision
         What the convolutions ran in: "float32" or "bfloat16".
     """
@@ -123,8 +123,8 @@ def predict(
     channels
         (channels, x, y, z) float32 as the card names them; the background outside the brain.
     white_matter
-        The template's probability of white matter on the same grid; needed where the card has a
-        `white_matter_share`.
+        Where white matter may be, on the same grid (`normalisation.white_matter_on_grid`); needed
+        where the card has a `island_share`.
     device
         "cpu", "cuda" or "cuda:N".
     threads
@@ -140,7 +140,7 @@ def predict(
         If the card needs the white matter, and it is not given.
     """
     card = ensemble.card
-    if card.white_matter_share is not None and white_matter is None:
+    if card.island_share is not None and white_matter is None:
         raise ValueError(f"The model {card.name} needs the template's white matter.")
     if channels.ndim != 4 or channels.shape[0] != len(card.channels):
         raise BadDataError(
@@ -170,8 +170,14 @@ def predict(
     probability[box], disagreement[box] = members.mean(axis=0), members.std(axis=0)
     probability[~inside] = disagreement[~inside] = 0
     islands = np.zeros_like(probability)
-    if card.white_matter_share is not None:
-        outside = outside_white_matter(probability, white_matter, card.white_matter_share)
+    if card.island_share is not None:
+        outside = outside_white_matter(
+            probability,
+            white_matter,
+            share=card.island_share,
+            threshold=card.threshold,
+            voxel_ml=float(np.prod(card.grid_spacing_mm)) / 1000,
+        )
         islands[outside] = probability[outside]
         probability[outside] = disagreement[outside] = 0
     return Prediction(probability, disagreement, islands, str(dtype).removeprefix("torch."))

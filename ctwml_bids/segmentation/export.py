@@ -34,7 +34,7 @@ def export(
     flip: bool = False,
     threshold: float | None = None,
     mean_with: Path | None = None,
-    white_matter_share: float | None = None,
+    island_share: float | None = None,
 ) -> model_store.ModelCard:
     """Write the networks of finished or running trainings as a model with its card.
 
@@ -82,7 +82,7 @@ def export(
         license="CC-BY-4.0" if sources else "Apache-2.0",
         context=context,
         flip=flip,
-        white_matter_share=white_matter_share,
+        island_share=island_share,
         training={
             "data": _data(members),
             "sources": sources,

@@ -1,4 +1,4 @@
-"""Islands of lesion probability outside the white matter."""
+"""Small islands of lesion probability outside the white matter."""
 
 from __future__ import annotations
 
@@ -7,36 +7,49 @@ from scipy import ndimage
 
 # What holds together above this is judged together: low, so that little is left around an island.
 LEVEL = 0.1
+# An island marks less than this, in the template's space (about 1.1 mL in a head).
+ISLAND_ML = 1.5
 
 
 def outside_white_matter(
-    probability: np.ndarray, white_matter: np.ndarray, share: float
+    probability: np.ndarray,
+    white_matter: np.ndarray,
+    *,
+    share: float,
+    threshold: float,
+    voxel_ml: float,
 ) -> np.ndarray:
-    """Find regions of lesion probability that lie mostly outside the white matter.
+    """Find small regions of lesion probability that lie mostly outside the white matter.
 
     What a network marks in a fissure or in the cortex, apart from everything in the white matter,
-    is fluid or grey matter. A region that reaches into the white matter stays whole: a template's
-    tissue lies some millimetres off in a head with atrophy.
+    is fluid or grey matter. A region that reaches into the white matter stays whole, and a large
+    one in any case: a template's tissue lies some millimetres off in a head with atrophy.
 
     Parameters
     ----------
     probability
         Lesion probability, (x, y, z).
     white_matter
-        Probability of white matter on the same grid, such as a template's.
+        Probability of white matter on the same grid (`normalisation.white_matter_on_grid`).
     share
         A region (26-connected, probability above `LEVEL`) is outside if the mean of
         ``white_matter`` over it, weighted by ``probability``, is below this.
+    threshold
+        Of the lesion mask: a region that has `ISLAND_ML` and more above it is no island.
+    voxel_ml
+        Volume of a voxel of the grid in mL.
 
     Returns
     -------
     numpy.ndarray
-        bool, (x, y, z): the voxels of regions outside.
+        bool, (x, y, z): the voxels of islands outside.
     """
     regions, count = ndimage.label(probability > LEVEL, structure=np.ones((3, 3, 3)))
     flat = regions.ravel()
-    total = np.bincount(flat, probability.ravel(), count + 1)
-    white = np.bincount(flat, (probability * white_matter).ravel(), count + 1)
-    outside = white < share * total
+    total, white, marked = (
+        np.bincount(flat, weights.ravel(), count + 1)
+        for weights in (probability, probability * white_matter, probability > threshold)
+    )
+    outside = (white < share * total) & (marked * voxel_ml < ISLAND_ML)
     outside[0] = False
     return outside[regions]

@@ -60,8 +60,8 @@ class ModelCard:
         Neighbouring slices below, and above, each slice that the network sees along with it.
     flip
         Whether the mean over the image and its left–right mirror image is taken.
-    white_matter_share
-        Regions of less than this share in the template's white matter are left out
+    island_share
+        Small regions of less than this share in the template's white matter are left out
         (`islands.outside_white_matter`); None: all stay.
     training, accuracy
         How it was trained, and how well it did on what, JSON-able.
@@ -81,7 +81,7 @@ class ModelCard:
     grid_spacing_mm: tuple[float, float, float] = (1.0, 1.0, 3.0)
     context: int = 0
     flip: bool = False
-    white_matter_share: float | None = None
+    island_share: float | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     never_trained_on: tuple[str, ...] = ()
@@ -96,8 +96,8 @@ class ModelCard:
         decisive = ("network", "channels", "threshold", "background", "grid_spacing_mm", "flip")
         content = {name: getattr(self, name) for name in (*decisive, "context")}
         # Only where it is said: checksums of models without it stay what they were.
-        if self.white_matter_share is not None:
-            content["white_matter_share"] = self.white_matter_share
+        if self.island_share is not None:
+            content["island_share"] = self.island_share
         content["members"] = [member.sha256 for member in self.members]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -266,7 +266,7 @@ def _check(card: ModelCard, path: Path) -> None:
             f"{len(card.channels)} channels and {card.context} neighbouring slices are named, "
             f"which is {expected} images; the network takes {card.network.get('in_channels')}"
         )
-    for name in ("threshold", "white_matter_share"):
+    for name in ("threshold", "island_share"):
         value = getattr(card, name)
         if value is not None and not 0 < value < 1:
             problems.append(f"{name} {value} is not between 0 and 1")

@@ -24,7 +24,12 @@ from ctwml_bids.preprocessing.carried_mask import carry, without_bone
 from ctwml_bids.preprocessing.distances import signed_distance
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.preprocessing.images import orthonormal
-from ctwml_bids.preprocessing.normalisation import compose, network_grid, to_grid
+from ctwml_bids.preprocessing.normalisation import (
+    compose,
+    network_grid,
+    to_grid,
+    white_matter_on_grid,
+)
 from ctwml_bids.segmentation import brain_network
 from ctwml_bids.segmentation.inputs import network_channels
 from ctwml_bids.segmentation.patches import TrainingVolume
@@ -71,8 +76,9 @@ def template_mask() -> nib.Nifti1Image:
 
 @cache
 def white_matter() -> np.ndarray:
-    """Return the packaged template's probability of white matter on the network's grid."""
-    return to_grid(_template("label-WM_probseg"), np.eye(4), shipped_grid(), fill=0.0)
+    """Say where white matter may be on the network's grid, by the packaged template."""
+    images = (_template("label-WM_probseg"), _template("label-lateralventricles_mask"))
+    return white_matter_on_grid(*images, shipped_grid(), np.eye(4), np.eye(4))
 
 
 def _template(suffix: str) -> nib.Nifti1Image:

@@ -220,10 +220,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     model.add_argument("--flip", action="store_true", help="average with the mirror image")
     model.add_argument(
-        "--white-matter-share",
+        "--island-share",
         type=float,
         metavar="SHARE",
-        help="leave out regions of less than this share in the template's white matter",
+        help="leave out small regions of less than this share in the template's white matter",
     )
     model.add_argument(
         "--mean-with",
@@ -287,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             flip=args.flip,
             threshold=args.threshold,
             mean_with=args.mean_with,
-            white_matter_share=args.white_matter_share,
+            island_share=args.island_share,
         )
 
 

@@ -14,8 +14,10 @@ import numpy as np
 from scipy.special import ndtr
 
 GROUPS = ("0-1", "2", "3")
+# Where groups lie far apart (many heads without lesions), the rule of thumb is wider than each.
+_WIDEST = 0.7
 # Bounds the memory of a search among many heads.
-_MOST_CUTS = 1000
+_MOST_CUTS = 500
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def fit_thresholds(
 ) -> Thresholds:
     """Find the two thresholds with which most heads fall into their group, smoothly counted.
 
-    All pairs of cuts between neighbouring volumes are compared (of more than 1000, as many evenly
+    All pairs of cuts between neighbouring volumes are compared (of more than 500, as many evenly
     spread ones). A head counts as below a cut by the normal distribution around its volume's
     logarithm: by plain counting a few heads decide where the maximum lies, and the thresholds are
     right less often in others (Manski 1975 and Horowitz 1992, Econometrica 60:505;
@@ -63,7 +65,7 @@ def fit_thresholds(
         Index in `GROUPS` of each head's visual rating.
     bandwidth
         SD of that distribution, in natural logarithms of mL + 0.1. None: Silverman's rule of thumb
-        (1986, eq. 3.31) on all volumes. 0: plain counting, as in the paper.
+        (1986, eq. 3.31) on all volumes, at most 0.7. 0: plain counting, as in the paper.
 
     Raises
     ------
@@ -74,10 +76,7 @@ def fit_thresholds(
     cuts = _cuts(np.unique(volumes))
     log, log_cuts = (np.log(values + 0.1) for values in (volumes, cuts))
     width = _silverman(log) if bandwidth is None else bandwidth
-    # Vanishing where all volumes are equal, or is asked for: then it counts plainly.
-    share_below = ndtr((log_cuts - log[:, None]) / max(width, 1e-9))
-    share_below[:, 0] = 0
-    below = np.stack([share_below[groups == g].sum(axis=0) for g in range(3)])
+    below = np.stack([_count_below(log[groups == g], log_cuts, width) for g in range(3)])
     # Right with cuts i ≤ j: group 0 below i, group 1 between, group 2 from j on.
     gain_low, gain_high = below[0] - below[1], below[1] - below[2]
     best = np.maximum.accumulate(gain_low)
@@ -94,14 +93,22 @@ def _cuts(volumes: np.ndarray) -> np.ndarray:
     return np.r_[0.0, between, np.inf]
 
 
+def _count_below(log: np.ndarray, log_cuts: np.ndarray, width: float) -> np.ndarray:
+    """Count the heads below each cut, each spread by a normal distribution."""
+    # The width vanishes where all volumes are equal or plain counting is asked for.
+    count = ndtr((log_cuts - log[:, None]) / max(width, 1e-9)).sum(axis=0)
+    count[0] = 0  # Nothing is below a cut at 0, a head without lesions neither by half.
+    return count
+
+
 def _silverman(values: np.ndarray) -> float:
-    """Return Silverman's bandwidth; 0 for a single value."""
+    """Return Silverman's bandwidth, at most `_WIDEST`; 0 for a single value."""
     if len(values) < 2:
         return 0.0
     spreads = (np.std(values, ddof=1), np.subtract(*np.percentile(values, (75, 25))) / 1.34)
     # Half of the values being equal says nothing of how wide the others lie.
     spread = min(spreads) or max(spreads)
-    return float(0.9 * spread * len(values) ** -0.2)
+    return min(float(0.9 * spread * len(values) ** -0.2), _WIDEST)
 
 
 def cross_validated(

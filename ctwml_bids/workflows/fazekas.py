@@ -107,6 +107,7 @@ def write_thresholds(
             "UnitsRated": found.rated,
             "ShareRight": asdict(found.share_right),
             "WeightedKappa": asdict(found.kappa),
+            "Fit": "most units right, each spread by Silverman's width in the volume's logarithm",
             "CrossValidation": f"{found.folds} folds over subjects; the thresholds are those of "
             "all subjects",
             "Note": found.note,

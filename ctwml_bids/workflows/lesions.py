@@ -25,6 +25,7 @@ def add_segmentation(
         SegmentLesions(
             template_mask=str(resources.template_mask),
             guide_wm=str(resources.guide_wm),
+            guide_ventricles=str(resources.guide_ventricles),
             model=str(getattr(resources, f"{name}_model")),
             checksum=resources.context["models"][name]["checksum"],
             modality=name,

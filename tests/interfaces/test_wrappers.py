@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -16,6 +18,10 @@ from ctwml_bids.interfaces.outputs import WriteUnit
 from ctwml_bids.interfaces.segmentation import SegmentLesions
 from ctwml_bids.interfaces.writing import _Writer
 from ctwml_bids.preprocessing import normalisation
+from ctwml_bids.segmentation import ensemble
+from ctwml_bids.segmentation.model_store import default, load_card
+from ctwml_bids.segmentation.shipped_heads import white_matter
+from ctwml_bids.templates import packaged
 
 
 def ball(centre: int) -> nib.Nifti1Image:
@@ -197,6 +203,51 @@ def test_other_weights_in_the_same_folder_are_another_input(tmp_path):
         for checksum in ("a", "b")
     }
     assert len(hashes) == 2
+
+
+def test_islands_are_looked_for_in_the_frame_of_the_head_and_counted_in_its_millilitres(
+    tmp_path, monkeypatch
+):
+    """The run's template is the packaged one with another origin, the head 1.2 times as large."""
+    guide, shift, scale = packaged(), np.eye(4), np.diag([1.2, 1.2, 1.2, 1.0])
+    shift[:3, 3] = 12, -35, 20
+    brain = nib.load(guide.brain_mask)
+    files = {}
+    for name, affine in (("template_mask", shift), ("mask", scale), ("in_file", scale)):
+        image = nib.Nifti1Image(np.asarray(brain.dataobj), affine @ brain.affine)
+        image.header.set_data_dtype(np.float32 if name == "in_file" else np.uint8)
+        files[name] = str(tmp_path / f"{name}.nii")
+        nib.save(image, files[name])
+    for name, matrix in (
+        ("template_to_native", scale @ np.linalg.inv(shift)),
+        ("guide_to_native", scale),
+    ):
+        files[name] = str(tmp_path / f"{name}.txt")
+        np.savetxt(files[name], matrix)
+    card = replace(load_card(default("flair")), island_share=0.35, threshold=0.5)
+    seen = {}
+
+    def predict(model, channels, *, white_matter, **_):
+        seen["white_matter"] = white_matter
+        islands = np.zeros(channels.shape[1:], np.float32)
+        islands[:10, 0, 0], islands[20:25, 0, 0] = 0.6, 0.4
+        return ensemble.Prediction(islands, islands, islands, "float32")
+
+    monkeypatch.setattr(ensemble, "load", lambda folder: ensemble.Ensemble(card, ()))
+    monkeypatch.setattr(ensemble, "predict", predict)
+    monkeypatch.chdir(tmp_path)
+    found = SegmentLesions(
+        **files,
+        guide_wm=str(guide.wm),
+        guide_ventricles=str(guide.ventricles),
+        model=str(default("flair")),
+        checksum=card.checksum,
+        modality="flair",
+    ).run()
+
+    np.testing.assert_allclose(seen["white_matter"], white_matter(), atol=1e-3)
+    facts = json.loads(Path(found.outputs.facts).read_text())
+    assert facts["islands_ml"] == pytest.approx(10 * 3 * 1.2**3 / 1000, abs=1e-3)
 
 
 def test_results_are_written_also_when_the_work_folder_says_they_were():

@@ -41,7 +41,7 @@ def unit(tmp_path):
                 "name": "m",
                 "checksum": "0" * 64,
                 "threshold": 0.5,
-                "white_matter_share": 0.35,
+                "island_share": 0.35,
                 "members": [{"file": "member-00.safetensors", "sha256": "1" * 64}],
             }
         },
@@ -73,7 +73,9 @@ def test_maps_say_what_was_left_out_outside_the_white_matter(unit, tmp_path):
     for kind in ("mask", "probseg"):
         sidecar = json.loads((anat / f"sub-01_space-CT_label-WML_desc-ct_{kind}.json").read_text())
         assert (sidecar["WhiteMatterShare"], sidecar["LeftOutVolume"]) == (0.35, 0.25)
-    unit["context"]["models"]["ct"]["white_matter_share"] = None
+    unit["context"]["models"]["ct"]["island_share"] = None
+    network = {"device": "cpu", "precision": "bfloat16", "islands_ml": None}
+    save_facts(network, unit["files"]["ct_network_facts"])
     write_unit(**unit)
     sidecar = json.loads((anat / "sub-01_space-CT_label-WML_desc-ct_mask.json").read_text())
     assert not {"WhiteMatterShare", "LeftOutVolume"} & sidecar.keys()

@@ -106,21 +106,39 @@ def test_a_smooth_image_returns_from_the_grid_as_it_went(template_mask):
     assert back.dtype == np.float32
 
 
-def test_the_guides_white_matter_lies_where_it_did_in_the_frame_of_a_shifted_template(
-    template_mask,
-):
-    wm = nib.load(templates.packaged().wm)
+def test_white_matter_may_be_where_it_was_in_the_frame_of_a_shifted_template(template_mask):
+    guide = templates.packaged()
+    images = nib.load(guide.wm), nib.load(guide.ventricles)
     native = normalisation.compose([1.1, 0.9, 1.2], [5, -3, 8], [0.1, -0.2, 0.05])
     shift = np.eye(4)
     shift[:3, 3] = 12, -35, 20
     moved = nib.Nifti1Image(np.asarray(template_mask.dataobj), shift @ template_mask.affine)
     grid, moved_grid = (normalisation.network_grid(mask) for mask in (template_mask, moved))
 
-    here = normalisation.guide_on_grid(wm, grid, native, native)
-    there = normalisation.guide_on_grid(wm, moved_grid, native @ np.linalg.inv(shift), native)
+    here = normalisation.white_matter_on_grid(*images, grid, native, native)
+    there = normalisation.white_matter_on_grid(
+        *images, moved_grid, native @ np.linalg.inv(shift), native
+    )
 
-    assert here.max() > 0.95
     np.testing.assert_allclose(there, here, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("where", "mm", "expected"),
+    [
+        ("corona radiata", (-26, -20, 32), 0.95),
+        ("Sylvian fissure", (-44, -15, 8), 0.0),
+        ("trigone", (-26, -46, 8), 1.0),
+        ("behind the trigone", (-30, -58, 5), 1.0),
+    ],
+)
+def test_white_matter_may_be_beside_the_lateral_ventricles_too(template_mask, where, mm, expected):
+    guide = templates.packaged()
+    images = nib.load(guide.wm), nib.load(guide.ventricles)
+    grid = normalisation.network_grid(template_mask)
+    found = normalisation.white_matter_on_grid(*images, grid, np.eye(4), np.eye(4))
+    voxel = tuple(np.round(apply_affine(np.linalg.inv(grid.affine), mm)).astype(int))
+    assert found[voxel] == pytest.approx(expected, abs=0.06), where
 
 
 def test_thin_slices_are_averaged_over_the_slab():

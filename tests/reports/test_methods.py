@@ -72,10 +72,10 @@ def test_the_number_format_is_named_where_it_is_known():
 
 
 def test_what_is_left_out_outside_the_white_matter_is_said():
-    card = {"name": "ct-x", "threshold": 0.25, "white_matter_share": 0.35}
+    card = {"name": "ct-x", "threshold": 0.25, "island_share": 0.35}
     text = methods_text(version="1", images=("ct",), models={"ct": card})
-    assert "regions with less than 35% of their probability in the white matter" in text
-    card["white_matter_share"] = None
+    assert "small regions with less than 35% of their probability in the white matter" in text
+    card["island_share"] = None
     assert "white matter of" not in methods_text(version="1", images=("ct",), models={"ct": card})
 
 

@@ -65,11 +65,15 @@ def test_what_lies_outside_the_white_matter_is_left_out_and_kept_apart(toy):
     whole = ensemble.predict(toy, INPUT)
     left = np.arange(INPUT.shape[1])[:, None, None] < HEAD.labels.nonzero()[0].mean()
     white_matter = np.broadcast_to(left, HEAD.labels.shape).astype(np.float32)
-    choosy = replace(toy, card=replace(toy.card, white_matter_share=0.9))
+    # Voxels so small that the toy's lesions are islands.
+    card = replace(toy.card, island_share=0.9, grid_spacing_mm=(0.5, 0.5, 1.0))
+    choosy = replace(toy, card=card)
 
     found = ensemble.predict(choosy, INPUT, white_matter=white_matter)
 
-    outside = outside_white_matter(whole.probability, white_matter, 0.9)
+    outside = outside_white_matter(
+        whole.probability, white_matter, share=0.9, threshold=toy.card.threshold, voxel_ml=0.00025
+    )
     assert outside.any()
     np.testing.assert_array_equal(found.islands, np.where(outside, whole.probability, 0))
     np.testing.assert_array_equal(found.probability, np.where(outside, 0, whole.probability))
@@ -78,7 +82,7 @@ def test_what_lies_outside_the_white_matter_is_left_out_and_kept_apart(toy):
 
 
 def test_a_model_that_needs_the_white_matter_is_not_run_without(toy):
-    choosy = replace(toy, card=replace(toy.card, white_matter_share=0.9))
+    choosy = replace(toy, card=replace(toy.card, island_share=0.9))
     with pytest.raises(ValueError, match="white matter"):
         ensemble.predict(choosy, INPUT)
 

@@ -51,12 +51,12 @@ def test_card_returns_as_it_was_written(model):
     assert card.checksum != replace(card, members=card.members[:1]).checksum
     assert card.checksum != replace(card, threshold=0.9).checksum
     assert card.checksum != replace(card, flip=not card.flip).checksum
-    assert card.checksum != replace(card, white_matter_share=0.3).checksum
+    assert card.checksum != replace(card, island_share=0.3).checksum
     assert card.checksum == replace(card, accuracy={"dice": 1}).checksum
 
 
 def test_the_checksum_of_a_model_that_leaves_nothing_out_is_that_of_former_versions():
-    card = replace(load_card(default("ct")), white_matter_share=None)
+    card = replace(load_card(default("ct")), island_share=None)
     # As the sidecars of version 1 of ct-sim7 have it.
     assert card.checksum.startswith("2779465c")
 

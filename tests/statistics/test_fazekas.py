@@ -85,6 +85,26 @@ def test_thresholds_are_right_in_others_more_often_than_by_plain_counting():
     assert np.mean(gained) > 0.005
 
 
+def test_heads_without_any_lesion_are_below_every_threshold_but_0():
+    # More than half are alike, so that the interquartile range says nothing of the width.
+    volumes = np.r_[np.zeros(12), np.linspace(6, 12, 5), np.linspace(30, 40, 3)]
+    groups = np.repeat([0, 1, 2], [12, 5, 3])
+
+    found = fit_thresholds(volumes, groups)
+
+    assert 0 < found.low < 6
+    assert 12 < found.high < 30
+    assert fit_thresholds(np.zeros(5), [1, 1, 1, 1, 0]).group([0.0]).tolist() == [1]
+
+
+def test_plain_counting_can_be_asked_for_under_cross_validation():
+    rng = np.random.default_rng(2)
+    groups = np.repeat([0, 1, 2], 20)
+    volumes = np.exp(rng.normal(np.log([2.0, 8.0, 25.0])[groups], 0.8))
+    smooth, plain = (cross_validated(volumes, groups, bandwidth=b) for b in (None, 0.0))
+    assert (smooth != plain).any()
+
+
 def test_thousands_of_heads_are_cut_where_fewer_are():
     rng = np.random.default_rng(0)
     groups = np.repeat([0, 1, 2], 2000)
@@ -93,7 +113,7 @@ def test_thousands_of_heads_are_cut_where_fewer_are():
     found = fit_thresholds(volumes, groups)
 
     # Two normal distributions of one spread cross half-way between their means.
-    assert (found.low, found.high) == pytest.approx((4, np.sqrt(8 * 25)), rel=0.1)
+    assert (found.low, found.high) == pytest.approx((4, np.sqrt(8 * 25)), rel=0.05)
 
 
 def test_a_missing_group_leaves_no_room_for_itself():

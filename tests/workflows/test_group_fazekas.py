@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ctwml_bids.bids.files import write_json
@@ -19,6 +21,7 @@ def test_thresholds_are_saved_with_their_provenance_and_read_back(whole):
     assert "participants.tsv, column fazekas" in found.cohort
     assert found.models == {"ct": "ct-a", "flair": "flair-a"}
     assert found.state("ct", 0.0)["group"] == "0-1"
+    assert "Silverman" in json.loads(path.read_text())["Thresholds"]["ct"]["Fit"]
 
 
 def test_without_ratings_the_page_says_how_to_give_them(cohort):
