@@ -4,18 +4,21 @@
     python benchmarks/real_images.py BIDS_DIR OUT_DIR
 
 Lesion Dice against expert masks (sub-mb*, sub-lj*), lesion volume of the images without
-reference, brain volumes, and the share of the reference ventricles marked as lesion.
+reference, brain volumes, and the share of the reference ventricles marked as lesion. Rows of units
+that OUT_DIR lacks are kept from before; "left_out_ml" says which are of models that leave islands
+out.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from record import write_result
+from record import RESULTS, write_result
 
 from ctwml_bids.statistics.overlap import dice
 
@@ -38,7 +41,11 @@ def measure(bids_dir: Path, output_dir: Path, table: Path) -> list[dict]:
             continue
         row = {"unit": unit, "image": name, "wml_ml": float(stats[name]["wml_ml"])}
         row |= {"brain_ml": float(stats[name]["brain_ml"]), "qc": stats[name]["qc"]}
-        lesions = array(folder / f"{unit}_space-{space}_label-WML_desc-{name}_mask.nii.gz")
+        mask = folder / f"{unit}_space-{space}_label-WML_desc-{name}_mask.nii.gz"
+        lesions = array(mask)
+        sidecar = json.loads(mask.with_name(mask.name.replace(".nii.gz", ".json")).read_text())
+        if "LeftOutVolume" in sidecar:
+            row["left_out_ml"] = sidecar["LeftOutVolume"]
         brain = array(folder / f"{unit}_space-{space}_desc-brain_mask.nii.gz")
         for path in references.glob(f"{unit}_space-{space}_*mask.nii.gz"):
             truth = array(path)
@@ -76,6 +83,10 @@ def main() -> None:
         for table in sorted(tables)
         for row in measure(arguments.bids_dir, arguments.output_dir, table)
     ]
+    found = {row["unit"] for row in rows}
+    before = json.loads((RESULTS / "real_images.json").read_text())["result"]
+    rows += [row for row in before if row["unit"] not in found]
+    rows.sort(key=lambda row: row["unit"])
     columns = list(dict.fromkeys(name for row in rows for name in row))
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for row in rows:
