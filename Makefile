@@ -63,7 +63,7 @@ validate: $(VENV)/.installed
 	$(BIN)/python benchmarks/out_of_bag.py training/heads5 training/flair5-? --modality flair --heads 22
 	$(BIN)/python benchmarks/islands.py training/heads7 training/ct7-? --modality ct \
 		--model ctwml_bids/data/models/ct-sim7
-	$(BIN)/python benchmarks/islands.py training/heads5 training/loo5/* --modality flair
+	$(BIN)/python benchmarks/islands.py training/heads5 training/loo5/* --modality flair --heads 24
 	$(BIN)/python benchmarks/left_out.py $(BIDS_REAL) training/loo5
 	$(BIN)/python benchmarks/experiments.py training/heads training/experiments --only $(RECIPES)
 	$(BIN)/python benchmarks/experiments.py training/heads5 training/experiments-shipped --only $(CHANGES) \

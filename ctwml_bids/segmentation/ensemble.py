@@ -124,7 +124,7 @@ def predict(
         (channels, x, y, z) float32 as the card names them; the background outside the brain.
     white_matter
         Where white matter may be, on the same grid (`normalisation.white_matter_on_grid`); needed
-        where the card has a `island_share`.
+        where the card has an `island_share`.
     device
         "cpu", "cuda" or "cuda:N".
     threads
