@@ -233,6 +233,7 @@ def test_plain_functions_in_a_loop_give_the_same_maps_as_the_workflow(real_run):
         nine_parameter,
         rounded,
         to_grid,
+        white_matter_on_grid,
     )
     from ctwml_bids.preprocessing.registration import rigid
     from ctwml_bids.segmentation import brain_network, ensemble, model_store
@@ -256,7 +257,8 @@ def test_plain_functions_in_a_loop_give_the_same_maps_as_the_workflow(real_run):
     brain = to_grid(mask, template_to_ct, grid, fill=0.0) >= 0.5
     array = to_grid(ct, template_to_ct, grid, fill=-1000.0)
     channels = network_channels(array, brain, model.card.channels)
-    white_matter = to_grid(nib.load(packaged().wm), np.eye(4), grid, fill=0.0)
+    guide = [nib.load(path) for path in (packaged().wm, packaged().ventricles)]
+    white_matter = white_matter_on_grid(*guide, grid, template_to_ct, template_to_ct)
     prediction = ensemble.predict(
         model, channels, white_matter=white_matter, device="cpu", threads=1
     )
