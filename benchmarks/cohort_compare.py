@@ -14,7 +14,7 @@ import argparse
 import json
 
 import numpy as np
-from cohort import compare, grouped, judged, shortfall
+from cohort_numbers import compare, grouped, judged, shortfall
 from record import RESULTS, write_result
 
 from ctwml_bids.statistics import fazekas

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from out_of_bag import LESIONS_ML, NONE_ML, networks_of, seen_by
+from out_of_bag import LESIONS_ML, NONE_ML, kinds, networks_of, seen_by
 from record import write_result
 
 from ctwml_bids.segmentation import ensemble, islands, model_store, shipped_heads
@@ -29,14 +30,15 @@ SMALL_ML = (0.5, 15.0)
 NETWORKS = 3
 
 
-def networks(args: argparse.Namespace) -> list[ensemble.Ensemble]:
-    """Return the network of each run, alone, leaving nothing out."""
+def networks(args: argparse.Namespace) -> ensemble.Ensemble:
+    """Return the network of each run, in their order, leaving nothing out."""
     if args.model is None:
-        return [networks_of(run, args)["trained"] for run in args.runs]
+        alone = [networks_of(run, args)["trained"] for run in args.runs]
+        return ensemble.Ensemble(alone[0].card, tuple(one.members[0] for one in alone))
     model = ensemble.load(args.model)
     if len(model.members) != len(args.runs):
         raise SystemExit(f"{args.model} has {len(model.members)} networks, not one of each RUN.")
-    return [ensemble.Ensemble(model.card, (member,)) for member in model.members]
+    return replace(model, card=replace(model.card, island_share=None))
 
 
 def unseen(args: argparse.Namespace) -> Mapping[str, list[int]]:
@@ -48,29 +50,26 @@ def unseen(args: argparse.Namespace) -> Mapping[str, list[int]]:
     return dict([(name, runs) for name, runs in found.items() if runs][: args.heads])
 
 
-def raw_probability(nets: list[ensemble.Ensemble], channels: np.ndarray, device: str) -> np.ndarray:
-    """Mean of some networks, nothing left out."""
-    found = [
-        ensemble.predict(n, channels, white_matter=shipped_heads.white_matter(), device=device)
-        for n in nets
-    ]
-    return np.mean([f.probability + f.islands for f in found], axis=0)
-
-
 def measure(args: argparse.Namespace) -> list[dict]:
     """One row a head: true mL; by share found mL, mL left out, lesion mL among them, and Dice."""
-    nets, chosen = networks(args), unseen(args)
+    every, chosen = networks(args), unseen(args)
     white, voxel_ml = shipped_heads.white_matter(), shipped_heads.shipped_grid().voxel_ml
     rows = []
     for volume, facts in shipped_heads.load_heads(args.heads_folder, args.modality):
         if volume.name not in chosen:
             continue
         channels = np.asarray(volume.channels, dtype=np.float32)
-        mine = [nets[i] for i in chosen[volume.name][:NETWORKS]]
-        probability = raw_probability(mine, channels, args.device)
+        mine = replace(
+            every, members=tuple(every.members[i] for i in chosen[volume.name][:NETWORKS])
+        )
+        probability = ensemble.predict(mine, channels, device=args.device).probability
         whole = probability > args.threshold
         truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
-        row = {"head": volume.name, "networks": len(mine), "true_ml": float(truth.sum() * ml)}
+        row = {
+            "head": volume.name,
+            "networks": len(mine.members),
+            "true_ml": float(truth.sum() * ml),
+        }
         columns: dict[str, list[float]] = {
             name: [] for name in ("found_ml", "left_out_ml", "lesion_left_out_ml", "dice")
         }
@@ -128,12 +127,9 @@ def main() -> None:
     # What `networks_of` asks for.
     args.no_flip, args.mean_with, args.island_share = not card.flip, None, None
     rows = measure(args)
-    true = np.array([row["true_ml"] for row in rows])
     result = {
         "threshold": args.threshold,
-        "heads": len(rows),
-        "with_lesions": int((true > LESIONS_ML).sum()),
-        "lesion_free": int((true < NONE_ML).sum()),
+        **kinds(rows),
         "shares": summary(rows),
         "rows": rows,
     }

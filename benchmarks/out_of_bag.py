@@ -109,6 +109,17 @@ def measure(run: Path, heads: list, args: argparse.Namespace) -> dict[str, list[
     return rows
 
 
+def kinds(rows: list[dict]) -> dict[str, int]:
+    """Count heads with lesions, with large ones, and without any."""
+    true = np.array([row["true_ml"] for row in rows])
+    return {
+        "heads": len(rows),
+        "with_lesions": int((true > LESIONS_ML).sum()),
+        "large": int((true > LARGE_ML).sum()),
+        "lesion_free": int((true < NONE_ML).sum()),
+    }
+
+
 def curve(rows: list[dict]) -> list[dict]:
     """Summarise over heads, a row a threshold."""
     true = np.array([row["true_ml"] for row in rows])
@@ -151,13 +162,7 @@ def main() -> None:
     result = {}
     for name in measured[0]:
         rows = [row for of_run in measured for row in of_run[name]]
-        true = np.array([row["true_ml"] for row in rows])
-        counts = {
-            "heads": len(rows),
-            "with_lesions": int((true > LESIONS_ML).sum()),
-            "large": int((true > LARGE_ML).sum()),
-            "lesion_free": int((true < NONE_ML).sum()),
-        }
+        counts = kinds(rows)
         table = curve(rows)
         print(name, counts)
         for row in table:
