@@ -221,8 +221,9 @@ def measure(folder: Path, ct_model: Path, flair_model: Path, device: str) -> dic
                 "flair_ml": round(float(m), 2),
                 "ct_dice": round(float(d), 3),
                 "flair_dice": round(float(e), 3),
+                "ct_ceiling": round(float(s), 3),
             }
-            for p, f, t, c, m, d, e in zip(
+            for p, f, t, c, m, d, e, s in zip(
                 people,
                 facts,
                 true_ml["ct"],
@@ -230,6 +231,7 @@ def measure(folder: Path, ct_model: Path, flair_model: Path, device: str) -> dic
                 ml["flair"],
                 scores["ct"],
                 scores["flair"],
+                ceiling["ct"],
                 strict=True,
             )
         ],
