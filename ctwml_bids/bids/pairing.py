@@ -149,7 +149,7 @@ def _partner(
     timed = sorted((gaps[s], s or "", s) for s in choices if gaps[s] is not None)
     if timed and (len(timed) == 1 or timed[0][0] < timed[1][0]):
         days, _, session = timed[0]
-        untimed = [flair[s].path.name for s in choices if gaps[s] is None]
+        untimed = [flair[s].shown for s in choices if gaps[s] is None]
         notes = (f"FLAIR is from {_shown(session)}, {days:.1f} days from the CT", *_far(days))
         if untimed:
             notes += (f"no acq_time in scans.tsv for {', '.join(untimed)}: not considered",)
@@ -161,9 +161,9 @@ def _partner(
 
 
 def _which(image: Candidate, choices: list[Candidate]) -> str:
-    names = ", ".join(choice.path.name for choice in choices)
+    names = ", ".join(choice.shown for choice in choices)
     return (
-        f"cannot tell which FLAIR belongs to {image.path.name}: {names}; give acq_time in "
+        f"cannot tell which FLAIR belongs to {image.shown}: {names}; give acq_time in "
         "scans.tsv, or choose with --bids-filter-file, for instance "
         f'{{"flair": {{"session": "{choices[0].session}"}}}}'
     )

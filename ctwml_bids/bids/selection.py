@@ -158,8 +158,8 @@ def choose(candidates: list[Candidate], *, kind: str) -> tuple[Candidate, tuple[
     taken = volumes[0][0]
     others = [c for c in candidates if c is not taken]
     return taken, (
-        f"{kind.upper()}: took {taken.path.name} ({', '.join(reasons)}), "
-        f"not {_names(others)}; --bids-filter-file chooses otherwise",
+        f"{kind.upper()}: took {taken.shown} ({', '.join(reasons)}), "
+        f"not {', '.join(other.shown for other in others)}; --bids-filter-file chooses otherwise",
     )
 
 
@@ -227,4 +227,7 @@ def _equal(candidates: list[Candidate], kind: str) -> str:
 
 
 def _names(candidates: list[Candidate]) -> str:
-    return ", ".join(candidate.path.name for candidate in candidates)
+    """List images by the names of their files; by their paths where two files have one name."""
+    short = [candidate.path.name for candidate in candidates]
+    names = short if len(set(short)) == len(short) else [c.shown for c in candidates]
+    return ", ".join(names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ctwml_bids.bids.fetched import not_fetched
 from ctwml_bids.errors import BadDataError
 
 # Fields of a CT's sidecar that decide anything after the choice of the image: all that the steps
@@ -37,6 +38,8 @@ def inherited(
 
 
 def _read_sidecar(path: Path) -> dict:
+    if absent := not_fetched(path):
+        raise BadDataError(f"{path}: {absent}")
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:

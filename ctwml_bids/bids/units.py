@@ -86,9 +86,17 @@ class Candidate:
         name of its folder).
     sidecar
         Its merged metadata.
+    fault
+        Why its name, or its place, does not let it be used; empty where it may be.
     """
 
     path: Path
     session: str | None
     entities: dict
     sidecar: dict
+    fault: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Its path in the data set: ``sub-X/ct/...`` or ``sub-X/ses-Y/ct/...``."""
+        return "/".join(self.path.parts[-3 if self.session is None else -4 :])

@@ -1,0 +1,161 @@
+"""What the name of a CT, a FLAIR or a sidecar says, read whole: nothing is cut or guessed.
+
+A label that BIDS does not allow (``acq-0.5mm``, ``ses-2020-01-05``) is a fault of the name, not the
+label of its first letters; a name that contradicts its folders is one, too. Nothing here touches a
+disk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+LABEL = r"[A-Za-z0-9+]+"
+# Short name of an entity to its long name, and to what a label of it is.
+Vocabulary = Mapping[str, tuple[str, re.Pattern[str]]]
+# Suffixes by the kind of image.
+SUFFIXES = {"ct": ("ct", "CT"), "flair": ("FLAIR",)}
+# Entities of BIDS derivatives: an image whose name has one of them was computed from another one.
+DERIVED = frozenset(
+    ("space", "desc", "res", "den", "label", "from", "to", "mode", "hemi", "seg", "atlas", "cohort")
+)
+# How dcm2niix marks a CT that it resampled: without gantry tilt, with slices at equal distances.
+_CORRECTED = re.compile(r"(?:[_ ](?:eq|tilt|\d+))*[_ ](?:eq|tilt)(?:[_ ](?:eq|tilt|\d+))*", re.I)
+# What converters add to a name that was taken: a number, a letter, "(1)", "copy".
+_TAKEN = re.compile(r"[_ .~]?(?:\d+|[a-z]|\(\d+\)|copy(?:[_ ]\d+)?)", re.I)
+_ENDING = re.compile(r"(?P<stem>.+)(?P<ending>\.(?:nii|nii\.gz|json))", re.I | re.S)
+_KIND = re.compile(r"(?P<head>.*_|)(?P<suffix>ct|flair)(?P<rest>[_ .(~].*|[a-z]|)", re.I | re.S)
+
+
+@dataclass(frozen=True)
+class Name:
+    """The parts of a file's name.
+
+    Parameters
+    ----------
+    kind
+        ``ct`` or ``flair``.
+    suffix, extension
+        As they are written; the extension with its dot.
+    entities
+        Labels by the short names of their entities (``sub``, ``acq``).
+    rest
+        What stands between suffix and extension, where nothing should.
+    faults
+        Why BIDS does not allow the name, a clause each.
+    """
+
+    kind: str
+    suffix: str
+    extension: str
+    entities: Mapping[str, str] = field(default_factory=dict)
+    rest: str = ""
+    faults: tuple[str, ...] = ()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether suffix and extension are spelt as BIDS spells them, and nothing is between."""
+        spelt = self.suffix in SUFFIXES[self.kind] and self.extension == self.extension.lower()
+        return spelt and not self.rest
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether dcm2niix's words for a corrected copy stand after the suffix."""
+        return bool(_CORRECTED.fullmatch(self.rest))
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it looks like an image of its kind under a name that BIDS does not have."""
+        misspelt = not self.rest and not self.is_exact
+        return misspelt or self.is_corrected or bool(_TAKEN.fullmatch(self.rest))
+
+
+def read_name(name: str, vocabulary: Vocabulary) -> Name | None:
+    """Read the name of an image or a sidecar; None for what is no CT or FLAIR by its name.
+
+    Parameters
+    ----------
+    name
+        Without folders; bytes that are no text are surrogates, as the system's calls give them.
+    vocabulary
+        The entities of BIDS. Others are taken as long as they have a name and a label.
+    """
+    ended = _ENDING.fullmatch(name)
+    found = _KIND.fullmatch(ended["stem"]) if ended and not name.startswith(".") else None
+    if found is None:
+        return None
+    faults, entities = [], {}
+    if readable(name) != name:
+        faults.append("it is not plain text in UTF-8")
+    for part in filter(None, found["head"].split("_")):
+        key, _, label = part.partition("-")
+        if fault := _fault(part, key, label, vocabulary):
+            faults.append(fault)
+        elif key in entities:
+            faults.append(f"{key}- stands in it twice")
+        entities.setdefault(key, label)
+    return Name(
+        kind=found["suffix"].lower(),
+        suffix=found["suffix"],
+        extension=ended["ending"],
+        entities=entities,
+        rest=found["rest"],
+        faults=tuple(faults),
+    )
+
+
+def _fault(part: str, key: str, label: str, vocabulary: Vocabulary) -> str:
+    """Say why a part of a name is no entity; empty where it is."""
+    allowed = vocabulary[key][1] if key in vocabulary else re.compile(LABEL)
+    if re.fullmatch(r"[a-z]+", key) and allowed.fullmatch(label):
+        return ""
+    shown = readable(part)
+    if not re.fullmatch(r"[a-z]+", key) or "-" not in part:
+        return f"{shown!r} in it is no entity of BIDS, such as acq-thin"
+    if re.fullmatch(LABEL, label):
+        return f"{shown} has a label that BIDS does not allow for {key}-"
+    return f"{shown} has a label that is not letters and digits only"
+
+
+def contradiction(
+    name: Name, subject: str, session: str | None, *, complete: bool = True
+) -> str | None:
+    """Say what in a name is not as its folders are; None where they agree.
+
+    Parameters
+    ----------
+    name
+        Of the file.
+    subject, session
+        Labels of its folders, the session None where it lies in none.
+    complete
+        Whether the name has to repeat its folders; that of a sidecar may leave them out.
+    """
+    for key, label in (("sub", subject), ("ses", session)):
+        said = name.entities.get(key)
+        if said == label or (said is None and not complete):
+            continue
+        if said is None:
+            return f"it lacks {key}-{label}, the name of its folder"
+        inside = f"in a folder {key}-{label}" if label is not None else f"in no folder {key}-{said}"
+        return f"it says {readable(f'{key}-{said}')} and lies {inside}"
+    return None
+
+
+def looks_like(prefix: str, name: str) -> bool:
+    """Whether a folder's name is meant as that of a subject (``sub``) or a session (``ses``)."""
+    more = {"sub": "(?:ject)?", "ses": "(?:sion)?"}[prefix]
+    return bool(re.match(rf"{prefix}{more}(?:[-_ ]|\d)", name, re.I))
+
+
+def label_of(prefix: str, name: str) -> str | None:
+    """Return the label of a folder's name; None where BIDS does not allow it."""
+    found = re.fullmatch(rf"{prefix}-({LABEL})", name)
+    return found[1] if found else None
+
+
+def readable(name: str) -> str:
+    """Return a name for messages and tables: bytes that are no text as their codes."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
