@@ -22,8 +22,8 @@ DERIVED = frozenset(
 )
 # How dcm2niix marks a CT that it resampled: without gantry tilt, with slices at equal distances.
 _CORRECTED = re.compile(r"(?:[_ ](?:eq|tilt|\d+))*[_ ](?:eq|tilt)(?:[_ ](?:eq|tilt|\d+))*", re.I)
-# What converters add to a name that was taken: a number, a letter, "(1)", "copy".
-_TAKEN = re.compile(r"[_ .~]?(?:\d+|[a-z]|\(\d+\)|copy(?:[_ ]\d+)?)", re.I)
+# What is added to a name that was taken: a number, a small letter, "(1)", "copy".
+_TAKEN = re.compile(r"[_ .~]?(?:\d+|[a-z]|\(\d+\)|copy(?:[_ ]\d+)?)")
 _ENDING = re.compile(r"(?P<stem>.+)(?P<ending>\.(?:nii|nii\.gz|json))", re.I | re.S)
 _KIND = re.compile(r"(?P<head>.*_|)(?P<suffix>ct|flair)(?P<rest>[_ .(~].*|[a-z]|)", re.I | re.S)
 

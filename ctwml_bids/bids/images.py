@@ -83,10 +83,10 @@ def judge(
     sidecars = _sidecars(root, subject, listing, shared, vocabulary, images)
     for path, session in listing.files:
         name, shown = read_name(path.name, vocabulary), _shown(path, root)
-        if name is None and path.parent.name == "ct":
-            images.unread.append((session, f"{shown} (its name does not end in _ct)"))
-        elif name is None or (name.rest and not name.is_copy):
-            images.others.add(path.name.split(".")[0].rpartition("_")[2])
+        if name is None or not (name.is_exact or name.is_copy):
+            if path.parent.name == "ct":
+                images.unread.append((session, f"{shown} (its name does not end in _ct)"))
+            images.others.add(_suffix(path))
         elif computed := sorted(DERIVED & name.entities.keys() - _asked(filters, name.kind)):
             why = f"{computed[0]}- says that it was computed from another image"
             images.unread.append((session, f"{shown} ({why})"))
@@ -102,7 +102,7 @@ def judge(
     for path in listing.elsewhere:
         name, shown = read_name(path.name, vocabulary), _shown(path, root)
         if name is None or not name.is_exact:
-            images.others.add(path.name.split(".")[0].rpartition("_")[2])
+            images.others.add(_suffix(path))
         else:
             images.unread.append((None, f"{shown} (it lies directly in neither ct/ nor anat/)"))
     return images
@@ -182,6 +182,10 @@ def _entities(name: Name, path: Path, vocabulary: Vocabulary) -> dict[str, str]:
         "extension": name.extension,
         "datatype": path.parent.name,
     }
+
+
+def _suffix(path: Path) -> str:
+    return path.name.split(".")[0].rpartition("_")[2]
 
 
 def _shown(path: Path, root: Path) -> str:

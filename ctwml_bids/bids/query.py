@@ -173,17 +173,16 @@ def _of_sessions(
     """Keep the units of the sessions asked for; say where the rest of what was asked for is."""
     if not sessions:
         return units
-    kept = [u for u in units if u.session in sessions or _whole_subject(u)]
+    # Where nothing of a subject runs, the reason may be one for all of its sessions.
+    if all(isinstance(u, Skipped) and u.session is None for u in units):
+        return units
+    kept = [u for u in units if u.session in sessions]
     for session in sorted(sessions - {unit.session for unit in units}):
         users = [u for u in units if isinstance(u, Unit) and u.flair_session == session]
         if users:
             reason = f"its FLAIR belongs to the unit {users[0].label}"
             kept.append(Skipped(subject, session, reason))
     return kept or [Skipped(subject, None, f"has no session {', '.join(sorted(sessions))}")]
-
-
-def _whole_subject(unit: Unit | Skipped) -> bool:
-    return isinstance(unit, Skipped) and unit.session is None
 
 
 def _known_subjects(

@@ -69,8 +69,7 @@ def plan_subject(
     waiting = [image.path for found in usable.values() for image in found]
     for path in (*waiting, *scans_tables(root, subject)):
         if absent := not_fetched(path):
-            name = readable(path.relative_to(root).as_posix())
-            return [Skipped(subject, None, f"{name}: {absent}", _UNUSABLE)]
+            return [Skipped(subject, None, f"{readable(str(path))}: {absent}", _UNUSABLE)]
     times, notes = read_times(root / f"sub-{subject}")
     units = pair_subject(subject, *usable.values(), times)
     planned = [

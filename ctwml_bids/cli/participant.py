@@ -130,7 +130,8 @@ def _write_skipped(item: Skipped, ready: Ready) -> None:
     status = UnitStatus(
         item.label,
         "skipped",
-        item.reason,
+        # Status and tables are passed on with the results; folders tell of their owner.
+        item.reason.replace(f"{ready.settings.bids_dir}/", ""),
         exit_code=item.exit_code,
         finished=now(),
         model_label=ready.settings.desc or "",

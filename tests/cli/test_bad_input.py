@@ -225,7 +225,7 @@ def test_an_image_with_a_damaged_header_among_several(run, dataset, segmented):
     code, said = run()
     assert code == 0
     assert segmented == ["sub-01", "sub-02"]
-    assert says(said, "took sub-02_run-1_ct.nii", "not sub-02_run-2_ct.nii")
+    assert says(said, "took sub-02/ct/sub-02_run-1_ct.nii", "not sub-02/ct/sub-02_run-2_ct.nii")
 
 
 def test_a_full_disk_before_anything_is_segmented(run, tmp_path, monkeypatch):
