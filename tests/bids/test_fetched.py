@@ -6,6 +6,7 @@ import pytest
 
 from ctwml_bids.bids.fetched import not_fetched
 from ctwml_bids.bids.query import Skipped, Unit, plan
+from ctwml_bids.errors import InvalidInputError
 
 ANNEX = "/annex/objects/MD5E-s123--abc.nii.gz\n"
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
@@ -97,3 +98,12 @@ def test_a_subject_waits_for_what_was_not_fetched_and_the_others_run(raw, name, 
     assert name in waiting.reason
     assert told in waiting.reason
     assert isinstance(other, Unit)
+
+
+@FORMS
+def test_a_description_that_was_not_fetched_is_told(raw, make, told):
+    raw.image("sub-01/ct/sub-01_ct.nii.gz")
+    put(raw.root / "dataset_description.json", make)
+    with pytest.raises(InvalidInputError, match=told):
+        plan(raw.root)
+    assert len(plan(raw.root, skip_validation=True)) == 1

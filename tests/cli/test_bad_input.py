@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -251,3 +253,55 @@ def test_a_group_without_finished_units_keeps_the_code_of_what_went_wrong(
     fixed = ["-w", str(tmp_path / "work"), "--device", "cpu", "--model", *map(str, models)]
     assert app.main(folders + fixed) == 65
     assert "group: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("image", "unit"),
+    [
+        ("sub-AB-7/ct/sub-AB-7_ct.nii.gz", "sub-AB-7"),
+        ("sub-AB_7/ct/sub-AB_7_ct.nii.gz", "sub-AB_7"),
+        ("sub-01/ses-2020-01-05/ct/sub-01_ses-2020-01-05_ct.nii.gz", "sub-01_ses-2020-01-05"),
+        ("sub-09/ct/sub-01_ct.nii.gz", "sub-09"),
+        ("sub-09/ct/sub-09_ct_Tilt_1.nii.gz", "sub-09"),
+    ],
+)
+def test_a_name_that_bids_forbids_is_in_the_table_and_in_the_exit_code(
+    run, dataset, tmp_path, segmented, image, unit
+):
+    write_image(dataset / image)
+    code, said = run()
+    assert code == 1
+    assert says(said, unit, "2 done, 0 failed, 2 skipped")
+    assert segmented == ["sub-01", "sub-02"]
+    with (tmp_path / "out/logs/status.tsv").open() as opened:
+        rows = {row["unit"]: row for row in csv.DictReader(opened, delimiter="\t")}
+    assert (rows[unit]["state"], rows[unit]["exit_code"]) == ("skipped", "65")
+    named = image.split("/")[0 if unit.startswith("sub-AB") else 1]
+    assert named in rows[unit]["reason"]
+    assert str(dataset) not in rows[unit]["reason"]
+    assert run("--participant-label", "02")[0] == 0
+
+
+def test_only_subjects_whose_labels_bids_forbids(run, dataset, tmp_path, segmented):
+    for number in (1, 2, 3):
+        (dataset / f"sub-0{number}").rename(dataset / f"sub-0-{number}")
+    code, said = run()
+    assert code == 65
+    assert says(said, "sub-0-1: its label", "sub-0-2: its label", "rename it")
+    assert read_status(tmp_path / "out/logs/sub-0-1/status.json").state == "skipped"
+
+
+def test_links_in_circles_and_names_that_are_no_text(run, dataset, untouched):
+    for number in (1, 2):
+        (dataset / f"sub-01/ct/loop{number}").symlink_to("../..")
+        (dataset / f"loop{number}").symlink_to(".")
+    odd = os.fsencode(dataset) + b"/sub-02/ct/sub-02_\xff.txt"
+    open(odd, "w").close()
+    os.mkdir(os.fsencode(dataset) + b"/sub-\xff")
+    code, said = run("--dry-run")
+    for number in (1, 2):
+        (dataset / f"sub-01/ct/loop{number}").unlink()
+        (dataset / f"loop{number}").unlink()
+    os.unlink(odd)
+    assert code == 0
+    assert says(said, "2 to run, 0 done, 2 skipped", "sub-\\xff: skipped")

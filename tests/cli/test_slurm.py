@@ -17,6 +17,7 @@ from ctwml_bids.errors import UsageError
 from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.status import read_status
 from tests.cli import trainable
+from tests.cli.conftest import write_image
 from tests.cli.toy_run import run as run_units
 from tests.execution import steps
 
@@ -62,6 +63,17 @@ def test_each_unit_is_a_task_and_what_is_skipped_is_said(write, image, tmp_path)
     }
     assert states == {"sub-01": "queued", "sub-02": "queued", "sub-03": "skipped"}
     assert "sub-01\tn/a\tqueued" in (tmp_path / "out/logs/status.tsv").read_text()
+
+
+def test_what_is_refused_by_its_name_is_no_task_and_is_said(write, image, dataset, tmp_path):
+    (dataset / "sub-AB-7").mkdir()
+    write_image(dataset / "sub-02/ses-2020-01-05/ct/sub-02_ses-2020-01-05_ct.nii.gz")
+    code, said, jobs = write("--image", image)
+    assert code == 0
+    assert [name for name, *_ in tasks(jobs)] == ["sub-01", "sub-02"]
+    for label in ("sub-AB-7", "sub-02_ses-2020-01-05"):
+        assert f"{label}: skipped: " in said
+        assert read_status(tmp_path / f"out/logs/{label}/status.json").state == "skipped"
 
 
 def test_the_image_is_known_by_its_checksum(write, image):
