@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jsonschema
 
+from ctwml_bids.bids.filenames import readable
 from ctwml_bids.bids.units import Candidate
 from ctwml_bids.errors import InvalidInputError, NoInputError
 
@@ -101,14 +102,12 @@ def matches(entities: Mapping[str, str], conditions: Conditions) -> bool:
     return True
 
 
-def describe_matches(
-    filters: Filters, ct: Iterable[Candidate], flair: Iterable[Candidate], root: Path
-) -> str:
+def describe_matches(filters: Filters, ct: Iterable[Candidate], flair: Iterable[Candidate]) -> str:
     """Say what the filters let through: conditions, then the files, one a line (for the log)."""
     lines = [f"Filters of {filters.source or 'no file'}:"]
     for kind, found in (("ct", list(ct)), ("flair", list(flair))):
         lines.append(f"  {kind}: {_show(getattr(filters, kind))} matches {len(found)} image(s)")
-        lines += [f"    {candidate.path.relative_to(root)}" for candidate in found]
+        lines += [f"    {readable(candidate.shown)}" for candidate in found]
     return "\n".join(lines)
 
 

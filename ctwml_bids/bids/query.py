@@ -87,6 +87,7 @@ def plan_with_matches(
     planned: list[Unit | Skipped] = [] if participant_labels else list(refused)
     seen: set[str | None] = set()
     matched: dict[str, list[Candidate]] = {kind: [] for kind in KINDS}
+    unread = 0
     shared = sorted(path for path in root.iterdir() if path.suffix == ".json")
     for subject in wanted:
         try:
@@ -94,6 +95,7 @@ def plan_with_matches(
             images = judge(root, subject, listing, shared, filters, _vocabulary())
         except BadDataError as error:
             planned.append(Skipped(subject, None, str(error), error.exit_code))
+            unread += 1
             continue
         for kind, kept in let_through(images.found, filters).items():
             matched[kind].extend(kept)
@@ -101,7 +103,7 @@ def plan_with_matches(
         seen |= {c.session for found in images.found.values() for c in found}
         seen |= {unit.session for unit in units}
         planned += _of_sessions(units, subject, sessions)
-    if filters and not any(matched.values()):
+    if filters and not any(matched.values()) and not unread:
         raise NothingMatchedError(
             f"{filters.source}: the filters match no CT and no FLAIR of the {len(wanted)} "
             f"subject(s) in {root}; --dry-run without them lists what is there"
@@ -112,7 +114,7 @@ def plan_with_matches(
             f"no CT or FLAIR in session {', '.join(missing)}; sessions that are there: {there}"
         )
     planned.sort(key=lambda item: item.subject)
-    return planned, describe_matches(filters, *matched.values(), root) if filters else ""
+    return planned, describe_matches(filters, *matched.values()) if filters else ""
 
 
 def subjects_of(bids_dir: Path, *, skip_validation: bool = False) -> list[str]:

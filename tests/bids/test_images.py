@@ -5,7 +5,7 @@ import os
 import pytest
 
 from ctwml_bids.bids.filters import parse_filters
-from ctwml_bids.bids.query import Skipped, Unit, plan
+from ctwml_bids.bids.query import Skipped, Unit, plan, plan_with_matches
 
 CT = "sub-01/ct/sub-01_ct.nii.gz"
 FLAIR = "sub-01/anat/sub-01_FLAIR.nii.gz"
@@ -71,6 +71,8 @@ def test_a_name_with_bytes_that_are_no_text_is_refused_by_their_codes(raw):
     raw.image(CT)
     open(os.fsencode(raw.root) + b"/sub-01/ct/sub-01_acq-\xff_ct.nii.gz", "w").close()
     refused_for(raw, r"sub-01/ct/sub-01_acq-\xff_ct.nii.gz")
+    _, told = plan_with_matches(raw.root, filters=parse_filters({"flair": {"run": 1}}))
+    told.encode("utf-8")
 
 
 def test_a_filter_that_lets_a_wrong_name_out_lets_the_others_run(raw):
@@ -79,6 +81,13 @@ def test_a_filter_that_lets_a_wrong_name_out_lets_the_others_run(raw):
     assert isinstance(only(raw), Skipped)
     unit = only(raw, filters=parse_filters({"ct": {"acquisition": "a"}}))
     assert unit.ct.name == "sub-01_acq-a_ct.nii.gz"
+
+
+def test_a_filter_is_not_blamed_for_a_subject_that_cannot_be_read(raw):
+    raw.image(CT)
+    raw.text("sub-01/ct/sub-01_ct.json", "{")
+    skipped = only(raw, filters=parse_filters({"ct": {"run": 1}}))
+    assert "sub-01_ct.json" in skipped.reason
 
 
 @pytest.mark.parametrize(
