@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +58,7 @@ def judge(
     shared: Sequence[Path],
     filters: Filters,
     vocabulary: Vocabulary,
+    indexed: Set[Path],
 ) -> Images:
     """Sort what a subject's folders hold, and read the sidecars of what may be used.
 
@@ -73,6 +74,8 @@ def judge(
         An image that was resampled (``space-``) is used only where they ask for it.
     vocabulary
         The entities of BIDS.
+    indexed
+        Images that PyBIDS finds.
 
     Raises
     ------
@@ -95,6 +98,8 @@ def judge(
             images.copies[name.kind].append(copy)
         else:
             fault = _fault(name, path, subject, session)
+            if not fault and path not in indexed:
+                fault = f"PyBIDS does not find it under this name; {_MEND}"
             entities = _entities(name, path, vocabulary)
             sidecar = {} if fault else inherited(path, entities, sidecars, loaded)
             candidate = Candidate(path, session, entities, sidecar, fault)

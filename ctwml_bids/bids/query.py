@@ -1,10 +1,11 @@
 """Find CT and FLAIR in a BIDS data set and plan the units of a run (the only use of PyBIDS).
 
-CT is not part of BIDS 1.11, so images are found by folder and suffix: ``ct/*_ct`` and
-``anat/*_CT``. The entities that a name may have are those of PyBIDS. Folders are listed and names
-are read here: PyBIDS' index follows links in circles without an end, does not take a name that is
-no text, and without validation reads a label up to the first character that BIDS forbids. Each
-subject is listed and its sidecars are read by itself, so that a broken one stops nobody else.
+CT is not part of BIDS 1.11, so PyBIDS runs without validation and images are found by folder and
+suffix: ``ct/*_ct`` and ``anat/*_CT``. It is shown the listed files of the subjects asked for alone
+(`listing`): by itself it follows links in circles without an end and fails at a name that is no
+text. What it cannot tell is read from the names (`filenames`): without validation it reads a label
+up to the first character that BIDS forbids. All subjects are indexed in one go, and sidecars are
+read subject by subject, so that a broken one stops nobody else.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ctwml_bids.bids.fetched import not_fetched
-from ctwml_bids.bids.filenames import Vocabulary
+from ctwml_bids.bids.filenames import SUFFIXES, Vocabulary, readable
 from ctwml_bids.bids.filters import Filters, describe_matches
 from ctwml_bids.bids.images import KINDS, judge
-from ctwml_bids.bids.listing import list_subject, list_subjects
+from ctwml_bids.bids.listing import Listing, list_subject, list_subjects
 from ctwml_bids.bids.subject import let_through, plan_subject
 from ctwml_bids.bids.units import Candidate, Skipped, Unit
 from ctwml_bids.errors import BadDataError, InvalidInputError, NoInputError, NothingMatchedError
@@ -89,10 +90,17 @@ def plan_with_matches(
     matched: dict[str, list[Candidate]] = {kind: [] for kind in KINDS}
     unread = 0
     shared = sorted(path for path in root.iterdir() if path.suffix == ".json")
+    listings: dict[str, Listing] = {}
     for subject in wanted:
         try:
-            listing = list_subject(root, subject)
-            images = judge(root, subject, listing, shared, filters, _vocabulary())
+            listings[subject] = list_subject(root, subject)
+        except BadDataError as error:
+            planned.append(Skipped(subject, None, str(error), error.exit_code))
+            unread += 1
+    indexed = _index(root, listings.values())
+    for subject, listing in listings.items():
+        try:
+            images = judge(root, subject, listing, shared, filters, _vocabulary(), indexed)
         except BadDataError as error:
             planned.append(Skipped(subject, None, str(error), error.exit_code))
             unread += 1
@@ -167,6 +175,32 @@ def _vocabulary() -> Vocabulary:
     entities = Config.load("bids").entities.values()
     found = [(entity.name, re.search(r"([a-z]+)-\((.+)\)$", entity.pattern)) for entity in entities]
     return {match[1]: (name, re.compile(match[2])) for name, match in found if match}
+
+
+def _index(root: Path, listings: Iterable[Listing]) -> frozenset[Path]:
+    """Find CT and FLAIR among listed files with PyBIDS."""
+    from bids.layout import BIDSLayout, BIDSLayoutIndexer  # slow to import, not needed for --help
+
+    shown = _Shown(root, (path for listing in listings for path, _ in listing.files))
+    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[shown])
+    layout = BIDSLayout(root, validate=False, indexer=indexer)
+    suffixes = [suffix for kind in SUFFIXES.values() for suffix in kind]
+    return frozenset(Path(path) for path in layout.get(suffix=suffixes, return_type="filename"))
+
+
+class _Shown:
+    """Stands for a pattern of what PyBIDS is to leave out: all but some files and their folders."""
+
+    def __init__(self, root: Path, files: Iterable[Path]) -> None:
+        self._paths: set[str] = set()
+        for path in (path.relative_to(root) for path in files):
+            # Its database takes no name that is no text.
+            if readable(path.name) == path.name:
+                self._paths |= {f"/{part.as_posix()}" for part in (path, *path.parents)}
+
+    def search(self, path: str) -> bool:
+        """Tell whether a path (from the data set, with a slash before it) is left out."""
+        return path not in self._paths
 
 
 def _of_sessions(
