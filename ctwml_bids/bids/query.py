@@ -27,6 +27,8 @@ CT_SUFFIXES = ("ct", "CT")
 FLAIR_SUFFIXES = ("FLAIR",)
 BIDSIGNORE_LINES = ("**/ct", "*_CT.*")
 _IMAGES = (".nii", ".nii.gz")
+# Bytes of a file's name that are no text: it is no name of BIDS, and PyBIDS cannot list it.
+_NOT_TEXT = re.compile("[\udc80-\udcff]")
 
 
 def plan(
@@ -76,8 +78,12 @@ def plan_with_matches(
     session_labels: Sequence[str] | None = None,
     filters: Filters | None = None,
     skip_validation: bool = False,
+    ignore: Sequence[str] = (),
 ) -> tuple[list[Unit | Skipped], str]:
-    """As `plan`, and with it a text that says what the filters matched (empty without filters)."""
+    """As `plan`, and with it a text that says what the filters matched (empty without filters).
+
+    Images of a kind in ``ignore`` ("ct", "flair") are taken for not there.
+    """
     root = Path(bids_dir).absolute()
     filters = filters or Filters()
     present = subjects_of(root, skip_validation=skip_validation)
@@ -86,7 +92,7 @@ def plan_with_matches(
     planned: list[Unit | Skipped] = []
     seen: set[str | None] = set()
     matched: tuple[list[Candidate], list[Candidate]] = ([], [])
-    found = _index(root, wanted)
+    found = _index(root, wanted, ignore)
     for subject in wanted:
         try:
             ct, flair = _candidates(found[subject])
@@ -160,16 +166,18 @@ class _Found:
     sidecars: list[tuple[Path, dict]]
 
 
-def _index(root: Path, subjects: Sequence[str]) -> dict[str, _Found]:
+def _index(root: Path, subjects: Sequence[str], ignore: Sequence[str]) -> dict[str, _Found]:
     """List images and sidecars of some subjects of a data set (an absolute path)."""
     from bids.layout import BIDSLayout, BIDSLayoutIndexer  # slow to import, not needed for --help
 
     # Of the top level only these subjects, and the JSON files that apply to all.
     asked = "|".join(map(re.escape, subjects))
     others = re.compile(rf"^/(?!sub-(?:{asked})(?:/|$))(?![^/]*\.json$)")
-    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[others])
+    skipped = [others, _NOT_TEXT]
+    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=skipped)
     layout = BIDSLayout(root, validate=False, indexer=indexer)
-    suffixes = [*CT_SUFFIXES, *FLAIR_SUFFIXES]
+    kinds = {"ct": CT_SUFFIXES, "flair": FLAIR_SUFFIXES}
+    suffixes = [suffix for kind in kinds if kind not in ignore for suffix in kinds[kind]]
     found = {subject: _Found([], []) for subject in subjects}
     for bids_file in layout.get(suffix=suffixes, extension=[*_IMAGES, ".json"]):
         path, entities = Path(bids_file.path), _entities(bids_file, root)

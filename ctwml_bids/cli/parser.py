@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import sys
 import tempfile
 import typing
 from collections.abc import Mapping, Sequence
@@ -71,8 +72,7 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     _check_options(given, levels)
     hints = typing.get_type_hints(Settings)
     values = {name: _settled(name, value, hints[name]) for name, value in values.items()}
-    if set(values.get("ignore", ())) == set(MODALITIES):
-        raise UsageError("--ignore: with CT and FLAIR both left out there is nothing to measure.")
+    _check_together(values)
     values.setdefault("work_dir", default_work_dir(values["output_dir"]))
     values.setdefault("nprocs", usable_cpus())
     values.setdefault("mem_gb", usable_memory_gb())
@@ -134,18 +134,42 @@ def _check_options(given: Mapping[str, Any], levels: Sequence[str]) -> None:
         )
 
 
+def _check_together(values: Mapping[str, Any]) -> None:
+    """Refuse values that leave each other without an effect (UsageError)."""
+    ignored = set(values.get("ignore", ()))
+    if ignored == set(MODALITIES):
+        raise UsageError("--ignore: with CT and FLAIR both left out there is nothing to measure.")
+    if (asked := set(values.get("threshold", ()))) and asked <= ignored:
+        raise UsageError(f"--threshold {', '.join(asked)}: --ignore leaves these images out.")
+    if values.get("rerun") and values.get("reports_only"):
+        raise UsageError("--rerun: with --reports-only nothing is measured; leave out one of them.")
+
+
 def _settled(name: str, value: Any, hint: Any) -> Any:
     """Give a value its final form: no value twice, paths absolute."""
     if typing.get_origin(hint) is tuple:
         value = tuple(dict.fromkeys(value))
-        return tuple(map(absolute, value)) if Path in typing.get_args(hint) else value
+        return tuple(map(_path, value)) if Path in typing.get_args(hint) else value
     if typing.get_origin(hint) is dict:
         value = _merged(name, value) if isinstance(value, list) else value
         paths = Path in typing.get_args(hint)
-        return {key: absolute(one) if paths else one for key, one in value.items()}
+        return {key: _path(one) if paths else one for key, one in value.items()}
     if name == "fazekas_thresholds":
         return file_or_name(value, LITERATURE)
-    return absolute(value) if isinstance(value, Path) else value
+    return _path(value) if isinstance(value, Path) else value
+
+
+def _path(given: Path) -> Path:
+    """Make a path absolute; one whose name is no text here cannot be listed (UsageError)."""
+    path = absolute(given)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{path}: this name is no text in the encoding of this system "
+            f"({sys.getfilesystemencoding()}). Set PYTHONUTF8=1 or LC_ALL=C.UTF-8, or rename it."
+        ) from error
+    return path
 
 
 def _merged(name: str, given: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

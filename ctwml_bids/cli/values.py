@@ -33,7 +33,7 @@ def memory_in(unit: str) -> Callable[[str], float]:
         if amount <= 0:
             raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory (8000, 4G, 1.5G)")
         if amount < LEAST_GB:
-            meant = f"; did you mean {match[1]}G?" if not match[2] else ""
+            meant = "" if match[2] or unit == "G" else f"; did you mean {match[1]}G?"
             raise argparse.ArgumentTypeError(
                 f"{text!r} is {match[1]} {asked}B, and no step fits into less than "
                 f"{LEAST_GB * 1024:.0f} MB{meant}"
@@ -107,6 +107,13 @@ def keyed(keys: tuple[str, ...], read: Reader) -> Callable[[str], dict[str, obje
         return dict.fromkeys((name,) if equals else keys, read(value))
 
     return named
+
+
+def at_least_one(text: str) -> int:
+    """Read a whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def named_path(text: str) -> dict[str, Path]:

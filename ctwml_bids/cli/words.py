@@ -1,4 +1,4 @@
-"""The parser that all three programs share: how words are spelled, and what is said of wrong ones."""
+"""The parser that all three programs share: spelling of options, and what wrong ones are told."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint (UsageError) in place of its exit code 2."""
-        raise UsageError(f"{message}. See {self.prog} --help.")
+        end = "" if message.endswith("?") else "."
+        raise UsageError(f"{message}{end} See {self.prog} --help.")
 
     def parse_known_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -65,8 +66,7 @@ class Parser(argparse.ArgumentParser):
     def _without_rest(self, found: argparse.Namespace, rest: list[str]) -> argparse.Namespace:
         if rest:
             hints = [hint for word in rest if (hint := self._hint(word))]
-            said = f" ({'; '.join(hints)})" if hints else ""
-            self.error(f"unrecognized arguments: {' '.join(rest)}{said}")
+            self.error("; ".join((f"unrecognized arguments: {' '.join(rest)}", *hints)))
         return found
 
     def _hint(self, word: str) -> str:
@@ -76,5 +76,9 @@ class Parser(argparse.ArgumentParser):
             return ""
         known = [flag for flag in self._option_string_actions if flag.startswith("--")]
         longer = [flag for flag in known if flag.startswith(name)]
-        close = longer or difflib.get_close_matches(name, known, n=3, cutoff=0.7)
-        return f"did you mean {' or '.join(close)}?" if close else ""
+        found = longer or difflib.get_close_matches(name, known, n=3, cutoff=0.7)
+        close: dict[str, str] = {}
+        for flag in found:
+            # Of the names of one option, the first.
+            close.setdefault(self._option_string_actions[flag].dest, flag)
+        return f"did you mean {' or '.join(close.values())}?" if close else ""

@@ -214,9 +214,7 @@ class Settings:
     steps: int = _train(
         3000, "--steps", metavar="N", above=0, help="steps of each training (default 3000)"
     )
-    batch: int = _train(
-        32, "--batch", metavar="N", above=0, help="patches of a step (default 32)"
-    )
+    batch: int = _train(32, "--batch", metavar="N", above=0, help="patches of a step (default 32)")
     learning_rate: float | None = _train(
         None,
         "--learning-rate",
@@ -319,9 +317,7 @@ class Settings:
         "--dry-run",
         help="print what would be processed, from which files, and why others are skipped",
     )
-    verbose: int = _running(
-        0, "-v", "--verbose", counted=True, help="say more; -vv says all"
-    )
+    verbose: int = _running(0, "-v", "--verbose", counted=True, help="say more; -vv says all")
     work_dir: Path = _output(
         Path(),
         "-w",
