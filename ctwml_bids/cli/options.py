@@ -63,13 +63,11 @@ def build_parser(optional: Sequence[str] = ()) -> Parser:
     one, several = {"nargs": "?"}, {"nargs": "*"}
     parser.add_argument(
         "bids_dir",
-        type=Path,
         help="the BIDS data set with CT and FLAIR images (not read at the group level)",
         **(one if "bids_dir" in optional else {}),
     )
     parser.add_argument(
         "output_dir",
-        type=Path,
         help="where the results go, a BIDS derivative data set",
         **(one if "output_dir" in optional else {}),
     )

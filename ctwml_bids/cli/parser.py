@@ -19,7 +19,8 @@ from ctwml_bids.cli.words import Parser
 from ctwml_bids.errors import CtwmlError, UsageError
 from ctwml_bids.settings import ANALYSIS_LEVELS, MODALITIES, OPTIONS, Settings, read_toml
 
-POSITIONALS = ("bids_dir", "output_dir", "analysis_levels")
+FOLDERS = ("bids_dir", "output_dir")
+POSITIONALS = (*FOLDERS, "analysis_levels")
 # The Fazekas thresholds that go by a name; all others are files.
 LITERATURE = "literature"
 NOT_SETTINGS = ("notrack", "config_file")
@@ -103,7 +104,7 @@ def _check_levels(values: Mapping[str, Any]) -> None:
         unknown := [level for level in values["analysis_levels"] if level not in ANALYSIS_LEVELS]
     ):
         return
-    folders = {str(values.get(name)) for name in ("bids_dir", "output_dir")}
+    folders = {str(values.get(name)) for name in FOLDERS}
     misplaced = folders & set(ANALYSIS_LEVELS) or len(unknown) < len(values["analysis_levels"])
     hint = f" {ORDER}." if misplaced else ""
     raise UnknownLevelError(f"unknown analysis level {', '.join(unknown)}. Known: {known}.{hint}")
@@ -111,9 +112,10 @@ def _check_levels(values: Mapping[str, Any]) -> None:
 
 def _check_folders(given: Mapping[str, Any]) -> None:
     """Refuse a level's name in the place of a folder that is not there (UsageError)."""
-    for name in ("bids_dir", "output_dir"):
+    for name in FOLDERS:
+        # As it was typed: ./group is a folder, whatever it is called.
         folder = given.get(name)
-        if str(folder) in ANALYSIS_LEVELS and not folder.is_dir():
+        if folder in ANALYSIS_LEVELS and not Path(folder).is_dir():
             raise UsageError(
                 f"{folder} stands where {name} belongs. {ORDER}. A folder of that name is given "
                 f"as ./{folder}."
@@ -156,7 +158,7 @@ def _settled(name: str, value: Any, hint: Any) -> Any:
         return {key: _path(one) if paths else one for key, one in value.items()}
     if name == "fazekas_thresholds":
         return file_or_name(value, LITERATURE)
-    return _path(value) if isinstance(value, Path) else value
+    return _path(Path(value)) if name in FOLDERS or isinstance(value, Path) else value
 
 
 def _path(given: Path) -> Path:
