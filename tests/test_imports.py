@@ -43,6 +43,8 @@ ALLOWED = {
         *WRITING,
         *READING,
     },
+    # ``python -m ctwml_bids``
+    "__main__": {"cli"},
     "cli": {
         "workflows",
         "bids",

@@ -40,8 +40,11 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
 
 def write_text(path: Path, content: str) -> Path:
-    """Write text as UTF-8 (raises as `write_bytes`)."""
-    return write_bytes(path, content.encode("utf-8"))
+    """Write text as UTF-8 (raises as `write_bytes`).
+
+    What is not text in the name of a file stands as its code, which JSON reads back as it was.
+    """
+    return write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, content: object) -> Path:

@@ -59,7 +59,7 @@ def load_filters(path: Path | None) -> Filters:
         return Filters()
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"{path}: the filter file is not text in UTF-8") from error
     except OSError as error:

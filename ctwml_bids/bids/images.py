@@ -59,6 +59,7 @@ def judge(
     filters: Filters,
     vocabulary: Vocabulary,
     indexed: Set[Path],
+    ignore: Sequence[str] = (),
 ) -> Images:
     """Sort what a subject's folders hold, and read the sidecars of what may be used.
 
@@ -76,6 +77,8 @@ def judge(
         The entities of BIDS.
     indexed
         Images that PyBIDS finds.
+    ignore
+        Kinds (``ct``, ``flair``) whose images are taken for not there.
 
     Raises
     ------
@@ -83,9 +86,11 @@ def judge(
         A sidecar cannot be read, or one of all sessions contradicts its folder.
     """
     images, loaded = Images(), {}
-    sidecars = _sidecars(root, subject, listing, shared, vocabulary, images)
+    sidecars = _sidecars(root, subject, listing, shared, vocabulary, images, ignore)
     for path, session in listing.files:
         name, shown = read_name(path.name, vocabulary), _shown(path, root)
+        if name is not None and name.kind in ignore:
+            continue
         if name is None or not (name.is_exact or name.is_copy):
             if path.parent.name == "ct":
                 images.unread.append((session, f"{shown} (its name does not end in _ct)"))
@@ -120,13 +125,14 @@ def _sidecars(
     shared: Sequence[Path],
     vocabulary: Vocabulary,
     images: Images,
+    ignore: Sequence[str],
 ) -> list[tuple[Path, dict]]:
     """List the sidecars of CT and FLAIR with their entities; note those that belong nowhere."""
     sidecars = []
     stems = {path.with_name(path.name.split(".nii")[0]) for path, _ in listing.files}
     for path, session in [*((path, None) for path in shared), *listing.sidecars]:
         name = read_name(path.name, vocabulary)
-        if name is None or not name.is_exact:
+        if name is None or not name.is_exact or name.kind in ignore:
             continue
         sidecars.append((path, _entities(name, path, vocabulary)))
         # The fault of an image is told with the image.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -162,10 +163,11 @@ def _partner(
 
 def _which(image: Candidate, choices: list[Candidate]) -> str:
     names = ", ".join(choice.shown for choice in choices)
+    # As JSON has it: a FLAIR without a session is null, which the word "None" would not match.
+    example = json.dumps({"flair": {"session": choices[0].session}})
     return (
         f"cannot tell which FLAIR belongs to {image.shown}: {names}; give acq_time in "
-        "scans.tsv, or choose with --bids-filter-file, for instance "
-        f'{{"flair": {{"session": "{choices[0].session}"}}}}'
+        f"scans.tsv, or choose with --bids-filter-file, for instance {example}"
     )
 
 

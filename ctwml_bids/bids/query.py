@@ -78,8 +78,12 @@ def plan_with_matches(
     session_labels: Sequence[str] | None = None,
     filters: Filters | None = None,
     skip_validation: bool = False,
+    ignore: Sequence[str] = (),
 ) -> tuple[list[Unit | Skipped], str]:
-    """As `plan`, and with it a text that says what the filters matched (empty without filters)."""
+    """As `plan`, and with it a text that says what the filters matched (empty without filters).
+
+    Images of a kind in ``ignore`` ("ct", "flair") are taken for not there.
+    """
     root = Path(bids_dir).absolute()
     filters = filters or Filters()
     present, refused = _subjects(root, skip_validation=skip_validation)
@@ -100,7 +104,7 @@ def plan_with_matches(
     indexed = _index(root, listings.values())
     for subject, listing in listings.items():
         try:
-            images = judge(root, subject, listing, shared, filters, _vocabulary(), indexed)
+            images = judge(root, subject, listing, shared, filters, _vocabulary(), indexed, ignore)
         except BadDataError as error:
             planned.append(Skipped(subject, None, str(error), error.exit_code))
             unread += 1

@@ -18,11 +18,11 @@ from typing import Any
 from ctwml_bids import __version__
 from ctwml_bids.bids.acquisitions import write_acquisitions
 from ctwml_bids.bids.dataset import refresh_participants
-from ctwml_bids.bids.filters import load_filters
-from ctwml_bids.bids.query import Skipped, Unit, plan_with_matches, validator_hint
+from ctwml_bids.bids.query import Skipped, Unit, validator_hint
 from ctwml_bids.cli.ledger import lock_path
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.participant import run_participants, write_skipped
+from ctwml_bids.cli.planning import plan_run
 from ctwml_bids.cli.preflight import Ready, make_folders, preflight
 from ctwml_bids.cli.progress import Progress, log_to, start_logging, stop_logging
 from ctwml_bids.cli.provenance import check_same_run, register_run, run_name
@@ -34,6 +34,7 @@ from ctwml_bids.cli.summary import (
     exit_code,
     status_table,
 )
+from ctwml_bids.cli.terminal import on_screen
 from ctwml_bids.errors import (
     BadDataError,
     CannotCreateError,
@@ -70,13 +71,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code: 0 done, 1 some unit failed, else as `ctwml_bids --help` lists them.
     """
+    return on_screen("ctwml_bids", lambda: _whole_run(argv))
+
+
+def _whole_run(argv: Sequence[str] | None) -> int:
+    """Run the app; any error becomes a message and an exit code."""
     settings, started = None, datetime.now()
     previous = _catch_sigterm()
     try:
         settings = parse(argv)
         return run(settings, started)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except CtwmlError as error:
         return _complain(str(error), error.exit_code)
     except _Terminated:
@@ -163,19 +167,12 @@ def run(settings: Settings, started: datetime) -> int:
 
 def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     settings = ready.settings
-    planned, matched = plan_with_matches(
-        settings.bids_dir,
-        participant_labels=settings.participant_labels,
-        session_labels=settings.session_labels,
-        filters=load_filters(settings.bids_filter_file),
-        skip_validation=settings.skip_bids_validation,
-    )
-    units = [item for item in planned if isinstance(item, Unit)]
-    skipped = [item for item in planned if isinstance(item, Skipped)]
-    hint = validator_hint(settings.bids_dir, planned)
+    planned = plan_run(settings)
+    units, skipped = planned.units, planned.skipped
+    hint = validator_hint(settings.bids_dir, units)
     reasons = {unit.label: why_to_run(unit, ready) for unit in units}
     plan = describe_plan(units, skipped, settings.bids_dir, reasons, dry_run=settings.dry_run)
-    lines = [line for line in (matched, *plan, hint) if line]
+    lines = [line for line in (planned.matched, *plan, hint) if line]
     large = describe_large([unit for unit in units if reasons[unit.label]], settings)
     if settings.dry_run:
         print("\n".join([*lines, *large]))
@@ -282,14 +279,14 @@ def _refused_output(error: Exception, settings: Settings | None) -> str:
 
 
 def _unexpected(error: Exception, settings: Settings | None, started: datetime) -> int:
-    """Write the traceback of a bug to a file and say where it is."""
+    """Write the traceback of a bug to a file and say where it is; a dry run writes no file."""
     text = "".join(traceback.format_exception(error))
     what = f"unexpected {type(error).__name__}: {error}"
-    if settings is not None:
+    if settings is not None and not (settings.dry_run or settings.boilerplate_only):
         path = settings.output_dir / "logs" / f"{run_name(started)}_traceback.txt"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError:
             print(text, file=sys.stderr)
         else:

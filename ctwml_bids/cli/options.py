@@ -1,25 +1,19 @@
-"""Every option of the command line, with its aliases and its help."""
+"""The command line of ctwml_bids, made from the options that `Settings` declares."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import types
+import typing
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 from ctwml_bids import __version__
-from ctwml_bids.cli.cohort_options import add_cohort
-from ctwml_bids.cli.train_options import add_training
-from ctwml_bids.cli.values import (
-    absolute_path,
-    at_least_one,
-    label_reader,
-    letters_and_digits,
-    memory_gb,
-    named_path,
-)
-from ctwml_bids.errors import UsageError
-from ctwml_bids.settings import DEVICES, KEEP_WORK, NORMALISATIONS
+from ctwml_bids.cli import values
+from ctwml_bids.cli.exclusions import label_or_file
+from ctwml_bids.cli.words import Parser, hyphened
+from ctwml_bids.settings import ANALYSIS_LEVELS, OPTIONS, Option, Settings
 
 DESCRIPTION = """\
 White matter lesions measured on head CT and FLAIR, after Pitkanen et al. 2020.
@@ -28,6 +22,7 @@ The three words come first, options after them:
   ctwml_bids /data/bids /data/derivatives participant --participant-label 01 02
   ctwml_bids /data/bids /data/derivatives train --folds 10 --repeats 10
   ctwml_bids /data/bids /data/derivatives group
+An option of one level is refused at another; [participant, train] says where it belongs.
 """
 EPILOG = """\
 Exit codes: 0 done, 1 some subject failed, 16 invalid input, 17 unknown analysis level,
@@ -36,20 +31,21 @@ Exit codes: 0 done, 1 some subject failed, 16 invalid input, 17 unknown analysis
 143 stopped by the system.
 For research use; not a medical device.
 """
+# Where the type of a field does not say how its text is read; by field, or by one of its flags.
+READERS: dict[str, values.Reader] = {
+    "participant_labels": values.label_reader("sub-"),
+    "session_labels": values.label_reader("ses-"),
+    "derivatives": values.named_path,
+    "exclude": label_or_file,
+    "rerun": values.unit_label,
+    "only": values.part,
+    "desc": values.letters_and_digits,
+    "mem_gb": values.memory_in("M"),
+    "--mem-gb": values.memory_in("G"),
+}
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse whose complaints are a typed error instead of exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise argparse's complaint (UsageError)."""
-        hint = ""
-        if "arguments are required" in message:
-            hint = " Put bids_dir, output_dir and analysis_level before all options."
-        raise UsageError(f"{message}.{hint} See ctwml_bids --help.")
-
-
-def build_parser(optional: Sequence[str] = ()) -> argparse.ArgumentParser:
+def build_parser(optional: Sequence[str] = ()) -> Parser:
     """Build the argument parser; what a configuration file gives may be left out.
 
     Parameters
@@ -61,21 +57,17 @@ def build_parser(optional: Sequence[str] = ()) -> argparse.ArgumentParser:
         prog="ctwml_bids",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
         usage="ctwml_bids bids_dir output_dir {participant,train,group} [options]",
     )
     one, several = {"nargs": "?"}, {"nargs": "*"}
     parser.add_argument(
         "bids_dir",
-        type=Path,
         help="the BIDS data set with CT and FLAIR images (not read at the group level)",
         **(one if "bids_dir" in optional else {}),
     )
     parser.add_argument(
         "output_dir",
-        type=Path,
         help="where the results go, a BIDS derivative data set",
         **(one if "output_dir" in optional else {}),
     )
@@ -87,62 +79,13 @@ def build_parser(optional: Sequence[str] = ()) -> argparse.ArgumentParser:
         **(several if "analysis_levels" in optional else {"nargs": "+"}),
     )
     parser.add_argument("--version", action="version", version=f"ctwml_bids {__version__}")
-    _add_input(parser.add_argument_group("which data"))
-    _add_method(parser.add_argument_group("how it is measured"))
-    add_cohort(parser.add_argument_group("the group level, and Fazekas groups"))
-    add_training(parser.add_argument_group("how networks are trained (train)"))
-    _add_running(parser.add_argument_group("how it runs"))
-    _add_output(parser.add_argument_group("what is written and kept"))
-    return parser
-
-
-def _add_input(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--participant-label",
-        "--participant_label",
-        dest="participant_labels",
-        metavar="LABEL",
-        nargs="+",
-        action="extend",
-        type=label_reader("sub-"),
-        help="subjects to process, with or without sub- (default: all)",
-    )
-    group.add_argument(
-        "--session-label",
-        "--session_label",
-        "--session-id",
-        "--session_id",
-        dest="session_labels",
-        metavar="LABEL",
-        nargs="+",
-        action="extend",
-        type=label_reader("ses-"),
-        help="sessions to process, with or without ses- (default: all)",
-    )
-    group.add_argument(
-        "--bids-filter-file",
-        metavar="FILE",
-        type=Path,
-        help='JSON that narrows down the images: {"ct": {entity: value}, "flair": {...}}; null is '
-        '"without this entity", "*" is "any"',
-    )
-    group.add_argument(
-        "--skip-bids-validation",
-        "--skip_bids_validation",
-        action="store_true",
-        help="do not ask for a valid dataset_description.json",
-    )
-    group.add_argument(
-        "-d",
-        "--derivatives",
-        dest="derivatives",
-        metavar="PACKAGE=PATH",
-        nargs="+",
-        action="extend",
-        type=named_path,
-        help="other derivative data sets; train reads masks=PATH (--labels manual)",
-    )
-    group.add_argument(
+    hints = typing.get_type_hints(Settings)
+    sections: dict[str, argparse._ArgumentGroup] = {}
+    for name, declared in OPTIONS.items():
+        if declared.section not in sections:
+            sections[declared.section] = parser.add_argument_group(declared.section)
+        _add(sections[declared.section], name, declared, hints[name])
+    sections["which data"].add_argument(
         "--config-file",
         metavar="FILE",
         type=Path,
@@ -150,121 +93,80 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         "belongs to the machine (--nprocs, --omp-nthreads, --mem, --device, -w, --use-plugin) is "
         "not taken from it: give it on the command line, or leave it to the defaults",
     )
-
-
-def _add_method(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--model",
-        dest="models",
-        metavar="DIR",
-        nargs="+",
-        action="extend",
-        type=absolute_path,
-        help="model folders to use instead of the shipped ones, one for CT, one for FLAIR or "
-        "both; the card in a folder says which it is",
-    )
-    group.add_argument(
-        "--template",
-        metavar="NAME",
-        help="TemplateFlow template to normalise to (default: MNI152NLin2009aSym, in the package)",
-    )
-    group.add_argument(
-        "--normalisation",
-        "--normalization",
-        choices=NORMALISATIONS,
-        help="nine: nine parameters (default); syn: a deformable registration besides, for maps "
-        "in the template's space; the networks see the nine-parameter frame either way",
-    )
-    group.add_argument(
-        "--output-spaces",
-        metavar="SPACE",
-        nargs="+",
-        action="extend",
-        help="spaces for maps besides the native CT and FLAIR, such as the template's name",
-    )
-    group.add_argument(
-        "--random-seed",
-        metavar="N",
-        type=at_least_one,
-        help="seed of everything random (default: 1; the same seed and one thread give the same "
-        "masks bit by bit)",
-    )
-
-
-def _add_running(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--nprocs",
-        "--n-cpus",
-        "--n_cpus",
-        "--nthreads",
-        metavar="N",
-        type=at_least_one,
-        help="CPUs in all (default: those that this process may use)",
-    )
-    group.add_argument(
-        "--omp-nthreads",
-        metavar="N",
-        type=at_least_one,
-        help="threads of one step (default: 1 for registration, whose result depends on it, and "
-        "all of --nprocs for the networks)",
-    )
-    group.add_argument(
-        "--mem",
-        "--mem-mb",
-        "--mem_mb",
-        dest="mem_gb",
-        metavar="SIZE",
-        type=memory_gb,
-        help="memory in all: 8000 (MB), 4G, 1.5G (default: 90%% of the machine or container)",
-    )
-    group.add_argument(
-        "--device", choices=DEVICES, help="where the networks run (default: auto, a GPU if any)"
-    )
-    group.add_argument(
-        "--use-plugin",
-        metavar="FILE",
-        type=Path,
-        help='YAML, JSON or TOML with a Nipype plugin: {"plugin": "SLURM", "plugin_args": {...}}',
-    )
-    group.add_argument(
-        "--stop-on-first-crash", action="store_true", help="stop everything once a step fails"
-    )
-    group.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="print what would be processed, from which files, and why others are skipped",
-    )
-    group.add_argument(
+    sections["how it runs"].add_argument(
         "--notrack", action="store_true", help="accepted, does nothing: there is no telemetry"
     )
-    group.add_argument("-v", "--verbose", action="count", help="say more; -vv says all")
+    return parser
 
 
-def _add_output(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "-w",
-        "--work-dir",
-        metavar="DIR",
-        type=Path,
-        help="scratch folder (default: ctwml_work-... in the temporary folder)",
-    )
-    group.add_argument(
-        "--keep-work", choices=KEEP_WORK, help="scratch of a finished subject (default: on-failure)"
-    )
-    group.add_argument(
-        "--clean-workdir",
-        action="store_true",
-        help="empty the scratch folder before starting, except for what another run is working on",
-    )
-    group.add_argument(
-        "--desc",
-        metavar="LABEL",
-        type=letters_and_digits,
-        help="label for the results of another model, kept beside those that exist",
-    )
-    group.add_argument(
-        "--reports-only", action="store_true", help="write the reports again from what exists"
-    )
-    group.add_argument(
-        "--boilerplate-only", action="store_true", help="print the methods paragraph and stop"
-    )
+def of_level(words: Sequence[str], level: str) -> tuple[str, ...]:
+    """Keep those options that belong to an analysis level, each with its values."""
+    return _chosen(words, lambda _, declared: level in declared.levels)
+
+
+def without(words: Sequence[str], field: str) -> tuple[str, ...]:
+    """Drop the option of one field of `Settings` with its values."""
+    return _chosen(words, lambda name, _: name != field)
+
+
+def _chosen(words: Sequence[str], wanted: Callable[[str, Option], bool]) -> tuple[str, ...]:
+    """Keep options by their field and declaration; those of no field stay."""
+    kept, keep = [], True
+    for word in words:
+        if word.startswith("-"):
+            declared = _declared(word)
+            keep = declared is None or wanted(*declared)
+        if keep:
+            kept.append(word)
+    return tuple(kept)
+
+
+def _declared(word: str) -> tuple[str, Option] | None:
+    """Find the field and the option that a word names; None for options of no field."""
+    flag = hyphened(word).partition("=")[0]
+    flag = flag if flag.startswith("--") else flag[:2]
+    return next(((name, one) for name, one in OPTIONS.items() if flag in one.flags), None)
+
+
+def _add(group: argparse._ArgumentGroup, name: str, declared: Option, hint: Any) -> None:
+    """Add a field's option to its section; flags with a reader of their own are added apart."""
+    help_text = declared.help
+    if set(declared.levels) < set(ANALYSIS_LEVELS):
+        help_text += f" [{', '.join(declared.levels)}]"
+    facts: dict[str, Any] = {"dest": name, "help": help_text}
+    kind, several = _kind(hint)
+    if declared.counted:
+        group.add_argument(*declared.flags, action="count", **facts)
+        return
+    if kind is bool:
+        group.add_argument(*declared.flags, action="store_true", **facts)
+        return
+    if several:
+        facts |= {"nargs": "+", "action": "extend"}
+    if declared.choices:
+        facts["choices"] = declared.choices
+    else:
+        facts |= {"metavar": declared.metavar, "type": _reader(name, kind, declared)}
+    apart = [flag for flag in declared.flags if flag in READERS]
+    group.add_argument(*(flag for flag in declared.flags if flag not in apart), **facts)
+    for flag in apart:
+        group.add_argument(
+            flag, **{**facts, "type": READERS[flag], "help": f"as {declared.flags[0]}, in GB"}
+        )
+
+
+def _kind(hint: Any) -> tuple[type, bool]:
+    """Return the type of a field's one value, and whether it has several."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return _kind(next(kind for kind in inner if kind is not types.NoneType))
+    if origin is dict:
+        return inner[1], True
+    return (inner[0], True) if origin is tuple else (hint, False)
+
+
+def _reader(name: str, kind: type, declared: Option) -> values.Reader:
+    read = READERS.get(name, kind)
+    if name not in READERS and kind in (int, float):
+        read = values.number(kind, declared)
+    return values.keyed(declared.keys, read) if declared.keys else read

@@ -5,21 +5,29 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import sys
 import tempfile
-from collections.abc import Sequence
+import typing
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ctwml_bids.cli.machine import usable_cpus, usable_memory_gb
-from ctwml_bids.cli.options import Parser, build_parser
+from ctwml_bids.cli.options import build_parser
 from ctwml_bids.cli.values import absolute, file_or_name
-from ctwml_bids.errors import CtwmlError
-from ctwml_bids.settings import ANALYSIS_LEVELS, Settings, read_toml
+from ctwml_bids.cli.words import Parser
+from ctwml_bids.errors import CtwmlError, UsageError
+from ctwml_bids.settings import ANALYSIS_LEVELS, MODALITIES, OPTIONS, Settings, read_toml
 
-POSITIONALS = ("bids_dir", "output_dir", "analysis_levels")
+FOLDERS = ("bids_dir", "output_dir")
+POSITIONALS = (*FOLDERS, "analysis_levels")
 # The Fazekas thresholds that go by a name; all others are files.
 LITERATURE = "literature"
 NOT_SETTINGS = ("notrack", "config_file")
+ORDER = (
+    "The order is bids_dir output_dir analysis_level, then the options: "
+    "ctwml_bids /data/bids /data/derivatives participant"
+)
 
 
 class UnknownLevelError(CtwmlError):
@@ -32,7 +40,9 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     """Read a command line.
 
     Nothing is created, started or printed, except for ``--help`` and ``--version``, which print
-    and raise SystemExit(0). A file given by ``--config-file`` is read; the command line wins.
+    and raise SystemExit(0). A file given by ``--config-file`` is read; the command line wins. An
+    option that was typed must belong to one of the levels that are asked for; a configuration
+    file, which runs of several levels may share, may have those of others.
 
     Parameters
     ----------
@@ -54,43 +64,126 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
         If the configuration file cannot be read or is not valid.
     """
     config = _config(argv)
-    given = vars(build_parser(optional=tuple(config)).parse_intermixed_args(argv))
-    values: dict[str, Any] = {
-        **config,
-        **{name: value for name, value in given.items() if _was_given(name, value)},
-    }
-    levels = tuple(dict.fromkeys(values["analysis_levels"]))
-    _check_levels(levels)
-    values["analysis_levels"] = levels
-    lists = ("participant_labels", "session_labels", "output_spaces", "models", "exclude", "only")
-    for name in lists:
-        values[name] = tuple(dict.fromkeys(values.get(name, ())))
-    values["models"] = tuple(absolute(folder) for folder in values["models"])
-    named = dict(values.get("derivatives", {}))
-    values["derivatives"] = {name: absolute(folder) for name, folder in named.items()}
-    files = ("bids_filter_file", "use_plugin", "participants_file", "fazekas_file")
-    for name in ("bids_dir", "output_dir", "work_dir", *files):
-        if values.get(name) is not None:
-            values[name] = absolute(values[name])
-    if values.get("fazekas_thresholds") is not None:
-        values["fazekas_thresholds"] = file_or_name(values["fazekas_thresholds"], LITERATURE)
+    given = vars(_all_words(build_parser(optional=tuple(config)), argv))
+    given = {name: value for name, value in given.items() if _was_given(name, value)}
+    values: dict[str, Any] = {**config, **given}
+    _check_levels(values)
+    levels = values["analysis_levels"] = tuple(dict.fromkeys(values["analysis_levels"]))
+    _check_folders(given)
+    _check_options(given, levels)
+    hints = typing.get_type_hints(Settings)
+    values = {name: _settled(name, value, hints[name]) for name, value in values.items()}
+    _check_together(values)
     values.setdefault("work_dir", default_work_dir(values["output_dir"]))
     values.setdefault("nprocs", usable_cpus())
     values.setdefault("mem_gb", usable_memory_gb())
     return Settings(**values)
 
 
-def _check_levels(levels: Sequence[str]) -> None:
-    """Refuse levels that this version does not have (UnknownLevelError)."""
-    known = ", ".join(ANALYSIS_LEVELS)
-    if unknown := [level for level in levels if level not in ANALYSIS_LEVELS]:
-        raise UnknownLevelError(f"unknown analysis level {', '.join(unknown)}. Known: {known}.")
-
-
 def default_work_dir(output_dir: Path) -> Path:
     """Name the scratch folder of one user and one output folder, under the temporary folder."""
     digest = hashlib.sha256(str(output_dir).encode()).hexdigest()[:8]
     return Path(tempfile.gettempdir()).resolve() / f"ctwml_work-{os.getuid()}-{digest}"
+
+
+def _all_words(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return parser.parse_intermixed_args(argv)
+    except UsageError as error:
+        if "arguments are required" not in str(error):
+            raise
+        raise UsageError(
+            f"{error} Put bids_dir, output_dir and analysis_level before all options. {ORDER}"
+        ) from error
+
+
+def _check_levels(values: Mapping[str, Any]) -> None:
+    """Refuse levels that this version does not have (UnknownLevelError)."""
+    known = ", ".join(ANALYSIS_LEVELS)
+    if not (
+        unknown := [level for level in values["analysis_levels"] if level not in ANALYSIS_LEVELS]
+    ):
+        return
+    folders = {str(values.get(name)) for name in FOLDERS}
+    misplaced = folders & set(ANALYSIS_LEVELS) or len(unknown) < len(values["analysis_levels"])
+    hint = f" {ORDER}." if misplaced else ""
+    raise UnknownLevelError(f"unknown analysis level {', '.join(unknown)}. Known: {known}.{hint}")
+
+
+def _check_folders(given: Mapping[str, Any]) -> None:
+    """Refuse a level's name in the place of a folder that is not there (UsageError)."""
+    for name in FOLDERS:
+        # As it was typed: ./group is a folder, whatever it is called.
+        folder = given.get(name)
+        if folder in ANALYSIS_LEVELS and not Path(folder).is_dir():
+            raise UsageError(
+                f"{folder} stands where {name} belongs. {ORDER}. A folder of that name is given "
+                f"as ./{folder}."
+            )
+
+
+def _check_options(given: Mapping[str, Any], levels: Sequence[str]) -> None:
+    """Refuse options that none of the levels asked for uses (UsageError)."""
+    wrong = [
+        f"{OPTIONS[name].flags[0]} is an option of {' and '.join(OPTIONS[name].levels)}"
+        for name in OPTIONS
+        if name in given and not set(OPTIONS[name].levels) & set(levels)
+    ]
+    if wrong:
+        raise UsageError(
+            f"{'; '.join(wrong)}. It has no effect at the level {' and '.join(levels)}, which is "
+            "asked for here: leave it out, or give it with its own level."
+        )
+
+
+def _check_together(values: Mapping[str, Any]) -> None:
+    """Refuse values that leave each other without an effect (UsageError)."""
+    ignored = set(values.get("ignore", ()))
+    if ignored == set(MODALITIES):
+        raise UsageError("--ignore: with CT and FLAIR both left out there is nothing to measure.")
+    if (asked := set(values.get("threshold", ()))) and asked <= ignored:
+        raise UsageError(f"--threshold {', '.join(asked)}: --ignore leaves these images out.")
+    if values.get("rerun") and values.get("reports_only"):
+        raise UsageError("--rerun: with --reports-only nothing is measured; leave out one of them.")
+
+
+def _settled(name: str, value: Any, hint: Any) -> Any:
+    """Give a value its final form: no value twice, paths absolute."""
+    if typing.get_origin(hint) is tuple:
+        value = tuple(dict.fromkeys(value))
+        return tuple(map(_path, value)) if Path in typing.get_args(hint) else value
+    if typing.get_origin(hint) is dict:
+        value = _merged(name, value) if isinstance(value, list) else value
+        paths = Path in typing.get_args(hint)
+        return {key: _path(one) if paths else one for key, one in value.items()}
+    if name == "fazekas_thresholds":
+        return file_or_name(value, LITERATURE)
+    return _path(Path(value)) if name in FOLDERS or isinstance(value, Path) else value
+
+
+def _path(given: Path) -> Path:
+    """Make a path absolute; one whose name is no text here cannot be listed (UsageError)."""
+    path = absolute(given)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{path}: this name is no text in the encoding of this system "
+            f"({sys.getfilesystemencoding()}). Set PYTHONUTF8=1 or LC_ALL=C.UTF-8, or rename it."
+        ) from error
+    return path
+
+
+def _merged(name: str, given: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put together what an option says of several names; two values of one are refused."""
+    merged: dict[str, Any] = {}
+    for one in given:
+        for key, value in one.items():
+            if merged.setdefault(key, value) != value:
+                raise UsageError(
+                    f"{OPTIONS[name].flags[-1]}: {key} is given as {merged[key]} and as {value}."
+                )
+    return merged
 
 
 def _was_given(name: str, value: Any) -> bool:
@@ -102,7 +195,7 @@ def _was_given(name: str, value: Any) -> bool:
 
 def _config(argv: Sequence[str] | None) -> dict[str, Any]:
     """Read the file named by --config-file, if there is one."""
-    finder = Parser(add_help=False, allow_abbrev=False)
+    finder = Parser(prog="ctwml_bids", add_help=False)
     finder.add_argument("--config-file", type=Path)
     known, _ = finder.parse_known_args(argv)
     return read_toml(known.config_file) if known.config_file else {}

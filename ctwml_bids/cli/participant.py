@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from ctwml_bids.bids import names
 from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.cli.ledger import Ledger, lock_path, parts
+from ctwml_bids.cli.planning import asked_again
 from ctwml_bids.cli.preflight import SCRATCH, Ready
 from ctwml_bids.cli.progress import Progress
 from ctwml_bids.cli.provenance import drop_stale_scratch
@@ -152,8 +154,12 @@ def _run_batch(
 
     settings = ready.settings
     units = {workflow_name(unit.label): unit for unit in batch}
-    for name in units:
-        drop_stale_scratch(settings.work_dir / SCRATCH / name)
+    for name, unit in units.items():
+        scratch = settings.work_dir / SCRATCH / name
+        if asked_again(unit, settings):
+            # With --keep-work always, Nipype would take its steps for done.
+            shutil.rmtree(scratch, ignore_errors=True)
+        drop_stale_scratch(scratch)
 
     def crash_folder(node: str) -> Path:
         unit = units[parts(node)[0]]

@@ -53,7 +53,7 @@ def read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _parsed(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")
     if path.suffix == ".toml":
         return tomllib.loads(text)
     return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)

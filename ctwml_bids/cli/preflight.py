@@ -159,6 +159,13 @@ def check_spaces(settings: Settings) -> None:
 def choose_models(settings: Settings) -> tuple[Settings, dict[str, model_store.ModelCard]]:
     """Find the model for CT and the model for FLAIR, and check their files.
 
+    Returns
+    -------
+    settings
+        With the models' folders, and of the thresholds those that are not the model's own.
+    cards
+        "ct" and "flair" → the card, with the threshold that is used.
+
     Raises
     ------
     UsageError
@@ -180,8 +187,18 @@ def choose_models(settings: Settings) -> tuple[Settings, dict[str, model_store.M
             folders[modality] = model_store.default(modality)
             cards[modality] = model_store.load_card(folders[modality])
     found = {f"model_{modality}": folders[modality] for modality in model_store.MODALITIES}
-    ordered = {modality: cards[modality] for modality in model_store.MODALITIES}
-    return dataclasses.replace(settings, **found), ordered
+    other = {
+        modality: value
+        for modality, value in settings.threshold.items()
+        if value != cards[modality].threshold
+    }
+    ordered = {
+        modality: dataclasses.replace(
+            cards[modality], threshold=other.get(modality, cards[modality].threshold)
+        )
+        for modality in model_store.MODALITIES
+    }
+    return dataclasses.replace(settings, **found, threshold=other), ordered
 
 
 def make_folders(settings: Settings) -> None:

@@ -129,7 +129,8 @@ def log_to(path: Path) -> None:
     ):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = _LogFile(path, encoding="utf-8")
+    # A file's name need not be text in UTF-8.
+    handler = _LogFile(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
     )

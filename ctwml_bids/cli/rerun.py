@@ -9,6 +9,7 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.pairing import told_days
 from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.bids.sidecars import USED
+from ctwml_bids.cli.planning import asked_again
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.cli.provenance import hashes
 from ctwml_bids.execution.status import Request, read_status, what_differs
@@ -58,7 +59,8 @@ def why_to_run(unit: Unit, ready: Ready) -> list[str]:
     status = read_status(status_path(unit, ready))
     if status is None or status.state != "done":
         return [_BEFORE.get(status.state, "") if status else ""]
-    return what_differs(
+    asked = ["--rerun asks for it"] if asked_again(unit, settings) else []
+    return asked + what_differs(
         status, hashes(ready), request_of(unit, ready), settings.output_dir, settings.bids_dir
     )
 

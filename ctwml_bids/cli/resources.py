@@ -85,7 +85,12 @@ def unit_files(unit: Unit, ready: Ready) -> UnitFiles:
             "subject": unit.subject,
             "session": unit.session,
             "flair_session": unit.flair_session,
-            "notes": [*unit.notes, *ready.template.notes, *seen_before(unit, ready.cards)],
+            "notes": [
+                *unit.notes,
+                *ready.template.notes,
+                *seen_before(unit, ready.cards),
+                *other_thresholds(unit, ready.settings.threshold),
+            ],
             "bids_dir": str(ready.settings.bids_dir),
         },
     )
@@ -107,4 +112,23 @@ def seen_before(unit: Unit, cards: Mapping[str, ModelCard]) -> list[str]:
         "finds here says nothing of how good it is on others."
         for name, card in cards.items()
         if images.get(name) is not None and subject in card.seen
+    ]
+
+
+def other_thresholds(unit: Unit, asked: Mapping[str, float]) -> list[str]:
+    """Say which masks are made with another threshold than the model's own.
+
+    Parameters
+    ----------
+    unit
+        As planned.
+    asked
+        "ct" and "flair" → the threshold, where it is another (`preflight.choose_models`).
+    """
+    images = {"ct": unit.ct, "flair": unit.flair}
+    return [
+        f"Lesions on {name.upper()} are what lies above {asked[name]:g}, as --threshold asks: the "
+        "accuracy that the model's card states is that of its own threshold."
+        for name in sorted(asked)
+        if images[name] is not None
     ]

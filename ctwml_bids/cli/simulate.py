@@ -7,45 +7,33 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from ctwml_bids.errors import CtwmlError, UsageError
+from ctwml_bids.cli.terminal import on_screen
+from ctwml_bids.cli.values import at_least_one
+from ctwml_bids.cli.words import Parser
+from ctwml_bids.errors import CtwmlError
 from ctwml_bids.simulation.cohort import write_cohort
 from ctwml_bids.simulation.individual import anatomy_files
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse exits with 2 on wrong usage; ours is sysexits' 64, by a typed error."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see {self.prog} --help)")
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
-
-
 def _seed(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return value
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
+    return int(text)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Return the command line's parser."""
-    parser = _Parser(
+    parser = Parser(
         prog="ctwml-simulate",
+        formatter_class=argparse.HelpFormatter,
         description=(
             "Make a BIDS data set of simulated head CT and FLAIR pairs with known white matter "
             "lesions. The truth lies under derivatives/simulation-truth."
         ),
     )
     parser.add_argument("out", type=Path, help="folder to create")
-    parser.add_argument("--participants", type=_count, required=True, help="how many pairs")
+    parser.add_argument("--participants", type=at_least_one, required=True, help="how many pairs")
     parser.add_argument("--seed", type=_seed, default=0, help="same seed, same images (default 0)")
     parser.add_argument(
         "--size",
@@ -53,7 +41,9 @@ def build_parser() -> argparse.ArgumentParser:
         default="full",
         help="full: clinical matrices; small: 1.1-1.6 mm in plane, 4-5 mm slices (default full)",
     )
-    parser.add_argument("--nprocs", type=_count, default=1, help="processes to use (default 1)")
+    parser.add_argument(
+        "--nprocs", type=at_least_one, default=1, help="processes to use (default 1)"
+    )
     parser.add_argument(
         "--anatomies",
         type=Path,
@@ -78,6 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 64 wrong usage; 65 a bad anatomy file; 66 no anatomies; 73 the folder cannot be created;
         74 writing failed; 130 interrupted.
     """
+    return on_screen("ctwml-simulate", lambda: _whole_run(argv))
+
+
+def _whole_run(argv: Sequence[str] | None) -> int:
+    """Run the program; an error meant for the user becomes a message and an exit code."""
     start = time.monotonic()
     try:
         options = build_parser().parse_args(argv)

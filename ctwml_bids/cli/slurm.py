@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import math
 import re
@@ -16,14 +17,26 @@ from pathlib import Path
 
 from ctwml_bids.bids.dataset import check_output_dir
 from ctwml_bids.bids.files import make_folder, write_text
+from ctwml_bids.cli.options import of_level, without
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.slurm_options import build_parser
 from ctwml_bids.cli.slurm_program import program, split
 from ctwml_bids.cli.slurm_tasks import Missing, missing_networks, missing_units
+from ctwml_bids.cli.terminal import on_screen
 from ctwml_bids.cli.values import absolute
 from ctwml_bids.errors import CtwmlError, TemporaryError, UsageError
-from ctwml_bids.execution.slurm import SUBMIT, TASKS, Need, Program, Site, Stage, script, submission
-from ctwml_bids.settings import Settings
+from ctwml_bids.execution.slurm import (
+    SUBMIT,
+    SUBMITTED,
+    TASKS,
+    Need,
+    Program,
+    Site,
+    Stage,
+    script,
+    submission,
+)
+from ctwml_bids.settings import OPTIONS, Settings
 
 # Options of this program whose value may begin with a dash.
 _GIVEN = ("--sbatch", "--apptainer", "--setup")
@@ -45,10 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0; else as ``ctwml_bids --help`` lists them.
     """
+    return on_screen("ctwml-slurm", lambda: _whole_run(sys.argv[1:] if argv is None else argv))
+
+
+def _whole_run(argv: Sequence[str]) -> int:
+    """Run the program; an error meant for the user becomes a message and an exit code."""
     try:
-        return run(*read(sys.argv[1:] if argv is None else argv))
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        return run(*read(argv))
     except CtwmlError as error:
         print(f"ctwml-slurm: error: {error}", file=sys.stderr)
         return error.exit_code
@@ -94,7 +110,7 @@ def run(options: argparse.Namespace, words: tuple[str, ...]) -> int:
     job_name = f"ctwml-{hashlib.sha256(str(options.output_dir).encode()).hexdigest()[:8]}"
     if options.submit:
         _check_queue(job_name, options.output_dir)
-    check_output_dir(options.bids_dir, options.output_dir)
+    check_output_dir(options.bids_dir, options.output_dir, create=False)
     jobs = _jobs_folder(options)
     # The same at every submission, so that heads that lie there are used again.
     work = options.work_dir or options.output_dir / "logs" / "slurm-work"
@@ -103,16 +119,17 @@ def run(options: argparse.Namespace, words: tuple[str, ...]) -> int:
         if options.train
         else missing_units(settings, options.cpus)
     )
+    stages, started_by = _stages(missing, options), program(options, words, settings)
     print("\n".join(missing.lines))
     if not missing.tasks:
         print(f"nothing is missing but the {missing.stages[-1].name} task")
-    stages = _stages(missing, options)
-    _write(jobs, missing, stages, program(options, words, settings), site, job_name)
+    check_output_dir(options.bids_dir, options.output_dir)
+    _write(jobs, missing, stages, started_by, site, job_name)
     _tell(jobs, stages, len(missing.tasks), job_name, options.output_dir)
     if not options.submit:
         print(f"submit:    bash {shlex.quote(str(jobs / SUBMIT))}")
         return 0
-    return subprocess.run(["bash", str(jobs / SUBMIT)], check=False).returncode
+    return _submit(jobs / SUBMIT, missing)
 
 
 def _settings(options: argparse.Namespace, words: Sequence[str]) -> Settings:
@@ -123,12 +140,12 @@ def _settings(options: argparse.Namespace, words: Sequence[str]) -> Settings:
         if chosen
         for word in (f"--{name}-label", *chosen)
     ]
-    level = "train" if options.train else "participant"
-    ours = [str(options.bids_dir), str(options.output_dir), level, *labels]
+    levels = ("train",) if options.train else ("participant", "group")
+    ours = [str(options.bids_dir), str(options.output_dir), *levels, *labels]
     settings, plain = parse([*ours, *words]), parse(ours)
     if given := [name for name in _OURS if getattr(settings, name) != getattr(plain, name)]:
-        option = given[0].removesuffix("s").replace("_", "-")
-        raise UsageError(f"--{option} after --: ctwml-slurm gives it; see ctwml-slurm --help.")
+        option = OPTIONS[given[0]].flags[-1 if given[0] == "work_dir" else 0]
+        raise UsageError(f"{option} after --: ctwml-slurm gives it; see ctwml-slurm --help.")
     return settings
 
 
@@ -177,8 +194,7 @@ def _check_queue(job_name: str, output_dir: Path) -> None:
             "--submit: there is no sbatch on this machine. Without it, the scripts are written, "
             "and a shell on the cluster submits them."
         )
-    command = ["squeue", "--noheader", "--name", job_name, "--format", "%A"]
-    queue = subprocess.run(command, capture_output=True, text=True, check=False)
+    queue = _answer("squeue", "--noheader", "--name", job_name, "--format", "%A")
     if queue.returncode:
         raise TemporaryError(
             f"{output_dir}: squeue does not say what is in the queue ({queue.stderr.strip()})."
@@ -194,11 +210,26 @@ def _max_array() -> int:
     """Ask the site how many tasks an array may have."""
     if shutil.which("scontrol") is None:
         return MAX_ARRAY
-    command = ["scontrol", "show", "config"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    told = _answer("scontrol", "show", "config").stdout
     match = re.search(r"^MaxArraySize\s*=\s*(\d+)", told, flags=re.M)
     # The highest index is one less than the size.
     return max(1, int(match[1])) if match else MAX_ARRAY
+
+
+def _answer(*command: str) -> subprocess.CompletedProcess[str]:
+    """Ask the site's own commands, whatever the encoding of their answer."""
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+
+
+def _submit(path: Path, missing: Missing) -> int:
+    """Run the submitting script; what it says is passed on, also where nobody reads it."""
+    found = _answer("bash", str(path))
+    print(found.stdout, end="")
+    print(found.stderr, end="", file=sys.stderr)
+    # 75: the site took a part.
+    if found.returncode in (0, TemporaryError.exit_code) and (path.parent / SUBMITTED).is_file():
+        missing.note()
+    return found.returncode
 
 
 def _write(
@@ -212,9 +243,13 @@ def _write(
     make_folder(jobs)
     write_text(jobs / TASKS, "".join("\t".join(task) + "\n" for task in missing.tasks))
     for stage in stages:
-        text = script(stage, program, site, jobs=jobs, job_name=job_name)
+        # A level is given its own options alone: it refuses those of another.
+        words = without(of_level(program.options, stage.words[0]), "rerun")
+        started_by = dataclasses.replace(program, options=words)
+        text = script(stage, started_by, site, jobs=jobs, job_name=job_name)
         write_text(jobs / f"{stage.name}.sh", text)
-    text = submission(stages, len(missing.tasks), site, jobs=jobs, job_name=job_name)
+    count, queued = len(missing.tasks), missing.queued
+    text = submission(stages, count, site, jobs=jobs, job_name=job_name, queued=queued)
     write_text(jobs / SUBMIT, text)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
 
 from ctwml_bids import __version__
-from ctwml_bids.cli.values import absolute_path, at_least_one, label_reader, memory_gb
-from ctwml_bids.errors import UsageError
+from ctwml_bids.cli.values import absolute_path, at_least_one, label_reader, memory_in
+from ctwml_bids.cli.words import Parser
 
 DESCRIPTION = """\
 Job arrays for SLURM: one task for each subject (and session) that is not done yet, then the group
@@ -22,20 +21,11 @@ What follows two dashes goes to every task's ctwml_bids as it is; paths in it ne
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse exits with 2 on wrong usage; ours is sysexits' 64, by a typed error."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see {self.prog} --help)")
-
-
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Return the command line's parser."""
-    parser = _Parser(
+    parser = Parser(
         prog="ctwml-slurm",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
         usage="ctwml-slurm bids_dir output_dir [options] [-- options of ctwml_bids]",
     )
     parser.add_argument("bids_dir", type=absolute_path, help="as for ctwml_bids")
@@ -53,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
         parser.add_argument(
             f"--{name}s",
             f"--{name}-label",
-            f"--{name}_label",
+            f"--{name}-labels",
             dest=f"{name}_labels",
             metavar="LABEL",
             nargs="+",
@@ -105,7 +95,10 @@ def _add_site(group: argparse._ArgumentGroup) -> None:
         "--cpus", metavar="N", type=at_least_one, default=2, help="CPUs of a task (default 2)"
     )
     group.add_argument(
-        "--mem", metavar="SIZE", type=memory_gb, help="memory of a task (default: by the images)"
+        "--mem",
+        metavar="SIZE",
+        type=memory_in("M"),
+        help="memory of a task (default: by the images)",
     )
     group.add_argument(
         "--minutes", metavar="N", type=at_least_one, help="time of a task (default: by the images)"

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctwml_bids.bids.filters import load_filters
-from ctwml_bids.bids.query import Skipped, Unit, plan_with_matches
+from ctwml_bids.bids import names
+from ctwml_bids.bids.query import Unit
 from ctwml_bids.cli.ledger import lock_path
 from ctwml_bids.cli.participant import write_skipped
-from ctwml_bids.cli.preflight import preflight
+from ctwml_bids.cli.planning import asked_again, plan_run
+from ctwml_bids.cli.preflight import Ready, preflight
 from ctwml_bids.cli.provenance import check_same_run
-from ctwml_bids.cli.rerun import status_path, why_to_run
+from ctwml_bids.cli.rerun import why_to_run
 from ctwml_bids.errors import TemporaryError
 from ctwml_bids.execution.locks import hold
-from ctwml_bids.execution.slurm import Need, Stage
-from ctwml_bids.execution.status import UnitStatus, now, read_status, rebuild_table, write_status
+from ctwml_bids.execution.slurm import Need, Queued, Stage
+from ctwml_bids.execution.status import rebuild_table
 from ctwml_bids.settings import Settings
 from ctwml_bids.workflows.memory import megavoxels, unit_gb
 
@@ -52,18 +53,23 @@ class Missing:
         The jobs; one of them is the array of the tasks.
     lines
         What to tell the user.
+    queued
+        How the units of the tasks are noted once they are submitted; None for networks.
+    note
+        To be called once the tasks are submitted: writes what else the output folder is to say.
     """
 
     tasks: list[tuple[str, ...]]
     stages: list[Stage]
     lines: list[str]
+    queued: Queued | None = None
+    note: Callable[[], object] = lambda: None
 
 
 def missing_units(settings: Settings, cpus: int) -> Missing:
     """List the units that are not done, one a task, and the group level after them.
 
-    Units that have never begun are noted as queued, so that the group level names those that
-    never will.
+    Nothing is written: what is listed here may never be submitted.
 
     Parameters
     ----------
@@ -78,39 +84,38 @@ def missing_units(settings: Settings, cpus: int) -> Missing:
         As a run of the participant level, before its first unit.
     """
     ready = preflight(dataclasses.replace(settings, dry_run=True))
-    planned, matched = plan_with_matches(
-        settings.bids_dir,
-        participant_labels=settings.participant_labels,
-        session_labels=settings.session_labels,
-        filters=load_filters(settings.bids_filter_file),
-        skip_validation=settings.skip_bids_validation,
-    )
+    planned = plan_run(settings)
     check_same_run(ready)
-    units = [item for item in planned if isinstance(item, Unit)]
-    skipped = [item for item in planned if isinstance(item, Skipped)]
-    to_run, lines = [], [matched] if matched else []
+    units, skipped = planned.units, planned.skipped
+    to_run, lines = [], [planned.matched] if planned.matched else []
     for unit in units:
         if not (why := why_to_run(unit, ready)):
             continue
-        try:
-            with hold(lock_path(unit, ready)):
-                _note_queued(unit, status_path(unit, ready), settings.desc or "")
-        except TemporaryError as error:
-            lines.append(f"{unit.label}: left out, {error}")
+        if busy := _busy(unit, ready):
+            lines.append(f"{unit.label}: left out, {busy}")
             continue
         to_run.append(unit)
         if reason := "; ".join(why):
             lines.append(f"{unit.label}: again, {reason}")
-    write_skipped(skipped, ready)
     lines += [f"{item.label}: skipped: {item.reason}" for item in skipped]
-    rebuild_table(settings.output_dir)
     done = len(units) - len(to_run)
     lines.append(f"{len(to_run)} to run, {done} done or at work, {len(skipped)} skipped")
     stages = [
         Stage("participant", ("participant",), unit_need(to_run, settings, cpus), array=True),
         Stage("group", ("group",), group_need(len(units))),
     ]
-    return Missing([_task(unit) for unit in to_run], stages if to_run else stages[1:], lines)
+
+    def note() -> None:
+        write_skipped(skipped, ready)
+        rebuild_table(settings.output_dir)
+
+    return Missing(
+        [_task(unit, settings) for unit in to_run],
+        stages if to_run else stages[1:],
+        lines,
+        queued=_queued(settings),
+        note=note,
+    )
 
 
 def missing_networks(settings: Settings, cpus: int, work: Path) -> Missing:
@@ -189,14 +194,24 @@ def group_need(units: int) -> Need:
     )
 
 
-def _task(unit: Unit) -> tuple[str, ...]:
+def _task(unit: Unit, settings: Settings) -> tuple[str, ...]:
     session = ("--session-label", unit.session) if unit.session else ()
-    return (unit.label, "--participant-label", unit.subject, *session)
+    again = ("--rerun", unit.label) if asked_again(unit, settings) else ()
+    return (unit.label, "--participant-label", unit.subject, *session, *again)
 
 
-def _note_queued(unit: Unit, path: Path, model_label: str) -> None:
-    if read_status(path) is None:
-        reason = "its job waits in the queue, or never began"
-        write_status(
-            path, UnitStatus(unit.label, "queued", reason, started=now(), model_label=model_label)
-        )
+def _queued(settings: Settings) -> Queued:
+    label = settings.desc or ""
+    name = names.status("X", None, model_label=label).name
+    return Queued(settings.output_dir / "logs", name, label)
+
+
+def _busy(unit: Unit, ready: Ready) -> str:
+    """Say which process works on a unit; empty if none does. Makes no file."""
+    if not (lock := lock_path(unit, ready)).is_file():
+        return ""
+    try:
+        with hold(lock):
+            return ""
+    except TemporaryError as error:
+        return str(error)

@@ -89,6 +89,11 @@ def settle(settings: Settings) -> Setup:
             "--modality flair: networks would learn from what networks say of the same images; "
             "give manual masks, with --labels manual -d masks=PATH."
         )
+    if settings.threshold and settings.modality not in settings.threshold:
+        raise UsageError(
+            f"--threshold {', '.join(settings.threshold)}: the networks see the "
+            f"{settings.modality.upper()}; give --threshold {settings.modality}=P."
+        )
     template = templates.get(settings.template)
     shipped = model_store.default(settings.modality) if settings.init == "shipped" else None
     card = model_store.load_card(shipped) if shipped else None
@@ -132,7 +137,7 @@ def settle(settings: Settings) -> Setup:
             recipe=recipe,
             init=card.checksum if card else "",
         ),
-        threshold=settings.threshold or _threshold(settings.modality, card),
+        threshold=settings.threshold.get(settings.modality, _threshold(settings.modality, card)),
         init=card,
         cautions=_cautions(settings.bids_dir, card),
     )

@@ -8,26 +8,39 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from ctwml_bids.settings import Option
+from ctwml_bids.workflows.memory import LEAST_GB
 
-def memory_gb(text: str) -> float:
-    """Read an amount of memory: a bare number is MB, else with a unit (K, M, G or T).
+Reader = Callable[[str], object]
+# What one of each unit of memory is in GiB.
+_GIB = {"K": 1024**-2, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
+
+
+def memory_in(unit: str) -> Callable[[str], float]:
+    """Make a reader of an amount of memory, in GiB.
 
     Parameters
     ----------
-    text
-        Such as "8000", "4G", "1.5GB" or "512M".
-
-    Returns
-    -------
-    float
-        The amount in GiB.
+    unit
+        K, M, G or T: what a bare number is counted in. With a unit ("4G", "1.5GB", "512M") that
+        one counts.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
-    factor = {"K": 1024**-2, "": 1 / 1024, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
-    amount = float(match[1]) * factor[match[2].upper()] if match else 0.0
-    if amount <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory (8000, 4G, 1.5G)")
-    return amount
+
+    def memory(text: str) -> float:
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+        asked = match[2].upper() or unit if match else unit
+        amount = float(match[1]) * _GIB[asked] if match else 0.0
+        if amount <= 0:
+            raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory (8000, 4G, 1.5G)")
+        if amount < LEAST_GB:
+            meant = "" if match[2] or unit == "G" else f"; did you mean {match[1]}G?"
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is {match[1]} {asked}B, and no step fits into less than "
+                f"{LEAST_GB * 1024:.0f} MB{meant}"
+            )
+        return amount
+
+    return memory
 
 
 def label_reader(prefix: str) -> Callable[[str], str]:
@@ -36,7 +49,10 @@ def label_reader(prefix: str) -> Callable[[str], str]:
     def label(text: str) -> str:
         bare = text.removeprefix(prefix)
         if not re.fullmatch(r"[A-Za-z0-9+]+", bare):
-            raise argparse.ArgumentTypeError(f"{text!r} is no label; labels are letters and digits")
+            several = "; several labels stand one after the other: 01 02" if "," in bare else ""
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is no label; labels are letters and digits{several}"
+            )
         return bare
 
     return label
@@ -49,6 +65,50 @@ def letters_and_digits(text: str) -> str:
     return text
 
 
+def number(kind: type, declared: Option) -> Callable[[str], float]:
+    """Make a reader of a number within the limits of its option.
+
+    Parameters
+    ----------
+    kind
+        ``int`` or ``float``.
+    declared
+        The option.
+    """
+    what = "a whole number" if kind is int else "a number"
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not declared.fits(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what} {declared.allowed}")
+        return value
+
+    return read
+
+
+def keyed(keys: tuple[str, ...], read: Reader) -> Callable[[str], dict[str, object]]:
+    """Make a reader of a value for one name (``ct=0.4``), or of one for all names.
+
+    Parameters
+    ----------
+    keys
+        The names.
+    read
+        Reader of the value.
+    """
+
+    def named(text: str) -> dict[str, object]:
+        name, equals, value = text.rpartition("=")
+        if equals and name not in keys:
+            raise argparse.ArgumentTypeError(f"{text!r} is for none of {', '.join(keys)}")
+        return dict.fromkeys((name,) if equals else keys, read(value))
+
+    return named
+
+
 def at_least_one(text: str) -> int:
     """Read a whole number above 0."""
     if not text.isdecimal() or int(text) < 1:
@@ -56,12 +116,12 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-def named_path(text: str) -> tuple[str, Path]:
+def named_path(text: str) -> dict[str, Path]:
     """Read PACKAGE=PATH."""
     name, equals, path = text.partition("=")
     if not (name and equals and path):
         raise argparse.ArgumentTypeError(f"{text!r} is not PACKAGE=PATH")
-    return name, absolute_path(path)
+    return {name: Path(path)}
 
 
 def absolute_path(text: str) -> Path:
@@ -85,3 +145,12 @@ def unit_label(text: str) -> str:
     if not re.fullmatch(r"sub-[A-Za-z0-9+]+(_ses-[A-Za-z0-9+]+)?", label):
         raise argparse.ArgumentTypeError(f"{text!r} is no subject (X) or unit (X_ses-Y)")
     return label
+
+
+def part(text: str) -> str:
+    """Read a part of a training: heads, merge, REPEAT:FOLD or final:MEMBER."""
+    if text in ("heads", "merge") or re.fullmatch(r"(final|[1-9]\d*):[1-9]\d*", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is none of heads, REPEAT:FOLD (such as 1:10), final:MEMBER and merge"
+    )

@@ -6,6 +6,7 @@ only run in its container, it writes them there, and a shell outside submits the
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from pathlib import Path
 # Tasks of an array: name, then the words that the program gets for it.
 TASKS = "tasks.tsv"
 SUBMIT = "submit.sh"
+# Ids of the jobs that the site took.
+SUBMITTED = "submitted.tsv"
 # Of the job's variables, those by which the program knows what it may use: --cleanenv takes all.
 PASSED = (
     "SLURM_CPUS_PER_TASK",
@@ -116,6 +119,25 @@ class Site:
     at_once: int | None = None
 
 
+@dataclass(frozen=True)
+class Queued:
+    """How units are noted as queued, so that the group level names those that never begin.
+
+    Attributes
+    ----------
+    logs
+        Folder that has a folder of each unit, named as its task.
+    name
+        Of the status file in it.
+    model_label
+        Of the run.
+    """
+
+    logs: Path
+    name: str
+    model_label: str = ""
+
+
 def script(stage: Stage, program: Program, site: Site, *, jobs: Path, job_name: str) -> str:
     """Write a stage's batch script.
 
@@ -156,7 +178,13 @@ def chunks(count: int, site: Site) -> list[tuple[int, int]]:
 
 
 def submission(
-    stages: Sequence[Stage], tasks: int, site: Site, *, jobs: Path, job_name: str
+    stages: Sequence[Stage],
+    tasks: int,
+    site: Site,
+    *,
+    jobs: Path,
+    job_name: str,
+    queued: Queued | None = None,
 ) -> str:
     """Write the script that submits all stages, each to begin after the one before.
 
@@ -175,24 +203,30 @@ def submission(
         Folder of the scripts; the ids of what was submitted go into ``submitted.tsv`` in it.
     job_name
         Of all jobs of the output folder: what is in the queue already is not submitted again.
+    queued
+        How the units of an array are noted once the site has taken it; None for no units.
     """
     lines = [
         "#!/bin/bash",
         "# Submits the jobs of this folder, once.",
         "set -e",
+        "# Whoever reads what it says may leave: what is submitted is still noted.",
+        "trap '' PIPE",
         f"jobs={shlex.quote(str(jobs))}",
         f"site=({shlex.join(site.sbatch)})",
         f"name={job_name}",
         'refuse() { echo "$jobs: $1" >&2; exit 75; }',
-        '[ ! -e "$jobs/submitted.tsv" ] || refuse "was submitted before"',
+        f'[ ! -e "$jobs/{SUBMITTED}" ] || refuse "was submitted before"',
         "queued=$(! command -v squeue > /dev/null || squeue --noheader --name $name --format %A)",
         '[ -z "$queued" ] || refuse "jobs are in the queue: ${queued//$\'\\n\'/ }"',
         "before= left=0",
         "submit() {",
         '    local id; id=$(sbatch --parsable "${site[@]}" --job-name=$name "${@:2}") || return 1',
         "    last=${id%%;*}; ids=$ids:$last",
-        '    printf "%s\\t%s\\n" "$1" "$last" | tee -a "$jobs/submitted.tsv"',
+        f'    printf "%s\\t%s\\n" "$1" "$last" >> "$jobs/{SUBMITTED}"',
+        '    printf "%s\\t%s\\n" "$1" "$last" 2> /dev/null || :',
         "}",
+        *(_note(queued) if queued else ()),
     ]
     throttle = f"%{site.at_once}" if site.at_once else ""
     for number, stage in enumerate(stages):
@@ -205,10 +239,37 @@ def submission(
             depends = _depends(after, "afterany:$last" if first and throttle else "")
             words = f"{depends}--array=0-{size - 1}{throttle} {path} {first}"
             lines.append(f"[ $left -gt 0 ] || submit {stage.name} {words} || left={tasks - first}")
+            if queued:
+                lines.append(f"[ $left -gt 0 ] || note {first} {size}")
         lines += ['[ -n "$ids" ] || refuse "the site took nothing"', "before=$ids"]
     told = f"$left of {tasks} tasks were refused; submit them in the same way once these have ended"
     lines.append(f'[ $left -eq 0 ] || refuse "{told}"')
     return "\n".join((*lines, ""))
+
+
+def _note(queued: Queued) -> list[str]:
+    """Write the shell function that notes the units of one array: first line, and how many.
+
+    A unit that has a status keeps it: its task may have begun by now.
+    """
+    status = {
+        "label": "%s",
+        "state": "queued",
+        "reason": "its job waits in the queue, or never began",
+        "started": "%s",
+        "model_label": queued.model_label,
+    }
+    return [
+        "note() {",
+        "    local unit rest now; now=$(date -u +%Y-%m-%dT%H:%M:%S+00:00)",
+        "    while IFS=$'\\t' read -r unit rest; do",
+        f'        local folder={shlex.quote(str(queued.logs))}/"$unit"',
+        '        mkdir -p "$folder"',
+        f'        (set -C; printf {shlex.quote(json.dumps(status))} "$unit" "$now" \\',
+        f'            > "$folder/{queued.name}") 2> /dev/null || :',
+        f'    done < <(tail -n +$(($1 + 1)) "$jobs/{TASKS}" | head -n "$2")',
+        "}",
+    ]
 
 
 def _depends(*conditions: str) -> str:

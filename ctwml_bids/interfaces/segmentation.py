@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 from nipype.interfaces.base import (
@@ -9,6 +11,7 @@ from nipype.interfaces.base import (
     File,
     SimpleInterface,
     TraitedSpec,
+    isdefined,
     traits,
 )
 
@@ -33,6 +36,7 @@ class _SegmentInput(BaseInterfaceInputSpec):
     model = traits.Directory(exists=True, mandatory=True)
     # Nipype hashes a folder by its name alone: other weights in it would go unnoticed.
     checksum = traits.Str(mandatory=True, desc="of the model: weights and how they are used")
+    threshold = traits.Float(desc="in place of the one of the model's card")
     modality = traits.Enum("ct", "flair", mandatory=True)
     use_gpu = traits.Bool(False, usedefault=True, nohash=True)
     threads = traits.Int(1, usedefault=True, nohash=True)
@@ -63,6 +67,9 @@ class SegmentLesions(SimpleInterface):
         from ctwml_bids.segmentation.inputs import network_channels
 
         model = ensemble.load(self.inputs.model)
+        if isdefined(self.inputs.threshold):
+            card = replace(model.card, threshold=self.inputs.threshold)
+            model = replace(model, card=card)
         grid = network_grid(
             load_mask(self.inputs.template_mask), spacing=tuple(model.card.grid_spacing_mm)
         )

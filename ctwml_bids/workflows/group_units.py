@@ -199,6 +199,7 @@ def _made_with(sidecar: Mapping[str, Any]) -> dict[str, Any]:
     said["ctwml_bids"] = sidecar.get("Software", {}).get("ctwml_bids")
     for image, card in sidecar.get("Models", {}).items():
         said[f"model for {image.upper()}"] = card.get("name")
+        said[f"threshold for {image.upper()}"] = card.get("threshold")
     return {"hashes": sidecar.get("SettingsHashes") or {}, "said": said}
 
 

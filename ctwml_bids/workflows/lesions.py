@@ -28,6 +28,7 @@ def add_segmentation(
             guide_ventricles=str(resources.guide_ventricles),
             model=str(getattr(resources, f"{name}_model")),
             checksum=resources.context["models"][name]["checksum"],
+            threshold=getattr(resources, f"{name}_threshold"),
             modality=name,
             use_gpu=resources.use_gpu,
             threads=resources.threads,

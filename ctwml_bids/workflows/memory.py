@@ -35,6 +35,8 @@ NEEDS = {
 # Kinds of steps that work on one image, and those that work on all of the unit.
 OF_ONE = ("read", "brain", "segment", "native", "ventricles", "contrast")
 OF_ALL = ("register", "normalise", "template", "measure", "report", "write")
+# Of the step that needs least, with an image of no voxels: with less, no step has room.
+LEAST_GB = min(fixed for fixed, _ in NEEDS.values())
 
 
 def step_gb(kind: str, megavoxels: float) -> float:

@@ -51,18 +51,18 @@ def test_dry_run_prints_units_files_and_reasons_and_creates_nothing(run, tmp_pat
 def test_a_unit_that_needs_more_memory_than_there_is_is_told_before_it_runs(
     run, monkeypatch, tmp_path
 ):
-    _, out, _ = run("--dry-run", "--mem", "100M")
+    _, out, _ = run("--dry-run", "--mem", "500M")
     for label in ("sub-01", "sub-02"):
         assert f"{label}: a step needs up to" in out
-    assert "and --mem is 0.1 GB" in out
+    assert "and --mem is 0.5 GB" in out
     assert "and --mem is" not in run("--dry-run", "--mem", "8G")[1]
     monkeypatch.setattr(
         app, "_run_units", lambda units, *_: [UnitResult(u.label, "done") for u in units]
     )
-    run("--mem", "100M", "--nprocs", "1")
+    run("--mem", "500M", "--nprocs", "1")
     (log,) = (tmp_path / "out/logs").glob("ctwml_*.log")
     assert "WARNING sub-01: a step needs up to" in log.read_text()
-    assert "uses 1 CPU(s), 0.1 GB of memory, no GPU, scratch in" in log.read_text()
+    assert "uses 1 CPU(s), 0.5 GB of memory, no GPU, scratch in" in log.read_text()
 
 
 def test_dry_run_shows_what_the_filters_match(run, tmp_path):
@@ -154,7 +154,7 @@ def test_missing_input_is_66(run, tmp_path):
     assert run(bids=tmp_path / "none")[0] == 66
     assert run("--model", tmp_path / "none")[0] == 66
     assert run("--config-file", tmp_path / "none.toml")[0] == 66
-    assert run(levels=("group",))[0] == 66
+    assert app.main([str(tmp_path), str(tmp_path / "out"), "group"]) == 66
 
 
 def test_only_skipped_subjects_is_66_with_the_reason(run, tmp_path):

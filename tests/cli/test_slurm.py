@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import subprocess
+from datetime import datetime
 
 import pytest
 
@@ -15,7 +17,7 @@ from ctwml_bids.cli.slurm_program import program
 from ctwml_bids.cli.slurm_tasks import group_need, unit_need
 from ctwml_bids.errors import UsageError
 from ctwml_bids.execution.locks import hold
-from ctwml_bids.execution.status import read_status
+from ctwml_bids.execution.status import UnitStatus, read_status, write_status
 from tests.cli import trainable
 from tests.cli.conftest import write_image
 from tests.cli.toy_run import run as run_units
@@ -57,12 +59,14 @@ def test_each_unit_is_a_task_and_what_is_skipped_is_said(write, image, tmp_path)
     ]
     assert "sub-03: skipped: no CT" in said
     assert f"bash {jobs}/submit.sh" in said
-    states = {
-        label: read_status(tmp_path / f"out/logs/{label}/status.json").state
-        for label in ("sub-01", "sub-02", "sub-03")
-    }
-    assert states == {"sub-01": "queued", "sub-02": "queued", "sub-03": "skipped"}
-    assert "sub-01\tn/a\tqueued" in (tmp_path / "out/logs/status.tsv").read_text()
+    # Nothing is queued yet: the output folder says nothing of it.
+    assert states(tmp_path / "out") == {}
+
+
+def states(out):
+    """Label of each unit with a status → its state."""
+    found = [read_status(path) for path in sorted(out.glob("logs/*/status*.json"))]
+    return {status.label: status.state for status in found}
 
 
 def test_what_is_refused_by_its_name_is_no_task_and_is_said(write, image, dataset, tmp_path):
@@ -222,17 +226,110 @@ def test_a_queue_that_does_not_answer_is_said(write, image, queue, tmp_path):
     assert "squeue does not say what is in the queue (timed out)" in said
 
 
-def test_submitting_says_the_ids_and_keeps_to_the_sites_arrays(write, image, queue):
+def test_submitting_says_the_ids_and_keeps_to_the_sites_arrays(write, image, queue, tmp_path):
     queue("")
-    code, _, jobs = write("--image", image, "--submit")
+    code, said, jobs = write("--image", image, "--submit")
     assert code == 0
     assert (jobs / "submitted.tsv").read_text() == "participant\t5\ngroup\t5\n"
+    assert "participant\t5" in said
     assert "--array=0-1 " in (jobs / "submit.sh").read_text()
+    assert states(tmp_path / "out") == {
+        "sub-01": "queued",
+        "sub-02": "queued",
+        "sub-03": "skipped",
+    }
+    assert "sub-01\tn/a\tqueued" in (tmp_path / "out/logs/status.tsv").read_text()
 
 
-def test_a_submission_that_the_site_refuses_is_an_error(write, image, queue):
+def test_a_submission_that_the_site_refuses_is_an_error(write, image, queue, tmp_path):
     queue("", sbatch="exit 3")
     assert write("--image", image, "--submit")[0] != 0
+    assert states(tmp_path / "out") == {}
+
+
+def test_of_two_arrays_only_the_one_that_the_site_took_is_queued(write, image, queue, tmp_path):
+    # The second call of sbatch is refused; the third is the group's.
+    taken = tmp_path / "taken"
+    queue("", sbatch=f'echo x >> "{taken}"; [ $(wc -l < "{taken}") != 2 ] && echo 5')
+    code, said, _ = write("--image", image, "--submit", "--max-array", "1")
+    assert code == 75
+    assert "1 of 2 tasks were refused" in said
+    assert states(tmp_path / "out") == {"sub-01": "queued", "sub-03": "skipped"}
+
+
+@pytest.mark.parametrize("label", ["", "other"])
+def test_scripts_that_are_submitted_by_hand_note_what_is_queued(
+    write, image, queue, tmp_path, label, models
+):
+    queue("")
+    after = ("--model", *models, *(("--desc", label) if label else ()))
+    _, _, jobs = write("--image", image, after=after)
+    # A task that has begun by then keeps its state.
+    name = f"status_desc-{label}.json" if label else "status.json"
+    begun = tmp_path / "out/logs/sub-02" / name
+    write_status(begun, UnitStatus("sub-02", "running", model_label=label))
+    assert subprocess.run(["bash", jobs / "submit.sh"], check=False).returncode == 0
+    assert states(tmp_path / "out") == {"sub-01": "queued", "sub-02": "running"}
+    status = read_status(tmp_path / "out/logs/sub-01" / name)
+    assert status.model_label == label
+    assert datetime.fromisoformat(status.started).tzinfo is not None
+    # A second time nothing is handed over.
+    assert subprocess.run(["bash", jobs / "submit.sh"], check=False).returncode == 75
+    assert (jobs / "submitted.tsv").read_text().count("participant") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "after", "out"),
+    [
+        (("--image", "gone.sif", "--submit"), (), "out"),
+        (("--submit",), ("--template", "no-such"), "out"),
+        (("--image", "IMAGE", "--submit", "--apptainer", "'"), (), "out"),
+        (("--image", "IMAGE", "--submit"), (), "a:b"),
+        (("--image", "IMAGE", "--submit", "--participants", "99"), (), "out"),
+    ],
+)
+def test_what_is_never_handed_over_leaves_no_trace(
+    write, image, queue, tmp_path, options, after, out
+):
+    queue("")
+    options = [str(image) if word == "IMAGE" else word for word in options]
+    code, _, jobs = write(*options, after=after, out=tmp_path / out)
+    assert code != 0
+    assert not (tmp_path / out).exists()
+    assert not jobs.exists()
+
+
+def test_what_reads_the_submission_may_leave(write, image, queue, tmp_path):
+    queue("")
+    _, _, jobs = write("--image", image)
+    reader, writer = os.pipe()
+    os.close(reader)
+    code = subprocess.run(["bash", jobs / "submit.sh"], stdout=writer, check=False).returncode
+    os.close(writer)
+    assert code == 0
+    assert (jobs / "submitted.tsv").read_text() == "participant\t5\ngroup\t5\n"
+    assert states(tmp_path / "out") == {"sub-01": "queued", "sub-02": "queued"}
+
+
+def test_each_level_of_the_jobs_is_given_its_own_options(write, image, models):
+    after = ("--model", *models, "--exclude", "02", "--desc", "x", "-v", "--rerun", "sub-01")
+    code, said, jobs = write("--image", image, after=after)
+    assert code == 0, said
+    command = {name: (jobs / f"{name}.sh").read_text() for name in ("participant", "group")}
+    assert f"--model {models[0]} {models[1]} --desc x -v" in command["participant"]
+    assert "--exclude" not in command["participant"]
+    assert command["group"].rstrip().endswith("--exclude 02 --desc x -v")
+    # Each task asks for its own unit alone.
+    assert "--rerun" not in command["participant"]
+    assert tasks(jobs)[0] == ["sub-01", "--participant-label", "01", "--rerun", "sub-01"]
+    assert tasks(jobs)[1] == ["sub-02", "--participant-label", "02"]
+
+
+def test_an_option_of_no_level_of_the_jobs_is_refused(write, image):
+    code, said, jobs = write("--image", image, after=("--folds", "3"))
+    assert code == 64
+    assert "--folds is an option of train" in said
+    assert not jobs.exists()
 
 
 def test_networks_of_a_training_are_tasks_and_done_ones_are_not(write, image, tmp_path):

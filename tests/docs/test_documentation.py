@@ -22,6 +22,7 @@ from ctwml_bids.cli import main as app
 from ctwml_bids.cli import options, parser, simulate, slurm_options
 from ctwml_bids.cli.plugin_file import read_plugin
 from ctwml_bids.segmentation import model_store
+from ctwml_bids.settings import ANALYSIS_LEVELS, OPTIONS
 from ctwml_bids.statistics.tables import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,6 +151,15 @@ def test_every_option_on_the_usage_page_is_the_programs():
     asked = {word.split("=")[0] for word in words if re.fullmatch(r"--?[a-z][\w=-]*", word)}
     # Apptainer's own, and -v twice.
     assert asked - {"--nv", "-vv"} <= option_strings(options.build_parser())
+
+
+def test_the_table_of_options_says_the_levels_that_are_declared():
+    rows = re.findall(r"^\| (`--?[a-z].+?) \| ([a-z, ]+) \|", USAGE.read_text(), flags=re.M)
+    told = {flag: said for flags, said in rows for flag in re.findall(r"`(--?[a-z][\w-]*)", flags)}
+    for declared in OPTIONS.values():
+        levels = declared.levels
+        said = "all" if levels == ANALYSIS_LEVELS else ", ".join(levels)
+        assert {told[flag] for flag in declared.flags if flag in told} == {said}, declared.flags
 
 
 def test_every_choice_of_an_option_is_on_the_usage_page():

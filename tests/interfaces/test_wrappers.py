@@ -205,8 +205,9 @@ def test_other_weights_in_the_same_folder_are_another_input(tmp_path):
     assert len(hashes) == 2
 
 
+@pytest.mark.parametrize(("asked", "voxels"), [({}, 10), ({"threshold": 0.3}, 15)])
 def test_islands_are_looked_for_in_the_frame_of_the_head_and_counted_in_its_millilitres(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, asked, voxels
 ):
     """The run's template is the packaged one with another origin, the head 1.2 times as large."""
     guide, shift, scale = packaged(), np.eye(4), np.diag([1.2, 1.2, 1.2, 1.0])
@@ -229,6 +230,8 @@ def test_islands_are_looked_for_in_the_frame_of_the_head_and_counted_in_its_mill
 
     def predict(model, channels, *, white_matter, **_):
         seen["white_matter"] = white_matter
+        # Regions of islands are judged by the threshold that the mask has.
+        assert model.card.threshold == asked.get("threshold", 0.5)
         islands = np.zeros(channels.shape[1:], np.float32)
         islands[:10, 0, 0], islands[20:25, 0, 0] = 0.6, 0.4
         return ensemble.Prediction(islands, islands, islands, "float32")
@@ -243,11 +246,12 @@ def test_islands_are_looked_for_in_the_frame_of_the_head_and_counted_in_its_mill
         model=str(default("flair")),
         checksum=card.checksum,
         modality="flair",
+        **asked,
     ).run()
 
     np.testing.assert_allclose(seen["white_matter"], white_matter(), atol=1e-3)
     facts = json.loads(Path(found.outputs.facts).read_text())
-    assert facts["islands_ml"] == pytest.approx(10 * 3 * 1.2**3 / 1000, abs=1e-3)
+    assert facts["islands_ml"] == pytest.approx(voxels * 3 * 1.2**3 / 1000, abs=1e-3)
 
 
 def test_results_are_written_also_when_the_work_folder_says_they_were():

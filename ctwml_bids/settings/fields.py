@@ -1,0 +1,377 @@
+"""Everything one run was asked to do, as one frozen record; each option is declared here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ctwml_bids.settings.option import GROUP, PARTICIPANT, TRAIN, option, options_of
+
+MODALITIES = ("ct", "flair")
+
+_data = partial(option, section="which data")
+_method = partial(option, section="how it is measured", levels=(PARTICIPANT,))
+_cohort = partial(option, section="the group level, and Fazekas groups", levels=(GROUP,))
+_train = partial(option, section="how networks are trained (train)", levels=(TRAIN,))
+_running = partial(option, section="how it runs")
+_output = partial(option, section="what is written and kept")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line (and a configuration file under it) says.
+
+    Folders are absolute. ``model_ct`` and ``model_flair`` are found out before the run from
+    ``models`` or from what the package ships, and ``device`` is then "cpu" or "cuda"; memory is
+    in GiB. ``threshold`` has what was asked for, by "ct" and "flair".
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    analysis_levels: tuple[str, ...]
+    participant_labels: tuple[str, ...] = _data(
+        (),
+        "--participant-label",
+        "--participant-labels",
+        levels=(PARTICIPANT, TRAIN),
+        metavar="LABEL",
+        help="subjects to process, with or without sub- (default: all)",
+    )
+    session_labels: tuple[str, ...] = _data(
+        (),
+        "--session-label",
+        "--session-labels",
+        "--session-id",
+        levels=(PARTICIPANT, TRAIN),
+        metavar="LABEL",
+        help="sessions to process, with or without ses- (default: all)",
+    )
+    bids_filter_file: Path | None = _data(
+        None,
+        "--bids-filter-file",
+        levels=(PARTICIPANT,),
+        metavar="FILE",
+        help='JSON that narrows down the images: {"ct": {entity: value}, "flair": {...}}; null is '
+        '"without this entity", "*" is "any"',
+    )
+    ignore: tuple[str, ...] = _data(
+        (),
+        "--ignore",
+        levels=(PARTICIPANT,),
+        choices=MODALITIES,
+        help="leave out all images of one kind: the other kind is then measured alone",
+    )
+    skip_bids_validation: bool = _data(
+        False,
+        "--skip-bids-validation",
+        levels=(PARTICIPANT,),
+        help="do not ask for a valid dataset_description.json",
+    )
+    derivatives: dict[str, Path] = _data(
+        {},
+        "-d",
+        "--derivatives",
+        levels=(PARTICIPANT, TRAIN),
+        metavar="PACKAGE=PATH",
+        help="other derivative data sets, checked to be there; train reads masks=PATH (--labels "
+        "manual)",
+    )
+    models: tuple[Path, ...] = _method(
+        (),
+        "--model",
+        metavar="DIR",
+        help="model folders to use instead of the shipped ones, one for CT, one for FLAIR or "
+        "both; the card in a folder says which it is",
+    )
+    model_ct: Path | None = None
+    model_flair: Path | None = None
+    threshold: dict[str, float] = _method(
+        {},
+        "--threshold",
+        levels=(PARTICIPANT, TRAIN),
+        metavar="P|IMAGE=P",
+        keys=MODALITIES,
+        above=0,
+        below=1,
+        help="probability above which a voxel is a lesion, for both images or as ct=P, flair=P "
+        "(default: that of the model; for a network in training 0.25 on CT and 0.5 on FLAIR, with "
+        "--init shipped that of the shipped networks)",
+    )
+    template: str = _method(
+        "MNI152NLin2009aSym",
+        "--template",
+        levels=(PARTICIPANT, TRAIN),
+        metavar="NAME",
+        help="TemplateFlow template to normalise to (default: MNI152NLin2009aSym, in the package)",
+    )
+    normalisation: str = _method(
+        "nine",
+        "--normalisation",
+        "--normalization",
+        choices=("nine", "syn"),
+        help="nine: nine parameters (default); syn: a deformable registration besides, for maps "
+        "in the template's space; the networks see the nine-parameter frame either way",
+    )
+    output_spaces: tuple[str, ...] = _method(
+        (),
+        "--output-spaces",
+        metavar="SPACE",
+        help="spaces for maps besides the native CT and FLAIR, such as the template's name",
+    )
+    random_seed: int = _method(
+        1,
+        "--random-seed",
+        levels=(PARTICIPANT, TRAIN),
+        metavar="N",
+        above=0,
+        help="seed of everything random (default: 1; the same seed and one thread give the same "
+        "masks bit by bit)",
+    )
+    exclude: tuple[str, ...] = _cohort(
+        (),
+        "--exclude",
+        levels=(TRAIN, GROUP),
+        metavar="LABEL|FILE",
+        help="who is left out of group and train: subjects (X), units (X_ses-Y; group alone), or "
+        "files with one of these in the first column of each line; for train, a column exclude in "
+        "participants.tsv does the same",
+    )
+    include_failed_qc: bool = _cohort(
+        False,
+        "--include-failed-qc",
+        levels=(TRAIN, GROUP),
+        help="keep subjects with a failed quality gate: in the agreement (group), in training "
+        "(train)",
+    )
+    participants_file: Path | None = _cohort(
+        None,
+        "--participants-file",
+        metavar="FILE",
+        help="table with participant_id, age, sex and the Fazekas rating for the group level "
+        "(default: the participants.tsv that the participant level copies)",
+    )
+    fazekas_file: Path | None = _cohort(
+        None,
+        "--fazekas-file",
+        metavar="FILE",
+        help="phenotype table with the visual Fazekas ratings, where they are in another one",
+    )
+    fazekas_column: str | None = _cohort(
+        None,
+        "--fazekas-column",
+        metavar="NAME",
+        help="column of the visual rating, 0 to 3 or 0-1, 2, 3 (default: fazekas)",
+    )
+    fazekas_thresholds: str | None = _cohort(
+        None,
+        "--fazekas-thresholds",
+        levels=(PARTICIPANT, GROUP),
+        metavar="FILE",
+        help="state each subject's Fazekas group from its lesion volume, with the "
+        "group/fazekas_thresholds.json of a cohort, or with the round numbers 7 and 15 mL by the "
+        "name literature; at the group level, judge these in place of fitting",
+    )
+    modality: str = _train(
+        "ct",
+        "--modality",
+        choices=MODALITIES,
+        help="image that the networks see (default: ct)",
+    )
+    labels: str = _train(
+        "flair",
+        "--labels",
+        choices=("flair", "manual"),
+        help="what they learn from: flair, the participant level's FLAIR segmentations (default); "
+        "manual, the masks of -d masks=PATH",
+    )
+    folds: int = _train(
+        10, "--folds", metavar="N", above=0, help="folds of the cross-validation (default 10)"
+    )
+    repeats: int = _train(
+        10, "--repeats", metavar="N", above=0, help="repeats with other splits (default 10)"
+    )
+    members: int = _train(
+        10,
+        "--members",
+        metavar="N",
+        above=0,
+        help="networks of the final model, each trained on all subjects (default 10)",
+    )
+    only: tuple[str, ...] = _train(
+        (),
+        "--only",
+        metavar="PART",
+        help="parts to do, for job arrays: heads (lay all heads on the grid), REPEAT:FOLD (both "
+        "counted from 1), final:MEMBER, merge (maps, tables, model and report from all of them)",
+    )
+    init: str = _train(
+        "fresh",
+        "--init",
+        choices=("fresh", "shipped"),
+        help="what the networks begin from: fresh weights (default), or the shipped networks",
+    )
+    steps: int = _train(
+        3000, "--steps", metavar="N", above=0, help="steps of each training (default 3000)"
+    )
+    batch: int = _train(32, "--batch", metavar="N", above=0, help="patches of a step (default 32)")
+    learning_rate: float | None = _train(
+        None,
+        "--learning-rate",
+        metavar="RATE",
+        above=0,
+        below=1,
+        help="of Adam at the first step (default 5e-4; 1e-4 with --init shipped)",
+    )
+    context: int | None = _train(
+        None,
+        "--context",
+        metavar="N",
+        lowest=0,
+        highest=9,
+        help="neighbouring slices below, and above, that the network sees with each one (default "
+        "0, as the paper's; with --init shipped those of the shipped networks)",
+    )
+    loss: str | None = _train(
+        None,
+        "--loss",
+        choices=("cross-entropy", "dice+cross-entropy"),
+        help="what is made small (default cross-entropy, as uResNet's; with --init shipped that "
+        "of the shipped networks)",
+    )
+    network: str | None = _train(
+        None,
+        "--network",
+        choices=("standard", "wide", "dropout", "plain-unet"),
+        help="uResNet's variant (default standard, as the shipped networks), or a plain U-Net of "
+        "nnU-Net's kind; with --init shipped it is that of the shipped networks",
+    )
+    precision: str = _train(
+        "auto",
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        help="number format of the convolutions (default auto: bfloat16 where the device has it)",
+    )
+    keep_networks: bool = _train(
+        False,
+        "--keep-networks",
+        help="keep the networks of the cross-validation after their maps are made",
+    )
+    nprocs: int = _running(
+        1,
+        "--nprocs",
+        "--n-procs",
+        "--n-cpus",
+        "--nthreads",
+        metavar="N",
+        above=0,
+        help="CPUs in all (default: those that this process may use)",
+    )
+    omp_nthreads: int | None = _running(
+        None,
+        "--omp-nthreads",
+        metavar="N",
+        above=0,
+        help="threads of one step (default: 1 for registration, whose result depends on it, and "
+        "all of --nprocs for the networks)",
+    )
+    mem_gb: float = _running(
+        4.0,
+        "--mem",
+        "--mem-mb",
+        "--mem-gb",
+        metavar="SIZE",
+        above=0,
+        help="memory in all: 8000 (MB; with --mem-gb GB), 4G, 1.5G (default: 90%% of the machine "
+        "or container)",
+    )
+    device: str = _running(
+        "auto",
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        help="where the networks run (default: auto, a GPU if any)",
+    )
+    use_plugin: Path | None = _running(
+        None,
+        "--use-plugin",
+        "--nipype-plugin-file",
+        levels=(PARTICIPANT,),
+        metavar="FILE",
+        help='YAML, JSON or TOML with a Nipype plugin: {"plugin": "SLURM", "plugin_args": {...}}',
+    )
+    stop_on_first_crash: bool = _running(
+        False,
+        "--stop-on-first-crash",
+        levels=(PARTICIPANT,),
+        help="stop everything once a step fails",
+    )
+    rerun: tuple[str, ...] = _running(
+        (),
+        "--rerun",
+        levels=(PARTICIPANT,),
+        metavar="LABEL",
+        help="subjects (X) or units (X_ses-Y) to run again from the start although they are done",
+    )
+    dry_run: bool = _running(
+        False,
+        "--dry-run",
+        help="print what would be processed, from which files, and why others are skipped",
+    )
+    verbose: int = _running(0, "-v", "--verbose", counted=True, help="say more; -vv says all")
+    work_dir: Path = _output(
+        Path(),
+        "-w",
+        "--work-dir",
+        metavar="DIR",
+        help="scratch folder (default: ctwml_work-... in the temporary folder)",
+    )
+    keep_work: str = _output(
+        "on-failure",
+        "--keep-work",
+        levels=(PARTICIPANT, TRAIN),
+        choices=("always", "on-failure", "never"),
+        help="scratch of a finished subject (default: on-failure)",
+    )
+    clean_workdir: bool = _output(
+        False,
+        "--clean-workdir",
+        levels=(PARTICIPANT,),
+        help="empty the scratch folder before starting, except for what another run is working on",
+    )
+    desc: str | None = _output(
+        None,
+        "--desc",
+        metavar="LABEL",
+        help="label for the results of another model, kept beside those that exist",
+    )
+    reports_only: bool = _output(
+        False,
+        "--reports-only",
+        levels=(PARTICIPANT,),
+        help="write the reports again from what exists",
+    )
+    boilerplate_only: bool = _output(
+        False,
+        "--boilerplate-only",
+        levels=(PARTICIPANT,),
+        help="print the methods paragraph and stop",
+    )
+
+    @property
+    def template_spaces(self) -> tuple[str, ...]:
+        """The template in whose space maps are written, or none; native spaces always are."""
+        wanted = self.normalisation == "syn" or self.template in self.output_spaces
+        return (self.template,) if wanted else ()
+
+    @property
+    def registration_threads(self) -> int:
+        """Threads of one ANTs call; its result is only bit-identical with one."""
+        return self.omp_nthreads or 1
+
+    @property
+    def inference_threads(self) -> int:
+        """Threads of one pass through the networks."""
+        return min(self.omp_nthreads or self.nprocs, self.nprocs)
+
+
+OPTIONS = options_of(Settings)
