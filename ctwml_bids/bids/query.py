@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ctwml_bids.bids.filters import INDICES, Filters, describe_matches, matches
-from ctwml_bids.bids.pairing import pair_subject, read_times
+from ctwml_bids.bids.pairing import pair_subject
+from ctwml_bids.bids.scans import read_times
 from ctwml_bids.bids.sidecars import inherited
 from ctwml_bids.bids.units import Candidate, Skipped, Unit
 from ctwml_bids.errors import BadDataError, InvalidInputError, NoInputError, NothingMatchedError
@@ -221,7 +222,10 @@ def _plan_subject(root: Path, subject: str, found: tuple, kept: tuple) -> list[U
     if absent:
         text = f"{absent[0]}: is a link to nothing; fetch its content (datalad get, git annex get)"
         return [Skipped(subject, None, text, BadDataError.exit_code)]
-    times, notes = read_times(root / f"sub-{subject}")
+    try:
+        times, notes = read_times(root / f"sub-{subject}")
+    except BadDataError as error:
+        return [Skipped(subject, None, str(error), error.exit_code)]
     units = pair_subject(subject, *kept, times)
     return [
         _with_left_out(replace(unit, notes=(*unit.notes, *notes)), found, kept)

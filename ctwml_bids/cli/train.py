@@ -186,8 +186,26 @@ def _describe(setup: Setup, plan: Plan) -> list[str]:
         f"{_network(of['variant'])}, {_slices(of['context'])}, loss {of['loss']}, threshold "
         f"{setup.threshold:g}",
         *(f"{label}: left out: {reason}" for label, reason in plan.left_out.items()),
+        *_of_people(setup, plan),
         *setup.cautions,
     ]
+
+
+def _of_people(setup: Setup, plan: Plan) -> list[str]:
+    """Say what is to be known of the tables of people."""
+    people = setup.wanted.people
+    lines = [
+        f"{table.path.name} lists {table.strangers} people who are not in the data set"
+        for table in people.tables
+        if table.strangers
+    ]
+    unrated = [label for label, case in plan.cases.items() if case["fazekas"] is None]
+    if people.column is not None and unrated:
+        lines.append(
+            f"{len(unrated)} of {len(plan.cases)} images have no Fazekas grade (column "
+            f"{people.column}; {unrated[0]} and perhaps others), so that volumes stratify"
+        )
+    return lines
 
 
 def _network(variant: str) -> str:

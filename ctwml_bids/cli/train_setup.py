@@ -9,13 +9,16 @@ from typing import Any
 
 from ctwml_bids import __version__, templates
 from ctwml_bids.bids import names
+from ctwml_bids.bids.exclusions import strangers
+from ctwml_bids.bids.people import units_in
 from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.cli.machine import choose_device
-from ctwml_bids.errors import UsageError
+from ctwml_bids.errors import InvalidInputError, UsageError
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.settings import Settings
 from ctwml_bids.workflows import training as steps
-from ctwml_bids.workflows.training_cases import Wanted, read_exclusions
+from ctwml_bids.workflows.people_tables import Sources, read_sources
+from ctwml_bids.workflows.training_cases import Wanted
 
 # The folder in the work folder that heads on the grid are in.
 SCRATCH = "train_heads"
@@ -81,8 +84,7 @@ def settle(settings: Settings) -> Setup:
     CtwmlError
         The first thing found that would make it fail, with its exit code.
     """
-    masks = settings.derivatives.get("masks")
-    if settings.labels == "manual" and masks is None:
+    if settings.labels == "manual" and "masks" not in settings.derivatives:
         raise UsageError("--labels manual: say where the masks are with -d masks=PATH.")
     if settings.labels == "flair" and settings.modality == "flair":
         raise UsageError(
@@ -105,18 +107,7 @@ def settle(settings: Settings) -> Setup:
     )
     return Setup(
         settings=settings,
-        wanted=Wanted(
-            bids_dir=settings.bids_dir,
-            output_dir=settings.output_dir,
-            modality=settings.modality,
-            labels=settings.labels,
-            template=template.name,
-            masks=masks,
-            subjects=settings.participant_labels,
-            sessions=settings.session_labels,
-            exclude=_saw(card) | read_exclusions(settings.bids_dir, excluded(settings.exclude)),
-            include_failed_qc=settings.include_failed_qc,
-        ),
+        wanted=_wanted(settings, template.name, card),
         template_mask=template.brain_mask,
         recipe=recipe,
         machine=_machine(settings),
@@ -135,6 +126,38 @@ def settle(settings: Settings) -> Setup:
         threshold=settings.threshold or _threshold(settings.modality, card),
         init=card,
         cautions=_cautions(settings.bids_dir, card),
+    )
+
+
+def _wanted(settings: Settings, template: str, card: model_store.ModelCard | None) -> Wanted:
+    """Say which units are wanted, by the tables of people and the options (raises CtwmlError)."""
+    units = units_in(settings.bids_dir)
+    people = read_sources(
+        settings.bids_dir / "participants.tsv",
+        Sources(settings.participants_file, settings.fazekas_file, settings.fazekas_column),
+        units,
+    )
+    exclude = people.excluded | excluded(settings.exclude)
+    absent = strangers(exclude, units)
+    for label in absent:
+        if label not in exclude.places:
+            raise InvalidInputError(
+                f"--exclude: {label} is not in {settings.bids_dir}, and one who should be left out "
+                "would else be trained on. A list of people (--exclude FILE) may name others too."
+            )
+    return Wanted(
+        bids_dir=settings.bids_dir,
+        output_dir=settings.output_dir,
+        modality=settings.modality,
+        labels=settings.labels,
+        template=template,
+        masks=settings.derivatives.get("masks"),
+        subjects=settings.participant_labels,
+        sessions=settings.session_labels,
+        exclude=_saw(card) | dict(exclude.reasons),
+        absent=absent,
+        people=people,
+        include_failed_qc=settings.include_failed_qc,
     )
 
 
