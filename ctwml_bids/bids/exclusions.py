@@ -1,17 +1,28 @@
-"""Lists of who is left out: a label in the first column of each line, perhaps a reason after it."""
+"""Who is left out: by lists of labels, and by a column of the tables of people.
+
+One who was to be left out and is written in another way than the data set has the label would stay
+in: that is refused.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctwml_bids.bids.labels import meant, read_label, read_unit, subjects_of
-from ctwml_bids.bids.people import EXCLUDE, PERSON, SESSION, says_leave_out
-from ctwml_bids.bids.tables import is_missing, read_lines, split_list
-from ctwml_bids.errors import InvalidInputError
+from ctwml_bids.bids.people import PERSON, SESSION, PeopleTable, joined, told_near
+from ctwml_bids.bids.tables import MISSING, is_missing, read_lines, split_list
+from ctwml_bids.errors import BadDataError, InvalidInputError
 
-REASON = "reason"
+EXCLUDE, REASON = "exclude", "reason"
+# What a cell of the column exclude says, besides nothing, where its person stays in; where the
+# person does not and no reason is given; and what says neither.
+_STAYS, _LEAVES = ("no", "false", "0", "0.0"), ("yes", "true", "1", "1.0")
+_NEITHER = ("na", "nan", "none", "null", "-", "?")
+# Names that may have been meant for the column.
+_LIKE_EXCLUDE = ("excluded", "excludes", "exclusion", "excl", "exlude", "exclud")
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,77 @@ def strangers(exclusions: Exclusions, units: Collection[str]) -> dict[str, str]:
                 "label as the folder of the images has it."
             )
     return {label: why for label, why in exclusions.reasons.items() if label not in there}
+
+
+def left_out(table: PeopleTable, units: Collection[str]) -> Exclusions:
+    """Return whom the column ``exclude`` of a table leaves out, and why.
+
+    ``n/a``, nothing, ``no``, ``false`` and ``0`` keep a person in; ``yes``, ``true`` and ``1``
+    leave the person out, and so does any other text, which is the reason.
+
+    Parameters
+    ----------
+    table
+        The table; without the column it leaves out nobody.
+    units
+        ``sub-X`` or ``sub-X_ses-Y`` of the units that there are.
+
+    Raises
+    ------
+    BadDataError
+        A cell says neither; one who is left out is not among the units, but has a label near that
+        of one; or there is no column of the name, but one that may have been meant.
+    """
+    name = table.column(EXCLUDE)
+    if name is None:
+        for given in table.columns:
+            if re.sub(r"[^a-z]", "", given.lower()) in _LIKE_EXCLUDE:
+                raise BadDataError(
+                    f"{table.path}: has a column {given}, and none of the name {EXCLUDE}, which "
+                    f"leaves people out. Rename it, or add a column {EXCLUDE} ({MISSING} for those "
+                    f"who stay in). {table.advice}"
+                )
+        return Exclusions()
+    reasons, places = {}, {}
+    for (who, session), (line, row) in table.rows.items():
+        try:
+            leaves, reason = says_leave_out(row[name])
+        except ValueError as error:
+            raise BadDataError(
+                f"{table.path}, line {line}: the {name} of {who}: {error}. {table.advice}"
+            ) from error
+        if not leaves:
+            continue
+        label = joined(who, session)
+        if like := meant(label, units):
+            raise BadDataError(told_near(table.table, line, label, like[0]))
+        reasons[label] = f"excluded in {table.path.name}{f': {reason}' if reason else ''}"
+        places[label] = f"{table.path}, line {line}"
+    return Exclusions(reasons, places)
+
+
+def says_leave_out(text: str) -> tuple[bool, str]:
+    """Tell what a cell of the column ``exclude`` says.
+
+    Returns
+    -------
+    leaves, reason
+        Whether its person is left out; and why, empty where it does not say.
+
+    Raises
+    ------
+    ValueError
+        It says neither.
+    """
+    said = text.strip().lower()
+    if is_missing(said) or said in _STAYS:
+        return False, ""
+    if said in _NEITHER:
+        raise ValueError(
+            f"{text!r} says neither that somebody is left out nor not; write the reason, or "
+            f"{MISSING} for who stays in"
+        )
+    return True, "" if said in _LEAVES else text.strip()
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str, str]]:

@@ -63,11 +63,22 @@ def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
         copy_into(described, output / described.name)
 
 
-def what_is_stale(bids_dir: Path, output_dir: Path) -> str:
-    """Say that the output has a copy of a table that the input has not; empty where it is not."""
-    if os.path.lexists(Path(bids_dir) / TABLE) or not (Path(output_dir) / TABLE).is_file():
-        return ""
-    return (
-        f"{Path(output_dir) / TABLE}: the data set has no {TABLE}, so this copy stays as it is and "
-        "the group level reads it; remove it if it is not right any more."
-    )
+def what_to_know(bids_dir: Path, output_dir: Path) -> str:
+    """Say what is to be known of a data set's table of people, empty if nothing.
+
+    How many it lists who are not in the data set; or that there is none, but an old copy.
+
+    Raises
+    ------
+    BadDataError
+        As `read_people`.
+    """
+    people, copy = input_people(bids_dir, output_dir), Path(output_dir) / TABLE
+    if people is not None and people.strangers:
+        return f"{TABLE} lists {people.strangers} people who are not in the data set"
+    if people is None and copy.is_file():
+        return (
+            f"{copy}: the data set has no {TABLE}, so this copy stays as it is and the group level "
+            "reads it; remove it if it is not right any more"
+        )
+    return ""

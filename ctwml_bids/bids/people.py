@@ -1,4 +1,4 @@
-"""What tables say of the people of a cohort: who is left out, age, sex, visual ratings.
+"""What tables say of the people of a cohort: age, sex, visual ratings, who is left out.
 
 Tables are participants.tsv, or a file like it (phenotype/*.tsv, sessions of one person in rows of
 their own); this is their only reader. Whatever cannot be understood is refused with its line: a
@@ -14,18 +14,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctwml_bids.bids.labels import LABEL, meant, near, read_label, subjects_of
+from ctwml_bids.bids.labels import LABEL, near, read_label, subjects_of
 from ctwml_bids.bids.tables import MISSING, Table, is_missing, read_table
 from ctwml_bids.errors import BadDataError, InvalidInputError
 
-PERSON, SESSION, EXCLUDE = "participant_id", "session_id", "exclude"
+PERSON, SESSION = "participant_id", "session_id"
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "o": "O", "other": "O"}
-# What a cell of the column exclude says, besides nothing, where its person stays in; where the
-# person does not and no reason is given; and what says neither.
-_STAYS, _LEAVES = ("no", "false", "0", "0.0"), ("yes", "true", "1", "1.0")
-_NEITHER = ("na", "nan", "none", "null", "-", "?")
-# Names that may have been meant for the column.
-_LIKE_EXCLUDE = ("excluded", "excludes", "exclusion", "excl", "exlude", "exclud")
 
 
 @dataclass(frozen=True)
@@ -125,16 +119,16 @@ def read_people(
             when = _label(table, line, row[session], prefix="ses-")
         if (who, when) in rows:
             raise BadDataError(
-                f"{path}: {_joined(who, when, ' ')} has two rows, in lines {rows[who, when][0]} "
+                f"{path}: {joined(who, when, ' ')} has two rows, in lines {rows[who, when][0]} "
                 f"and {line}, of which only one can be right. {advice}"
             )
         rows[who, when] = (line, row)
     found = PeopleTable(table, rows, len({who for who, _ in rows} - subjects) if units else 0)
     without = {unit for unit in units if found.of(*_parted(unit)) is None}
     for (who, when), (line, _) in rows.items():
-        label = _joined(who, when)
+        label = joined(who, when)
         if label not in units and (like := _without_row(label, without)):
-            raise BadDataError(_near(table, line, label, like))
+            raise BadDataError(told_near(table, line, label, like))
     return found
 
 
@@ -170,80 +164,18 @@ def sex_of(table: PeopleTable, row: Mapping[str, str]) -> str:
     return SEXES.get(row[name].lower(), MISSING) if name else MISSING
 
 
-def left_out(table: PeopleTable, units: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return whom the column ``exclude`` of a table leaves out, and why.
-
-    ``n/a``, nothing, ``no``, ``false`` and ``0`` keep a person in; ``yes``, ``true`` and ``1``
-    leave the person out, and so does any other text, which is the reason.
-
-    Parameters
-    ----------
-    table
-        The table; without the column it leaves out nobody.
-    units
-        ``sub-X`` or ``sub-X_ses-Y`` of the units that there are.
-
-    Returns
-    -------
-    reasons, places
-        ``sub-X``, or ``sub-X_ses-Y`` where the row has a session → why; and → file and line.
-
-    Raises
-    ------
-    BadDataError
-        A cell says neither; one who is left out is not among the units, but has a label near that
-        of one; or there is no column of the name, but one that may have been meant.
-    """
-    name = table.column(EXCLUDE)
-    if name is None:
-        for given in table.columns:
-            if re.sub(r"[^a-z]", "", given.lower()) in _LIKE_EXCLUDE:
-                raise BadDataError(
-                    f"{table.path}: has a column {given}, and none of the name {EXCLUDE}, which "
-                    f"leaves people out. Rename it, or add a column {EXCLUDE} ({MISSING} for those "
-                    f"who stay in). {table.advice}"
-                )
-        return {}, {}
-    reasons, places = {}, {}
-    for (who, session), (line, row) in table.rows.items():
-        try:
-            leaves, reason = says_leave_out(row[name])
-        except ValueError as error:
-            raise BadDataError(
-                f"{table.path}, line {line}: the {name} of {who}: {error}. {table.advice}"
-            ) from error
-        if not leaves:
-            continue
-        label = _joined(who, session)
-        if like := meant(label, units):
-            raise BadDataError(_near(table.table, line, label, like[0]))
-        reasons[label] = f"excluded in {table.path.name}{f': {reason}' if reason else ''}"
-        places[label] = f"{table.path}, line {line}"
-    return reasons, places
+def told_near(table: Table, line: int, label: str, like: str) -> str:
+    """Say that a row is of nobody here, but that somebody here has a label near its own."""
+    return (
+        f"{table.path}, line {line}: {label} is not here, and {like} is: write the label as the "
+        f"folder of the images has it (a spreadsheet drops the zeros before a number unless the "
+        f"column is set to text). {table.advice}"
+    )
 
 
-def says_leave_out(text: str) -> tuple[bool, str]:
-    """Tell what a cell of the column ``exclude`` says.
-
-    Returns
-    -------
-    leaves, reason
-        Whether its person is left out; and why, empty where it does not say.
-
-    Raises
-    ------
-    ValueError
-        It says neither.
-    """
-    said = text.strip().lower()
-    if is_missing(said) or said in _STAYS:
-        return False, ""
-    if said in _NEITHER:
-        raise ValueError(
-            f"{text!r} says neither that somebody is left out nor not; write the reason, or "
-            f"{MISSING} for who stays in"
-        )
-    return True, "" if said in _LEAVES else text.strip()
+def joined(who: str, session: str | None, sign: str = "_") -> str:
+    """Return ``sub-X`` or ``sub-X_ses-Y`` of its parts."""
+    return who if session is None else f"{who}{sign}{session}"
 
 
 def require_column(table: PeopleTable, name: str) -> str:
@@ -294,18 +226,6 @@ def _without_row(label: str, without: Collection[str]) -> str:
     if "_ses-" in label:
         return next(iter(near(label, without)), "")
     return next(iter(near(label, subjects_of(without))), "")
-
-
-def _near(table: Table, line: int, label: str, like: str) -> str:
-    return (
-        f"{table.path}, line {line}: {label} is not here, and {like} is: write the label as the "
-        f"folder of the images has it (a spreadsheet drops the zeros before a number unless the "
-        f"column is set to text). {table.advice}"
-    )
-
-
-def _joined(who: str, session: str | None, sign: str = "_") -> str:
-    return who if session is None else f"{who}{sign}{session}"
 
 
 def _parted(unit: str) -> tuple[str, str | None]:

@@ -18,7 +18,7 @@ from typing import Any
 from ctwml_bids import __version__
 from ctwml_bids.bids.acquisitions import write_acquisitions
 from ctwml_bids.bids.filters import load_filters
-from ctwml_bids.bids.participants import input_people, refresh_participants, what_is_stale
+from ctwml_bids.bids.participants import refresh_participants, what_to_know
 from ctwml_bids.bids.query import Skipped, Unit, plan_with_matches, validator_hint
 from ctwml_bids.cli.ledger import lock_path
 from ctwml_bids.cli.parser import parse
@@ -175,7 +175,8 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     hint = validator_hint(settings.bids_dir, planned)
     reasons = {unit.label: why_to_run(unit, ready) for unit in units}
     plan = describe_plan(units, skipped, settings.bids_dir, reasons, dry_run=settings.dry_run)
-    lines = [line for line in (matched, *plan, hint, _people(settings)) if line]
+    people = what_to_know(settings.bids_dir, settings.output_dir)
+    lines = [line for line in (matched, *plan, hint, people) if line]
     large = describe_large([unit for unit in units if reasons[unit.label]], settings)
     if settings.dry_run:
         print("\n".join([*lines, *large]))
@@ -204,16 +205,6 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
         rebuild_table(settings.output_dir, lazy=True)
     print("\n".join(status_table(results)))
     return exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))
-
-
-def _people(settings: Settings) -> str:
-    """Check the table of participants before hours of work, and say what is to be known of it."""
-    people = input_people(settings.bids_dir, settings.output_dir)
-    if people is None:
-        return what_is_stale(settings.bids_dir, settings.output_dir)
-    if people.strangers:
-        return f"{people.path.name} lists {people.strangers} people who are not in the data set"
-    return ""
 
 
 def _nothing_to_run(bids_dir: Path, skipped: Sequence[Skipped]) -> CtwmlError:

@@ -17,7 +17,7 @@ from ctwml_bids.cli.machine import free_gb
 from ctwml_bids.cli.pace import Pace
 from ctwml_bids.cli.progress import Progress, log_to
 from ctwml_bids.cli.provenance import WAIT_S, run_name, versions
-from ctwml_bids.cli.train_setup import SCRATCH, Setup, settle
+from ctwml_bids.cli.train_setup import SCRATCH, Setup, of_people, settle
 from ctwml_bids.errors import BadDataError, InputOutputError, TemporaryError, UsageError
 from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.status import is_same_file, read_status
@@ -186,26 +186,9 @@ def _describe(setup: Setup, plan: Plan) -> list[str]:
         f"{_network(of['variant'])}, {_slices(of['context'])}, loss {of['loss']}, threshold "
         f"{setup.threshold:g}",
         *(f"{label}: left out: {reason}" for label, reason in plan.left_out.items()),
-        *_of_people(setup, plan),
+        *of_people(setup, plan),
         *setup.cautions,
     ]
-
-
-def _of_people(setup: Setup, plan: Plan) -> list[str]:
-    """Say what is to be known of the tables of people."""
-    people = setup.wanted.people
-    lines = [
-        f"{table.path.name} lists {table.strangers} people who are not in the data set"
-        for table in people.tables
-        if table.strangers
-    ]
-    unrated = [label for label, case in plan.cases.items() if case["fazekas"] is None]
-    if people.column is not None and unrated:
-        lines.append(
-            f"{len(unrated)} of {len(plan.cases)} images have no Fazekas grade (column "
-            f"{people.column}; {unrated[0]} and perhaps others), so that volumes stratify"
-        )
-    return lines
 
 
 def _network(variant: str) -> str:

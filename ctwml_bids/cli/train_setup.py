@@ -19,6 +19,7 @@ from ctwml_bids.settings import Settings
 from ctwml_bids.workflows import training as steps
 from ctwml_bids.workflows.people_tables import Sources, read_sources
 from ctwml_bids.workflows.training_cases import Wanted
+from ctwml_bids.workflows.training_plan import Plan
 
 # The folder in the work folder that heads on the grid are in.
 SCRATCH = "train_heads"
@@ -127,6 +128,26 @@ def settle(settings: Settings) -> Setup:
         init=card,
         cautions=_cautions(settings.bids_dir, card),
     )
+
+
+def of_people(setup: Setup, plan: Plan) -> list[str]:
+    """Say what is to be known of the tables of people."""
+    people, absent = setup.wanted.people, setup.wanted.absent
+    lines = [
+        f"{label}: to be left out ({why}), not in the data set" for label, why in absent.items()
+    ]
+    lines += [
+        f"{table.path.name} lists {table.strangers} people who are not in the data set"
+        for table in people.tables
+        if table.strangers
+    ]
+    unrated = [label for label, case in plan.cases.items() if case["fazekas"] is None]
+    if people.column is not None and unrated:
+        lines.append(
+            f"{len(unrated)} of {len(plan.cases)} images have no Fazekas grade (column "
+            f"{people.column}; {unrated[0]} and perhaps others), so that volumes stratify"
+        )
+    return lines
 
 
 def _wanted(settings: Settings, template: str, card: model_store.ModelCard | None) -> Wanted:

@@ -10,15 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctwml_bids.bids.exclusions import Exclusions
-from ctwml_bids.bids.people import (
-    EXCLUDE,
-    PeopleTable,
-    left_out,
-    named,
-    read_people,
-    require_column,
-)
+from ctwml_bids.bids.exclusions import EXCLUDE, Exclusions, left_out
+from ctwml_bids.bids.people import PeopleTable, named, read_people, require_column
 from ctwml_bids.bids.tables import MISSING
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.statistics import ratings
@@ -122,7 +115,7 @@ def read_sources(
         mine = read_people(own, advice, units)
     excluded = Exclusions()
     for table in filter(None, (mine, people)):
-        excluded |= Exclusions(*left_out(table, units))
+        excluded |= left_out(table, units)
     people = people or mine
     rated_in = _given(sources.fazekas_file, units) or people
     if rated_in is None and sources.fazekas_column is not None:

@@ -70,7 +70,7 @@ def find_cases(wanted: Wanted) -> tuple[list[Case], dict[str, str]]:
     cases
         In the order of their labels.
     left_out
-        Label of every other unit, and of those who are not there → why.
+        Label of every other unit → why.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def find_cases(wanted: Wanted) -> tuple[list[Case], dict[str, str]]:
         If the rating of a unit cannot be understood.
     """
     cases: list[Case] = []
-    left_out = {label: f"{why} (not in the data set)" for label, why in wanted.absent.items()}
+    left_out: dict[str, str] = {}
     for path in sorted(wanted.output_dir.glob("logs/*/status.json")):
         subject, session = _parse(path.parent.name)
         if subject is None or not _is_asked_for(wanted, subject, session):
