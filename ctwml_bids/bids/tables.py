@@ -192,8 +192,8 @@ def _decoded(path: Path, content: bytes, advice: str) -> str:
     except UnicodeDecodeError as error:
         before = content[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         raise BadDataError(
-            f"{path}, line {before.count(10) + 1}: cannot be read as a table: it is not in UTF-8 (byte 0x"
-            f"{content[error.start]:02x}; perhaps it is in Latin-1 or Windows-1252). "
+            f"{path}, line {before.count(10) + 1}: cannot be read as a table: it is not in UTF-8 "
+            f"(byte 0x{content[error.start]:02x}; perhaps it is in Latin-1 or Windows-1252). "
             f"{HOW_TO_SAVE} {advice}".rstrip()
         ) from error
 
