@@ -16,9 +16,9 @@ def add_cohort(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         action="extend",
         type=label_or_file,
-        help="who is left out of group and train: subjects (X), units (X_ses-Y; group alone), or "
-        "files with one of these in the first column of each line; for train, a column exclude in "
-        "participants.tsv does the same",
+        help="who is left out of group and train: subjects (X), units (X_ses-Y), or files with one "
+        "of these in the first column of each line; a column exclude in participants.tsv does the "
+        "same",
     )
     group.add_argument(
         "--include-failed-qc",
@@ -30,8 +30,8 @@ def add_cohort(group: argparse._ArgumentGroup) -> None:
         "--participants-file",
         metavar="FILE",
         type=Path,
-        help="table with participant_id, age, sex and the Fazekas rating for the group level "
-        "(default: the participants.tsv that the participant level copies)",
+        help="table with participant_id, age, sex and the Fazekas rating for group and train "
+        "(default: the data set's participants.tsv, which the participant level copies)",
     )
     group.add_argument(
         "--fazekas-file",
