@@ -13,7 +13,7 @@ SCIENCE = ("preprocessing", "segmentation", "simulation", "statistics", "reports
 # The parts of bids that need no PyBIDS: names, units, atomic writers.
 WRITING = ("bids.names", "bids.units", "bids.files", "bids.dataset")
 # Readers of small tables that the group level needs, too.
-READING = ("bids.people",)
+READING = ("bids.people", "bids.tables", "bids.exclusions")
 
 # What each folder may import of the package; errors, geometry and __version__ are open to all.
 ALLOWED = {

@@ -5,13 +5,12 @@ Copied from sidecars and scans.tsv into the output folder, which is all that `gr
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.files import write_json, write_tsv
+from ctwml_bids.bids.files import read_tsv, write_json, write_tsv
 from ctwml_bids.bids.units import Unit
 
 MISSING = "n/a"
@@ -93,7 +92,6 @@ def _text(value: object) -> str:
 
 def _read(path: Path) -> list[dict[str, str]]:
     try:
-        with path.open(encoding="utf-8", newline="") as opened:
-            return list(csv.DictReader(opened, delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error):
+        return read_tsv(path)
+    except (OSError, ValueError):
         return []

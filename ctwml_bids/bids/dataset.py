@@ -5,7 +5,6 @@ The atomic writers are in `ctwml_bids.bids.files` and offered here too.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -23,11 +22,13 @@ from ctwml_bids.bids.files import (
     write_text,
     write_tsv,
 )
+from ctwml_bids.bids.participants import refresh_participants
 from ctwml_bids.errors import CannotCreateError, InvalidInputError
 
 __all__ = [
     "check_output_dir",
     "copy_into",
+    "is_made_from",
     "map_sidecar",
     "refresh_participants",
     "start_dataset",
@@ -168,32 +169,6 @@ def start_dataset(
     refresh_participants(output, raw)
 
 
-def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
-    """Carry over the rows of participants.tsv whose subjects have results (and its JSON).
-
-    A subject with results that the table does not list gets a row of its own, as BIDS asks: all
-    subjects or no table. The table is made from the folders that are there, so that jobs that end
-    at the same time mend each other's. Without a readable table in the input none is written.
-    """
-    output, table = Path(output_dir), Path(bids_dir) / "participants.tsv"
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as opened:
-            reader = csv.DictReader(opened, delimiter="\t")
-            columns, rows = list(reader.fieldnames or ()), list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return
-    kept = [row for row in rows if _has_results(output, row.get("participant_id"))]
-    if not kept:
-        return
-    listed = {row["participant_id"] for row in kept}
-    folders = sorted(path.name for path in output.glob("sub-*") if path.is_dir())
-    kept += [{"participant_id": name} for name in folders if name not in listed]
-    write_tsv(output / "participants.tsv", kept, columns)
-    described = table.with_suffix(".json")
-    if described.is_file():
-        copy_into(described, output / described.name)
-
-
 def map_sidecar(
     *,
     sources: Sequence[str],
@@ -245,10 +220,6 @@ def map_sidecar(
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _has_results(output: Path, participant: str | None) -> bool:
-    return bool(participant) and (output / participant).is_dir()
-
-
 def _read_description(output: Path) -> dict:
     """Read the output's dataset_description.json, {} where there is none; refuse others."""
     path = output / "dataset_description.json"
@@ -279,6 +250,15 @@ def _raw_description(raw: Path) -> dict:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def is_made_from(output: Path, raw: Path) -> bool:
+    """Tell whether an output folder says that it was made from this data set."""
+    try:
+        content = json.loads((output / "dataset_description.json").read_text(encoding="utf-8-sig"))
+        return content["DatasetLinks"]["raw"] == _link(raw, output, _raw_description(raw))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _link(raw: Path, output: Path, source: Mapping) -> str:

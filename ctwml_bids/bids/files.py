@@ -75,6 +75,21 @@ def write_tsv(
     return write_text(path, "\n".join(lines) + "\n")
 
 
+def read_tsv(path: Path) -> list[dict[str, str]]:
+    """Read back a table that `write_tsv` wrote: one dict a row, all cells as text.
+
+    Tables that people write have a reader of their own (`ctwml_bids.bids.tables`).
+
+    Raises
+    ------
+    OSError, ValueError
+        It is not there, or not as it was written.
+    """
+    head, *lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    columns = head.split("\t")
+    return [dict(zip(columns, line.split("\t"), strict=True)) for line in lines]
+
+
 def write_nifti(path: Path, image: nib.Nifti1Image) -> Path:
     """Write an image; the name's ending says whether it is compressed."""
     return _atomically(path, lambda temporary: nib.save(image, temporary))

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 
+from ctwml_bids.bids.scans import Times, days_between
 from ctwml_bids.bids.selection import Ambiguous, choose
 from ctwml_bids.bids.units import Candidate, Skipped, Unit
 from ctwml_bids.errors import BadDataError
 
 # The paper's longest interval between CT and MRI: six weeks.
 MAX_DAYS = 42.0
-Times = Mapping[Path, datetime]
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def pair_subject(
     ct, flair
         All images of the subject that may be used.
     times
-        Acquisition times by image, from scans.tsv, as far as they are known.
+        Acquisition times by image (`read_times`), as far as they are known.
     """
     chosen_ct, chosen_flair, skipped = {}, {}, []
     ct_notes, flair_notes = {}, {}
@@ -86,40 +83,6 @@ def pair_subject(
         if session not in used and session not in chosen_ct:
             units.append(_unit(subject, None, image, flair_notes[session], times))
     return sorted(units, key=lambda unit: unit.session or "")
-
-
-def read_times(subject_dir: Path) -> tuple[dict[Path, datetime], list[str]]:
-    """Acquisition times from a subject's scans.tsv files.
-
-    Returns
-    -------
-    times, notes
-        Times by path of the image (without time zone, as BIDS has local times), and what could
-        not be read.
-    """
-    times: dict[Path, datetime] = {}
-    notes = []
-    found = [*subject_dir.glob("*_scans.tsv"), *subject_dir.glob("ses-*/*_scans.tsv")]
-    for table in sorted(found):
-        try:
-            with table.open(encoding="utf-8-sig", newline="") as opened:
-                rows = list(csv.DictReader(opened, delimiter="\t"))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            # Of a system's error the words alone: its path is one of this machine.
-            why = getattr(error, "strerror", None) or error
-            notes.append(f"{table.name} cannot be read ({why}): its times are not used")
-            continue
-        for row in rows:
-            name, value = row.get("filename"), row.get("acq_time") or "n/a"
-            if not name or value == "n/a":
-                continue
-            try:
-                moment = datetime.fromisoformat(value)
-            except ValueError:
-                notes.append(f"{table.name}: acq_time {value!r} of {name} is not a time of BIDS")
-                continue
-            times[table.parent / name] = moment.replace(tzinfo=None)
-    return times, notes
 
 
 def _sessions(ct: list[Candidate], flair: list[Candidate]) -> list[str | None]:
@@ -156,7 +119,7 @@ def _partner(
             notes += (f"no acq_time in scans.tsv for {', '.join(untimed)}: not considered",)
         return _Partner(flair[session], notes)
     if len(choices) == 1:
-        note = f"FLAIR is from {_shown(choices[0])}, the only one; scans.tsv does not say when"
+        note = f"FLAIR is from {_shown(choices[0])}, the only one; when is not known (scans.tsv)"
         return _Partner(flair[choices[0]], (note,))
     raise Ambiguous(_which(image, [flair[s] for s in choices]))
 
@@ -175,7 +138,7 @@ def _days(ct: Candidate, flair: Candidate, times: Times) -> float | None:
     """Days between two images; None where a time is not known."""
     if ct.path not in times or flair.path not in times:
         return None
-    return abs((times[flair.path] - times[ct.path]).total_seconds()) / 86400.0
+    return days_between(times[flair.path], times[ct.path])
 
 
 def _far(days: float) -> tuple[str, ...]:

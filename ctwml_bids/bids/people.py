@@ -1,21 +1,24 @@
-"""What tables say of the people of a cohort: age, sex, visual ratings.
+"""What tables say of the people of a cohort: age, sex, visual ratings, who is left out.
 
 Tables are participants.tsv, or a file like it (phenotype/*.tsv, sessions of one person in rows of
-their own). Whatever cannot be understood is refused with its line: a rating that is silently
-dropped would bend the results.
+their own); this is their only reader. Whatever cannot be understood is refused with its line: a
+rating that is silently dropped would bend the results, and so would a person who was to be left
+out.
 """
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctwml_bids.errors import BadDataError, InvalidInputError, NoInputError
+from ctwml_bids.bids.labels import LABEL, near, read_label, subjects_of
+from ctwml_bids.bids.tables import MISSING, Table, is_missing, read_table
+from ctwml_bids.errors import BadDataError, InvalidInputError
 
-MISSING = "n/a"
+PERSON, SESSION = "participant_id", "session_id"
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "o": "O", "other": "O"}
 
 
@@ -23,69 +26,110 @@ SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "o": "O", "other": "O"}
 class PeopleTable:
     """Rows of a table by participant, and by session where the table has sessions.
 
-    `rows` maps (participant, session or None) to the row and its line in the file; `advice` says
-    what to do where something in it is wrong.
+    Attributes
+    ----------
+    table
+        As it is in its file.
+    rows
+        (participant, session or None) → line in the file, and cells by column.
+    strangers
+        How many people it lists besides the subjects that it was read for.
     """
 
-    path: Path
-    columns: tuple[str, ...]
+    table: Table
     rows: Mapping[tuple[str, str | None], tuple[int, Mapping[str, str]]]
-    advice: str = ""
+    strangers: int = 0
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.table.path
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns as the file spells them."""
+        return self.table.columns
+
+    @property
+    def advice(self) -> str:
+        """What to do where something is wrong, a sentence."""
+        return self.table.advice
+
+    @property
+    def people(self) -> set[str]:
+        """``sub-X`` of all whom it lists."""
+        return {who for who, _ in self.rows}
 
     def column(self, name: str) -> str | None:
-        """Return a column's name as the file spells it; None where it has none of that name."""
-        return next((given for given in self.columns if given.lower() == name.lower()), None)
+        """Return a column's name as the file spells it (raises as `Table.column`)."""
+        return self.table.column(name)
 
     def of(self, participant: str, session: str | None) -> tuple[int, Mapping[str, str]] | None:
         """Return the line and row of a session, else of its participant; None without either."""
         return self.rows.get((participant, session)) or self.rows.get((participant, None))
 
 
-def read_people(path: Path, advice: str = "Correct it there.") -> PeopleTable:
+def units_in(folder: Path) -> set[str]:
+    """Return ``sub-X`` or ``sub-X_ses-Y`` of all units that a data set has folders of.
+
+    A subject with sessions counts as a unit of its own too where it has other folders besides them.
+    """
+    units = set()
+    for subject in _folders(folder, "sub"):
+        sessions = _folders(subject, "ses")
+        units |= {f"{subject.name}_{session.name}" for session in sessions}
+        if not sessions or any(path.is_dir() for path in set(subject.iterdir()) - sessions):
+            units.add(subject.name)
+    return units
+
+
+def read_people(
+    path: Path, advice: str = "Correct it there.", units: Collection[str] = ()
+) -> PeopleTable:
     """Read a table with one row a participant, or one a participant and session.
 
     Parameters
     ----------
     path
-        Tab-separated, with the column participant_id.
+        Tab-separated, with the column participant_id, and perhaps session_id.
     advice
         What to do where it is wrong, a sentence.
+    units
+        ``sub-X`` or ``sub-X_ses-Y`` of the units that it is read for. A unit without a row where
+        another row has a label near its own is refused; people who are none of their subjects are
+        counted.
 
     Raises
     ------
     NoInputError
         The file is not there.
     BadDataError
-        It cannot be read, has no participant_id, or has two rows of one participant (and session).
+        It cannot be read as a table (`read_table`), has no participant_id, a row without a label
+        or with something else, two rows of one participant (and session), or a row whose label
+        comes near that of a unit without one.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as opened:
-            reader = csv.DictReader(opened, delimiter="\t")
-            columns = tuple(reader.fieldnames or ())
-            listed = [(reader.line_num, row) for row in reader]
-    except FileNotFoundError as error:
-        raise NoInputError(f"{path}: there is no such table.") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadDataError(f"{path}: cannot be read as a table ({error}). {advice}") from error
-    if "participant_id" not in columns:
-        raise BadDataError(
-            f"{path}: has no column participant_id (its columns: {', '.join(columns) or 'none'}); "
-            f"a table has it, and tabs between its columns. {advice}"
-        )
+    table = read_table(path, advice, needs=PERSON)
+    person, session = table.column(PERSON), table.column(SESSION)
+    subjects = subjects_of(units)
     rows: dict[tuple[str, str | None], tuple[int, Mapping[str, str]]] = {}
-    for line, row in listed:
-        who = _prefixed("sub-", row["participant_id"])
-        if who is None:
-            continue
-        key = (who, _prefixed("ses-", row.get("session_id")))
-        if key in rows:
-            named = " ".join(part for part in key if part)
+    for line, row in table.rows:
+        who = _label(table, line, row[person], subjects)
+        when = None
+        if session is not None and not is_missing(row[session]):
+            when = _label(table, line, row[session], prefix="ses-")
+        if (who, when) in rows:
             raise BadDataError(
-                f"{path}: {named} has two rows, in lines {rows[key][0]} and {line}, of which only "
-                f"one can be right. {advice}"
+                f"{path}: {joined(who, when, ' ')} has two rows, in lines {rows[who, when][0]} "
+                f"and {line}, of which only one can be right. {advice}"
             )
-        rows[key] = (line, row)
-    return PeopleTable(path, columns, rows, advice)
+        rows[who, when] = (line, row)
+    found = PeopleTable(table, rows, len({who for who, _ in rows} - subjects) if units else 0)
+    without = {unit for unit in units if found.of(*_parted(unit)) is None}
+    for (who, when), (line, _) in rows.items():
+        label = joined(who, when)
+        if label not in units and (like := _without_row(label, without)):
+            raise BadDataError(told_near(table, line, label, like))
+    return found
 
 
 def age_of(table: PeopleTable, line: int, row: Mapping[str, str]) -> float | None:
@@ -99,8 +143,8 @@ def age_of(table: PeopleTable, line: int, row: Mapping[str, str]) -> float | Non
         It is text, or no number that an age can be.
     """
     name = table.column("age")
-    text = (row.get(name) or "").strip() if name else ""
-    if text in ("", MISSING):
+    text = row[name] if name else ""
+    if is_missing(text):
         return None
     try:
         age = float(text.removesuffix("+"))
@@ -108,7 +152,7 @@ def age_of(table: PeopleTable, line: int, row: Mapping[str, str]) -> float | Non
         age = math.nan
     if not 0 <= age < math.inf:
         raise BadDataError(
-            f"{table.path}, line {line}: the {name} of {row['participant_id']} is {text!r}, not a "
+            f"{table.path}, line {line}: the {name} of {named(table, row)} is {text!r}, not a "
             f"number of years; {MISSING} stands for an age that is not known. {table.advice}"
         )
     return age
@@ -117,7 +161,21 @@ def age_of(table: PeopleTable, line: int, row: Mapping[str, str]) -> float | Non
 def sex_of(table: PeopleTable, row: Mapping[str, str]) -> str:
     """Return ``F``, ``M``, ``O``, or ``n/a`` for whatever BIDS has no word for."""
     name = table.column("sex")
-    return SEXES.get((row.get(name) or "").strip().lower(), MISSING) if name else MISSING
+    return SEXES.get(row[name].lower(), MISSING) if name else MISSING
+
+
+def told_near(table: Table, line: int, label: str, like: str) -> str:
+    """Say that a row is of nobody here, but that somebody here has a label near its own."""
+    return (
+        f"{table.path}, line {line}: {label} is not here, and {like} is: write the label as the "
+        f"folder of the images has it (a spreadsheet drops the zeros before a number unless the "
+        f"column is set to text). {table.advice}"
+    )
+
+
+def joined(who: str, session: str | None, sign: str = "_") -> str:
+    """Return ``sub-X`` or ``sub-X_ses-Y`` of its parts."""
+    return who if session is None else f"{who}{sign}{session}"
 
 
 def require_column(table: PeopleTable, name: str) -> str:
@@ -127,6 +185,8 @@ def require_column(table: PeopleTable, name: str) -> str:
     ------
     InvalidInputError
         There is none of that name; the message lists those there are.
+    BadDataError
+        There are two.
     """
     found = table.column(name)
     if found is None:
@@ -137,9 +197,46 @@ def require_column(table: PeopleTable, name: str) -> str:
     return found
 
 
-def _prefixed(prefix: str, label: str | None) -> str | None:
-    """Return a label with its prefix, None for an empty cell."""
-    label = (label or "").strip()
-    if label in ("", MISSING):
-        return None
-    return label if label.startswith(prefix) else prefix + label
+def named(table: PeopleTable, row: Mapping[str, str]) -> str:
+    """Return the participant of a row as the file spells it."""
+    return row[table.column(PERSON) or PERSON]
+
+
+def _label(
+    table: Table, line: int, text: str, subjects: Collection[str] = (), prefix: str = "sub-"
+) -> str:
+    """Read a label of a row (raises BadDataError)."""
+    what = PERSON if prefix == "sub-" else SESSION
+    if is_missing(text):
+        raise BadDataError(
+            f"{table.path}, line {line}: has no {what}, and so belongs to nobody. {table.advice}"
+        )
+    try:
+        return read_label(text, prefix)
+    except ValueError as error:
+        like = near(text, subjects)
+        hint = f", perhaps that of {like[0]}" if like else ""
+        raise BadDataError(
+            f"{table.path}, line {line}: the {what} {error}{hint}. {table.advice}"
+        ) from error
+
+
+def _without_row(label: str, without: Collection[str]) -> str:
+    """Return the unit, of those without a row, that a label may have been meant for."""
+    if "_ses-" in label:
+        return next(iter(near(label, without)), "")
+    return next(iter(near(label, subjects_of(without))), "")
+
+
+def _parted(unit: str) -> tuple[str, str | None]:
+    who, _, session = unit.partition("_ses-")
+    return who, f"ses-{session}" if session else None
+
+
+def _folders(folder: Path, entity: str) -> set[Path]:
+    """Return the folders of subjects or sessions in a folder."""
+    return {
+        path
+        for path in folder.glob(f"{entity}-*")
+        if re.fullmatch(f"{entity}-{LABEL}", path.name) and path.is_dir()
+    }

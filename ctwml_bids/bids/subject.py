@@ -12,7 +12,8 @@ from ctwml_bids.bids.filters import Filters, matches
 from ctwml_bids.bids.images import KINDS, Images
 from ctwml_bids.bids.listing import Listing, scans_tables
 from ctwml_bids.bids.names import stem
-from ctwml_bids.bids.pairing import pair_subject, read_times
+from ctwml_bids.bids.pairing import pair_subject
+from ctwml_bids.bids.scans import read_times
 from ctwml_bids.bids.units import Candidate, Skipped, Unit
 from ctwml_bids.errors import BadDataError, NoInputError
 
@@ -67,10 +68,15 @@ def plan_subject(
         for kind, found in kept.items()
     }
     waiting = [image.path for found in usable.values() for image in found]
-    for path in (*waiting, *scans_tables(root, subject)):
+    tables = scans_tables(root, subject)
+    for path in (*waiting, *tables):
         if absent := not_fetched(path):
             return [Skipped(subject, None, f"{readable(str(path))}: {absent}", _UNUSABLE)]
-    times, notes = read_times(root / f"sub-{subject}")
+    try:
+        files = [*(path for path, _ in listing.files), *listing.elsewhere]
+        times, notes = read_times(root / stem(subject), tables, files)
+    except BadDataError as error:
+        return [Skipped(subject, None, str(error), error.exit_code)]
     units = pair_subject(subject, *usable.values(), times)
     planned = [
         _with_left_out(_with_notes(unit, notes, images, copies, refused), images.found, kept)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ctwml_bids.bids.exclusions import Exclusions, read_list
+from ctwml_bids.bids.labels import read_unit
 from ctwml_bids.cli.values import unit_label
-from ctwml_bids.errors import InvalidInputError, NoInputError
+from ctwml_bids.errors import InvalidInputError
 
 
 def label_or_file(text: str) -> str:
@@ -22,51 +23,29 @@ def label_or_file(text: str) -> str:
     return str(Path(text).resolve()) if re.search(r"[./]", text) else unit_label(text)
 
 
-def excluded(exclude: Sequence[str]) -> dict[str, str]:
+def excluded(exclude: Sequence[str]) -> Exclusions:
     """Return who is left out, and why.
 
     Parameters
     ----------
     exclude
-        From `label_or_file`. Files have a label in the first column of each line, and perhaps a
-        reason in the second; tabs, commas or semicolons are between them.
-
-    Returns
-    -------
-    dict
-        ``sub-X`` or ``sub-X_ses-Y`` → why.
+        From `label_or_file`, or as a configuration file has them. Files are read by `read_list`.
 
     Raises
     ------
-    NoInputError
-        A file cannot be read.
+    NoInputError, BadDataError
+        A file is not there, or cannot be read.
     InvalidInputError
-        A line of a file has no label.
+        A label, or a line of a file, is none.
     """
-    reasons = {}
+    found = Exclusions()
     for one in exclude:
-        if "/" in one:
-            reasons |= _listed(Path(one))
-        else:
-            reasons[one] = "excluded by --exclude"
-    return reasons
+        found |= read_list(Path(one)) if "/" in one else _named(one)
+    return found
 
 
-def _listed(path: Path) -> dict[str, str]:
+def _named(text: str) -> Exclusions:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise NoInputError(f"{path}: cannot be read (--exclude): {why}.") from error
-    reasons = {}
-    for line in lines:
-        first, *rest = (cell.strip() for cell in re.split(r"[\t,;]", line))
-        if not first or first.startswith("#") or first == "participant_id":
-            continue
-        try:
-            label = unit_label(first)
-        except argparse.ArgumentTypeError as error:
-            raise InvalidInputError(f"{path}: {error} (--exclude); correct the line") from error
-        said = f": {rest[0]}" if rest and rest[0] else ""
-        reasons[label] = f"excluded by {path.name}{said}"
-    return reasons
+        return Exclusions({read_unit(text): "excluded by --exclude"})
+    except ValueError as error:
+        raise InvalidInputError(f"--exclude: {error}") from error

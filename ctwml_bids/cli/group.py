@@ -6,11 +6,12 @@ import logging
 from pathlib import Path
 
 from ctwml_bids import __version__, templates
+from ctwml_bids.bids.dataset import is_made_from, refresh_participants
 from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.execution.status import UnitStatus, collect, rebuild_table
 from ctwml_bids.workflows.group import GroupOptions, run_group
-from ctwml_bids.workflows.group_people import Sources
+from ctwml_bids.workflows.people_tables import Sources
 
 LOG = logging.getLogger("ctwml_bids")
 
@@ -29,12 +30,17 @@ def summarise(ready: Ready) -> Path:
         The report.
     """
     settings = ready.settings
+    exclude = excluded(settings.exclude)
+    # The table may have been corrected since the participant level copied it.
+    if is_made_from(settings.output_dir, settings.bids_dir):
+        refresh_participants(settings.output_dir, settings.bids_dir)
     report = run_group(
         settings.output_dir,
         version=__version__,
         options=GroupOptions(
             include_failed_qc=settings.include_failed_qc,
-            exclude=excluded(settings.exclude),
+            exclude=exclude.reasons,
+            places=exclude.places,
             sources=Sources(
                 settings.participants_file, settings.fazekas_file, settings.fazekas_column
             ),

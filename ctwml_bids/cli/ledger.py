@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import shutil
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.files import sweep
+from ctwml_bids.bids.files import read_tsv, sweep
 from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.cli.preflight import LOCKS, SCRATCH, Ready
 from ctwml_bids.cli.progress import Progress
@@ -248,7 +247,6 @@ def _quality(ready: Ready, unit: Unit) -> str:
     label = ready.settings.desc or ""
     table = names.stats(unit.subject, unit.session, model_label=label)
     try:
-        with (ready.settings.output_dir / table).open(encoding="utf-8", newline="") as stream:
-            return next(csv.DictReader(stream, delimiter="\t"))["qc"]
-    except (OSError, StopIteration, KeyError):
+        return read_tsv(ready.settings.output_dir / table)[0]["qc"]
+    except (OSError, ValueError, IndexError, KeyError):
         return ""

@@ -17,7 +17,7 @@ from typing import Any
 
 from ctwml_bids import __version__
 from ctwml_bids.bids.acquisitions import write_acquisitions
-from ctwml_bids.bids.dataset import refresh_participants
+from ctwml_bids.bids.participants import refresh_participants, what_to_know
 from ctwml_bids.bids.query import Skipped, Unit, validator_hint
 from ctwml_bids.cli.ledger import lock_path
 from ctwml_bids.cli.parser import parse
@@ -172,7 +172,8 @@ def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
     hint = validator_hint(settings.bids_dir, units)
     reasons = {unit.label: why_to_run(unit, ready) for unit in units}
     plan = describe_plan(units, skipped, settings.bids_dir, reasons, dry_run=settings.dry_run)
-    lines = [line for line in (planned.matched, *plan, hint) if line]
+    people = what_to_know(settings.bids_dir, settings.output_dir)
+    lines = [line for line in (planned.matched, *plan, hint, people) if line]
     large = describe_large([unit for unit in units if reasons[unit.label]], settings)
     if settings.dry_run:
         print("\n".join([*lines, *large]))

@@ -13,6 +13,8 @@ from pathlib import Path
 from ctwml_bids import templates
 from ctwml_bids.bids import names
 from ctwml_bids.bids.dataset import check_output_dir
+from ctwml_bids.bids.people import read_people
+from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.cli.machine import choose_device, free_gb, prepare_environment
 from ctwml_bids.errors import (
     CannotCreateError,
@@ -77,6 +79,7 @@ def preflight(settings: Settings) -> Ready:
     participant = "participant" in settings.analysis_levels
     check_folders(settings, images=participant or "train" in settings.analysis_levels)
     prepare_environment(settings.work_dir)
+    check_tables(settings)
     fazekas = read_thresholds(settings.fazekas_thresholds) if settings.fazekas_thresholds else None
     if not participant:
         return Ready(settings, fazekas=fazekas)
@@ -137,6 +140,20 @@ def check_folders(settings: Settings, *, images: bool) -> None:
             f"{settings.work_dir}: the work folder is the current folder; name another with -w, "
             "such as a new folder below it."
         )
+
+
+def check_tables(settings: Settings) -> None:
+    """Read the tables and lists that options name: none is to stop a run after hours.
+
+    Raises
+    ------
+    CtwmlError
+        If one cannot be read.
+    """
+    excluded(settings.exclude)
+    for path in (settings.participants_file, settings.fazekas_file):
+        if path is not None:
+            read_people(path)
 
 
 def check_spaces(settings: Settings) -> None:

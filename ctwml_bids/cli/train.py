@@ -17,7 +17,7 @@ from ctwml_bids.cli.machine import free_gb
 from ctwml_bids.cli.pace import Pace
 from ctwml_bids.cli.progress import Progress, log_to
 from ctwml_bids.cli.provenance import WAIT_S, run_name, versions
-from ctwml_bids.cli.train_setup import SCRATCH, Setup, settle
+from ctwml_bids.cli.train_setup import SCRATCH, Setup, of_people, settle
 from ctwml_bids.errors import BadDataError, InputOutputError, TemporaryError, UsageError
 from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.status import is_same_file, read_status
@@ -186,6 +186,7 @@ def _describe(setup: Setup, plan: Plan) -> list[str]:
         f"{_network(of['variant'])}, {_slices(of['context'])}, loss {of['loss']}, threshold "
         f"{setup.threshold:g}",
         *(f"{label}: left out: {reason}" for label, reason in plan.left_out.items()),
+        *of_people(setup, plan),
         *setup.cautions,
     ]
 

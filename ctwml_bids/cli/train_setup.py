@@ -9,13 +9,17 @@ from typing import Any
 
 from ctwml_bids import __version__, templates
 from ctwml_bids.bids import names
+from ctwml_bids.bids.exclusions import strangers
+from ctwml_bids.bids.people import units_in
 from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.cli.machine import choose_device
-from ctwml_bids.errors import UsageError
+from ctwml_bids.errors import InvalidInputError, UsageError
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.settings import Settings
 from ctwml_bids.workflows import training as steps
-from ctwml_bids.workflows.training_cases import Wanted, read_exclusions
+from ctwml_bids.workflows.people_tables import Sources, read_sources
+from ctwml_bids.workflows.training_cases import Wanted
+from ctwml_bids.workflows.training_plan import Plan
 
 # The folder in the work folder that heads on the grid are in.
 SCRATCH = "train_heads"
@@ -81,8 +85,7 @@ def settle(settings: Settings) -> Setup:
     CtwmlError
         The first thing found that would make it fail, with its exit code.
     """
-    masks = settings.derivatives.get("masks")
-    if settings.labels == "manual" and masks is None:
+    if settings.labels == "manual" and "masks" not in settings.derivatives:
         raise UsageError("--labels manual: say where the masks are with -d masks=PATH.")
     if settings.labels == "flair" and settings.modality == "flair":
         raise UsageError(
@@ -110,18 +113,7 @@ def settle(settings: Settings) -> Setup:
     )
     return Setup(
         settings=settings,
-        wanted=Wanted(
-            bids_dir=settings.bids_dir,
-            output_dir=settings.output_dir,
-            modality=settings.modality,
-            labels=settings.labels,
-            template=template.name,
-            masks=masks,
-            subjects=settings.participant_labels,
-            sessions=settings.session_labels,
-            exclude=_saw(card) | read_exclusions(settings.bids_dir, excluded(settings.exclude)),
-            include_failed_qc=settings.include_failed_qc,
-        ),
+        wanted=_wanted(settings, template.name, card),
         template_mask=template.brain_mask,
         recipe=recipe,
         machine=_machine(settings),
@@ -140,6 +132,58 @@ def settle(settings: Settings) -> Setup:
         threshold=settings.threshold.get(settings.modality, _threshold(settings.modality, card)),
         init=card,
         cautions=_cautions(settings.bids_dir, card),
+    )
+
+
+def of_people(setup: Setup, plan: Plan) -> list[str]:
+    """Say what is to be known of the tables of people."""
+    people, absent = setup.wanted.people, setup.wanted.absent
+    lines = [
+        f"{label}: to be left out ({why}), not in the data set" for label, why in absent.items()
+    ]
+    lines += [
+        f"{table.path.name} lists {table.strangers} people who are not in the data set"
+        for table in people.tables
+        if table.strangers
+    ]
+    unrated = [label for label, case in plan.cases.items() if case["fazekas"] is None]
+    if people.column is not None and unrated:
+        lines.append(
+            f"{len(unrated)} of {len(plan.cases)} images have no Fazekas grade (column "
+            f"{people.column}; {unrated[0]} and perhaps others), so that volumes stratify"
+        )
+    return lines
+
+
+def _wanted(settings: Settings, template: str, card: model_store.ModelCard | None) -> Wanted:
+    """Say which units are wanted, by the tables of people and the options (raises CtwmlError)."""
+    units = units_in(settings.bids_dir)
+    people = read_sources(
+        settings.bids_dir / "participants.tsv",
+        Sources(settings.participants_file, settings.fazekas_file, settings.fazekas_column),
+        units,
+    )
+    exclude = people.excluded | excluded(settings.exclude)
+    absent = strangers(exclude, units)
+    for label in absent:
+        if label not in exclude.places:
+            raise InvalidInputError(
+                f"--exclude: {label} is not in {settings.bids_dir}, and one who should be left out "
+                "would else be trained on. A list of people (--exclude FILE) may name others too."
+            )
+    return Wanted(
+        bids_dir=settings.bids_dir,
+        output_dir=settings.output_dir,
+        modality=settings.modality,
+        labels=settings.labels,
+        template=template,
+        masks=settings.derivatives.get("masks"),
+        subjects=settings.participant_labels,
+        sessions=settings.session_labels,
+        exclude=_saw(card) | dict(exclude.reasons),
+        absent=absent,
+        people=people,
+        include_failed_qc=settings.include_failed_qc,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.files import write_json, write_tsv
+from ctwml_bids.bids.files import read_tsv, write_json, write_tsv
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.interfaces.training_heads import Case
 from ctwml_bids.preprocessing.grids import Grid, grid_of
@@ -85,7 +84,7 @@ def write_table(
     label = writing.model_label
     path = out / names.cross_validated_stats(*of, model_label=label)
     before = path if is_current(path, case.fingerprints) else _measured_table(out, case, label)
-    rows = {row["image"]: row for row in _rows(before)}
+    rows = {row["image"]: row for row in read_tsv(before)}
     about = json.loads(names.sidecar(before).read_text(encoding="utf-8"))
     judged = {gate["name"]: gate for gate in about["QualityGates"]}
     judged |= {gate.name: asdict(gate) for gate in gates}
@@ -142,8 +141,3 @@ def is_current(table: Path, images: Mapping[str, Any]) -> bool:
         return table.is_file() and about.get(IMAGES) == dict(images)
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def _rows(table: Path) -> list[dict[str, Any]]:
-    with table.open(encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened, delimiter="\t"))

@@ -77,7 +77,7 @@ class GroupReport:
     failures
         Units without results: ``unit``, ``state`` and ``reason``.
     excluded
-        Units that ``--exclude`` left out: ``unit`` and ``reason``.
+        Units that ``--exclude`` or the column ``exclude`` left out: ``unit`` and ``reason``.
     outliers
         ``unit`` and ``reason``, the most deviant first.
     notes

@@ -133,9 +133,9 @@ class Settings:
         "--exclude",
         levels=(TRAIN, GROUP),
         metavar="LABEL|FILE",
-        help="who is left out of group and train: subjects (X), units (X_ses-Y; group alone), or "
-        "files with one of these in the first column of each line; for train, a column exclude in "
-        "participants.tsv does the same",
+        help="who is left out of group and train: subjects (X), units (X_ses-Y), or files with one "
+        "of these in the first column of each line; a column exclude in participants.tsv does the "
+        "same",
     )
     include_failed_qc: bool = _cohort(
         False,
@@ -147,19 +147,22 @@ class Settings:
     participants_file: Path | None = _cohort(
         None,
         "--participants-file",
+        levels=(TRAIN, GROUP),
         metavar="FILE",
-        help="table with participant_id, age, sex and the Fazekas rating for the group level "
-        "(default: the participants.tsv that the participant level copies)",
+        help="table with participant_id, age, sex and the Fazekas rating for group and train "
+        "(default: the data set's participants.tsv, which the participant level copies)",
     )
     fazekas_file: Path | None = _cohort(
         None,
         "--fazekas-file",
+        levels=(TRAIN, GROUP),
         metavar="FILE",
         help="phenotype table with the visual Fazekas ratings, where they are in another one",
     )
     fazekas_column: str | None = _cohort(
         None,
         "--fazekas-column",
+        levels=(TRAIN, GROUP),
         metavar="NAME",
         help="column of the visual rating, 0 to 3 or 0-1, 2, 3 (default: fazekas)",
     )

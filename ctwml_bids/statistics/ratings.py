@@ -45,7 +45,7 @@ def parse(text: str) -> Rating | None:
         It is none of these.
     """
     text = text.strip()
-    if text in EMPTY:
+    if text.lower() in EMPTY:
         return None
     if re.fullmatch(r"0\s*[-–/]\s*1", text):
         return Rating(0, None)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ctwml_bids.bids import names
+from ctwml_bids.bids.files import read_tsv
 from ctwml_bids.interfaces.training_tables import is_current
 from ctwml_bids.statistics.tables import MISSING
 
@@ -90,5 +90,4 @@ def _validated(table: Path) -> list[str]:
 
 def _models(table: Path) -> dict[str, str]:
     """Return the model that a table's segmentation of each image is of."""
-    with table.open(encoding="utf-8", newline="") as opened:
-        return {row["image"]: row["model"] for row in csv.DictReader(opened, delimiter="\t")}
+    return {row["image"]: row["model"] for row in read_tsv(table)}

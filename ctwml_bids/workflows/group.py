@@ -17,6 +17,7 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids import names
+from ctwml_bids.bids.exclusions import Exclusions, strangers
 from ctwml_bids.bids.files import write_bytes, write_text
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.reports.frequency import frequency_figure
@@ -36,10 +37,11 @@ from ctwml_bids.workflows.group_page import (
     measure_table,
     strata_rows,
 )
-from ctwml_bids.workflows.group_people import Sources, add_people
+from ctwml_bids.workflows.group_people import COPIED, add_people, not_here
 from ctwml_bids.workflows.group_roles import excluded_rows, left_out, with_roles
 from ctwml_bids.workflows.group_tables import table_1, write_tables
-from ctwml_bids.workflows.group_units import nothing_finished, read_units
+from ctwml_bids.workflows.group_units import nothing_finished, read_units, units_there
+from ctwml_bids.workflows.people_tables import Sources, read_sources
 
 LOG = logging.getLogger("ctwml_bids")
 FIGURES = "figures"
@@ -62,6 +64,8 @@ class GroupOptions:
         Keep units with a failed quality gate.
     exclude
         Subjects (``sub-X``) and units (``sub-X_ses-Y``) to leave out → why.
+    places
+        Those of them whom a list names → file and line. They need not be there.
     sources
         Tables of people and ratings.
     thresholds
@@ -74,6 +78,7 @@ class GroupOptions:
 
     include_failed_qc: bool = False
     exclude: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
     sources: Sources = field(default_factory=Sources)
     thresholds: ThresholdSet | None = None
     model_label: str = ""
@@ -112,27 +117,32 @@ def run_group(
     InvalidInputError
         Units were made with different settings.
     NothingMatchedError
-        ``--exclude`` names a unit that is not there, or all of them.
+        ``--exclude`` names a unit that is not there, or nobody is left.
     BadDataError
         A table of people or ratings cannot be understood.
     """
     options = options or GroupOptions()
-    units, failures = read_units(output_dir, options.model_label, options.exclude)
+    there = units_there(output_dir)
+    people = read_sources(output_dir / "participants.tsv", options.sources, there, COPIED)
+    exclude = people.excluded | Exclusions(options.exclude, options.places)
+    absent = strangers(exclude, there)
+    units, failures = read_units(output_dir, options.model_label, exclude.reasons)
     if not units:
         raise NoInputError(nothing_finished(output_dir, failures))
-    units, source, notes = add_people(units, output_dir, options.sources)
+    units, source, notes = add_people(units, people)
+    notes += not_here(absent)
     units = with_roles(
         units,
         failures,
         output_dir,
-        exclude=options.exclude,
+        exclude=exclude,
         include_failed_qc=options.include_failed_qc,
     )
     cohort = analyse(units, thresholds=options.thresholds, draws=options.draws)
     cohort = _with_reason(cohort)
     notes += cohort_notes(cohort)
     folder = output_dir / names.group_folder(options.model_label)
-    excluded = excluded_rows(cohort.units, failures, options.exclude)
+    excluded = excluded_rows(cohort.units, failures, exclude)
     write_tables(folder, cohort, excluded, _about(cohort))
     dataset = _dataset_name(output_dir)
     if (used := options.thresholds) is None:

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ctwml_bids.bids.people import (
-    MISSING,
-    PeopleTable,
-    age_of,
-    read_people,
-    require_column,
-    sex_of,
-)
-from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.bids.people import SEXES, age_of, sex_of
+from ctwml_bids.bids.tables import MISSING, is_missing
 from ctwml_bids.statistics import ratings
+from ctwml_bids.workflows.group_units import named
+from ctwml_bids.workflows.people_tables import FAZEKAS, People
 
-FAZEKAS = "fazekas"
 COPIED = (
     "It is a copy: correct the input data set's and run the participant level again, or give a "
     "corrected one with --participants-file."
 )
 
 
-@dataclass(frozen=True)
-class Sources:
-    """Where people and ratings are read from.
-
-    Attributes
-    ----------
-    participants_file, fazekas_file
-        Tables in place of the output folder's participants.tsv, and a phenotype file with the
-        ratings alone; None where they were not given.
-    fazekas_column
-        Column of the rating; None is `FAZEKAS`, if there is one.
-    """
-
-    participants_file: Path | None = None
-    fazekas_file: Path | None = None
-    fazekas_column: str | None = None
-
-
 def add_people(
-    units: Sequence[dict[str, Any]], output_dir: Path, sources: Sources
+    units: Sequence[dict[str, Any]], tables: People
 ) -> tuple[list[dict[str, Any]], str, list[str]]:
     """Add ``age``, ``sex``, ``fazekas_grade`` and ``fazekas_group`` to every unit.
 
@@ -52,10 +26,8 @@ def add_people(
     ----------
     units
         From `read_units`.
-    output_dir
-        Has the participants.tsv that the participant level copied.
-    sources
-        What was given instead.
+    tables
+        Of people and ratings.
 
     Returns
     -------
@@ -65,61 +37,70 @@ def add_people(
 
     Raises
     ------
-    NoInputError, BadDataError, InvalidInputError
-        A table that was given is not there, cannot be understood, or lacks the column.
+    BadDataError
+        An age or a rating cannot be understood.
     """
-    people = _people(output_dir, sources)
-    rated_in = people
-    if sources.fazekas_file is not None:
-        rated_in = read_people(sources.fazekas_file)
-    if rated_in is None and sources.fazekas_column is not None:
-        raise NoInputError(
-            f"{output_dir}: has no participants.tsv that could have the column "
-            f"{sources.fazekas_column!r} (--fazekas-column); give a table with --participants-file "
-            "or --fazekas-file."
-        )
-    column = _column(rated_in, sources)
     notes = []
-    if people is None:
+    if tables.people is None:
         notes.append(
             "There is no participants.tsv, so age and sex are not known; the participant level "
             "copies the input's, or give one with --participants-file."
         )
-    if column is None:
-        notes.append(_no_ratings(rated_in))
-    rows = [_with_person(row, people, rated_in, column) for row in units]
+    if tables.column is None:
+        notes.append(_no_ratings(tables))
+    rows = [_with_person(row, tables) for row in units]
+    notes += _strangers(rows, tables)
+    notes += _unknown_sexes(rows, tables)
     unrated = [row["unit"] for row in rows if row["fazekas_group"] == MISSING]
-    for table in [people] if rated_in is people else [people, rated_in]:
-        if table is not None and not any(
-            table.of(row["participant_id"], _session(row)) for row in rows
-        ):
-            here = ", ".join(sorted({who for who, _ in table.rows})[:3]) or "nobody"
+    if tables.column is not None and unrated:
+        notes.append(f"{len(unrated)} of {len(rows)} units have no Fazekas rating.")
+    rated_in = tables.rated_in
+    source = f"{rated_in.path.name}, column {tables.column}" if tables.column and rated_in else ""
+    return rows, source, notes
+
+
+def not_here(absent: Mapping[str, str]) -> list[str]:
+    """Name those who were to be left out and are not there, in a sentence; none without any."""
+    if not absent:
+        return []
+    told = named([f"{label} ({why})" for label, why in sorted(absent.items())])
+    return [f"To be left out, but without results here: {told}."]
+
+
+def _strangers(rows: Sequence[Mapping[str, Any]], tables: People) -> list[str]:
+    """Count the people of each table who have no results; say who where all of them are."""
+    notes = []
+    for table in tables.tables:
+        if not any(table.of(row["participant_id"], _session(row)) for row in rows):
+            here = ", ".join(sorted(table.people)[:3]) or "nobody"
             notes.append(
                 f"{table.path.name} lists none of the units' subjects ({rows[0]['participant_id']} "
                 f"and others); it lists {here}."
             )
-    if column is not None and unrated:
-        notes.append(f"{len(unrated)} of {len(rows)} units have no Fazekas rating.")
-    source = f"{rated_in.path.name}, column {column}" if column and rated_in else ""
-    return rows, source, notes
+        elif table.strangers:
+            notes.append(f"{table.path.name} lists {table.strangers} people without results here.")
+    return notes
 
 
-def _people(output_dir: Path, sources: Sources) -> PeopleTable | None:
-    if sources.participants_file is not None:
-        return read_people(sources.participants_file)
-    copied = output_dir / "participants.tsv"
-    return read_people(copied, COPIED) if copied.is_file() else None
+def _unknown_sexes(rows: Sequence[Mapping[str, Any]], tables: People) -> list[str]:
+    """Tell of sexes that are given in words which BIDS does not have."""
+    people = tables.people
+    if people is None or (name := people.column("sex")) is None:
+        return []
+    found = [people.of(row["participant_id"], _session(row)) for row in rows]
+    cells = [listed[1][name] for listed in found if listed is not None]
+    strange = [cell for cell in cells if not is_missing(cell) and cell.lower() not in SEXES]
+    if not strange:
+        return []
+    words = ", ".join(repr(word) for word in sorted(set(strange))[:3])
+    return [
+        f"The {name} of {len(strange)} units counts as not known: {people.path.name} has {words} "
+        "there, and BIDS has F, M and O."
+    ]
 
 
-def _column(table: PeopleTable | None, sources: Sources) -> str | None:
-    if sources.fazekas_column is not None and table is not None:
-        return require_column(table, sources.fazekas_column)
-    if sources.fazekas_file is not None and table is not None:
-        return require_column(table, FAZEKAS)
-    return table.column(FAZEKAS) if table is not None else None
-
-
-def _no_ratings(table: PeopleTable | None) -> str:
+def _no_ratings(tables: People) -> str:
+    table = tables.rated_in
     where = "There is no participants.tsv" if table is None else f"{table.path.name} has none"
     return (
         f"No Fazekas ratings: {where} with a column {FAZEKAS}. Name another column with "
@@ -127,34 +108,17 @@ def _no_ratings(table: PeopleTable | None) -> str:
     )
 
 
-def _with_person(
-    row: dict[str, Any],
-    people: PeopleTable | None,
-    rated_in: PeopleTable | None,
-    column: str | None,
-) -> dict[str, Any]:
-    session = _session(row)
+def _with_person(row: dict[str, Any], tables: People) -> dict[str, Any]:
+    participant, session, people = row["participant_id"], _session(row), tables.people
     found: dict[str, Any] = {"age": MISSING, "sex": MISSING}
-    if people is not None and (listed := people.of(row["participant_id"], session)):
+    if people is not None and (listed := people.of(participant, session)):
         age = age_of(people, *listed)
         found = {"age": MISSING if age is None else age, "sex": sex_of(people, listed[1])}
-    rating = None
-    if rated_in is not None and column and (listed := rated_in.of(row["participant_id"], session)):
-        rating = _rating(rated_in, column, *listed)
+    rating = tables.rating(participant, session)
     found["fazekas_grade"] = MISSING if rating is None or rating.grade is None else rating.grade
     found["fazekas_group"] = MISSING if rating is None else ratings.group_name(rating.group)
     return {**row, **found}
 
 
-def _session(row: dict[str, Any]) -> str | None:
+def _session(row: Mapping[str, Any]) -> str | None:
     return None if row["session_id"] == MISSING else row["session_id"]
-
-
-def _rating(table: PeopleTable, column: str, line: int, row: Any) -> ratings.Rating | None:
-    try:
-        return ratings.parse(row.get(column) or "")
-    except ValueError as error:
-        raise BadDataError(
-            f"{table.path}, line {line}: the {column} of {row['participant_id']}: {error}; "
-            f"{MISSING} stands for no rating. {table.advice}"
-        ) from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ctwml_bids.bids.exclusions import Exclusions
 from ctwml_bids.errors import NothingMatchedError
 from ctwml_bids.statistics.cohort import IMAGES
 from ctwml_bids.statistics.tables import MISSING
@@ -19,7 +20,7 @@ def with_roles(
     failures: Sequence[Failure],
     output_dir: Path,
     *,
-    exclude: Collection[str] = (),
+    exclude: Exclusions,
     include_failed_qc: bool = False,
 ) -> list[dict[str, Any]]:
     """Add ``included`` and ``in_agreement`` to every unit: ``yes``, or why not.
@@ -29,34 +30,37 @@ def with_roles(
     units, failures, output_dir
         From `read_units`, and what it read.
     exclude
-        Subjects (``sub-X``) and units (``sub-X_ses-Y``) to leave out.
+        Who is left out.
     include_failed_qc
         Keep units with a failed quality gate.
 
     Raises
     ------
     NothingMatchedError
-        ``--exclude`` names what is not there, or leaves no unit.
+        ``--exclude`` names who is not there, or nobody is left.
     """
     there = {row[key] for row in units for key in ("unit", "participant_id")}
     there |= {failure["unit"] for failure in failures}
     there |= {failure["unit"].split("_ses-")[0] for failure in failures}
-    if unknown := sorted(set(exclude) - there):
+    if unknown := sorted(exclude.reasons.keys() - exclude.places.keys() - there):
         raise NothingMatchedError(
             f"{output_dir}: --exclude names {named(unknown)}, which has no results here; "
             f"units that are here: {named(sorted({row['unit'] for row in units}))}."
         )
     found = [_with_role(row, exclude, include_failed_qc) for row in units]
     if all(row["included"] == BY_NAME for row in found):
-        raise NothingMatchedError(f"{output_dir}: --exclude leaves no unit to summarise.")
+        raise NothingMatchedError(
+            f"{output_dir}: --exclude, with the column exclude of participants.tsv, leaves no unit "
+            "to summarise."
+        )
     return found
 
 
 def _with_role(
-    row: Mapping[str, Any], exclude: Collection[str], include_failed_qc: bool
+    row: Mapping[str, Any], exclude: Exclusions, include_failed_qc: bool
 ) -> dict[str, Any]:
     included = "yes"
-    if {row["unit"], row["participant_id"]} & set(exclude):
+    if {row["unit"], row["participant_id"]} & exclude.reasons.keys():
         included = BY_NAME
     elif row["qc"] == "fail" and not include_failed_qc:
         included = "no: failed a quality gate"
@@ -70,7 +74,7 @@ def _with_role(
 
 
 def excluded_rows(
-    units: Sequence[Mapping[str, Any]], failures: Sequence[Failure], exclude: Mapping[str, str]
+    units: Sequence[Mapping[str, Any]], failures: Sequence[Failure], exclude: Exclusions
 ) -> list[dict[str, str]]:
     """Return the rows of excluded.tsv: who takes part in nothing, and why.
 
@@ -79,7 +83,7 @@ def excluded_rows(
     units, failures
         From `with_roles` and `read_units`.
     exclude
-        Subjects and units that were left out by name → why.
+        Who was left out.
     """
     rows = [
         {
@@ -91,7 +95,8 @@ def excluded_rows(
     ]
     for row in units:
         if row["included"] == BY_NAME:
-            reason = exclude.get(row["unit"]) or exclude[row["participant_id"]]
+            reasons = exclude.reasons
+            reason = reasons.get(row["unit"]) or reasons[row["participant_id"]]
             rows.append({"unit": row["unit"], "why": "excluded", "reason": reason})
         elif row["included"] != "yes":
             reason = row["qc_reason"] or "a quality gate failed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections import Counter
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
+from ctwml_bids.bids.files import read_tsv
+from ctwml_bids.bids.people import units_in
 from ctwml_bids.errors import InvalidInputError
 from ctwml_bids.settings import differences
 from ctwml_bids.statistics.gates import ORDER
@@ -80,6 +81,12 @@ def read_units(
     return units, [failures[unit] for unit in sorted(failures)]
 
 
+def units_there(output_dir: Path) -> set[str]:
+    """Return the labels of all units that an output folder has anything of."""
+    labels = {path.name for path in output_dir.glob("logs/sub-*") if path.is_dir()}
+    return labels | units_in(output_dir)
+
+
 def _unfinished(output_dir: Path, model_label: str) -> dict[str, Failure]:
     """Return the units whose status file says something else than done, by label.
 
@@ -110,7 +117,7 @@ def _read_unit(
     # That of the run that the table is of: an out-of-fold one has the settings of another.
     made_with = _made_with(_sidecar(names.sidecar(table)))
     table, out_of_fold = preferred(output_dir, table, *who, model_label)
-    rows = {row.get("image"): row for row in _rows(table)}
+    rows = {row.get("image"): row for row in read_tsv(table)}
     if not rows.keys() & {"ct", "flair"}:
         raise ValueError("it has no row for ct or flair")
     for row in rows.values():
@@ -139,16 +146,11 @@ def _read_unit(
 
 def _origin(table: Path) -> dict[str, Any]:
     """Read where a unit's images are from; former versions of the program did not say."""
-    rows = {row["image"]: row for row in _rows(table)} if table.is_file() else {}
+    rows = {row["image"]: row for row in read_tsv(table)} if table.is_file() else {}
     return {
         name: _value(rows.get(image, {}).get(column), column, image)
         for name, (image, column) in ORIGIN.items()
     }
-
-
-def _rows(table: Path) -> list[dict[str, str]]:
-    with table.open(encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened, delimiter="\t"))
 
 
 def _sidecar(path: Path) -> dict[str, Any]:

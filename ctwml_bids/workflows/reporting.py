@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import tempfile
 from collections.abc import Mapping
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.files import write_bytes, write_text
+from ctwml_bids.bids.files import read_tsv, write_bytes, write_text
 from ctwml_bids.bids.units import Unit
-from ctwml_bids.errors import NoInputError
+from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.reports.methods import methods_text
 from ctwml_bids.statistics.tables import read_cell
 from ctwml_bids.statistics.thresholds import from_record, stated
@@ -117,11 +116,14 @@ def _read_measures(table: Path, lesions: Path) -> tuple[dict[str, Any], dict[str
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [
-            {name: read_cell(name, text) for name, text in row.items()}
-            for row in csv.DictReader(stream, delimiter="\t")
-        ]
+    try:
+        rows = read_tsv(path)
+    except ValueError as error:
+        raise BadDataError(
+            f"{path}: is not as it was written ({error}); run the participant level for this unit "
+            "again"
+        ) from error
+    return [{name: read_cell(name, text) for name, text in row.items()} for row in rows]
 
 
 def _derivative_files(

@@ -6,23 +6,20 @@ table of participants and perhaps manual masks are read.
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
-from ctwml_bids.errors import InvalidInputError, NoInputError
+from ctwml_bids.bids.files import read_tsv
+from ctwml_bids.errors import NoInputError
 from ctwml_bids.interfaces.training_heads import Case
+from ctwml_bids.statistics.gates import ORDER
 from ctwml_bids.workflows.manual_masks import find_mask
-
-EXCLUDE_COLUMN = "exclude"
-FAZEKAS_COLUMNS = ("fazekas", "fazekas_score", "fazekas_grade", "fazekas_group")
-# What a cell of the column says where its subject stays in.
-_STAYS = ("", "n/a", "no", "false", "0")
+from ctwml_bids.workflows.people_tables import People
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,11 @@ class Wanted:
     subjects, sessions
         Labels without prefixes; empty for all.
     exclude
-        ``sub-X`` → why it is left out.
+        ``sub-X`` or ``sub-X_ses-Y`` → why it is left out.
+    absent
+        Those who were to be left out and are not in the data set → why.
+    people
+        Tables with the Fazekas grades.
     include_failed_qc
         Take units with a failed quality gate, too.
     """
@@ -55,7 +56,9 @@ class Wanted:
     masks: Path | None = None
     subjects: Sequence[str] = ()
     sessions: Sequence[str] = ()
-    exclude: Mapping[str, str] | None = None
+    exclude: Mapping[str, str] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
+    people: People = field(default_factory=People)
     include_failed_qc: bool = False
 
 
@@ -73,14 +76,16 @@ def find_cases(wanted: Wanted) -> tuple[list[Case], dict[str, str]]:
     ------
     NoInputError
         If no unit can be trained on, or a file of one that is finished is missing.
+    BadDataError
+        If the rating of a unit cannot be understood.
     """
-    cases, left_out = [], {}
-    ratings = _ratings(wanted.bids_dir)
+    cases: list[Case] = []
+    left_out: dict[str, str] = {}
     for path in sorted(wanted.output_dir.glob("logs/*/status.json")):
         subject, session = _parse(path.parent.name)
         if subject is None or not _is_asked_for(wanted, subject, session):
             continue
-        found = _case(wanted, path, subject, session, ratings.get(names.stem(subject)))
+        found = _case(wanted, path, subject, session)
         if isinstance(found, Case):
             cases.append(found)
         else:
@@ -105,17 +110,16 @@ def _is_asked_for(wanted: Wanted, subject: str, session: str | None) -> bool:
     return not wanted.sessions or session in wanted.sessions
 
 
-def _case(
-    wanted: Wanted, status_path: Path, subject: str, session: str | None, fazekas: int | None
-) -> Case | str:
+def _case(wanted: Wanted, status_path: Path, subject: str, session: str | None) -> Case | str:
     """Return a unit's case, or why it is left out."""
     try:
         status = json.loads(status_path.read_text(encoding="utf-8"))
         state, inputs = status["state"], status["request"].get("inputs", {})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "its status file cannot be read"
-    if reason := (wanted.exclude or {}).get(names.stem(subject)):
-        return reason
+    for label in (names.stem(subject, session), names.stem(subject)):
+        if reason := wanted.exclude.get(label):
+            return reason
     if state != "done":
         return f"the participant level has not finished it ({state})"
     images = {_modality(name): wanted.bids_dir / name for name in inputs}
@@ -123,7 +127,9 @@ def _case(
         return f"it has no {wanted.modality.upper()}"
     if wanted.labels == "flair" and "flair" not in images:
         return "it has no FLAIR to learn from"
-    if _quality(wanted, subject, session) == "fail" and not wanted.include_failed_qc:
+    if (quality := _quality(wanted, subject, session)) not in ORDER:
+        return "its table of volumes does not say whether it passed its quality gates"
+    if quality == "fail" and not wanted.include_failed_qc:
         return "it failed a quality gate (--include-failed-qc takes it in)"
     truth, space = wanted.output_dir / _name(names.wml, subject, session), "flair"
     if wanted.labels == "manual":
@@ -133,7 +139,7 @@ def _case(
         truth, space = found
         if space not in images:
             return f"its mask lies on a {space.upper()} that was not measured"
-    return _with_files(wanted, subject, session, images, truth, space, inputs, fazekas)
+    return _with_files(wanted, subject, session, images, truth, space, inputs)
 
 
 def _name(of: Callable[..., Any], subject: str, session: str | None) -> Any:
@@ -148,7 +154,6 @@ def _with_files(
     truth: Path,
     space: str,
     inputs: Mapping[str, Any],
-    fazekas: int | None,
 ) -> Case:
     out, modality = wanted.output_dir, wanted.modality
     own = out / names.brain_mask(subject, session, space=modality.upper())
@@ -186,7 +191,7 @@ def _with_files(
         truth_space=space,
         transforms=transforms,
         fingerprints={name: facts[-1] for name, facts in inputs.items()},
-        fazekas=fazekas,
+        fazekas=_grade(wanted, subject, session),
     )
 
 
@@ -197,67 +202,17 @@ def _modality(name: str) -> str:
 
 
 def _quality(wanted: Wanted, subject: str, session: str | None) -> str:
-    table = wanted.output_dir / names.stats(subject, session)
+    """Return the worst quality gate of a unit; empty where its table does not say."""
     try:
-        with table.open(encoding="utf-8", newline="") as opened:
-            return next(csv.DictReader(opened, delimiter="\t"))["qc"]
-    except (OSError, StopIteration, KeyError):
+        return read_tsv(wanted.output_dir / names.stats(subject, session))[0]["qc"]
+    except (OSError, ValueError, IndexError, KeyError):
         return ""
 
 
-def _participants(bids_dir: Path) -> list[dict[str, str]]:
-    try:
-        with (bids_dir / "participants.tsv").open(encoding="utf-8-sig", newline="") as opened:
-            rows = list(csv.DictReader(opened, delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return []
-    return [row for row in rows if row.get("participant_id")]
-
-
-def _ratings(bids_dir: Path) -> dict[str, int]:
-    """Return the Fazekas grade of every participant that has one: 0–3, or 0 for ``0-1``."""
-    ratings = {}
-    for row in _participants(bids_dir):
-        columns = {name.lower(): value for name, value in row.items() if name}
-        for column in FAZEKAS_COLUMNS:
-            text = (columns.get(column) or "").strip()
-            if match := re.fullmatch(r"([0-3])(?:\.0)?|(0)[-–]1", text):
-                ratings[row["participant_id"]] = int(match[1] or match[2])
-                break
-    return ratings
-
-
-def read_exclusions(bids_dir: Path, named: Mapping[str, str]) -> dict[str, str]:
-    """Gather who is to be left out, and why: those named, and those of participants.tsv.
-
-    Parameters
-    ----------
-    bids_dir
-        The data set; a column ``exclude`` of its table is read.
-    named
-        ``sub-X`` → why.
-
-    Returns
-    -------
-    dict
-        ``sub-X`` → why.
-
-    Raises
-    ------
-    InvalidInputError
-        If somebody is named whom the data set does not have, or a session.
-    """
-    reasons = {}
-    for row in _participants(bids_dir):
-        text = (row.get(EXCLUDE_COLUMN) or "").strip()
-        if text.lower() not in _STAYS:
-            said = "" if text.lower() in ("1", "yes", "true") else f": {text}"
-            reasons[row["participant_id"]] = f"excluded in participants.tsv{said}"
-    known = {path.name for path in bids_dir.glob("sub-*") if path.is_dir()}
-    for label in named:
-        if label not in known:
-            raise InvalidInputError(
-                f"--exclude: {label} is no subject of {bids_dir}; training leaves out whole "
-                "subjects, and one that should be left out would else be trained on."
-            )
-    return reasons | dict(named)
+def _grade(wanted: Wanted, subject: str, session: str | None) -> int | None:
+    """Return the Fazekas grade of a unit, 0 for the group 0–1; None where it is not rated."""
+    of = names.stem(subject), None if session is None else f"ses-{session}"
+    rating = wanted.people.rating(*of)
+    if rating is None:
+        return None
+    return rating.group if rating.grade is None else rating.grade

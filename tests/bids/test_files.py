@@ -29,6 +29,20 @@ def test_tables_have_na_for_what_is_missing_and_no_stray_tabs(tmp_path):
     assert path.read_text() == "id\n"
 
 
+@pytest.mark.parametrize(
+    "cell", ['"quoted', '"whole"', "a 'b'", "5,1; 3", "Ä", 'GE "Optima" CT', "", "# no remark"]
+)
+def test_a_table_is_read_back_as_it_was_written(tmp_path, cell):
+    """A scanner whose name begins with a quote took in the rows after it."""
+    rows = [{"image": "ct", "scanner": cell}, {"image": "flair", "scanner": cell}]
+    path = files.write_tsv(tmp_path / "a.tsv", rows)
+    assert files.read_tsv(path) == [{**row, "scanner": cell or "n/a"} for row in rows]
+    assert files.read_tsv(files.write_tsv(path, [], ["image", "scanner"])) == []
+    path.write_text("image\tscanner\nct\n")
+    with pytest.raises(ValueError, match="shorter"):
+        files.read_tsv(path)
+
+
 def test_an_image_comes_back_as_it_was_and_twice_the_same_bytes(tmp_path):
     data = np.arange(64, dtype=np.uint8).reshape(4, 4, 4)
     image = nib.Nifti1Image(data, np.diag([1, 2, 3, 1]))

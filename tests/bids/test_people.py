@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctwml_bids.bids.people import age_of, read_people, sex_of
+from ctwml_bids.bids.people import age_of, read_people, sex_of, units_in
 from ctwml_bids.errors import BadDataError, NoInputError
 
 
@@ -44,9 +44,64 @@ def test_two_rows_of_one_participant_are_refused_though_one_lacks_the_prefix(tmp
         read_people(write(tmp_path, "participant_id\tage\nsub-01\t70\n01\t71\n"))
 
 
+@pytest.mark.parametrize(
+    ("written", "there"),
+    [
+        ("sub-3", "sub-03"),
+        ("003", "sub-03"),
+        ("sub-a1", "sub-A1"),
+        ("1.0", "sub-01"),
+        ("1", "sub-01"),
+    ],
+)
+def test_a_row_with_a_label_near_that_of_a_subject_without_one_is_refused(tmp_path, written, there):
+    """Its age and its rating would be missing without a word."""
+    units = {"sub-01", "sub-03", "sub-A1"}
+    rows = "".join(f"{unit}\t70\n" for unit in sorted(units - {there}))
+    path = write(tmp_path, f"participant_id\tage\n{rows}{written}\t71\n")
+    with pytest.raises(BadDataError, match=rf"line 4: .*{there}"):
+        read_people(path, units=units)
+
+
+def test_people_without_images_are_counted_and_not_complained_of(tmp_path):
+    rows = "".join(f"sub-{label}\t70\n" for label in ("01", "03", "003", "77", "B1"))
+    table = read_people(write(tmp_path, f"participant_id\tage\n{rows}"), units={"sub-01", "sub-03"})
+    assert table.strangers == 3
+
+
+@pytest.mark.parametrize("session", ["1", "ses-1", "001", "1.0"])
+def test_a_session_that_is_written_in_another_way_is_refused(tmp_path, session):
+    path = write(tmp_path, f"participant_id\tsession_id\tage\n01\t{session}\t70\n")
+    with pytest.raises(BadDataError, match="line 2: "):
+        read_people(path, units={"sub-01_ses-01"})
+
+
+def test_sessions_in_a_table_of_subjects_without_sessions_are_refused(tmp_path):
+    path = write(tmp_path, "participant_id\tsession_id\tage\n01\tbaseline\t70\n")
+    with pytest.raises(BadDataError, match="sub-01_ses-baseline is not here, and sub-01 is"):
+        read_people(path, units={"sub-01"})
+
+
+def test_units_are_the_folders_of_a_data_set(tmp_path):
+    for folder in ("sub-01/ct", "sub-02/ses-a/ct", "sub-02/ses-b", "sub-03/ses-a", "sub-03/anat"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "sub-04").touch()
+    (tmp_path / "sub-05.html").touch()
+    found = {"sub-01", "sub-02_ses-a", "sub-02_ses-b", "sub-03", "sub-03_ses-a"}
+    assert units_in(tmp_path) == found
+    assert units_in(tmp_path / "nowhere") == set()
+
+
 def test_a_table_without_participant_id_is_refused_with_its_columns(tmp_path):
     with pytest.raises(BadDataError, match="its columns: subject, age"):
         read_people(write(tmp_path, "subject\tage\nsub-01\t70\n"))
+
+
+@pytest.mark.parametrize("label", ["", "n/a", "sub 01", "sub_01", "sub-01_ses-a", "‑01"])
+def test_a_row_of_nobody_is_refused_with_its_line(tmp_path, label):
+    text = f"participant_id\tage\nsub-02\t70\n{label}\t71\n"
+    with pytest.raises(BadDataError, match="line 3: "):
+        read_people(write(tmp_path, text))
 
 
 def test_a_table_that_is_not_there_is_no_input(tmp_path):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ctwml_bids.bids.dataset import start_dataset
 from ctwml_bids.bids.query import plan
 from ctwml_bids.cli import main as app
 from ctwml_bids.cli.parser import parse
@@ -56,6 +57,88 @@ def test_reasons_of_a_list_reach_the_table_and_the_page(group, tmp_path):
     assert (row["unit"], row["reason"]) == ("sub-02", "excluded by list.tsv: moved")
     assert "excluded by list.tsv: moved" in (group.out / "group.html").read_text()
     assert "sub-02 takes part in nothing: excluded by list.tsv: moved" in said
+
+
+def test_the_column_exclude_is_said_in_the_log_and_on_the_page(group):
+    people = "participant_id\tExclude\nsub-01\tno\n02 \ttumour\nsub-99\tmoved\n"
+    (group.out / "participants.tsv").write_text(people)
+    code, said = group()
+    assert code == 0
+    page = (group.out / "group.html").read_text()
+    for text in (said, page):
+        assert "excluded in participants.tsv: tumour" in text
+        assert "results here: sub-99 (excluded in participants.tsv: moved)." in text
+    assert estimates(group.out)["pairs"]["value"] == "3"
+
+
+@pytest.mark.parametrize("written", ["sub-2", "002", "2\treason", '"2"', "2_ses-a", "02_ses-a"])
+def test_a_near_label_in_a_list_stops_the_group(group, tmp_path, written):
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"# who\n{written}\n")
+    code, said = group("--exclude", listed)
+    assert code == 16
+    assert "list.txt, line 2: sub-" in said
+    assert "sub-02 is" in said
+    assert not (group.out / "group.html").exists()
+
+
+def test_who_is_in_a_list_and_not_here_is_listed(group, tmp_path):
+    listed = tmp_path / "list.txt"
+    listed.write_text("sub-77,moved\n03\n")
+    code, said = group("--exclude", listed)
+    assert code == 0
+    assert "without results here: sub-77 (excluded by list.txt: moved)" in said
+    assert estimates(group.out)["pairs"]["value"] == "3"
+
+
+CORRECTED = "participant_id\tfazekas\nsub-01\t3\nsub-02\t2\nsub-03\t1\nsub-04\t0\n"
+
+
+@pytest.fixture
+def copied(group, tmp_path):
+    """A data set whose table was copied before it is corrected; group is given the data set."""
+    bids = tmp_path / "bids"
+    for number in range(1, 5):
+        (bids / f"sub-0{number}").mkdir(parents=True)
+    (bids / "dataset_description.json").write_text('{"Name": "x"}')
+    (bids / "participants.tsv").write_text(CORRECTED.replace("\t3", "\t1"))
+    start_dataset(group.out, bids)
+    assert "sub-01\t1" in (group.out / "participants.tsv").read_text()
+
+    def run(content):
+        (bids / "participants.tsv").write_bytes(content)
+        return app.main([str(bids), str(group.out), "group", "-w", str(tmp_path / "work")])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        CORRECTED.encode(),
+        CORRECTED.replace("sub-01", '"sub-01"').replace("fazekas", "Fazekas").encode(),
+    ],
+)
+def test_a_corrected_table_counts_though_it_was_copied_before(group, copied, content):
+    assert copied(content) == 0
+    assert [row["fazekas_grade"] for row in table(group.out / "group/units.tsv")] == list("3210")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        CORRECTED.encode("utf-16"),
+        CORRECTED.replace("fazekas\n", "Fazékas\n").encode("latin-1"),
+        CORRECTED.replace("\t", ";").encode(),
+        CORRECTED.replace("sub-0", "sub-").encode(),
+        CORRECTED.replace("sub-02\t2", "sub-02").encode(),
+    ],
+)
+def test_a_correction_that_cannot_be_read_stops_the_group(group, copied, capsys, content):
+    """The old grades would be taken for it."""
+    assert copied(content) == 65
+    assert "bids/participants.tsv" in capsys.readouterr().err
+    assert not (group.out / "group.html").exists()
 
 
 def test_what_is_missing_and_who_is_left_out_is_said_in_the_log(group):

@@ -59,7 +59,7 @@ def test_an_option_is_taken_where_it_belongs_and_refused_elsewhere(name, level):
         ("group", ["--threshold", "0.4"]),
         ("train", ["--model", "m"]),
         ("train", ["--ignore", "ct"]),
-        ("train", ["--participants-file", "p.tsv"]),
+        ("participant", ["--participants-file", "p.tsv"]),
     ],
 )
 def test_however_it_is_spelled(level, words):

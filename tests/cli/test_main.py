@@ -48,6 +48,39 @@ def test_dry_run_prints_units_files_and_reasons_and_creates_nothing(run, tmp_pat
     assert not (tmp_path / "work").exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("participant_id\tsite\nsub-01\tMünster\n".encode("latin-1"), "line 2: cannot be read"),
+        ("participant_id\tage\nsub-01\t70\n".encode("utf-16"), "UTF-16"),
+        (b"participant_id\tage\nsub-1\t70\n", "line 2: sub-1 is not here, and sub-01 is"),
+        (b"participant_id\tage\nsub-01\n", "line 2: has 1 cell"),
+        (b"participant_id;age\nsub-01;70\n", "semicolons"),
+        (b"participant_id\tage\nsub-01\t70\n01\t71\n", "sub-01 has two rows"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_table_of_people_that_cannot_be_read_stops_the_run_at_once(
+    run, dataset, tmp_path, content, said, options
+):
+    (dataset / "participants.tsv").write_bytes(content)
+    code, _, err = run(*options)
+    assert code == 65
+    assert "bids/participants.tsv" in err
+    assert said in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--exclude", "--participants-file", "--fazekas-file"])
+def test_tables_of_the_group_level_are_read_before_any_unit_runs(run, tmp_path, option):
+    table = tmp_path / "table.tsv"
+    table.write_bytes("participant_id\tfazekas\nsub-01\t1\n".encode("utf-16"))
+    code, _, err = run(option, table, levels=("participant", "group"))
+    assert code == 65
+    assert f"{table}: cannot be read as a table: it is text in UTF-16" in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_unit_that_needs_more_memory_than_there_is_is_told_before_it_runs(
     run, monkeypatch, tmp_path
 ):

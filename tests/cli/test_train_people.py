@@ -48,9 +48,17 @@ def test_subjects_are_left_out_by_a_file_and_by_a_column(untrained, capsys):
     assert "3 subjects (4 images" in said
     assert "sub-01: left out: excluded in participants.tsv: tumour" in said
     assert "sub-04: left out: excluded by leave-out.tsv: cortical infarct" in said
-    listed.write_text("sub-77\n")
-    assert train(untrained, "--exclude", listed, "--dry-run") == 16
+    assert train(untrained, "--exclude", "77", "--dry-run") == 16
     assert "sub-77" in capsys.readouterr().err
+
+
+def test_a_unit_whose_table_does_not_tell_its_quality_is_left_out(untrained, capsys):
+    (untrained / "out" / names.stats("02", None)).write_text("image\tqc\nct\n")
+    (untrained / "out" / names.stats("04", None)).unlink()
+    assert train(untrained, "--dry-run", "--include-failed-qc") == 0
+    said = capsys.readouterr().out
+    for label in ("sub-02", "sub-04"):
+        assert f"{label}: left out: its table of volumes does not say whether" in said
 
 
 def test_a_unit_with_a_failed_gate_is_left_out_unless_asked_for(untrained, capsys):

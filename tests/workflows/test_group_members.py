@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from ctwml_bids.errors import NoInputError, NothingMatchedError
-from tests.workflows.cohorts import add_status, add_unit, estimates, page_of, run, table
+from ctwml_bids.errors import BadDataError, NoInputError, NothingMatchedError
+from tests.workflows.cohorts import add_people, add_status, add_unit, estimates, page_of, run, table
 
 
 def test_a_unit_that_failed_quality_control_stays_out_by_name(cohort):
@@ -38,6 +38,58 @@ def test_excluded_units_are_named_and_take_part_in_nothing(cohort):
     ]
     assert "2 units were left out by name" in page
     assert ">sub-08_ses-b</a>: excluded by --exclude" in page
+
+
+@pytest.mark.parametrize(
+    ("column", "row"),
+    [
+        ("exclude", "sub-02\ttumour"),
+        ("Exclude", "sub-02 \t tumour"),
+        ("EXCLUDE ", "02\ttumour"),
+        ("exclude", '"sub-02"\t"tumour"'),
+        ("exclude", "SUB-02\ttumour\t"),
+    ],
+)
+def test_the_column_exclude_leaves_out_as_in_train(cohort, column, row):
+    text = f"participant_id\t{column}\nsub-01\tno\n{row}\nsub-99\tn/a\n"
+    (cohort / "participants.tsv").write_text(text)
+    page = page_of(cohort)
+    (left_out,) = table(cohort / "group/excluded.tsv")
+    assert left_out["unit"] == "sub-02"
+    assert left_out["reason"] == "excluded in participants.tsv: tumour"
+    assert "excluded in participants.tsv: tumour" in page
+    assert "participants.tsv lists 1 people without results here" in page
+    assert estimates(cohort)["pairs"]["value"] == "4"
+
+
+def test_the_copied_column_counts_where_another_table_has_none(cohort, tmp_path_factory):
+    (cohort / "participants.tsv").write_text("participant_id\texclude\nsub-02\tyes\n")
+    people = [{"participant_id": f"sub-0{n}", "age": 60 + n} for n in range(1, 6)]
+    folder = tmp_path_factory.mktemp("tables")
+    run(cohort, participants_file=add_people(folder, people))
+    assert [row["unit"] for row in table(cohort / "group/excluded.tsv")] == ["sub-02"]
+    people[1]["exclude"] = "no"
+    run(cohort, participants_file=add_people(folder, people))
+    assert table(cohort / "group/excluded.tsv") == []
+
+
+@pytest.mark.parametrize("written", ["sub-2", "002", "2", "sub-02_ses-a"])
+def test_a_near_label_in_the_column_stops_the_group(cohort, written):
+    who, _, session = written.partition("_ses-")
+    rows = f"sub-01\tn/a\tno\n{who}\t{session or 'n/a'}\ttumour\n"
+    (cohort / "participants.tsv").write_text(f"participant_id\tsession_id\texclude\n{rows}")
+    with pytest.raises(
+        BadDataError, match=r"participants\.tsv, line 3: .* is not here, and sub-02"
+    ):
+        run(cohort)
+
+
+@pytest.mark.parametrize("words", [("w", "1"), ("W", "W"), ("female ", "weiblich")])
+def test_sexes_in_other_words_are_told(cohort, words):
+    rows = "".join(f"sub-0{n}\t{word}\n" for n, word in enumerate(words, 1))
+    (cohort / "participants.tsv").write_text(f"participant_id\tsex\n{rows}")
+    count = 1 if "female " in words else 2
+    assert f"The sex of {count} units counts as not known" in page_of(cohort)
 
 
 def test_excluding_who_is_not_there_is_an_error_that_names_who_is(cohort):

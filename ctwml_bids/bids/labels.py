@@ -1,0 +1,134 @@
+"""Labels of people and sessions as tables and lists write them, and what comes near a label.
+
+A label is right or it is not: one that only comes near that of a subject (``3`` for ``03``, ``a1``
+for ``A1``) is told with both, and never taken for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection, Iterable
+from decimal import Decimal
+
+LABEL = r"[A-Za-z0-9+]+"
+
+
+def read_label(text: str, prefix: str = "sub-") -> str:
+    """Read the label of a subject or a session.
+
+    Parameters
+    ----------
+    text
+        With or without its prefix, in capitals or not; spaces around it do not count.
+    prefix
+        ``sub-`` or ``ses-``.
+
+    Returns
+    -------
+    str
+        With the prefix.
+
+    Raises
+    ------
+    ValueError
+        It is no label; the message says of what form one is.
+    """
+    match = re.fullmatch(rf"(?:(?i:{prefix}))?({LABEL})", text.strip())
+    if match is None:
+        raise ValueError(
+            f"{text.strip()!r} is no label: one is letters and digits, with or without {prefix} "
+            "before them"
+        )
+    return prefix + match[1]
+
+
+def read_unit(text: str) -> str:
+    """Read the label of a subject or of one of its sessions (``X`` or ``X_ses-Y``).
+
+    Returns
+    -------
+    str
+        ``sub-X`` or ``sub-X_ses-Y``.
+
+    Raises
+    ------
+    ValueError
+        It is neither.
+    """
+    match = re.fullmatch(rf"((?:(?i:sub-))?{LABEL})(?:_((?i:ses-){LABEL}))?", text.strip())
+    if match is None:
+        raise ValueError(f"{text.strip()!r} is no subject (X) or unit (X_ses-Y)")
+    subject = read_label(match[1])
+    return subject if match[2] is None else f"{subject}_{read_label(match[2], 'ses-')}"
+
+
+def subjects_of(units: Iterable[str]) -> set[str]:
+    """Return ``sub-X`` of units (``sub-X`` or ``sub-X_ses-Y``)."""
+    return {unit.split("_ses-")[0] for unit in units}
+
+
+def meant(label: str, units: Collection[str]) -> list[str]:
+    """Return what a label that is none of a data set's may have been meant for.
+
+    Parameters
+    ----------
+    label
+        ``sub-X`` or ``sub-X_ses-Y``; or text that is no label at all.
+    units
+        ``sub-X`` or ``sub-X_ses-Y`` of all units that there are.
+
+    Returns
+    -------
+    list of str
+        Subjects or units whose label comes near, sorted; none where it is one of them.
+    """
+    subjects = subjects_of(units)
+    if label in subjects or label in units:
+        return []
+    return near(label, units if "_ses-" in label else subjects)
+
+
+def near(label: str, known: Iterable[str]) -> list[str]:
+    """Return the known labels that a label may have been meant for, but is not.
+
+    They differ in capitals, in zeros before a number, or in the way in which a spreadsheet writes
+    a number (``1E5``, ``100000``); or one has ``sub`` twice.
+
+    Parameters
+    ----------
+    label
+        ``sub-X`` or ``sub-X_ses-Y``; or text that is no label at all.
+    known
+        Labels that there are. Two with sessions (``sub-X_ses-Y``) come near each other where both
+        parts do; one without a session comes near any of its subject.
+
+    Returns
+    -------
+    list of str
+        Sorted; without `label` itself.
+    """
+    subject, session = _keys(label)
+    found = []
+    for other in set(known) - {label}:
+        its_subject, its_session = _keys(other)
+        same_session = session == its_session or None in (session, its_session)
+        if subject and subject == its_subject and same_session:
+            found.append(other)
+    return sorted(found)
+
+
+@functools.lru_cache(maxsize=65536)
+def _keys(label: str) -> tuple[str, str | None]:
+    subject, _, session = label.strip().lower().partition("_ses-")
+    return _key(subject, "sub"), _key(session, "ses") if session else None
+
+
+def _key(text: str, prefix: str) -> str:
+    """Return what labels that come near each other have in common."""
+    text = re.sub(rf"^(?:{prefix}[^a-z0-9]*)+(?=[a-z0-9])", "", text)
+    if re.fullmatch(r"\d+(?:\.\d+)?(?:e\+?\d{1,2})?", text):
+        number = Decimal(text)
+        if number == number.to_integral_value():
+            return str(int(number))
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[^a-z0-9]", "", text))

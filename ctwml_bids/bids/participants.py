@@ -1,0 +1,84 @@
+"""The input's participants.tsv, and its copy in the output folder, which `group` reads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ctwml_bids.bids.files import copy_into, write_tsv
+from ctwml_bids.bids.people import PERSON, SESSION, PeopleTable, read_people, units_in
+
+TABLE = "participants.tsv"
+
+
+def input_people(bids_dir: Path, output_dir: Path) -> PeopleTable | None:
+    """Read participants.tsv of a data set, for its subjects and those with results.
+
+    Returns
+    -------
+    PeopleTable or None
+        None where the data set has none.
+
+    Raises
+    ------
+    BadDataError
+        As `read_people`.
+    """
+    table = Path(bids_dir) / TABLE
+    if not os.path.lexists(table):
+        return None
+    units = units_in(Path(bids_dir)) | units_in(Path(output_dir))
+    return read_people(table, units=units)
+
+
+def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
+    """Carry over the rows of participants.tsv whose subjects have results (and its JSON).
+
+    A subject with results that the table does not list gets a row of its own, as BIDS asks: all
+    subjects or no table. The table is made from the folders that are there, so that jobs that end
+    at the same time mend each other's. Without a table in the input, what is there stays.
+
+    Raises
+    ------
+    BadDataError
+        The input's table cannot be understood (`read_people`): an old copy would be taken for it.
+    """
+    output = Path(output_dir)
+    people = input_people(bids_dir, output)
+    folders = sorted({unit.split("_ses-")[0] for unit in units_in(output)})
+    if people is None or not folders:
+        return
+    person, session = people.column(PERSON), people.column(SESSION)
+    kept = []
+    for (who, when), (_, row) in people.rows.items():
+        if who in folders:
+            labels = {person: who} if session is None else {person: who, session: when}
+            kept.append({**row, **labels})
+    kept += [{person: who} for who in folders if who not in people.people]
+    spelt = {name: name.lower() if name in (person, session) else name for name in people.columns}
+    rows = [{spelt[name]: cell for name, cell in row.items()} for row in kept]
+    write_tsv(output / TABLE, rows, list(spelt.values()))
+    described = people.path.with_suffix(".json")
+    if described.is_file():
+        copy_into(described, output / described.name)
+
+
+def what_to_know(bids_dir: Path, output_dir: Path) -> str:
+    """Say what is to be known of a data set's table of people, empty if nothing.
+
+    How many it lists who are not in the data set; or that there is none, but an old copy.
+
+    Raises
+    ------
+    BadDataError
+        As `read_people`.
+    """
+    people, copy = input_people(bids_dir, output_dir), Path(output_dir) / TABLE
+    if people is not None and people.strangers:
+        return f"{TABLE} lists {people.strangers} people who are not in the data set"
+    if people is None and copy.is_file():
+        return (
+            f"{copy}: the data set has no {TABLE}, so this copy stays as it is and the group level "
+            "reads it; remove it if it is not right any more"
+        )
+    return ""

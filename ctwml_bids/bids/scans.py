@@ -1,0 +1,187 @@
+"""When images were acquired, by the scans.tsv files of a subject."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+from ctwml_bids.bids.tables import Table, is_missing, read_table
+from ctwml_bids.errors import BadDataError
+
+# Of images of other kinds no time is needed.
+SUFFIXES = ("ct", "flair")
+FILE, TIME = "filename", "acq_time"
+# Entities whose value is a number: run-1 and run-01 are one.
+_INDICES = ("run", "echo", "inv", "flip")
+SHOWN = 3
+# A date without a time is one.
+Times = Mapping[Path, date]
+
+
+def read_times(
+    subject_dir: Path, tables: Iterable[Path], files: Iterable[Path]
+) -> tuple[dict[Path, date], list[str]]:
+    """Read the acquisition times of a subject's CT and FLAIR images.
+
+    A row's image is found by the entities of its name, so that a path that is written in another
+    way (backslashes, a leading slash, from another folder, with the other ending) means it too.
+    What a name does not say, the table's own place does.
+
+    Parameters
+    ----------
+    subject_dir
+        Folder of the subject in the data set.
+    tables
+        Its scans.tsv files, and those of its sessions.
+    files
+        Its images, of whatever kind.
+
+    Returns
+    -------
+    times, notes
+        Path of each image whose time is known → a datetime (with a zone where the table has one),
+        or a date where there is no time of day; and sentences on rows of which no use can be made.
+
+    Raises
+    ------
+    BadDataError
+        A table cannot be read (`read_table`), has two times for one image, or a row that may mean
+        several images.
+    """
+    images = _images(subject_dir, files)
+    times: dict[Path, date] = {}
+    notes: list[str] = []
+    for path in sorted(tables):
+        table = read_table(path, "Correct or remove it.", needs=FILE)
+        unmatched = []
+        for line, row in table.rows:
+            name, text = row[table.column(FILE) or FILE], _time_of(table, row)
+            entities = _entities(name, path, subject_dir)
+            if entities is None:
+                continue
+            image = _image_of(name, entities, images, f"{path}, line {line}")
+            if image is None:
+                unmatched.append(name)
+                continue
+            if is_missing(text):
+                continue
+            try:
+                moment = read_time(text)
+            except ValueError:
+                notes.append(f"{path.name}: {TIME} {text!r} of {name} is not a time of BIDS")
+                continue
+            if times.setdefault(image, moment) != moment:
+                raise BadDataError(
+                    f"{path}, line {line}: gives {image.name} the time {text}, and another row "
+                    f"gives it {times[image].isoformat()}; only one can be right. {table.advice}"
+                )
+        if unmatched:
+            notes.append(_told(path, unmatched))
+    return times, notes
+
+
+def read_time(text: str) -> date:
+    """Read an acq_time: a datetime, or a date where there is no time of day.
+
+    Raises
+    ------
+    ValueError
+        It is neither, as ISO 8601 writes them.
+    """
+    text = text.strip()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return datetime.fromisoformat(text)
+
+
+def days_between(one: date, other: date) -> float:
+    """Return the days between two times, in either order.
+
+    Whole days where one is a date without a time of day. Zones count where both have one; else
+    both are local times, as BIDS has them.
+    """
+    if not (isinstance(one, datetime) and isinstance(other, datetime)):
+        return float(abs((_day(one) - _day(other)).days))
+    if one.tzinfo is None or other.tzinfo is None:
+        one, other = one.replace(tzinfo=None), other.replace(tzinfo=None)
+    return abs((one - other).total_seconds()) / 86400.0
+
+
+def _day(moment: date) -> date:
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
+def _time_of(table: Table, row: Mapping[str, str]) -> str:
+    column = table.column(TIME)
+    return row[column] if column else ""
+
+
+def _images(
+    subject_dir: Path, files: Iterable[Path]
+) -> dict[frozenset[tuple[str, str]], list[Path]]:
+    """Return the CT and FLAIR images among a subject's by their entities."""
+    images: dict[frozenset[tuple[str, str]], list[Path]] = {}
+    for path in sorted(files):
+        entities = _entities(path.name, path, subject_dir)
+        if entities is not None:
+            images.setdefault(entities, []).append(path)
+    return images
+
+
+def _entities(name: str, where: Path, subject_dir: Path) -> frozenset[tuple[str, str]] | None:
+    """Return the entities and the suffix of a file's name; None where it is no CT nor FLAIR.
+
+    Parameters
+    ----------
+    name
+        A path, or a name.
+    where
+        The file that it stands in, whose folder has the session where the name has none.
+    subject_dir
+        Folder of the subject, whose name has the label where the name has none.
+    """
+    parts = [part.strip() for part in re.split(r"[\\/]+", name) if part.strip()]
+    if not parts:
+        return None
+    *pieces, suffix = parts[-1].split(".")[0].split("_")
+    if suffix.strip().lower() not in SUFFIXES:
+        return None
+    folders = [*where.relative_to(subject_dir.parent).parts[:-1], *parts[:-1]]
+    around = [folder for folder in folders if folder.startswith(("sub-", "ses-"))]
+    found = {"suffix": suffix.strip().lower()}
+    for piece in (*around, *pieces):
+        key, dash, value = piece.strip().partition("-")
+        if dash:
+            found[key] = str(int(value)) if key in _INDICES and value.isdecimal() else value
+    return frozenset(found.items())
+
+
+def _image_of(
+    name: str,
+    entities: frozenset[tuple[str, str]],
+    images: Mapping[frozenset[tuple[str, str]], Sequence[Path]],
+    place: str,
+) -> Path | None:
+    """Return the image that a row means; None where there is none."""
+    found = images.get(entities, ())
+    *folders, own = [part.strip() for part in re.split(r"[\\/]+", name)]
+    found = [path for path in found if path.name == own] or found
+    found = [path for path in found if path.parent.name in folders[-1:]] or found
+    if len(found) > 1:
+        raise BadDataError(
+            f"{place}: {name} may be {' or '.join(path.name for path in found)}; name the file in "
+            "full."
+        )
+    return found[0] if found else None
+
+
+def _told(table: Path, unmatched: Sequence[str]) -> str:
+    more = f" and {len(unmatched) - SHOWN} more" if len(unmatched) > SHOWN else ""
+    rows = "a row" if len(unmatched) == 1 else f"{len(unmatched)} rows"
+    return (
+        f"{table.name} has {rows} of images that are not there: "
+        f"{', '.join(unmatched[:SHOWN])}{more}; a time in such a row is not used"
+    )
