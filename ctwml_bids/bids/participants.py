@@ -74,9 +74,9 @@ def what_to_know(bids_dir: Path, output_dir: Path) -> str:
         As `read_people`.
     """
     people, copy = input_people(bids_dir, output_dir), Path(output_dir) / TABLE
-    if people is not None and people.strangers:
-        return f"{TABLE} lists {people.strangers} people who are not in the data set"
-    if people is None and copy.is_file():
+    if people is not None:
+        return "".join(people.told_strangers("not in the data set"))
+    if copy.is_file():
         return (
             f"{copy}: the data set has no {TABLE}, so this copy stays as it is and the group level "
             "reads it; remove it if it is not right any more"

@@ -60,6 +60,13 @@ class PeopleTable:
         """``sub-X`` of all whom it lists."""
         return {who for who, _ in self.rows}
 
+    def told_strangers(self, where: str) -> list[str]:
+        """Count those whom it was not read for and who are `where`; nothing without any."""
+        if not self.strangers:
+            return []
+        who = "1 person who is" if self.strangers == 1 else f"{self.strangers} people who are"
+        return [f"{self.path.name} lists {who} {where}"]
+
     def column(self, name: str) -> str | None:
         """Return a column's name as the file spells it (raises as `Table.column`)."""
         return self.table.column(name)

@@ -141,16 +141,14 @@ def of_people(setup: Setup, plan: Plan) -> list[str]:
     lines = [
         f"{label}: to be left out ({why}), not in the data set" for label, why in absent.items()
     ]
-    lines += [
-        f"{table.path.name} lists {table.strangers} people who are not in the data set"
-        for table in people.tables
-        if table.strangers
-    ]
+    for table in people.tables:
+        lines += table.told_strangers("not in the data set")
     unrated = [label for label, case in plan.cases.items() if case["fazekas"] is None]
     if people.column is not None and unrated:
         lines.append(
             f"{len(unrated)} of {len(plan.cases)} images have no Fazekas grade (column "
-            f"{people.column}; {unrated[0]} and perhaps others), so that volumes stratify"
+            f"{people.column}: {', '.join(unrated[:3])}{', ...' if len(unrated) > 3 else ''}), so "
+            "that volumes stratify"
         )
     return lines
 

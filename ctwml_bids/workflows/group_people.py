@@ -77,8 +77,8 @@ def _strangers(rows: Sequence[Mapping[str, Any]], tables: People) -> list[str]:
                 f"{table.path.name} lists none of the units' subjects ({rows[0]['participant_id']} "
                 f"and others); it lists {here}."
             )
-        elif table.strangers:
-            notes.append(f"{table.path.name} lists {table.strangers} people without results here.")
+        else:
+            notes += [f"{text}." for text in table.told_strangers("without results here")]
     return notes
 
 

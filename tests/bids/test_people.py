@@ -66,7 +66,9 @@ def test_a_row_with_a_label_near_that_of_a_subject_without_one_is_refused(tmp_pa
 def test_people_without_images_are_counted_and_not_complained_of(tmp_path):
     rows = "".join(f"sub-{label}\t70\n" for label in ("01", "03", "003", "77", "B1"))
     table = read_people(write(tmp_path, f"participant_id\tage\n{rows}"), units={"sub-01", "sub-03"})
-    assert table.strangers == 3
+    assert table.told_strangers("elsewhere") == [
+        "participants.tsv lists 3 people who are elsewhere"
+    ]
 
 
 @pytest.mark.parametrize("session", ["1", "ses-1", "001", "1.0"])

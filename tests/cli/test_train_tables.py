@@ -150,7 +150,7 @@ def test_ratings_of_other_tables_count_and_what_is_not_rated_is_said(dry):
     assert code == 0
     # The data set's own column exclude counts where the other table has none.
     assert "sub-03: left out" in said
-    assert "2 of 5 images have no Fazekas grade (column fazekas; sub-05_ses-a" in said
+    assert "2 of 5 images have no Fazekas grade (column fazekas: sub-05_ses-a, " in said
     assert "stratified by lesion volume" in said
 
 

@@ -58,7 +58,7 @@ def test_the_column_exclude_leaves_out_as_in_train(cohort, column, row):
     assert left_out["unit"] == "sub-02"
     assert left_out["reason"] == "excluded in participants.tsv: tumour"
     assert "excluded in participants.tsv: tumour" in page
-    assert "participants.tsv lists 1 people without results here" in page
+    assert "participants.tsv lists 1 person who is without results here" in page
     assert estimates(cohort)["pairs"]["value"] == "4"
 
 
