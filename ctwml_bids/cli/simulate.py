@@ -12,6 +12,7 @@ from typing import NoReturn
 from ctwml_bids.errors import CtwmlError, UsageError
 from ctwml_bids.simulation.cohort import write_cohort
 from ctwml_bids.simulation.individual import anatomy_files
+from ctwml_bids.simulation.wide_ventricles import RANGE_ML
 
 
 class _Parser(argparse.ArgumentParser):
@@ -32,6 +33,13 @@ def _seed(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError("must be 0 or more")
+    return value
+
+
+def _ventricles(text: str) -> float:
+    value = float(text)
+    if not RANGE_ML[0] <= value <= RANGE_ML[1]:
+        raise argparse.ArgumentTypeError(f"must be {RANGE_ML[0]:g} to {RANGE_ML[1]:g} mL")
     return value
 
 
@@ -61,6 +69,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder of individual anatomies (made by scripts/make_anatomies.py): most heads get "
         "their folds, the others the template's (default: the template alone)",
     )
+    parser.add_argument(
+        "--ventricles-ml",
+        type=_ventricles,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="lateral ventricles of these volumes in mL, as in hydrocephalus, such as 130 250: "
+        "tissue is pushed towards the skull, sulci narrow (default: as age makes them)",
+    )
     return parser
 
 
@@ -80,7 +96,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     start = time.monotonic()
     try:
-        options = build_parser().parse_args(argv)
+        parser = build_parser()
+        options = parser.parse_args(argv)
+        wide = options.ventricles_ml and tuple(options.ventricles_ml)
+        if wide and wide[0] > wide[1]:
+            parser.error(f"argument --ventricles-ml: {wide[0]:g} is above {wide[1]:g}")
         write_cohort(
             options.out,
             options.participants,
@@ -88,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             size=options.size,
             nprocs=options.nprocs,
             anatomies=anatomy_files(options.anatomies) if options.anatomies else (),
+            ventricles_ml=wide,
             progress=lambda line: print(f"[{time.monotonic() - start:6.1f} s] {line}", flush=True),
         )
     except CtwmlError as error:
