@@ -10,6 +10,7 @@ from ctwml_bids.geometry import bounding_box
 from ctwml_bids.preprocessing.brain_border import local_intensity
 from ctwml_bids.preprocessing.distances import closed, dilated
 from ctwml_bids.preprocessing.grids import grid_of, image_on
+from ctwml_bids.preprocessing.thick_fluid import thick_fluid
 from ctwml_bids.preprocessing.ventricle_guide import carried, in_boxes
 
 # CSF is nulled on FLAIR; a voxel is CSF below this fraction of the tissue around it, and may be
@@ -18,7 +19,8 @@ CSF_FRACTION = 0.55
 EDGE_FRACTION = 0.72
 # Seeds lie in the carried template ventricles or this close to them.
 SEED_MM = 2.0
-# Wide ventricles reach beyond the template's, but not further than this …
+# Wide ventricles reach beyond the template's (and beyond what no sulcus can be, `thick_fluid`),
+# but not further than this …
 REACH_MM = 14.0
 # … and not into what lies this near the brain's surface: sulci and Sylvian fissures do.
 SURFACE_MM = 12.0
@@ -71,8 +73,11 @@ def flair_ventricles(
     inside, expected, values = brain[box], expected[box], array[box] - array.min()
     ratio = values / np.maximum(local_intensity(values, inside, spacing), 1e-6)
     other = in_boxes(grid, box, template_to_native, NOT_VENTRICLE)
+    dark = (ratio < CSF_FRACTION) & inside
+    thick = thick_fluid(dark, dilated(expected, SEED_MM, spacing), spacing)
+    expected, dark = expected | thick, dark | thick
     allowed = _allowed(expected, inside, other, spacing)
-    csf = (ratio < CSF_FRACTION) & allowed
+    csf = dark & allowed
     seeds = csf & dilated(expected, SEED_MM, spacing)
     core = ndimage.binary_propagation(seeds, mask=csf)
     # The edge, half tissue within its voxel, belongs to the ventricle one voxel deep.
