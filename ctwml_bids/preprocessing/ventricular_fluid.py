@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from ctwml_bids.preprocessing.distances import dilated
 from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.preprocessing.normalisation import to_grid
 
@@ -17,6 +18,9 @@ LEAST_SHARE = 0.5
 NEAR_BORDER_MM = 3.5
 AVERAGED_MM = 2.5
 ABOVE_MEDIAN_HU = 2.0
+# Ventricles so wide that a ball of this radius (mm) fits leave no doubt: there, up to their border
+# as far as this from such a ball, all is fluid.
+WIDE_MM, BESIDE_WIDE_MM = 9.0, 2.0
 # Air, bone and calcified choroid plexus count as this much (HU).
 HU_LIMITS = (-20.0, 60.0)
 
@@ -60,5 +64,6 @@ def ventricular_fluid(
     weight = ndimage.gaussian_filter(fluid.astype(np.float32), sigma)
     mean = ndimage.gaussian_filter(np.where(fluid, hu, 0).astype(np.float32), sigma)
     dark = mean < (np.median(hu[fluid]) + ABOVE_MEDIAN_HU) * weight
-    deep = ndimage.distance_transform_edt(fluid, grid.spacing) > NEAR_BORDER_MM
-    return fluid & (dark | deep)
+    depth = ndimage.distance_transform_edt(fluid, grid.spacing)
+    wide = dilated(depth > WIDE_MM, WIDE_MM + BESIDE_WIDE_MM, grid.spacing)
+    return fluid & (dark | (depth > NEAR_BORDER_MM) | wide)
