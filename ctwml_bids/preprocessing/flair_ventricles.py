@@ -19,11 +19,13 @@ CSF_FRACTION = 0.55
 EDGE_FRACTION = 0.72
 # Seeds lie in the carried template ventricles or this close to them.
 SEED_MM = 2.0
-# Wide ventricles reach beyond the template's (and beyond what no sulcus can be, `thick_fluid`),
-# but not further than this …
+# Wide ventricles reach beyond the template's, but not further than this …
 REACH_MM = 14.0
 # … and not into what lies this near the brain's surface: sulci and Sylvian fissures do.
 SURFACE_MM = 12.0
+# Both hold for what a sulcus could be. What is too thick for that (`thick_fluid`) is ventricle with
+# all fluid so close (mm) to it: its corners and the stumps of its horns.
+BESIDE_THICK_MM = 5.0
 # So close to the template's ventricles, neither depth nor the boxes below exclude a voxel.
 SURE_MM = 2.5
 # Dark spaces that touch the ventricles or nearly so, as boxes in MNI mm (x without its sign):
@@ -74,11 +76,12 @@ def flair_ventricles(
     ratio = values / np.maximum(local_intensity(values, inside, spacing), 1e-6)
     other = in_boxes(grid, box, template_to_native, NOT_VENTRICLE)
     dark = (ratio < CSF_FRACTION) & inside
-    thick = thick_fluid(dark, dilated(expected, SEED_MM, spacing), spacing)
-    expected, dark = expected | thick, dark | thick
+    near = dilated(expected, SEED_MM, spacing)
+    thick = thick_fluid(dark, near, spacing)
     allowed = _allowed(expected, inside, other, spacing)
-    csf = dark & allowed
-    seeds = csf & dilated(expected, SEED_MM, spacing)
+    allowed |= dilated(thick, BESIDE_THICK_MM, spacing) & inside & (thick | ~other)
+    csf = (dark | thick) & allowed
+    seeds = csf & (near | thick)
     core = ndimage.binary_propagation(seeds, mask=csf)
     # The edge, half tissue within its voxel, belongs to the ventricle one voxel deep.
     rim = ndimage.binary_dilation(core, _plane_cross(spacing)) & (ratio < EDGE_FRACTION)

@@ -32,11 +32,13 @@ BORDER_SHARE = 0.5
 BORDER_HU = (5.0, 13.0)
 # Seeds lie in the carried template ventricles or this close (mm) to them.
 SEED_MM = 3.0
-# Wide ventricles reach beyond the template's (and beyond what no sulcus can be, `thick_fluid`),
-# not further than this (mm) ...
+# Wide ventricles reach beyond the template's, not further than this (mm) ...
 REACH_MM = 16.0
 # ... and not into what lies this near the brain's surface: sulci and the Sylvian fissure.
 SURFACE_MM = 14.0
+# Both hold for what a sulcus could be. What is too thick for that (`thick_fluid`) is ventricle with
+# all fluid so close (mm) to it: its corners and the stumps of its horns.
+BESIDE_THICK_MM = 5.0
 # Bridges thinner than twice this (mm), as the choroid fissure's, do not carry growth.
 BRIDGE_MM = 1.0
 # Smaller pieces are sulci or holes in leukoaraiosis, in mL.
@@ -100,12 +102,12 @@ def _found(
     hu = _smoothed(data, brain, spacing)
     csf = float(np.clip(np.percentile(hu[expected], CSF_PERCENTILE), *CSF_HU))
     fluid = (hu < _border(hu, brain, csf, spacing)) & brain
-    thick = thick_fluid(fluid, dilated(expected, SEED_MM, spacing), spacing)
-    expected, fluid = expected | thick, fluid | thick
     distance = ndimage.distance_transform_edt(~expected, spacing)
-    allowed = (distance <= REACH_MM) & ((depth > SURFACE_MM) | (distance <= SEED_MM))
-    allowed &= ~cisterns | expected
-    return _grown(fluid & allowed, distance <= SEED_MM, spacing)
+    thick = thick_fluid(fluid, distance <= SEED_MM, spacing)
+    beside = dilated(thick, BESIDE_THICK_MM, spacing)
+    allowed = (distance <= REACH_MM) & (depth > SURFACE_MM) | (distance <= SEED_MM)
+    allowed = (allowed | beside) & (~cisterns | expected | thick)
+    return _grown((fluid | thick) & allowed, (distance <= SEED_MM) | thick, spacing)
 
 
 def _smoothed(hu: np.ndarray, brain: np.ndarray, spacing: np.ndarray) -> np.ndarray:
