@@ -11,7 +11,9 @@ SPACINGS = [(1.0, 1.0, 1.0), (0.9, 0.9, 4.5), (1.2, 1.2, 2.5), (0.8, 0.8, 5.0), 
 
 def space(spacing, axes, centre=(0.0, 0.0, 0.0)):
     """A grid of 120 × 120 × 80 mm, and an ellipsoid of fluid in it."""
-    grid = centred_grid([round(n / step) for n, step in zip((120, 120, 80), spacing)], spacing)
+    grid = centred_grid(
+        [round(n / step) for n, step in zip((120, 120, 80), spacing, strict=True)], spacing
+    )
     return grid, ellipsoid(grid, np.array(axes), centre)
 
 
