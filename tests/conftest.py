@@ -74,3 +74,20 @@ def simulated(one_at_a_time) -> Path:
         if not folder.exists():
             write_cohort(folder, 2, 11, size="small", nprocs=2)
     return folder
+
+
+@pytest.fixture(scope="session")
+def wide_pair():
+    """A small simulated pair with lateral ventricles of 190 mL and 20 mL of lesions."""
+    from ctwml_bids.simulation.pair import simulate_pair
+
+    return simulate_pair(
+        21,
+        fazekas=3,
+        age=72,
+        sex="F",
+        lesion_ml=20.0,
+        ventricles_ml=190.0,
+        size="small",
+        sagittal=False,
+    )

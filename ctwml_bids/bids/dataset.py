@@ -181,6 +181,7 @@ def map_sidecar(
     precision: str | None = None,
     island_share: float | None = None,
     islands_ml: float | None = None,
+    fluid_ml: float | None = None,
     description: str | None = None,
 ) -> dict[str, object]:
     """Content of the JSON file beside a mask or a map, only with the fields that are known.
@@ -202,6 +203,8 @@ def map_sidecar(
     island_share, islands_ml
         Small regions with less than this share in the template's white matter were left out; and
         the volume (mL) above the threshold in them.
+    fluid_ml
+        Volume (mL) above the threshold that was left out as fluid of the ventricles.
     """
     if space and not spatial_reference:
         raise ValueError(f"space-{space} needs the URI of the image as its SpatialReference")
@@ -216,6 +219,7 @@ def map_sidecar(
         "Precision": precision,
         "WhiteMatterShare": island_share,
         "LeftOutVolume": islands_ml,
+        "LeftOutFluidVolume": fluid_ml,
     }
     return {key: value for key, value in fields.items() if value is not None}
 

@@ -14,12 +14,23 @@ from ctwml_bids.cli.words import Parser
 from ctwml_bids.errors import CtwmlError
 from ctwml_bids.simulation.cohort import write_cohort
 from ctwml_bids.simulation.individual import anatomy_files
+from ctwml_bids.simulation.wide_ventricles import RANGE_ML
 
 
 def _seed(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
     return int(text)
+
+
+def _ventricles(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not RANGE_ML[0] <= value <= RANGE_ML[1]:
+        raise argparse.ArgumentTypeError(f"must be {RANGE_ML[0]:g} to {RANGE_ML[1]:g} mL")
+    return value
 
 
 def build_parser() -> Parser:
@@ -51,6 +62,14 @@ def build_parser() -> Parser:
         help="folder of individual anatomies (made by scripts/make_anatomies.py): most heads get "
         "their folds, the others the template's (default: the template alone)",
     )
+    parser.add_argument(
+        "--ventricles-ml",
+        type=_ventricles,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="lateral ventricles of these volumes in mL, as in hydrocephalus, such as 130 250: "
+        "tissue is pushed towards the skull, sulci narrow (default: as age makes them)",
+    )
     return parser
 
 
@@ -75,7 +94,11 @@ def _whole_run(argv: Sequence[str] | None) -> int:
     """Run the program; an error meant for the user becomes a message and an exit code."""
     start = time.monotonic()
     try:
-        options = build_parser().parse_args(argv)
+        parser = build_parser()
+        options = parser.parse_args(argv)
+        wide = options.ventricles_ml and tuple(options.ventricles_ml)
+        if wide and wide[0] > wide[1]:
+            parser.error(f"argument --ventricles-ml: {wide[0]:g} is above {wide[1]:g}")
         write_cohort(
             options.out,
             options.participants,
@@ -83,6 +106,7 @@ def _whole_run(argv: Sequence[str] | None) -> int:
             size=options.size,
             nprocs=options.nprocs,
             anatomies=anatomy_files(options.anatomies) if options.anatomies else (),
+            ventricles_ml=wide,
             progress=lambda line: print(f"[{time.monotonic() - start:6.1f} s] {line}", flush=True),
         )
     except CtwmlError as error:

@@ -134,11 +134,12 @@ def _measure_image(
     brain = on_native(files[f"{name}_used_brain"], native)
     # The guide's midline is x = 0; another template's need not be.
     native_to_guide = np.linalg.inv(np.loadtxt(files[f"guide_to_{name}"]))
+    ventricles = on_native(files[f"{name}_ventricles"], native)
     found = regions.measure(
         lesions,
         affine=native.affine,
         brain=brain,
-        ventricles=on_native(files[f"{name}_ventricles"], native),
+        ventricles=ventricles,
         left=regions.left_of_midline(native.shape, native.affine, native_to_guide),
     )
     fit = load_facts(files[f"{name}_fit"])
@@ -154,6 +155,7 @@ def _measure_image(
         quality.coverage(cut, image=label),
         fit_gates.template_fit(fit["dice"], fit["scales"], image=label),
         *lesion_gates(probability, lesions, brain, native, label),
+        fluid_gate(lesions & ventricles, facts["network"]["fluid_ml"], native, label),
     ]
     if name == "ct":
         gates += _ct_gates(files, facts)
@@ -183,6 +185,24 @@ def lesion_gates(
         quality.lesions_near_skull(near, image=image, lesion_ml=ml),
         quality.lesion_volume(ml, image=image),
     ]
+
+
+def fluid_gate(inside: np.ndarray, left_out_ml: float, grid: Grid, image: str) -> quality.Gate:
+    """Judge a segmentation by what it marks in the ventricles.
+
+    Parameters
+    ----------
+    inside
+        Lesions within the ventricle mask, bool, (x, y, z) on the image's grid.
+    left_out_ml
+        What the network marked in their fluid, which is no part of the lesions, in mL.
+    grid
+        The image's.
+    image
+        ``CT`` or ``FLAIR``.
+    """
+    inside_ml = float(np.count_nonzero(inside)) * grid.voxel_ml
+    return fit_gates.lesions_in_ventricles(inside_ml, left_out_ml, image=image)
 
 
 def _ct_gates(files: Mapping[str, str], facts: dict[str, Any]) -> list[quality.Gate]:

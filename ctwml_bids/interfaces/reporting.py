@@ -135,6 +135,8 @@ def _networks(raw: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, str
         rows[f"Network, {name.upper()}"] = f"{network['device']}, {network['precision']}"
         if (left_out := network.get("islands_ml")) is not None:
             rows[f"Left out outside white matter, {name.upper()}"] = f"{left_out:.2f} mL"
+        if (fluid := network.get("fluid_ml")) is not None:
+            rows[f"Left out as fluid of the ventricles, {name.upper()}"] = f"{fluid:.2f} mL"
     return rows
 
 

@@ -33,6 +33,7 @@ class _SegmentInput(BaseInterfaceInputSpec):
     guide_to_native = File(exists=True, mandatory=True)
     guide_wm = File(exists=True, mandatory=True, desc="in the guide's space, as the next")
     guide_ventricles = File(exists=True, mandatory=True)
+    ventricles = File(exists=True, mandatory=True, desc="found on the image, on its grid")
     model = traits.Directory(exists=True, mandatory=True)
     # Nipype hashes a folder by its name alone: other weights in it would go unnoticed.
     checksum = traits.Str(mandatory=True, desc="of the model: weights and how they are used")
@@ -47,7 +48,8 @@ class _SegmentOutput(TraitedSpec):
     disagreement = File(exists=True, desc="SD over the ensemble, network grid")
     facts = File(
         exists=True,
-        desc="device, number format of the convolutions, and mL of islands outside white matter",
+        desc="device, number format of the convolutions, and mL left out: islands outside white "
+        "matter, and fluid of the ventricles",
     )
 
 
@@ -63,6 +65,7 @@ class SegmentLesions(SimpleInterface):
             to_grid,
             white_matter_on_grid,
         )
+        from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
         from ctwml_bids.segmentation import ensemble
         from ctwml_bids.segmentation.inputs import network_channels
 
@@ -85,19 +88,34 @@ class SegmentLesions(SimpleInterface):
             transform,
             np.loadtxt(self.inputs.guide_to_native),
         )
+        fluid = ventricular_fluid(
+            array,
+            load_mask(self.inputs.ventricles),
+            transform,
+            grid,
+            hounsfield=self.inputs.modality == "ct",
+        )
         device = "cuda" if self.inputs.use_gpu else "cpu"
         prediction = ensemble.predict(
             model,
             network_channels(array, mask, model.card.channels),
             white_matter=white_matter,
+            fluid=fluid,
             device=device,
             threads=self.inputs.threads,
         )
-        facts = {"device": device, "precision": prediction.precision, "islands_ml": None}
-        if model.card.island_share is not None:
-            voxel_ml = grid.voxel_ml * float(abs(np.linalg.det(transform[:3, :3])))
-            islands = np.count_nonzero(prediction.islands > model.card.threshold)
-            facts["islands_ml"] = round(islands * voxel_ml, 3)
+        voxel_ml = grid.voxel_ml * float(abs(np.linalg.det(transform[:3, :3])))
+
+        def left_out_ml(probability: np.ndarray) -> float:
+            return round(np.count_nonzero(probability > model.card.threshold) * voxel_ml, 3)
+
+        has_islands = model.card.island_share is not None
+        facts = {
+            "device": device,
+            "precision": prediction.precision,
+            "islands_ml": left_out_ml(prediction.islands) if has_islands else None,
+            "fluid_ml": left_out_ml(prediction.fluid),
+        }
         self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
         for name in ("probability", "disagreement"):
             self._results[name] = save_image(

@@ -74,7 +74,8 @@ class Lineage:
         # The FLAIR is no direct source of its CT's lesions, yet no one should miss that it took
         # part: mask and frame are its own.
         others = [self.raw["flair"]] if seen == "ct" and self.carried else []
-        found = [self.raw[seen], *others, self.brain(seen), self._xfm(seen.upper(), self.template)]
+        frame = self._xfm(seen.upper(), self.template)
+        found = [self.raw[seen], *others, self.brain(seen), frame, self.ventricles(seen)]
         if space == "template" and self._is_deformed(seen):
             found.append(self._field(self.deformed.upper(), self.template))
         elif space not in ("template", seen):

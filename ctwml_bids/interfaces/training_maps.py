@@ -12,11 +12,12 @@ import numpy as np
 
 from ctwml_bids.bids import dataset, names
 from ctwml_bids.bids.files import write_bytes, write_json, write_nifti
-from ctwml_bids.interfaces.measuring import lesion_gates
+from ctwml_bids.interfaces.measuring import fluid_gate, lesion_gates
 from ctwml_bids.interfaces.training_heads import Case
 from ctwml_bids.interfaces.training_tables import Writing, write_table
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.normalisation import from_grid, rounded
+from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
 from ctwml_bids.statistics import overlap, regions
 from ctwml_bids.statistics.gates import Gate
 
@@ -44,6 +45,10 @@ def write_case(
         Its row of the accuracy table, and under "sweep" its Dice at each of `THRESHOLDS`.
     """
     frame = case.matrix("template", case.modality)
+    fluid = _fluid(case, frame, writing)
+    left_out_ml = np.count_nonzero(mean[fluid] > writing.threshold) * writing.grid.voxel_ml
+    left_out_ml *= float(abs(np.linalg.det(frame[:3, :3])))
+    mean, disagreement = (np.where(fluid, 0, array) for array in (mean, disagreement))
     probabilities, masks, grids = {}, {}, {}
     for space, path in case.images.items():
         grids[space] = grid_of(nib.load(path))
@@ -60,7 +65,7 @@ def write_case(
             _drop_spread(case, space, writing)
         _write_maps(case, space, arrays, grids[space], writing)
     found = (probabilities[case.modality], masks[case.modality], grids[case.modality])
-    measures, gates = _measure(case, *found, frame, writing)
+    measures, gates = _measure(case, *found, frame, left_out_ml, writing)
     seen = _in_one_space(case, masks, writing)
     write_table(case, measures, gates, seen, writing)
     _write_picture(case, seen, grids["flair" if "flair" in grids else "ct"], writing)
@@ -158,7 +163,8 @@ def _raw(case: Case, image: str, writing: Writing) -> str:
 
 
 def _sources(case: Case, space: str, writing: Writing) -> list[str]:
-    made = [case.brain, case.transforms[case.modality, "template"]]
+    frame = case.transforms[case.modality, "template"]
+    made = [case.brain, frame, _ventricles(case, writing)]
     if space != case.modality:
         made.append(case.transforms[case.modality, space])
     raw = [_raw(case, case.modality, writing)]
@@ -183,19 +189,42 @@ def _measure(
     mask: np.ndarray,
     grid: Grid,
     frame: np.ndarray,
+    left_out_ml: float,
     writing: Writing,
 ) -> tuple[regions.LesionMeasures, list[Gate]]:
     space = case.modality.upper()
-    ventricles = writing.output_dir / names.ventricle_mask(case.subject, case.session, space=space)
+    ventricles = _on(_ventricles(case, writing), grid)
     brain = _on(case.brain, grid)
     measures = regions.measure(
         mask,
         affine=grid.affine,
         brain=brain,
-        ventricles=_on(ventricles, grid),
+        ventricles=ventricles,
         left=regions.left_of_midline(grid.shape, grid.affine, np.linalg.inv(frame)),
     )
-    return measures, lesion_gates(probability, mask, brain, grid, space)
+    return measures, [
+        *lesion_gates(probability, mask, brain, grid, space),
+        fluid_gate(mask & ventricles, left_out_ml, grid, space),
+    ]
+
+
+def _ventricles(case: Case, writing: Writing) -> Path:
+    space = case.modality.upper()
+    return writing.output_dir / names.ventricle_mask(case.subject, case.session, space=space)
+
+
+def _fluid(case: Case, frame: np.ndarray, writing: Writing) -> np.ndarray:
+    """Find fluid on the network's grid: no lesion is there, as at the participant level."""
+    from ctwml_bids.segmentation.pair_heads import image_on_grid, load_mask
+
+    image = case.images[case.modality]
+    return ventricular_fluid(
+        image_on_grid(image, case.modality, frame, writing.grid),
+        load_mask(_ventricles(case, writing)),
+        frame,
+        writing.grid,
+        hounsfield=case.modality == "ct",
+    )
 
 
 def _in_one_space(

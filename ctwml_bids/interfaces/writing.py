@@ -204,6 +204,7 @@ class _Writer:
                     precision=network["precision"],
                     island_share=model["island_share"],
                     islands_ml=network["islands_ml"],
+                    fluid_ml=network["fluid_ml"],
                     description=f"{text}, seen in the {seen.upper()}",
                 ),
             )

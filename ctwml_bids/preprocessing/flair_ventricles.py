@@ -10,6 +10,7 @@ from ctwml_bids.geometry import bounding_box
 from ctwml_bids.preprocessing.brain_border import local_intensity
 from ctwml_bids.preprocessing.distances import closed, dilated
 from ctwml_bids.preprocessing.grids import grid_of, image_on
+from ctwml_bids.preprocessing.thick_fluid import thick_fluid
 from ctwml_bids.preprocessing.ventricle_guide import carried, in_boxes
 
 # CSF is nulled on FLAIR; a voxel is CSF below this fraction of the tissue around it, and may be
@@ -22,6 +23,9 @@ SEED_MM = 2.0
 REACH_MM = 14.0
 # … and not into what lies this near the brain's surface: sulci and Sylvian fissures do.
 SURFACE_MM = 12.0
+# Both hold for what a sulcus could be. What is too thick for that (`thick_fluid`) is ventricle with
+# all fluid so close (mm) to it: its corners and the stumps of its horns.
+BESIDE_THICK_MM = 5.0
 # So close to the template's ventricles, neither depth nor the boxes below exclude a voxel.
 SURE_MM = 2.5
 # Dark spaces that touch the ventricles or nearly so, as boxes in MNI mm (x without its sign):
@@ -71,9 +75,13 @@ def flair_ventricles(
     inside, expected, values = brain[box], expected[box], array[box] - array.min()
     ratio = values / np.maximum(local_intensity(values, inside, spacing), 1e-6)
     other = in_boxes(grid, box, template_to_native, NOT_VENTRICLE)
+    dark = (ratio < CSF_FRACTION) & inside
+    near = dilated(expected, SEED_MM, spacing)
+    thick = thick_fluid(dark, near, spacing)
     allowed = _allowed(expected, inside, other, spacing)
-    csf = (ratio < CSF_FRACTION) & allowed
-    seeds = csf & dilated(expected, SEED_MM, spacing)
+    allowed |= dilated(thick, BESIDE_THICK_MM, spacing) & inside & (thick | ~other)
+    csf = (dark | thick) & allowed
+    seeds = csf & (near | thick)
     core = ndimage.binary_propagation(seeds, mask=csf)
     # The edge, half tissue within its voxel, belongs to the ventricle one voxel deep.
     rim = ndimage.binary_dilation(core, _plane_cross(spacing)) & (ratio < EDGE_FRACTION)

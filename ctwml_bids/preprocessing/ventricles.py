@@ -10,6 +10,7 @@ from ctwml_bids.geometry import bounding_box
 from ctwml_bids.preprocessing.blocks import block_mean, finer
 from ctwml_bids.preprocessing.distances import dilated, eroded
 from ctwml_bids.preprocessing.grids import grid_of, image_on
+from ctwml_bids.preprocessing.thick_fluid import thick_fluid
 from ctwml_bids.preprocessing.ventricle_guide import carried, in_boxes
 
 # Voxels are averaged up to this edge length in mm; detail below it is noise.
@@ -22,6 +23,8 @@ CSF_PERCENTILE = 15.0
 CSF_HU = (0.0, 14.0)
 # Tissue around a voxel: mean of what is surely no fluid, weighted by a Gaussian of this SD.
 NEIGHBOURHOOD_MM = 6.0
+# Less tissue than this (share) around a voxel tells nothing: the whole brain's is taken.
+LEAST_TISSUE = 0.02
 # Surely no fluid: this many HU above it. Leukoaraiosis reads 17.5 ± 4.7, CSF 5.
 ABOVE_CSF_HU = 7.0
 # The border lies midway between fluid and the tissue beside it, yet within these HU of fluid.
@@ -33,6 +36,9 @@ SEED_MM = 3.0
 REACH_MM = 16.0
 # ... and not into what lies this near the brain's surface: sulci and the Sylvian fissure.
 SURFACE_MM = 14.0
+# Both hold for what a sulcus could be. What is too thick for that (`thick_fluid`) is ventricle with
+# all fluid so close (mm) to it: its corners and the stumps of its horns.
+BESIDE_THICK_MM = 5.0
 # Bridges thinner than twice this (mm), as the choroid fissure's, do not carry growth.
 BRIDGE_MM = 1.0
 # Smaller pieces are sulci or holes in leukoaraiosis, in mL.
@@ -94,12 +100,14 @@ def _found(
 ) -> np.ndarray:
     """Ventricles from HU, brain, carried template, depth in the brain (mm) and cisterns."""
     hu = _smoothed(data, brain, spacing)
-    distance = ndimage.distance_transform_edt(~expected, spacing)
-    allowed = brain & (distance <= REACH_MM) & ((depth > SURFACE_MM) | (distance <= SEED_MM))
-    allowed &= ~cisterns | expected
     csf = float(np.clip(np.percentile(hu[expected], CSF_PERCENTILE), *CSF_HU))
-    fluid = (hu < _border(hu, brain, csf, spacing)) & allowed
-    return _grown(fluid, distance <= SEED_MM, spacing)
+    fluid = (hu < _border(hu, brain, csf, spacing)) & brain
+    distance = ndimage.distance_transform_edt(~expected, spacing)
+    thick = thick_fluid(fluid, distance <= SEED_MM, spacing)
+    beside = dilated(thick, BESIDE_THICK_MM, spacing)
+    allowed = (distance <= REACH_MM) & (depth > SURFACE_MM) | (distance <= SEED_MM)
+    allowed = (allowed | beside) & (~cisterns | expected | thick)
+    return _grown((fluid | thick) & allowed, (distance <= SEED_MM) | thick, spacing)
 
 
 def _smoothed(hu: np.ndarray, brain: np.ndarray, spacing: np.ndarray) -> np.ndarray:
@@ -116,7 +124,9 @@ def _border(hu: np.ndarray, brain: np.ndarray, csf: float, spacing: np.ndarray) 
     sigma = NEIGHBOURHOOD_MM / spacing
     weight = ndimage.gaussian_filter(tissue.astype(np.float32), sigma)
     total = ndimage.gaussian_filter(np.where(tissue, hu, 0).astype(np.float32), sigma)
-    local = total / np.maximum(weight, 1e-3)
+    local = total / np.maximum(weight, LEAST_TISSUE)
+    if tissue.any():
+        local[weight < LEAST_TISSUE] = hu[tissue].mean()
     return csf + np.clip(BORDER_SHARE * (local - csf), *BORDER_HU)
 
 

@@ -193,6 +193,7 @@ def _network_text(image: str, card: Mapping[str, Any], precision: str | None = N
             f"; small regions with less than {share:.0%} of their probability in the white matter "
             "of the packaged template or within 10 mm of its lateral ventricles were left out"
         )
+    text += "; fluid of the ventricles found on the image was not counted as a lesion"
     text += f"; convolutions ran in {precision}" if precision else ""
     data = card.get("training", {}).get("data")
     return text + (f". It was trained on {data}." if data else ".")

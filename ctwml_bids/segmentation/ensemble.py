@@ -43,13 +43,16 @@ class Prediction:
     Attributes
     ----------
     probability
-        Mean lesion probability over the members, float32, (x, y, z); 0 outside the brain and in
-        `islands`.
+        Mean lesion probability over the members, float32, (x, y, z); 0 outside the brain, in
+        fluid and in `islands`.
     disagreement
         Population SD over the members, likewise; 0 everywhere with a single member.
     islands
         Mean lesion probability of the small regions that were left out because they lie outside
         the white matter, likewise; 0 everywhere else.
+    fluid
+        Mean lesion probability that was left out because it lies in fluid of the ventricles,
+        likewise.
     precision
         What the convolutions ran in: "float32" or "bfloat16".
     """
@@ -57,6 +60,7 @@ class Prediction:
     probability: np.ndarray
     disagreement: np.ndarray
     islands: np.ndarray
+    fluid: np.ndarray
     precision: str
 
 
@@ -104,6 +108,7 @@ def predict(
     channels: np.ndarray,
     *,
     white_matter: np.ndarray | None = None,
+    fluid: np.ndarray | None = None,
     device: str = "cpu",
     threads: int = 1,
     precision: str = "auto",
@@ -125,6 +130,9 @@ def predict(
     white_matter
         Where white matter may be, on the same grid (`normalisation.white_matter_on_grid`); needed
         where the card has an `island_share`.
+    fluid
+        Where fluid of the ventricles surely is, bool, on the same grid (`ventricular_fluid`): no
+        lesion is there. None: nothing is known of it.
     device
         "cpu", "cuda" or "cuda:N".
     threads
@@ -169,6 +177,10 @@ def predict(
     probability, disagreement = np.zeros((2, *inside.shape), dtype=np.float32)
     probability[box], disagreement[box] = members.mean(axis=0), members.std(axis=0)
     probability[~inside] = disagreement[~inside] = 0
+    in_fluid = np.zeros_like(probability)
+    if fluid is not None:
+        in_fluid[fluid] = probability[fluid]
+        probability[fluid] = disagreement[fluid] = 0
     islands = np.zeros_like(probability)
     if card.island_share is not None:
         outside = outside_white_matter(
@@ -180,7 +192,8 @@ def predict(
         )
         islands[outside] = probability[outside]
         probability[outside] = disagreement[outside] = 0
-    return Prediction(probability, disagreement, islands, str(dtype).removeprefix("torch."))
+    precision_used = str(dtype).removeprefix("torch.")
+    return Prediction(probability, disagreement, islands, in_fluid, precision_used)
 
 
 def _regions(brain: np.ndarray) -> Iterator[Region]:

@@ -91,10 +91,8 @@ def lay(files: HeadFiles, grid: Grid, channels: tuple[str, ...]) -> LaidHead:
     NoInputError, BadDataError
         If a file is missing or cannot be used.
     """
-    read = read_ct if files.modality == "ct" else read_flair
-    image = read(files.image).image
     transform = files.template_to_image
-    array = to_grid(image, transform, grid, fill=FILL[files.modality])
+    array = image_on_grid(files.image, files.modality, transform, grid)
     masks = {"used": _mask_on(files.brain, transform, grid)}
     if files.own_brain is not None:
         own = _mask_on(files.own_brain, transform, grid)
@@ -106,6 +104,20 @@ def lay(files: HeadFiles, grid: Grid, channels: tuple[str, ...]) -> LaidHead:
         {name: network_channels(array, mask, channels) for name, mask in masks.items()},
         _mask_on(files.truth, truth_frame, grid).astype(np.uint8),
     )
+
+
+def image_on_grid(
+    path: Path, modality: str, template_to_image: np.ndarray, grid: Grid
+) -> np.ndarray:
+    """Read a CT (HU) or FLAIR of the data set onto the network's grid, float32, (x, y, z).
+
+    Raises
+    ------
+    NoInputError, BadDataError
+        If it is missing or cannot be used.
+    """
+    read = read_ct if modality == "ct" else read_flair
+    return to_grid(read(path).image, template_to_image, grid, fill=FILL[modality])
 
 
 def load_mask(path: Path) -> nib.Nifti1Image:

@@ -9,15 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from ctwml_bids.simulation import canonical
 from ctwml_bids.simulation.bending import aged_warp, warp
 from ctwml_bids.simulation.canonical import BRAIN_BOX
 from ctwml_bids.simulation.fields import smooth_noise, soft_step
 from ctwml_bids.simulation.individual import Anatomy, folded_tissues
+from ctwml_bids.simulation.wide_ventricles import widened
 
 BRAIN_ML = {"F": (1330.0, 105.0), "M": (1480.0, 115.0)}  # brain mask, mean and SD of adults
 TEMPLATE_BRAIN_ML = 1890.0  # of the packaged brain mask: MNI space is larger than life
+# Where ventricles of a wanted volume begin to widen (mL, at most), and how much of the fluid that
+# age gives the sulci stays in them: as much as without, or nearly effaced.
+BEFORE_WIDENING_ML = 40.0
+SULCI_LEFT = (0.3, 1.0)
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,11 @@ def _tissues(
 
 
 def make_head(
-    rng: np.random.Generator, age: float, sex: str, anatomy: Anatomy | None = None
+    rng: np.random.Generator,
+    age: float,
+    sex: str,
+    anatomy: Anatomy | None = None,
+    ventricles_ml: float | None = None,
 ) -> Head:
     """Draw a head.
 
@@ -144,6 +154,9 @@ def make_head(
         "F" or "M"; sets the mean brain volume.
     anatomy
         Whose folds the head has; None: the template's, with noise for folds.
+    ventricles_ml
+        Volume of its lateral ventricles in mL, in `wide_ventricles.RANGE_ML`; None: as age
+        makes them.
 
     Returns
     -------
@@ -151,13 +164,21 @@ def make_head(
     """
     base = canonical.canonical_head() if anatomy is None else anatomy.head
     scale = draw_scale(rng, sex)
-    target = draw_ventricles_ml(rng, age) / (np.prod(scale) / 1000.0)
+    voxel_ml = float(np.prod(scale)) / 1000.0
+    usual_ml = draw_ventricles_ml(rng, age)
+    first_ml = usual_ml if ventricles_ml is None else min(usual_ml, BEFORE_WIDENING_ML)
     # An individual's ventricles may be wider than wanted; the template's are those of the young.
-    source = aged_warp(rng, base, target, -1.5 if anatomy is None else -5.0)
+    source = aged_warp(rng, base, first_ml / voxel_ml, -1.5 if anatomy is None else -5.0)
+    if ventricles_ml is not None:
+        source = widened(source, base, ventricles_ml / voxel_ml)
     everywhere = (slice(None),) * 3
     labels = warp(base.labels, source, everywhere, 0)
     skull_distance = warp(base.skull_distance, source, everywhere, 1)
     ventricle_distance = warp(base.ventricle_distance, source, BRAIN_BOX, 1)
+    if ventricles_ml is not None:
+        # What the flow stretched and compressed measures no millimetres any more.
+        ventricle_distance = canonical.signed_distance(ventricle_distance < 0)
+        ventricle_distance = ndimage.gaussian_filter(ventricle_distance, 0.8)
     fields = {
         "grey": warp(base.grey, source, BRAIN_BOX, 1),
         "white": warp(base.white, source, BRAIN_BOX, 1),
@@ -166,7 +187,12 @@ def make_head(
         "ventricles": soft_step(-ventricle_distance, 1.2).astype(np.float32),
     }
     tissues = _tissues if anatomy is None else folded_tissues
-    grey, white, csf = tissues(rng, fields, draw_csf_share(rng, age))
+    share = draw_csf_share(rng, age)
+    if ventricles_ml is not None:
+        brain_ml = TEMPLATE_BRAIN_ML * voxel_ml * 1000.0
+        sulci = max(share - usual_ml / brain_ml, 0.0) * rng.uniform(*SULCI_LEFT)
+        share = sulci + ventricles_ml / brain_ml
+    grey, white, csf = tissues(rng, fields, share)
     gap = float(np.clip(rng.normal(1.0 + 0.03 * max(age - 45, 0), 0.4), 0.6, 3.5))
     within = soft_step(gap - skull_distance[BRAIN_BOX], 1.0)
     tissue = np.minimum(fields["brain"], within)

@@ -27,6 +27,7 @@ def write_cohort(
     size: str = "full",
     nprocs: int = 1,
     anatomies: Sequence[Path] = (),
+    ventricles_ml: tuple[float, float] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> None:
     """Simulate a cohort and write it as a BIDS data set, completely or not at all.
@@ -45,6 +46,8 @@ def write_cohort(
         Processes to use.
     anatomies
         Files of individual anatomies, see ``simulate_pair``.
+    ventricles_ml
+        See `dataset.write_participant`.
     progress
         Called with one line for each participant that is done.
 
@@ -66,7 +69,14 @@ def write_cohort(
     except OSError as error:
         raise CannotCreateError(f"cannot create {out}: {error.strerror or error}") from error
     try:
-        rows = _simulate_all(partial_folder, participants, seed, size, nprocs, anatomies, progress)
+        work = partial(
+            write_participant,
+            partial_folder,
+            size=size,
+            anatomies=tuple(anatomies),
+            ventricles_ml=ventricles_ml,
+        )
+        rows = _simulate_all(work, plan_cohort(participants, seed), nprocs, progress)
         write_root(partial_folder, rows, seed, size, anatomies)
         os.replace(partial_folder, out)
     except OSError as error:
@@ -76,17 +86,12 @@ def write_cohort(
 
 
 def _simulate_all(
-    root: Path,
-    participants: int,
-    seed: int,
-    size: str,
+    work: Callable[[Participant], dict],
+    people: Sequence[Participant],
     nprocs: int,
-    anatomies: Sequence[Path],
     progress: Callable[[str], None] | None,
 ) -> list[dict]:
     """Simulate all participants, in this process or in several."""
-    people = plan_cohort(participants, seed)
-    work = partial(write_participant, root, size=size, anatomies=tuple(anatomies))
     rows: list[dict] = []
 
     def collect(results) -> None:

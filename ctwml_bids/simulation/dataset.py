@@ -70,7 +70,11 @@ def _write_truth(folder: Path, name: str, space: str, truth: Truth, image_path: 
 
 
 def write_participant(
-    root: Path, participant: Participant, size: str, anatomies: Sequence[Path] = ()
+    root: Path,
+    participant: Participant,
+    size: str,
+    anatomies: Sequence[Path] = (),
+    ventricles_ml: tuple[float, float] | None = None,
 ) -> dict:
     """Simulate one participant into a data set.
 
@@ -84,12 +88,18 @@ def write_participant(
         "small" or "full", see ``simulate_pair``.
     anatomies
         Files of individual anatomies, see ``simulate_pair``.
+    ventricles_ml
+        Lowest and highest volume of the lateral ventricles in mL, of which one is drawn evenly;
+        None: as age makes them.
 
     Returns
     -------
     dict
         The row of participants.tsv.
     """
+    wide = None
+    if ventricles_ml is not None:
+        wide = float(np.random.default_rng([participant.seed, 95]).uniform(*ventricles_ml))
     pair = simulate_pair(
         participant.seed,
         rated_as=participant.grades,
@@ -97,6 +107,7 @@ def write_participant(
         sex=participant.sex,
         sagittal=participant.sagittal,
         size=size,
+        ventricles_ml=wide,
         anatomies=anatomies,
     )
     name = f"sub-{participant.label}"

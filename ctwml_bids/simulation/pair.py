@@ -19,6 +19,7 @@ from ctwml_bids.simulation.sampling import Scan, pose, take
 from ctwml_bids.simulation.scans import draw_ct_grid, draw_flair_grid
 from ctwml_bids.simulation.second_rater import outline_again
 from ctwml_bids.simulation.truth import Truth, sample_truth
+from ctwml_bids.simulation.wide_ventricles import RANGE_ML
 
 VERSION = "2"  # of the simulation; the same seed gives the same heads within a version
 # Age by Fazekas group (Table 1 of Pitkänen et al. 2020): mean, SD.
@@ -121,6 +122,7 @@ def simulate_pair(
     age: float | None = None,
     sex: str | None = None,
     lesion_ml: float | None = None,
+    ventricles_ml: float | None = None,
     rated_as: Sequence[int] | None = None,
     modality: str = "both",
     size: str = "full",
@@ -141,6 +143,9 @@ def simulate_pair(
         Grade 0–3; sets the lesion volume and, without ``age``, the age.
     age, sex, lesion_ml
         Years, "F" or "M", millilitres; drawn where None.
+    ventricles_ml
+        Volume of the lateral ventricles in mL, 100 to 300, as in hydrocephalus: tissue is pushed
+        towards the skull and sulci narrow. None: as age makes them.
     rated_as
         Draw lesions until a rater gives one of these grades (see ``rated``), instead of from
         ``fazekas`` or ``lesion_ml``. Facts then hold the ratings, and truths a second outline.
@@ -168,7 +173,8 @@ def simulate_pair(
     Raises
     ------
     ValueError
-        If modality, size or a grade is none of those above, or options exclude each other.
+        If modality, size, a grade or ventricles are none of those above, or options exclude each
+        other.
     BadDataError
         If an anatomy file cannot be read or lies on another grid.
     """
@@ -176,6 +182,8 @@ def simulate_pair(
         raise ValueError(f"modality {modality!r} or size {size!r} is not known")
     if fazekas not in (None, 0, 1, 2, 3):
         raise ValueError(f"fazekas must be 0, 1, 2 or 3, not {fazekas!r}")
+    if ventricles_ml is not None and not RANGE_ML[0] <= ventricles_ml <= RANGE_ML[1]:
+        raise ValueError(f"ventricles_ml must be 100 to 300 mL, not {ventricles_ml!r}")
     if rated_as is not None:
         if (fazekas, lesion_ml) != (None, None) or not {*rated_as} <= {0, 1, 2, 3} or not rated_as:
             raise ValueError(f"rated_as={rated_as!r}: grades 0 to 3, without fazekas, lesion_ml")
@@ -184,7 +192,7 @@ def simulate_pair(
     streams = [np.random.default_rng([seed, part]) for part in range(8)]
     fazekas, age, sex = _draw_person(streams[0], fazekas, age, sex)
     anatomy = draw_anatomy(streams[7], anatomies, individual_share)
-    head = make_head(streams[1], age, sex, anatomy)
+    head = make_head(streams[1], age, sex, anatomy, ventricles_ml)
     rated = again = None
     if rated_as is None:
         volume = draw_lesion_ml(streams[2], fazekas) if lesion_ml is None else lesion_ml

@@ -1,4 +1,4 @@
-"""Gates of what was measured on the way: contrast, the carried mask's bone, the template's fit.
+"""Gates of what was measured on the way: contrast, carried bone, the template's fit, fluid.
 
 Their limits leave room around what real and simulated images reach (docs/validation.md).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ctwml_bids.statistics.gates import Gate, said
+from ctwml_bids.statistics.gates import Gate, above, limit_text, said
 
 # Warn, fail. Grey over white matter: real FLAIR 0.97 to 1.19, real T1w 0.82 to 0.91. Lesions that
 # take much of the white matter make it as bright as on T1w; its darker quarter must agree, which
@@ -27,6 +27,9 @@ FIT_DICE = (0.90, 0.75)
 # over the least: up to 1.20.
 FIT_SCALES = (0.72, 1.15)
 FIT_SCALE_RATIO = 1.30
+# Marked in the ventricles, mL: up to 1 on real heads (dark infarcts beside them), half of 46 and
+# more in simulated hydrocephalus.
+IN_VENTRICLES_ML = (2.0, 30.0)
 
 
 def flair_contrast(
@@ -117,4 +120,38 @@ def template_fit(dice: float, scales: Sequence[float], *, image: str) -> Gate:
         f"{FIT_SCALES[1]:.2f} or more than {FIT_SCALE_RATIO:.2f} times another; "
         f"fail below {FIT_DICE[1]:.2f}",
         said(dice, status, message),
+    )
+
+
+def lesions_in_ventricles(inside_ml: float, left_out_ml: float, *, image: str) -> Gate:
+    """Judge what a network marked where the ventricles were found on the image.
+
+    Parameters
+    ----------
+    inside_ml
+        Volume of the lesion mask within the ventricle mask, in mL.
+    left_out_ml
+        Volume that the network marked in fluid of the ventricles, which is no part of the mask.
+    image
+        ``CT`` or ``FLAIR``.
+    """
+    ml = inside_ml + left_out_ml
+    status = above(ml, IN_VENTRICLES_ML)
+    found = (
+        f"{left_out_ml:.1f} mL that the network marked on {image} lie in fluid of the ventricles "
+        f"and were left out; {inside_ml:.1f} mL of the lesions lie within the ventricle mask"
+    )
+    message = {
+        "pass": f"{found}: next to nothing.",
+        "warn": f"{found}: look whether fluid is outlined along the ventricles.",
+        "fail": f"{found}: the network takes fluid for lesions here, as with very wide ventricles, "
+        "and what it marked beside them cannot be trusted either.",
+    }
+    return Gate(
+        f"{image} lesions in the ventricles",
+        ml,
+        "mL",
+        status,
+        limit_text(IN_VENTRICLES_ML, "mL"),
+        said(ml, status, message),
     )

@@ -68,6 +68,7 @@ def add_segmentation(
             (read, ventricles, [("out_file", "in_file")]),
             (mask, ventricles, [("mask", "mask")]),
             (transform, ventricles, [("guide_to_native", "guide_to_native")]),
+            (ventricles, segment, [("ventricles", "ventricles")]),
             (
                 native,
                 collect,

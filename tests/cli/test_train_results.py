@@ -141,6 +141,7 @@ def test_out_of_fold_lesions_are_judged_by_the_gates_again(trained):
         by_name = {gate["name"]: gate for gate in gates}
         assert sorted(by_name) == [
             "CT lesion volume",
+            "CT lesions in the ventricles",
             "CT lesions near the skull",
             "CT slice spacing",
         ]

@@ -41,9 +41,14 @@ def measure(tmp_path):
         dice: float = 0.95,
         fazekas: ThresholdSet | None = None,
         ct_in_flair: np.ndarray | None = None,
+        fluid_ml: float = 0.0,
+        lesion: np.ndarray | None = None,
     ):
-        lesion = np.zeros((20, 20, 20), np.float32)
-        lesion[10, 10, 10] = 1
+        ventricles = np.zeros((20, 20, 20), np.float32)
+        ventricles[10, 10, 10:16] = 1
+        if lesion is None:
+            lesion = np.zeros((20, 20, 20), np.float32)
+            lesion[10, 10, 10] = 1
         arrays = {
             "ct_brain": own,
             "ct_used_brain": used,
@@ -51,7 +56,7 @@ def measure(tmp_path):
         }
         arrays |= {"flair_brain": brain(), "flair_used_brain": brain(), "ct_in_flair_mask": lesion}
         for name in ("ct", "flair"):
-            arrays |= {f"{name}_ventricles": lesion, f"{name}_in_{name}_mask": lesion}
+            arrays |= {f"{name}_ventricles": ventricles, f"{name}_in_{name}_mask": lesion}
             arrays[f"{name}_in_{name}_probability"] = lesion
         if ct_in_flair is not None:
             arrays["ct_in_flair_mask"] = ct_in_flair
@@ -78,7 +83,8 @@ def measure(tmp_path):
                 "stated_spacing_ratio": None,
                 "vault_ratio": None,
             }
-            facts[f"{name}_brain_facts"] = facts[f"{name}_network_facts"] = {}
+            facts[f"{name}_brain_facts"] = {}
+            facts[f"{name}_network_facts"] = {"fluid_ml": fluid_ml}
             facts[f"{name}_fit"] = {"dice": dice, "scales": [0.9, 0.95, 0.85]}
             files[f"guide_to_{name}"] = str(tmp_path / "matrix.txt")
         np.savetxt(tmp_path / "matrix.txt", np.eye(4))
@@ -172,3 +178,23 @@ def test_masks_of_a_pair_that_differ_in_shape_are_an_error_that_says_so(measure)
     other[10, 10, 10] = 1
     with pytest.raises(BadDataError, match=r"ct_in_flair_mask.*\(20, 20, 19\).*\(20, 20, 20\)"):
         measure(own=brain(), used=brain(), ct_in_flair=other)
+
+
+@pytest.mark.parametrize(
+    ("voxels", "fluid_ml", "status"),
+    [(0, 0.0, "pass"), (1, 0.3, "pass"), (5, 0.0, "warn"), (0, 12.0, "warn"), (1, 79.0, "fail")],
+)
+def test_lesions_in_the_ventricles_are_told_with_what_was_left_out(
+    measure, voxels, fluid_ml, status
+):
+    lesion = np.zeros((20, 20, 20), np.float32)
+    lesion[10, 10, 10 : 10 + voxels] = lesion[14, 10, 10] = 1
+    gates, rows = measure(own=brain(), used=brain(), fluid_ml=fluid_ml, lesion=lesion)
+    for image in ("CT", "FLAIR"):
+        gate = gates[f"{image} lesions in the ventricles"]
+        assert gate["status"] == status
+        assert gate["value"] == pytest.approx(voxels * VOXEL_ML + fluid_ml)
+        assert f"{fluid_ml:.1f} mL that the network marked on {image}" in gate["message"]
+        assert f"{voxels * VOXEL_ML:.1f} mL of the lesions" in gate["message"]
+    if status == "fail":
+        assert rows[0]["qc"] == "fail"

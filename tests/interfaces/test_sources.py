@@ -47,6 +47,7 @@ def test_lesions_on_the_other_image_went_through_the_registration(pair):
         FLAIR,
         "space-FLAIR_desc-brain_mask.nii.gz",
         "from-FLAIR_to-T_mode-image_xfm.txt",
+        "space-FLAIR_label-ventricles_desc-flair_mask.nii.gz",
         "from-FLAIR_to-CT_mode-image_xfm.txt",
         CT,
         "space-CT_label-WML_desc-flair_probseg.nii.gz",

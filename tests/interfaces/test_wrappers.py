@@ -20,7 +20,7 @@ from ctwml_bids.interfaces.writing import _Writer
 from ctwml_bids.preprocessing import normalisation
 from ctwml_bids.segmentation import ensemble
 from ctwml_bids.segmentation.model_store import default, load_card
-from ctwml_bids.segmentation.shipped_heads import white_matter
+from ctwml_bids.segmentation.shipped_heads import shipped_grid, white_matter
 from ctwml_bids.templates import packaged
 
 
@@ -156,7 +156,7 @@ def test_left_and_right_are_parted_by_the_guides_midline(tmp_path):
     for name, facts in {
         "facts": {},
         "brain_facts": {},
-        "network_facts": {},
+        "network_facts": {"fluid_ml": 0.0},
         "fit": {"dice": 0.95, "scales": [1.0, 1.0, 1.0]},
         "contrast": {
             "grey_to_white": 1.1,
@@ -205,17 +205,21 @@ def test_other_weights_in_the_same_folder_are_another_input(tmp_path):
     assert len(hashes) == 2
 
 
-@pytest.mark.parametrize(("asked", "voxels"), [({}, 10), ({"threshold": 0.3}, 15)])
-def test_islands_are_looked_for_in_the_frame_of_the_head_and_counted_in_its_millilitres(
-    tmp_path, monkeypatch, asked, voxels
+@pytest.mark.parametrize(
+    ("asked", "islands", "in_fluid"), [({}, 10, 7), ({"threshold": 0.25}, 15, 9)]
+)
+def test_what_is_left_out_is_found_in_the_frame_of_the_head_and_counted_in_its_millilitres(
+    tmp_path, monkeypatch, asked, islands, in_fluid
 ):
     """The run's template is the packaged one with another origin, the head 1.2 times as large."""
     guide, shift, scale = packaged(), np.eye(4), np.diag([1.2, 1.2, 1.2, 1.0])
     shift[:3, 3] = 12, -35, 20
     brain = nib.load(guide.brain_mask)
     files = {}
-    for name, affine in (("template_mask", shift), ("mask", scale), ("in_file", scale)):
-        image = nib.Nifti1Image(np.asarray(brain.dataobj), affine @ brain.affine)
+    places = {"template_mask": shift, "mask": scale, "in_file": scale, "ventricles": scale}
+    for name, affine in places.items():
+        source = nib.load(guide.ventricles) if name == "ventricles" else brain
+        image = nib.Nifti1Image(np.asarray(source.dataobj), affine @ source.affine)
         image.header.set_data_dtype(np.float32 if name == "in_file" else np.uint8)
         files[name] = str(tmp_path / f"{name}.nii")
         nib.save(image, files[name])
@@ -228,13 +232,15 @@ def test_islands_are_looked_for_in_the_frame_of_the_head_and_counted_in_its_mill
     card = replace(load_card(default("flair")), island_share=0.35, threshold=0.5)
     seen = {}
 
-    def predict(model, channels, *, white_matter, **_):
-        seen["white_matter"] = white_matter
+    def predict(model, channels, *, white_matter, fluid, **_):
+        seen.update(white_matter=white_matter, fluid=fluid)
         # Regions of islands are judged by the threshold that the mask has.
         assert model.card.threshold == asked.get("threshold", 0.5)
-        islands = np.zeros(channels.shape[1:], np.float32)
-        islands[:10, 0, 0], islands[20:25, 0, 0] = 0.6, 0.4
-        return ensemble.Prediction(islands, islands, islands, "float32")
+        outside = np.zeros(channels.shape[1:], np.float32)
+        outside[:10, 0, 0], outside[20:25, 0, 0] = 0.6, 0.4
+        ventricle = np.zeros_like(outside)
+        ventricle[:7, 0, 0], ventricle[7:9, 0, 0] = 0.7, 0.3
+        return ensemble.Prediction(outside, outside, outside, ventricle, "float32")
 
     monkeypatch.setattr(ensemble, "load", lambda folder: ensemble.Ensemble(card, ()))
     monkeypatch.setattr(ensemble, "predict", predict)
@@ -251,7 +257,13 @@ def test_islands_are_looked_for_in_the_frame_of_the_head_and_counted_in_its_mill
 
     np.testing.assert_allclose(seen["white_matter"], white_matter(), atol=1e-3)
     facts = json.loads(Path(found.outputs.facts).read_text())
-    assert facts["islands_ml"] == pytest.approx(voxels * 3 * 1.2**3 / 1000, abs=1e-3)
+    assert facts["islands_ml"] == pytest.approx(islands * 3 * 1.2**3 / 1000, abs=1e-3)
+    assert facts["fluid_ml"] == pytest.approx(in_fluid * 3 * 1.2**3 / 1000, abs=1e-3)
+    true = (
+        normalisation.to_grid(nib.load(guide.ventricles), np.eye(4), shipped_grid(), fill=0.0)
+        >= 0.5
+    )
+    assert 2 * (seen["fluid"] & true).sum() / (seen["fluid"].sum() + true.sum()) > 0.98
 
 
 def test_results_are_written_also_when_the_work_folder_says_they_were():

@@ -26,7 +26,7 @@ def unit(tmp_path):
     report.write_text("<!DOCTYPE html>")
     files = {f"ct_{name}": str(mask) for name in ("brain", "used_brain", "ventricles")}
     files |= {f"ct_in_ct_{name}": str(mask) for name in ("mask", "probability", "disagreement")}
-    network = {"device": "cpu", "precision": "bfloat16", "islands_ml": 0.25}
+    network = {"device": "cpu", "precision": "bfloat16", "islands_ml": 0.25, "fluid_ml": 1.5}
     files["ct_network_facts"] = save_facts(network, str(tmp_path / "work/network.json"))
     files["template_to_ct"] = str(tmp_path / "work/matrix.txt")
     context = {
@@ -73,8 +73,9 @@ def test_maps_say_what_was_left_out_outside_the_white_matter(unit, tmp_path):
     for kind in ("mask", "probseg"):
         sidecar = json.loads((anat / f"sub-01_space-CT_label-WML_desc-ct_{kind}.json").read_text())
         assert (sidecar["WhiteMatterShare"], sidecar["LeftOutVolume"]) == (0.35, 0.25)
+        assert sidecar["LeftOutFluidVolume"] == 1.5
     unit["context"]["models"]["ct"]["island_share"] = None
-    network = {"device": "cpu", "precision": "bfloat16", "islands_ml": None}
+    network = {"device": "cpu", "precision": "bfloat16", "islands_ml": None, "fluid_ml": 0.0}
     save_facts(network, unit["files"]["ct_network_facts"])
     write_unit(**unit)
     sidecar = json.loads((anat / "sub-01_space-CT_label-WML_desc-ct_mask.json").read_text())

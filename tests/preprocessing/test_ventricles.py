@@ -6,8 +6,10 @@ import pytest
 
 from ctwml_bids.preprocessing.blocks import block_mean
 from ctwml_bids.preprocessing.ct_brain import ct_mask
+from ctwml_bids.preprocessing.flair_ventricles import flair_ventricles
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.preprocessing.hounsfield import read_ct
+from ctwml_bids.preprocessing.images import orthonormal
 from ctwml_bids.preprocessing.template_pose import TEMPLATE, template_pose
 from ctwml_bids.preprocessing.ventricles import ct_ventricles
 from tests.preprocessing.head_phantom import centred_grid, ellipsoid
@@ -66,6 +68,55 @@ def test_fluid_near_the_surface_stays_out():
     inside = np.asarray(found.dataobj) > 0
     assert (inside & fissure).sum() < 0.35 * fissure.sum()
     assert dice(inside, wide) > 0.85
+
+
+# Half axes (mm) of either ventricle: 17 to 260 mL for both.
+WIDTHS = [(9, 30, 7), (12, 36, 14), (18, 42, 20), (22, 46, 24), (24, 50, 26)]
+
+
+@pytest.mark.parametrize("axes", WIDTHS, ids=lambda axes: "x".join(map(str, axes)))
+@pytest.mark.parametrize("noise", [2.0, 5.0])
+def test_ventricles_of_any_width_are_found_and_sulci_left(axes, noise):
+    grid = centred_grid((120, 150, 50), (1.2, 1.2, 2.8))
+    brain = ellipsoid(grid, np.array([66.0, 84.0, 64.0]))
+    true, narrow, sulci = (np.zeros(grid.shape, bool) for _ in range(3))
+    for side in (-1, 1):
+        true |= ellipsoid(grid, np.array(axes, float), ((axes[0] + 2) * side, 0, 8))
+        narrow |= ellipsoid(grid, np.array([4.5, 26.0, 8.0]), (9 * side, 0, 8))
+        # A Sylvian fissure as wide as in atrophy.
+        sulci |= ellipsoid(grid, np.array([10.0, 25.0, 5.0]), (60 * side, 0, -15)) & brain
+    sulci &= ~true
+    hu = np.where(brain, 31.0, -1000.0)
+    hu[true | sulci] = 5.0
+    hu += np.random.default_rng(0).normal(0, noise, grid.shape)
+    found = ct_ventricles(
+        image_on(hu.astype(np.float32), grid),
+        image_on(brain.astype(np.uint8), grid),
+        np.eye(4),
+        image_on(narrow.astype(np.uint8), grid),
+    )
+    inside = np.asarray(found.dataobj) > 0
+    assert dice(inside, true) > 0.9
+    assert (inside & sulci).sum() < 0.02 * sulci.sum()
+
+
+@pytest.mark.parametrize("name", ["ct", "flair"])
+def test_ventricles_of_simulated_hydrocephalus_are_found_whole(wide_pair, name):
+    image, truth = getattr(wide_pair, name), getattr(wide_pair, f"{name}_truth")
+    upright, brain, true = (
+        orthonormal(part, fill)
+        for part, fill in (
+            (image_on(np.asarray(image.dataobj, np.float32), grid_of(image)), -1000.0),
+            (truth.brain, 0.0),
+            (truth.ventricles, 0.0),
+        )
+    )
+    template = nib.load(
+        TEMPLATE / "tpl-MNI152NLin2009aSym_res-1_label-lateralventricles_mask.nii.gz"
+    )
+    find = ct_ventricles if name == "ct" else flair_ventricles
+    found = find(upright, brain, getattr(wide_pair, f"template_to_{name}"), template)
+    assert dice(np.asarray(found.dataobj) > 0, np.asarray(true.dataobj) > 0.5) > 0.88
 
 
 def test_no_fluid_gives_an_empty_mask():

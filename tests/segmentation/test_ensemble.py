@@ -81,6 +81,33 @@ def test_what_lies_outside_the_white_matter_is_left_out_and_kept_apart(toy):
     assert not whole.islands.any()
 
 
+def test_what_lies_in_fluid_is_left_out_before_islands_and_kept_apart(toy):
+    whole = ensemble.predict(toy, INPUT)
+    fluid = np.broadcast_to(
+        np.arange(INPUT.shape[1])[:, None, None] < HEAD.labels.nonzero()[0].mean(),
+        HEAD.labels.shape,
+    )
+
+    found = ensemble.predict(toy, INPUT, fluid=fluid)
+
+    assert (whole.probability[fluid] > 0.5).any()
+    np.testing.assert_array_equal(found.fluid, np.where(fluid, whole.probability, 0))
+    np.testing.assert_array_equal(found.probability, np.where(fluid, 0, whole.probability))
+    np.testing.assert_array_equal(found.disagreement, np.where(fluid, 0, whole.disagreement))
+    assert not whole.fluid.any()
+
+    # Half of the lesion is fluid, and the rest alone is judged as an island.
+    card = replace(toy.card, island_share=0.9, grid_spacing_mm=(0.5, 0.5, 1.0))
+    both = ensemble.predict(
+        replace(toy, card=card), INPUT, fluid=fluid, white_matter=fluid.astype(np.float32)
+    )
+    assert not (both.islands[fluid]).any()
+    assert (both.islands > 0.5).any()
+    np.testing.assert_allclose(
+        both.probability + both.islands + both.fluid, whole.probability, atol=1e-6
+    )
+
+
 def test_a_model_that_needs_the_white_matter_is_not_run_without(toy):
     choosy = replace(toy, card=replace(toy.card, island_share=0.9))
     with pytest.raises(ValueError, match="white matter"):

@@ -55,3 +55,22 @@ def test_what_could_not_be_measured_is_said():
     gate = fit_gates.flair_contrast(math.nan, math.nan, 0.3)
     assert gate.status == "warn"
     assert "could not be measured" in gate.message
+
+
+@pytest.mark.parametrize(
+    ("inside", "left_out", "status"),
+    [
+        (0.0, 0.0, "pass"),
+        (0.9, 0.1, "pass"),
+        (3.0, 0.0, "warn"),
+        (0.0, 3.0, "warn"),
+        (0.1, 36.5, "fail"),
+        (33.5, 0.0, "fail"),
+        (math.nan, 1.0, "warn"),
+    ],
+)
+def test_lesions_in_the_ventricles_count_whether_left_out_or_not(inside, left_out, status):
+    gate = fit_gates.lesions_in_ventricles(inside, left_out, image="CT")
+    assert gate.status == status
+    assert gate.name == "CT lesions in the ventricles"
+    assert gate.limits == "warn above 2 mL; fail above 30 mL"
