@@ -49,10 +49,8 @@ class ReadImage(SimpleInterface):
         from ctwml_bids.preprocessing.images import read_flair
 
         path = self.inputs.in_file
-        if self.inputs.modality == "ct":
-            loaded = read_ct(path, dict(self.inputs.sidecar or {}))
-        else:
-            loaded = read_flair(path)
+        read = read_ct if self.inputs.modality == "ct" else read_flair
+        loaded = read(path, dict(self.inputs.sidecar or {}))
         self._results["out_file"] = save_image(
             np.asarray(loaded.image.dataobj, dtype=np.float32),
             grid_of(loaded.image),

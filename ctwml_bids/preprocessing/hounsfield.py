@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.geometry import slice_axis
 from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.preprocessing.images import (
     LoadedImage,
@@ -64,7 +67,9 @@ class Scale:
     tissue_peak: float | None
 
 
-def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
+def read_ct(
+    path: str | Path, sidecar: Mapping[str, Any] | None = None, *, settled: bool = False
+) -> LoadedImage:
     """Read a CT in Hounsfield units.
 
     Parameters
@@ -73,6 +78,8 @@ def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
         NIfTI file; its scl_slope and scl_inter are applied.
     sidecar
         The BIDS sidecar's content, used for what it says on slices and conversion.
+    settled
+        As for `images.load_nifti`.
 
     Returns
     -------
@@ -84,10 +91,10 @@ def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
     NoInputError, BadDataError
         See `images.load_nifti`; and the values are not in HU.
     """
-    image = load_nifti(path)
+    image = load_nifti(path, sidecar, settled=settled)
     native = grid_of(image)
     data = np.asarray(image.dataobj)
-    warnings = list(header_warnings(path))
+    warnings = list(header_warnings(path, sidecar))
     if data.max() > WRAPPED and data.min() >= 0:
         data[data > 2**15] -= 2**16
         warnings.append(f"{path}: negative values were stored as unsigned integers; read as signed")
@@ -103,7 +110,8 @@ def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
         )
     padding = float(data.min()) if data.min() < AIR_HU - 20 else None
     np.maximum(data, AIR_HU, out=data)
-    spacing, spacing_warnings = spacing_facts(data, native, sidecar or {})
+    axis = slice_axis(image, sidecar)
+    spacing, spacing_warnings = spacing_facts(data, native, sidecar or {}, axis)
     warnings += [f"{path}: {text}" for text in spacing_warnings]
     facts = {
         **geometry_facts(native),

@@ -92,7 +92,7 @@ def lay(files: HeadFiles, grid: Grid, channels: tuple[str, ...]) -> LaidHead:
         If a file is missing or cannot be used.
     """
     read = read_ct if files.modality == "ct" else read_flair
-    image = read(files.image).image
+    image = read(files.image, settled=True).image
     transform = files.template_to_image
     array = to_grid(image, transform, grid, fill=FILL[files.modality])
     masks = {"used": _mask_on(files.brain, transform, grid)}

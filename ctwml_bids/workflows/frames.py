@@ -17,7 +17,7 @@ def add_reading(
         ReadImage(
             in_file=str(getattr(unit, name)),
             modality=name,
-            sidecar=unit.ct_sidecar if name == "ct" else {},
+            sidecar=unit.ct_sidecar if name == "ct" else unit.flair_sidecar,
         ),
         f"read_{name}",
         "read",

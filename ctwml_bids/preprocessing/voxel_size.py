@@ -1,0 +1,163 @@
+"""Which voxel size is right where a header has two: told by the sidecar, or the image is refused.
+
+A NIfTI header states the voxel size twice: in pixdim, and as the lengths of its affine's columns.
+All maps are written on the affine's grid and every volume comes from it, so an affine that the
+sidecar confirms is used, with a warning; one that it contradicts has to be mended first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.geometry import PIXEL_KEY, THICKNESS_KEY, slice_axis, slice_gap, stated_gaps
+
+# Relative difference of pixdim and the affine that is more than rounding. A volume is off by as
+# much; two brain scans of one person a day apart differ by less than one percent.
+TOLERANCE = 0.01
+CONVERT = "Convert the image again from its DICOM files"
+# Scales the affine to pixdim; the first voxel stays where it is.
+MEND = (
+    'python -c "import sys, nibabel as n; i = n.load(sys.argv[1]); a = i.affine.copy(); '
+    "a[:3, :3] *= i.header['pixdim'][1:4] / n.affines.voxel_sizes(a); "
+    'n.save(n.Nifti1Image(i.dataobj, a, i.header), sys.argv[2])" OLD.nii.gz NEW.nii.gz'
+)
+
+
+def check_agreement(
+    path: Path, image: nib.Nifti1Image, pixdim: np.ndarray, sidecar: Mapping[str, Any]
+) -> None:
+    """Refuse two voxel sizes of which the sidecar does not confirm the affine's.
+
+    Parameters
+    ----------
+    path
+        For the message.
+    image
+        3D, with the affine in force.
+    pixdim
+        Three voxel edges in mm, as the header has them.
+    sidecar
+        The BIDS sidecar's content.
+
+    Raises
+    ------
+    BadDataError
+        The two differ by more than `TOLERANCE`, and the sidecar is silent, agrees with neither,
+        or with pixdim.
+    """
+    axes = contradicting_axes(image, pixdim)
+    if not axes:
+        return
+    right, found = _told(image, pixdim, sidecar, axes)
+    if right == "affine":
+        return
+    affine_spacing = _lengths(image)
+    said = (
+        f"{path}: the header contradicts itself: pixdim says {pixdim.round(4).tolist()} mm per "
+        f"voxel and the affine says {affine_spacing.round(4).tolist()} mm. "
+    )
+    if right == "pixdim":
+        raise BadDataError(
+            f"{said}The sidecar ({found}) says that pixdim is right, but every map is written on "
+            f"the affine's grid. {CONVERT}, or bring the affine to pixdim: {MEND}"
+        )
+    silent = f"agrees with neither ({found})" if found else "does not say which one is right"
+    raise BadDataError(
+        f"{said}Volumes would be wrong under one of them, and the sidecar {silent}. {CONVERT}, or, "
+        "where you know it, state SpacingBetweenSlices and PixelSpacing (mm) in the image's JSON "
+        "file."
+    )
+
+
+def agreement_warnings(
+    path: Path, image: nib.Nifti1Image, pixdim: np.ndarray, sidecar: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Say which voxel size was used where the header has two; empty where it has one.
+
+    Parameters are those of `check_agreement`, which has let the image pass.
+    """
+    axes = contradicting_axes(image, pixdim)
+    if not axes:
+        return ()
+    _, found = _told(image, pixdim, sidecar, axes)
+    return (
+        f"{path}: the header has two voxel sizes: pixdim says {pixdim.round(4).tolist()} mm and "
+        f"the affine {_lengths(image).round(4).tolist()} mm. The affine's was used: the sidecar "
+        f"agrees with it ({found or 'as it was when the image was measured'}). Programs that read "
+        "pixdim measure other volumes.",
+    )
+
+
+def contradicting_axes(image: nib.Nifti1Image, pixdim: np.ndarray) -> list[int]:
+    """Return the array axes along which pixdim and the affine differ by more than `TOLERANCE`.
+
+    Of tilted slices pixdim may hold their distance or the step between their first voxels, which
+    is longer; voxels have the same volume under both.
+    """
+    lengths = _lengths(image)
+    axes = [axis for axis in range(3) if not _same(pixdim[axis], lengths[axis])]
+    return [axis for axis in axes if not _same(pixdim[axis], slice_gap(image.affine, axis))]
+
+
+def _told(
+    image: nib.Nifti1Image, pixdim: np.ndarray, sidecar: Mapping[str, Any], axes: list[int]
+) -> tuple[str | None, str]:
+    """Return which of both the sidecar confirms (None: neither), and what it says."""
+    through = slice_axis(image, sidecar)
+    lengths = _lengths(image)
+    votes, said = [], []
+    for axis in axes:
+        if axis == through:
+            entries = stated_gaps(sidecar, image.shape[axis], image.affine, axis)
+            if not entries and _number(sidecar.get(THICKNESS_KEY)):
+                entries = {THICKNESS_KEY: float(sidecar[THICKNESS_KEY])}
+        else:
+            entries = _pixel_entry(sidecar, image, axis, through)
+        said += [f"{key} {value:.4g} mm" for key, value in entries.items()]
+        gap = slice_gap(image.affine, axis)
+        by_affine = [_same(v, lengths[axis]) or _same(v, gap) for v in entries.values()]
+        by_pixdim = [_same(v, pixdim[axis]) for v in entries.values()]
+        if entries and all(by_affine) and not any(by_pixdim):
+            votes.append("affine")
+        elif entries and all(by_pixdim) and not any(by_affine):
+            votes.append("pixdim")
+        else:
+            votes.append(None)
+    agreed = votes[0] if len(set(votes)) == 1 else None
+    return agreed, ", ".join(dict.fromkeys(said))
+
+
+def _pixel_entry(
+    sidecar: Mapping[str, Any], image: nib.Nifti1Image, axis: int, through: int
+) -> dict[str, float]:
+    """Return what the sidecar says of an in-plane axis' pixels; DICOM names rows first.
+
+    Tools turn planes, so of two sizes the one is taken that belongs to this axis by their order.
+    """
+    stated = sidecar.get(PIXEL_KEY)
+    stated = [stated, stated] if _number(stated) else stated
+    if not (isinstance(stated, list) and len(stated) == 2 and all(map(_number, stated))):
+        return {}
+    lengths = _lengths(image)
+    other = next(a for a in range(3) if a not in (axis, through))
+    smaller = lengths[axis] <= lengths[other]
+    return {PIXEL_KEY: float(min(stated) if smaller else max(stated))}
+
+
+def _lengths(image: nib.Nifti1Image) -> np.ndarray:
+    return np.linalg.norm(np.asarray(image.affine, dtype=float)[:3, :3], axis=0)
+
+
+def _same(first: float, second: float) -> bool:
+    # Header floats have seven digits; the bound itself still counts as the same.
+    return abs(first / second - 1) <= TOLERANCE + 1e-6
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
