@@ -13,6 +13,12 @@ from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.geometry import slice_axis
+from ctwml_bids.preprocessing.empty_slices import (
+    empty_facts,
+    empty_warnings,
+    filled,
+    find_empty,
+)
 from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.preprocessing.images import (
     LoadedImage,
@@ -21,6 +27,7 @@ from ctwml_bids.preprocessing.images import (
     load_nifti,
     orthonormal,
 )
+from ctwml_bids.preprocessing.quantisation import hu_step
 from ctwml_bids.preprocessing.slice_spacing import spacing_facts
 
 # Air, and what padding (-1024, -2000, -3024) outside the scan circle is set to.
@@ -98,6 +105,10 @@ def read_ct(
     if data.max() > WRAPPED and data.min() >= 0:
         data[data > 2**15] -= 2**16
         warnings.append(f"{path}: negative values were stored as unsigned integers; read as signed")
+    axis = slice_axis(image, sidecar)
+    step, empty = hu_step(data), find_empty(data, axis)
+    data = filled(data, empty)
+    warnings += [f"{path}: {text}" for text in empty_warnings(empty)]
     scale = classify(data)
     if scale.kind == "other":
         raise BadDataError(f"{path}: not a CT in Hounsfield units: {scale.reason} {CONVERT}")
@@ -110,7 +121,6 @@ def read_ct(
         )
     padding = float(data.min()) if data.min() < AIR_HU - 20 else None
     np.maximum(data, AIR_HU, out=data)
-    axis = slice_axis(image, sidecar)
     spacing, spacing_warnings = spacing_facts(data, native, sidecar or {}, axis)
     warnings += [f"{path}: {text}" for text in spacing_warnings]
     facts = {
@@ -120,10 +130,12 @@ def read_ct(
         "air_peak_hu": scale.air_peak,
         "tissue_peak_hu": scale.tissue_peak,
         "padding_value": padding,
+        "hu_step": step,
         **spacing,
     }
     fill = AIR_HU if scale.low < -500 else scale.low
     upright = orthonormal(nib.Nifti1Image(data, native.affine), fill=fill)
+    facts["empty_slices"] = empty_facts(empty, native, grid_of(upright))
     return LoadedImage(
         image_on(upright.get_fdata(dtype=np.float32), grid_of(upright)),
         native,

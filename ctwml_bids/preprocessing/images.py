@@ -14,7 +14,13 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.geometry import shear
+from ctwml_bids.geometry import shear, slice_axis
+from ctwml_bids.preprocessing.empty_slices import (
+    empty_facts,
+    empty_warnings,
+    filled,
+    find_empty,
+)
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.header_checks import (
     check_extent,
@@ -186,8 +192,12 @@ def read_flair(
         )
     facts = geometry_facts(native)
     facts["range"] = [float(data.min()), float(data.max())]
-    upright = orthonormal(image, fill=float(data.min()))
-    return LoadedImage(upright, native, header_warnings(path, sidecar), facts)
+    empty = find_empty(data, slice_axis(image, sidecar))
+    data = filled(data, empty)
+    upright = orthonormal(image_on(data, native), fill=float(data.min()))
+    facts["empty_slices"] = empty_facts(empty, native, grid_of(upright))
+    warnings = (f"{path}: {text}" for text in empty_warnings(empty))
+    return LoadedImage(upright, native, (*header_warnings(path, sidecar), *warnings), facts)
 
 
 def _open(path: Path) -> nib.Nifti1Image:

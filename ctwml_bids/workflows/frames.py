@@ -34,7 +34,7 @@ def add_reading(
     )
     wf.connect(
         [
-            (read, brain, [("out_file", "in_file")]),
+            (read, brain, [("out_file", "in_file"), ("facts", "image_facts")]),
             (read, collect, [("out_file", f"{name}_image"), ("facts", f"{name}_facts")]),
             (brain, collect, [("mask", f"{name}_brain"), ("facts", f"{name}_brain_facts")]),
         ]
