@@ -15,8 +15,9 @@ RANGE_HU = (-50.0, 100.0)
 COMMON_SHARE = 0.9
 # Fewer values than this between the bounds of the commonest ones show no regular step.
 LEAST_VALUES = 4
-# Steps that differ by no more than rounding to whole HU are one step, for this share of them.
-ROUNDING_HU = 1.01
+# Distances that rounding to whole HU leaves of one step, at most this share of it, are that step;
+# a rare value makes one of two steps or more. So many of them are regular, or there is no step.
+ROUNDING_HU, ROUNDING_SHARE = 1.01, 0.25
 REGULAR_SHARE = 0.75
 _SAMPLES = 2_000_000
 
@@ -33,7 +34,7 @@ def hu_step(data: np.ndarray) -> float | None:
     -------
     float or None
         Mean distance of neighbouring values between −50 and 100 HU; None where too few values
-        are there or their distances are irregular. Near 0 where values are continuous.
+        are there or their distances are irregular, as those of continuous values are.
     """
     inside = data[(data >= RANGE_HU[0]) & (data <= RANGE_HU[1])]
     sample = inside[:: max(1, inside.size // _SAMPLES)]
@@ -44,7 +45,8 @@ def hu_step(data: np.ndarray) -> float | None:
     needed = int(np.searchsorted(np.cumsum(counts[order]), COMMON_SHARE * sample.size)) + 1
     gaps = np.diff(np.sort(values[order[: max(needed, LEAST_VALUES)]]))
     step = float(np.median(gaps))
-    regular = np.abs(gaps - step) <= ROUNDING_HU
-    if regular.mean() < REGULAR_SHARE:
+    steps = np.round(gaps / step)
+    regular = np.abs(gaps - steps * step) <= min(ROUNDING_HU, ROUNDING_SHARE * step)
+    if (regular & (steps > 0)).mean() < REGULAR_SHARE:
         return None
-    return round(float(gaps[regular].mean()), 3)
+    return round(float(gaps[regular & (steps == 1)].mean()), 3)

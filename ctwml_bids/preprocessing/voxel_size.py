@@ -111,43 +111,51 @@ def _told(
     """Return which of both the sidecar confirms (None: neither), and what it says."""
     through = slice_axis(image, sidecar)
     lengths = _lengths(image)
-    votes, said = [], []
-    for axis in axes:
-        if axis == through:
-            entries = stated_gaps(sidecar, image.shape[axis], image.affine, axis)
-            if not entries and _number(sidecar.get(THICKNESS_KEY)):
-                entries = {THICKNESS_KEY: float(sidecar[THICKNESS_KEY])}
-        else:
-            entries = _pixel_entry(sidecar, image, axis, through)
-        said += [f"{key} {value:.4g} mm" for key, value in entries.items()]
-        gap = slice_gap(image.affine, axis)
-        by_affine = [_same(v, lengths[axis]) or _same(v, gap) for v in entries.values()]
-        by_pixdim = [_same(v, pixdim[axis]) for v in entries.values()]
-        if entries and all(by_affine) and not any(by_pixdim):
-            votes.append("affine")
-        elif entries and all(by_pixdim) and not any(by_affine):
-            votes.append("pixdim")
-        else:
-            votes.append(None)
-    agreed = votes[0] if len(set(votes)) == 1 else None
-    return agreed, ", ".join(dict.fromkeys(said))
+    votes, said = [], {}
+    if through in axes:
+        entries = stated_gaps(sidecar, image.shape[through], image.affine, through)
+        if not entries and _number(sidecar.get(THICKNESS_KEY)):
+            entries = {THICKNESS_KEY: float(sidecar[THICKNESS_KEY])}
+        said |= {f"{key} {value:.4g} mm": None for key, value in entries.items()}
+        of_affine = lengths[through], slice_gap(image.affine, through)
+        votes.append(
+            _vote(
+                [any(_same(value, edge) for edge in of_affine) for value in entries.values()],
+                [_same(value, pixdim[through]) for value in entries.values()],
+            )
+        )
+    if set(axes) - {through}:
+        pixels = _pixels(sidecar)
+        said |= {f"{PIXEL_KEY} {edge:.4g} mm": None for edge in pixels}
+        # Rows come first in DICOM, and tools turn planes: the two are compared without order.
+        votes.append(
+            _vote(*([_all_same(pixels, np.delete(s, through))] for s in (lengths, pixdim)))
+            if pixels
+            else None
+        )
+    return (votes[0] if len(set(votes)) == 1 else None), ", ".join(said)
 
 
-def _pixel_entry(
-    sidecar: Mapping[str, Any], image: nib.Nifti1Image, axis: int, through: int
-) -> dict[str, float]:
-    """Return what the sidecar says of an in-plane axis' pixels; DICOM names rows first.
+def _vote(for_affine: list[bool], for_pixdim: list[bool]) -> str | None:
+    """Name the size that every entry agrees with, if none agrees with the other."""
+    if for_affine and all(for_affine) and not any(for_pixdim):
+        return "affine"
+    if for_pixdim and all(for_pixdim) and not any(for_affine):
+        return "pixdim"
+    return None
 
-    Tools turn planes, so of two sizes the one is taken that belongs to this axis by their order.
-    """
+
+def _pixels(sidecar: Mapping[str, Any]) -> list[float]:
+    """Return both edges of a pixel as the sidecar has them, in mm; empty if it does not."""
     stated = sidecar.get(PIXEL_KEY)
     stated = [stated, stated] if _number(stated) else stated
     if not (isinstance(stated, list) and len(stated) == 2 and all(map(_number, stated))):
-        return {}
-    lengths = _lengths(image)
-    other = next(a for a in range(3) if a not in (axis, through))
-    smaller = lengths[axis] <= lengths[other]
-    return {PIXEL_KEY: float(min(stated) if smaller else max(stated))}
+        return []
+    return [float(edge) for edge in stated]
+
+
+def _all_same(first: list[float], second: np.ndarray) -> bool:
+    return all(map(_same, sorted(first), sorted(second)))
 
 
 def _lengths(image: nib.Nifti1Image) -> np.ndarray:
