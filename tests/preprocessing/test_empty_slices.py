@@ -127,8 +127,7 @@ def test_the_brain_on_both_sides_of_a_lost_slice_is_found_and_the_slice_is_left_
     data[:, :, 19:22] = -1024
     loaded = read_ct(written(tmp_path / "a.nii", image, data))
     found = np.asarray(ct_mask(loaded.image).mask.dataobj) > 0
-    whole = np.asarray(ct_mask(image).mask.dataobj) > 0
-    assert found.sum() == pytest.approx(whole.sum(), rel=0.03)
+    assert found.sum() == pytest.approx(brain.sum(), rel=0.05)
     seen = only_seen(found, loaded.facts["empty_slices"])
     lost = (found.sum() - seen.sum()) / found.sum()
     assert lost == pytest.approx(brain[:, :, 19:22].sum() / brain.sum(), rel=0.05)
