@@ -101,8 +101,14 @@ def contradicting_axes(image: nib.Nifti1Image, pixdim: np.ndarray) -> list[int]:
     is longer; voxels have the same volume under both.
     """
     lengths = _lengths(image)
-    axes = [axis for axis in range(3) if not _same(pixdim[axis], lengths[axis])]
-    return [axis for axis in axes if not _same(pixdim[axis], slice_gap(image.affine, axis))]
+    through = slice_axis(image)
+    gap = slice_gap(image.affine, through)
+    return [
+        axis
+        for axis in range(3)
+        if not _same(pixdim[axis], lengths[axis])
+        and not (axis == through and _same(pixdim[axis], gap))
+    ]
 
 
 def _told(
