@@ -13,6 +13,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from ctwml_bids.bids.units import Candidate
+from ctwml_bids.geometry import slice_axis
 
 # An adult brain from the vertex to the foramen magnum is about 130 to 140 mm high; what a scan
 # covers beyond that is neck or air and no reason to prefer it (CT angiography, coronal reformats).
@@ -35,7 +36,7 @@ class Geometry:
     coverage_mm
         Extent along the axis nearest to foot–head: voxels times spacing.
     spacing_mm
-        Distance between slices (the largest of the three spacings).
+        Distance between slices.
     axial
         Slices are stacked along foot–head, or voxels are so isotropic that no plane is preferred.
     """
@@ -58,7 +59,7 @@ def geometry(path: Path) -> Geometry | None:
     if not (np.isfinite(spacing).all() and (spacing > 0).all()):
         return None
     upwards = int(np.argmax(np.abs(image.affine[2, :3]) / spacing))
-    slices = int(np.argmax(spacing))
+    slices = slice_axis(image)
     return Geometry(
         coverage_mm=float(shape[upwards] * spacing[upwards]),
         spacing_mm=float(spacing[slices]),

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ctwml_bids.bids.fetched import not_fetched
 from ctwml_bids.errors import BadDataError
-
-# Fields of a CT's sidecar that decide anything after the choice of the image: all that the steps
-# get to see (`preprocessing.slice_spacing` reads them). A change of one makes a finished unit run
-# again, a change of any other does not.
-USED = (
-    "SpacingBetweenSlices",
-    "SlicePositions",
-    "SliceLocations",
-    "SliceLocation",
-    "ImagePositionPatient",
+from ctwml_bids.geometry import (
+    ENCODING_KEY,
+    ORIENTATION_KEYS,
+    PIXEL_KEY,
+    POSITION_KEYS,
+    SPACING_KEY,
+    THICKNESS_KEY,
 )
+
+# Fields of an image's sidecar that decide anything after the choice of the image: all that the
+# steps get to see (`geometry` reads them). A change of one makes a finished unit run again, a
+# change of any other does not.
+USED = (
+    SPACING_KEY,
+    THICKNESS_KEY,
+    PIXEL_KEY,
+    *POSITION_KEYS,
+    *ORIENTATION_KEYS,
+    ENCODING_KEY,
+)
+
+
+def used(sidecar: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of `USED` that a sidecar has."""
+    return {key: sidecar[key] for key in USED if key in sidecar}
 
 
 def inherited(

@@ -8,7 +8,7 @@ from pathlib import Path
 from ctwml_bids.bids import names
 from ctwml_bids.bids.pairing import told_days
 from ctwml_bids.bids.query import Skipped, Unit
-from ctwml_bids.bids.sidecars import USED
+from ctwml_bids.bids.sidecars import used
 from ctwml_bids.cli.planning import asked_again
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.cli.provenance import hashes
@@ -38,10 +38,12 @@ def request_of(unit: Unit, ready: Ready) -> Request:
     ready
         The run.
     """
-    used = {key: unit.ct_sidecar[key] for key in USED if key in unit.ct_sidecar}
+    seen = {"ct": used(unit.ct_sidecar), "days": told_days(unit)}
+    if of_flair := used(unit.flair_sidecar):
+        seen["flair"] = of_flair
     return Request(
         images=tuple(path for path in (unit.ct, unit.flair) if path is not None),
-        metadata=content_hash({"ct": used, "days": told_days(unit)}),
+        metadata=content_hash(seen),
         output_spaces=ready.settings.template_spaces,
         fazekas=content_hash(ready.fazekas.described()) if ready.fazekas else "",
     )

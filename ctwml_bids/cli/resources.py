@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from ctwml_bids import templates
 from ctwml_bids.bids import names
-from ctwml_bids.bids.sidecars import USED
+from ctwml_bids.bids.sidecars import used
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.cli.provenance import hashes, versions
@@ -78,7 +78,8 @@ def unit_files(unit: Unit, ready: Ready) -> UnitFiles:
         ct=unit.ct,
         flair=unit.flair,
         # Nothing else: a change of what a step does not see must not make it run again.
-        ct_sidecar={key: unit.ct_sidecar[key] for key in USED if key in unit.ct_sidecar},
+        ct_sidecar=used(unit.ct_sidecar),
+        flair_sidecar=used(unit.flair_sidecar),
         megavoxels=megavoxels({"ct": unit.ct, "flair": unit.flair}),
         context={
             "label": unit.label,

@@ -175,16 +175,19 @@ class FramePair(SimpleInterface):
     def _run_interface(self, runtime):
         from ctwml_bids.interfaces.measuring import cut_shares
         from ctwml_bids.preprocessing.carried_mask import carry, without_bone
+        from ctwml_bids.preprocessing.empty_slices import only_seen, seen_part
         from ctwml_bids.preprocessing.grids import grid_of
         from ctwml_bids.statistics import quality
 
         ct_mask = load_mask(self.inputs.ct_mask)
         flair_mask = load_mask(self.inputs.flair_mask)
         registration = load_facts(self.inputs.registration_facts)
-        flair_ml = load_facts(self.inputs.flair_mask_facts)["brain_ml"]
+        ct_facts = load_facts(self.inputs.ct_mask_facts)
+        flair_facts = load_facts(self.inputs.flair_mask_facts)
+        seen = seen_part(np.asarray(flair_mask.dataobj), flair_facts.get("empty_slices"))
         gates = (
-            quality.brain_volume(flair_ml, image="FLAIR"),
-            quality.coverage(cut_shares(np.asarray(flair_mask.dataobj)), image="FLAIR"),
+            quality.brain_volume(flair_facts["brain_ml"], image="FLAIR"),
+            quality.coverage(cut_shares(seen), image="FLAIR"),
         )
         flair_failed = quality.overall(gates) == "fail"
         if registration["verdict"] != "fail" and not flair_failed:
@@ -192,8 +195,9 @@ class FramePair(SimpleInterface):
             mask, bone = without_bone(
                 carry(flair_mask, grid_of(ct_mask), flair_to_ct),
                 load_image(self.inputs.ct),
-                load_facts(self.inputs.ct_mask_facts)["bone_threshold_hu"],
+                ct_facts["bone_threshold_hu"],
             )
+            mask = only_seen(mask, ct_facts.get("empty_slices"))
             template_to_flair = np.loadtxt(self.inputs.template_to_flair)
             guide_to_flair = np.loadtxt(self.inputs.guide_to_flair)
             frames = flair_to_ct @ template_to_flair, flair_to_ct @ guide_to_flair

@@ -13,9 +13,10 @@ import numpy as np
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.interfaces.base import load_facts, load_image, load_mask
 from ctwml_bids.preprocessing.ct_quality import ct_quality
+from ctwml_bids.preprocessing.empty_slices import seen_part
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.slice_spacing import VAULT_RATIO
-from ctwml_bids.statistics import fit_gates, overlap, quality, regions, tables
+from ctwml_bids.statistics import fit_gates, overlap, quality, regions, scan_gates, tables
 from ctwml_bids.statistics.thresholds import from_record, stated
 
 
@@ -149,13 +150,15 @@ def _measure_image(
         "network": load_facts(files[f"{name}_network_facts"]),
         "normalisation": fit,
     }
-    cut = cut_shares(np.asarray(load_mask(files[f"{name}_used_brain"]).dataobj))
+    used = np.asarray(load_mask(files[f"{name}_used_brain"]).dataobj)
+    cut = cut_shares(seen_part(used, facts["brain_mask"].get("empty_slices")))
     gates = [
         quality.brain_volume(float(brain.sum()) * native.voxel_ml, image=label),
         quality.coverage(cut, image=label),
         fit_gates.template_fit(fit["dice"], fit["scales"], image=label),
         *lesion_gates(probability, lesions, brain, native, label),
         fluid_gate(lesions & ventricles, facts["network"]["fluid_ml"], native, label),
+        *_scan_gates(facts, label),
     ]
     if name == "ct":
         gates += _ct_gates(files, facts)
@@ -163,6 +166,25 @@ def _measure_image(
         facts["contrast"] = contrast = load_facts(files["flair_contrast"])
         gates.append(fit_gates.flair_contrast(**contrast))
     return found, gates, facts
+
+
+def _scan_gates(facts: Mapping[str, Any], image: str) -> list[quality.Gate]:
+    """Judge the scan itself by what its reader and its own brain mask found."""
+    own = facts["brain_mask"]
+    empty = own.get("empty_slices") or {}
+    numbers = empty.get("numbers", ())
+    gates = []
+    if "way_up" in own:
+        gates.append(scan_gates.way_up(**own["way_up"], image=image))
+    if numbers:
+        gates.append(
+            scan_gates.empty_slices(
+                len(numbers), empty["slices"], empty["unseen_ml"], own["brain_ml"], image=image
+            )
+        )
+    if "hu_step" in facts:
+        gates.append(scan_gates.value_steps(facts["hu_step"]))
+    return gates
 
 
 def lesion_gates(

@@ -18,6 +18,7 @@ from nipype.interfaces.base import (
 )
 
 from ctwml_bids.interfaces.base import (
+    load_facts,
     load_image,
     load_mask,
     node_file,
@@ -49,10 +50,8 @@ class ReadImage(SimpleInterface):
         from ctwml_bids.preprocessing.images import read_flair
 
         path = self.inputs.in_file
-        if self.inputs.modality == "ct":
-            loaded = read_ct(path, dict(self.inputs.sidecar or {}))
-        else:
-            loaded = read_flair(path)
+        read = read_ct if self.inputs.modality == "ct" else read_flair
+        loaded = read(path, dict(self.inputs.sidecar or {}))
         self._results["out_file"] = save_image(
             np.asarray(loaded.image.dataobj, dtype=np.float32),
             grid_of(loaded.image),
@@ -72,6 +71,7 @@ def _without_folder(text: str, path: str) -> str:
 
 class _BrainMaskInput(BaseInterfaceInputSpec):
     in_file = File(exists=True, mandatory=True)
+    image_facts = File(exists=True, mandatory=True, desc="JSON of `ReadImage`")
     modality = traits.Enum("ct", "flair", mandatory=True)
     threads = traits.Int(1, usedefault=True, nohash=True)
 
@@ -82,14 +82,16 @@ class _BrainMaskOutput(TraitedSpec):
 
 
 class ExtractBrain(SimpleInterface):
-    """Brain mask of a CT or FLAIR (`ct_mask`, `flair_mask`)."""
+    """Brain mask of a CT or FLAIR (`ct_mask`, `flair_mask`), without what no slice shows."""
 
     input_spec = _BrainMaskInput
     output_spec = _BrainMaskOutput
 
     def _run_interface(self, runtime):
         from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
+        from ctwml_bids.preprocessing.empty_slices import only_seen
         from ctwml_bids.preprocessing.grids import grid_of
+        from ctwml_bids.preprocessing.upright import way_up
 
         image = load_image(self.inputs.in_file)
         if self.inputs.modality == "ct":
@@ -98,12 +100,17 @@ class ExtractBrain(SimpleInterface):
             from ctwml_bids.segmentation import brain_network
 
             result = flair_mask(image, brain_network.predictor(threads=self.inputs.threads))
-        self._results["mask"] = save_image(
-            np.asarray(result.mask.dataobj).astype(np.uint8),
-            grid_of(image),
-            node_file(runtime.cwd, "mask.nii"),
+        grid = grid_of(image)
+        empty = load_facts(self.inputs.image_facts)["empty_slices"]
+        found = np.asarray(result.mask.dataobj).astype(np.uint8)
+        seen = only_seen(found, empty)
+        self._results["mask"] = save_image(seen, grid, node_file(runtime.cwd, "mask.nii"))
+        brain_ml, unseen = (
+            round(float(np.count_nonzero(mask)) * grid.voxel_ml, 1) for mask in (seen, found - seen)
         )
-        facts = dict(result.facts)
+        facts = {**result.facts, "brain_ml": brain_ml, "way_up": way_up(result.mask)}
+        if empty is not None:
+            facts["empty_slices"] = {**empty, "unseen_ml": unseen}
         if facts.get("method") == "network":
             facts["network"] = brain_network.identity()
         self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))

@@ -39,7 +39,7 @@ def picture(
     """
     space = "flair" if "flair" in case.images else "ct"
     read = {"ct": read_ct, "flair": read_flair}
-    image = read[space](case.images[space]).image
+    image = read[space](case.images[space], settled=True).image
     on = grid_of(image)
     mask = nib.load(brain_mask)
     brain = resample(np.asarray(mask.dataobj) > 0, mask.affine, on) >= 0.5
@@ -57,7 +57,7 @@ def picture(
 
 def _ct_on(case: Case, grid: Grid) -> np.ndarray:
     """Return the CT of a pair on a grid in FLAIR space, in HU."""
-    ct = read_ct(case.images["ct"]).image
+    ct = read_ct(case.images["ct"], settled=True).image
     return resample(
         np.asarray(ct.dataobj),
         ct.affine,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.preprocessing.voxel_size import CONVERT, check_agreement
 
-# Relative difference of pixdim and the affine above which volumes cannot be trusted.
-SPACING_TOLERANCE = 0.2
 # Volume of the voxel over that of a box of the same sides: 0.94 at a tilt of 20°.
 FLAT = 1e-3
 # A brain is 130–180 mm long in every direction. The two longer sides of an image hold it at least
@@ -23,21 +24,33 @@ LEAST_SLAB_MM = 20.0
 AXES_DEGREES = 15.0
 # Units of a header that say mm or nothing.
 _MM = ("mm", "unknown")
-CONVERT = "Convert the image again from its DICOM files"
 
 
-def check_spacing(path: Path, image: nib.Nifti1Image) -> None:
-    """Refuse voxel sizes that are impossible or that contradict each other.
+def check_spacing(
+    path: Path,
+    image: nib.Nifti1Image,
+    sidecar: Mapping[str, Any] | None = None,
+    *,
+    settled: bool = False,
+) -> None:
+    """Refuse voxel sizes that are impossible, or two of which the sidecar confirms the wrong one.
+
+    Parameters
+    ----------
+    path, image
+        The file, and what was opened from it.
+    sidecar
+        The BIDS sidecar's content; it may tell which of two sizes is right (`voxel_size`).
+    settled
+        Whether the file was measured before, with its sidecar; it is not asked again.
 
     Raises
     ------
     BadDataError
-        pixdim is not positive, the affine is singular, or both differ by more than a fifth.
+        pixdim is not positive, the affine is singular, or both differ by more than one percent
+        and the sidecar does not confirm the affine.
     """
-    # nibabel repairs a bad pixdim silently on loading, so it is read again as it stands.
-    with nib.openers.ImageOpener(path) as stream:
-        raw = type(image.header).from_fileobj(stream, check=False)
-    spacing = np.asarray(raw["pixdim"][1:4], dtype=float)
+    spacing = stated_pixdim(path, image)
     affine_spacing = np.linalg.norm(np.asarray(image.affine, dtype=float)[:3, :3], axis=0)
     bad = ~np.isfinite(spacing) | (spacing <= 0)
     if bad.any():
@@ -52,12 +65,15 @@ def check_spacing(path: Path, image: nib.Nifti1Image) -> None:
             f"{path}: the header gives the voxels an impossible position in space (affine with "
             f"spacing {affine_spacing.tolist()} mm). {CONVERT}."
         )
-    if np.any(np.abs(spacing / affine_spacing - 1) > SPACING_TOLERANCE):
-        raise BadDataError(
-            f"{path}: the header contradicts itself: pixdim says {spacing.round(4).tolist()} mm "
-            f"per voxel and the affine says {affine_spacing.round(4).tolist()} mm. Volumes would "
-            f"be wrong under one of them. {CONVERT}."
-        )
+    if not settled:
+        check_agreement(path, image, spacing, sidecar or {})
+
+
+def stated_pixdim(path: Path, image: nib.Nifti1Image) -> np.ndarray:
+    """Return the header's three voxel edges in mm as they stand; nibabel repairs bad ones."""
+    with nib.openers.ImageOpener(path) as stream:
+        raw = type(image.header).from_fileobj(stream, check=False)
+    return np.asarray(raw["pixdim"][1:4], dtype=float)
 
 
 def check_extent(path: Path, image: nib.Nifti1Image) -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.geometry import slice_axis
+from ctwml_bids.preprocessing.empty_slices import (
+    empty_facts,
+    empty_warnings,
+    filled,
+    find_empty,
+)
 from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.preprocessing.images import (
     LoadedImage,
@@ -18,6 +27,7 @@ from ctwml_bids.preprocessing.images import (
     load_nifti,
     orthonormal,
 )
+from ctwml_bids.preprocessing.quantisation import hu_step
 from ctwml_bids.preprocessing.slice_spacing import spacing_facts
 
 # Air, and what padding (-1024, -2000, -3024) outside the scan circle is set to.
@@ -64,7 +74,9 @@ class Scale:
     tissue_peak: float | None
 
 
-def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
+def read_ct(
+    path: str | Path, sidecar: Mapping[str, Any] | None = None, *, settled: bool = False
+) -> LoadedImage:
     """Read a CT in Hounsfield units.
 
     Parameters
@@ -73,6 +85,8 @@ def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
         NIfTI file; its scl_slope and scl_inter are applied.
     sidecar
         The BIDS sidecar's content, used for what it says on slices and conversion.
+    settled
+        As for `images.load_nifti`.
 
     Returns
     -------
@@ -84,13 +98,17 @@ def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
     NoInputError, BadDataError
         See `images.load_nifti`; and the values are not in HU.
     """
-    image = load_nifti(path)
+    image = load_nifti(path, sidecar, settled=settled)
     native = grid_of(image)
     data = np.asarray(image.dataobj)
-    warnings = list(header_warnings(path))
+    warnings = list(header_warnings(path, sidecar))
     if data.max() > WRAPPED and data.min() >= 0:
         data[data > 2**15] -= 2**16
         warnings.append(f"{path}: negative values were stored as unsigned integers; read as signed")
+    axis = slice_axis(image, sidecar)
+    step, empty = hu_step(data), find_empty(data, axis)
+    data = filled(data, empty)
+    warnings += [f"{path}: {text}" for text in empty_warnings(empty)]
     scale = classify(data)
     if scale.kind == "other":
         raise BadDataError(f"{path}: not a CT in Hounsfield units: {scale.reason} {CONVERT}")
@@ -103,7 +121,7 @@ def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
         )
     padding = float(data.min()) if data.min() < AIR_HU - 20 else None
     np.maximum(data, AIR_HU, out=data)
-    spacing, spacing_warnings = spacing_facts(data, native, sidecar or {})
+    spacing, spacing_warnings = spacing_facts(data, native, sidecar or {}, axis)
     warnings += [f"{path}: {text}" for text in spacing_warnings]
     facts = {
         **geometry_facts(native),
@@ -112,10 +130,12 @@ def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
         "air_peak_hu": scale.air_peak,
         "tissue_peak_hu": scale.tissue_peak,
         "padding_value": padding,
+        "hu_step": step,
         **spacing,
     }
     fill = AIR_HU if scale.low < -500 else scale.low
     upright = orthonormal(nib.Nifti1Image(data, native.affine), fill=fill)
+    facts["empty_slices"] = empty_facts(empty, native, grid_of(upright))
     return LoadedImage(
         image_on(upright.get_fdata(dtype=np.float32), grid_of(upright)),
         native,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -12,14 +14,22 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.geometry import shear
+from ctwml_bids.geometry import shear, slice_axis
+from ctwml_bids.preprocessing.empty_slices import (
+    empty_facts,
+    empty_warnings,
+    filled,
+    find_empty,
+)
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.header_checks import (
     check_extent,
     check_handedness,
     check_spacing,
     orientation_warnings,
+    stated_pixdim,
 )
+from ctwml_bids.preprocessing.voxel_size import agreement_warnings
 
 # An image with 16 or fewer voxels along both longer axes, or one or two slices, shows no head.
 MIN_IN_PLANE = 17
@@ -52,14 +62,23 @@ class LoadedImage:
     facts: dict = field(default_factory=dict)
 
 
-def load_nifti(path: str | Path) -> nib.Nifti1Image:
+def load_nifti(
+    path: str | Path, sidecar: Mapping[str, Any] | None = None, *, settled: bool = False
+) -> nib.Nifti1Image:
     """Open a 3D NIfTI and check that it can be used.
+
+    Parameters
+    ----------
+    path
+        NIfTI file.
+    sidecar, settled
+        As for `header_checks.check_spacing`.
 
     Returns
     -------
     nibabel.Nifti1Image
         float32 data in memory, shape (x, y, z), on the file's own grid. Trailing axes of
-        length 1 are dropped.
+        length 1 are dropped. Its header keeps the slice axis that the file names.
 
     Raises
     ------
@@ -67,14 +86,15 @@ def load_nifti(path: str | Path) -> nib.Nifti1Image:
         There is no such file.
     BadDataError
         The file is truncated or not NIfTI, is not one 3D volume of real numbers, has no
-        orientation or two that are mirror images, an impossible spacing or extent, NaN or
+        orientation or two that are mirror images, an impossible spacing or extent, two
+        voxel sizes, NaN or
         infinite values, one value everywhere, or too few voxels.
     """
     path = Path(path)
     if not path.is_file():
         raise NoInputError(f"{path}: there is no such file")
     image = _open(path)
-    check_spacing(path, image)
+    check_spacing(path, image, sidecar, settled=settled)
     if image.header["sform_code"] == 0 and image.header["qform_code"] == 0:
         raise BadDataError(
             f"{path}: the header states no orientation (sform and qform codes are both 0), so left "
@@ -85,12 +105,19 @@ def load_nifti(path: str | Path) -> nib.Nifti1Image:
     check_extent(path, image)
     data = _values(path, image).reshape(shape)
     _check_values(path, data)
-    return image_on(data, Grid(shape, np.asarray(image.affine, dtype=float)))
+    loaded = image_on(data, Grid(shape, np.asarray(image.affine, dtype=float)))
+    loaded.header.set_dim_info(*image.header.get_dim_info())
+    return loaded
 
 
-def header_warnings(path: str | Path) -> tuple[str, ...]:
+def header_warnings(path: str | Path, sidecar: Mapping[str, Any] | None = None) -> tuple[str, ...]:
     """Return what the user should know of a file's header; the file can be used."""
-    return orientation_warnings(Path(path), nib.load(path))
+    path, image = Path(path), nib.load(path)
+    pixdim = stated_pixdim(path, image)
+    return (
+        *agreement_warnings(path, image, pixdim, sidecar or {}),
+        *orientation_warnings(path, image),
+    )
 
 
 def orthonormal(image: nib.Nifti1Image, fill: float = 0.0) -> nib.Nifti1Image:
@@ -139,15 +166,22 @@ def geometry_facts(native: Grid) -> dict:
 AIR_HU, AIR_SHARE = -500, 0.1
 
 
-def read_flair(path: str | Path) -> LoadedImage:
+def read_flair(
+    path: str | Path, sidecar: Mapping[str, Any] | None = None, *, settled: bool = False
+) -> LoadedImage:
     """Read a FLAIR image; intensities are kept as they are.
+
+    Parameters
+    ----------
+    path, sidecar, settled
+        As for `load_nifti`.
 
     Raises
     ------
     NoInputError, BadDataError
         See `load_nifti`; also if the image is a CT in Hounsfield units.
     """
-    image = load_nifti(path)
+    image = load_nifti(path, sidecar, settled=settled)
     native = grid_of(image)
     data = np.asarray(image.dataobj)
     air = float(np.mean(data < AIR_HU))
@@ -158,8 +192,12 @@ def read_flair(path: str | Path) -> LoadedImage:
         )
     facts = geometry_facts(native)
     facts["range"] = [float(data.min()), float(data.max())]
-    upright = orthonormal(image, fill=float(data.min()))
-    return LoadedImage(upright, native, header_warnings(path), facts)
+    empty = find_empty(data, slice_axis(image, sidecar))
+    data = filled(data, empty)
+    upright = orthonormal(image_on(data, native), fill=float(data.min()))
+    facts["empty_slices"] = empty_facts(empty, native, grid_of(upright))
+    warnings = (f"{path}: {text}" for text in empty_warnings(empty))
+    return LoadedImage(upright, native, (*header_warnings(path, sidecar), *warnings), facts)
 
 
 def _open(path: Path) -> nib.Nifti1Image:

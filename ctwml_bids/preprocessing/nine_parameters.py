@@ -56,7 +56,7 @@ def decompose(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 
 
 @dataclass(frozen=True)
-class _Surface:
+class Surface:
     """A mask's surface points (mm), and signed distances from it (mm, positive outside)."""
 
     points: np.ndarray
@@ -64,6 +64,16 @@ class _Surface:
     grid: Grid
     centre: np.ndarray
     image: Grid
+
+    def turned(self, turn: np.ndarray) -> Surface:
+        """Return the surface with every point moved by a 4×4 rotation or reflection in RAS."""
+        return Surface(
+            apply_affine(turn, self.points),
+            self.distance,
+            Grid(self.grid.shape, turn @ self.grid.affine),
+            apply_affine(turn, self.centre),
+            Grid(self.image.shape, turn @ self.image.affine),
+        )
 
 
 def nine_parameter(
@@ -90,18 +100,30 @@ def nine_parameter(
     BadDataError
         If a mask is empty.
     """
-    native = _surface(mask, seed)
-    template = _surface(template_mask, seed)
-    few = _residual_function(native, template, _SEARCH_POINTS)
-    scales = _start_scales(native, template)
-    starts = [np.concatenate([turn, np.zeros(3), scales]) for turn in _start_rotations()]
-    starts.sort(key=lambda start: np.abs(few(start)).mean())
-    fits = [_least_squares(few, start, evaluations=15) for start in starts[:_SEARCH_REFINED]]
-    best = min(fits, key=lambda fit: fit.cost).x
+    native = surface_of(mask, seed)
+    template = surface_of(template_mask, seed)
+    best = searched(native, template, refined=_SEARCH_REFINED).x
     many = _residual_function(native, template, _SURFACE_POINTS)
     best = _least_squares(many, best, evaluations=25).x
     best = _least_squares(many, best, evaluations=25, loss="cauchy").x
     return _matrix(best, native.centre, template.centre)
+
+
+def searched(native: Surface, template: Surface, *, refined: int) -> optimize.OptimizeResult:
+    """Fit few points from many start rotations, of which the best are refined.
+
+    Returns
+    -------
+    scipy.optimize.OptimizeResult
+        ``x``, the nine parameters; ``fun``, signed distances (mm) of the points of both surfaces,
+        and last three residuals of the scales.
+    """
+    few = _residual_function(native, template, _SEARCH_POINTS)
+    scales = _start_scales(native, template)
+    starts = [np.concatenate([turn, np.zeros(3), scales]) for turn in _start_rotations()]
+    starts.sort(key=lambda start: np.abs(few(start)).mean())
+    fits = [_least_squares(few, start, evaluations=15) for start in starts[:refined]]
+    return min(fits, key=lambda fit: fit.cost)
 
 
 def _start_rotations() -> np.ndarray:
@@ -110,7 +132,7 @@ def _start_rotations() -> np.ndarray:
     return np.deg2rad(np.stack(mesh, axis=-1).reshape(-1, 3))
 
 
-def _start_scales(native: _Surface, template: _Surface) -> np.ndarray:
+def _start_scales(native: Surface, template: Surface) -> np.ndarray:
     """One log scale for all axes, from the extent of both brains across the midline.
 
     Height and length may be cut by the image's end; the width is not.
@@ -155,7 +177,7 @@ def _least_squares(
 
 
 def _residual_function(
-    native: _Surface, template: _Surface, count: int
+    native: Surface, template: Surface, count: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Signed distances (mm) of both surfaces from each other as a function of the parameters."""
     native_points, template_points = native.points[:count], template.points[:count]
@@ -173,7 +195,7 @@ def _residual_function(
     return residuals
 
 
-def _distance_at(surface: _Surface, points: np.ndarray) -> np.ndarray:
+def _distance_at(surface: Surface, points: np.ndarray) -> np.ndarray:
     """Signed distance (mm) of points (n, 3) from a surface."""
     indices = apply_affine(np.linalg.inv(surface.grid.affine), points)
     return ndimage.map_coordinates(surface.distance, indices.T, order=1, mode="nearest")
@@ -187,8 +209,21 @@ def _seen(image: Grid, points: np.ndarray) -> np.ndarray:
     return np.clip((depth * image.spacing).min(axis=1) / _EDGE_MM, 0.0, 1.0)
 
 
-def _surface(mask: nib.Nifti1Image, seed: int) -> _Surface:
-    """Sample a mask's surface and the distances around it."""
+def surface_of(mask: nib.Nifti1Image, seed: int) -> Surface:
+    """Sample a mask's surface and the distances around it.
+
+    Parameters
+    ----------
+    mask
+        Brain mask, (x, y, z), any spacing.
+    seed
+        Draws the points.
+
+    Raises
+    ------
+    BadDataError
+        The mask is empty, or has hardly any surface inside the image.
+    """
     inside = np.asarray(mask.dataobj) > 0.5
     if not inside.any():
         raise BadDataError(
@@ -208,7 +243,7 @@ def _surface(mask: nib.Nifti1Image, seed: int) -> _Surface:
     if len(points) < 100:
         raise BadDataError("A brain mask has hardly any surface inside the image.")
     order = np.random.default_rng(seed).permutation(len(points))[:_SURFACE_POINTS]
-    return _Surface(points[order], distance, grid, points.mean(axis=0), image)
+    return Surface(points[order], distance, grid, points.mean(axis=0), image)
 
 
 def _isotropic_grid(inside: np.ndarray, image: Grid) -> Grid:

@@ -8,13 +8,15 @@ ellipsoid, about as high above its widest level as it is wide on average.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from scipy import ndimage
 
-from ctwml_bids.preprocessing.grids import Grid
+from ctwml_bids.geometry import SPACING_KEY, position_gaps, slice_axis, slice_gap
+from ctwml_bids.preprocessing.grids import Grid, image_on
 
-# Sidecar entries that list slice positions in mm; single numbers are not lists and are ignored.
-POSITION_KEYS = ("SlicePositions", "SliceLocations", "SliceLocation", "ImagePositionPatient")
 # Relative deviation from even spacing that changes volumes noticeably.
 UNEVEN = 0.02
 # Vertical half axis of the vault over the radius of the disc with its largest area. Two heads
@@ -29,7 +31,9 @@ SMALLEST_SHARE = 0.35
 MIN_VAULT_SLICES = 5
 
 
-def spacing_facts(data: np.ndarray, native: Grid, sidecar: dict) -> tuple[dict, list[str]]:
+def spacing_facts(
+    data: np.ndarray, native: Grid, sidecar: Mapping[str, Any], axis: int | None = None
+) -> tuple[dict, list[str]]:
     """Compare the header's slice spacing with the sidecar and with the shape of the skull.
 
     Parameters
@@ -40,6 +44,8 @@ def spacing_facts(data: np.ndarray, native: Grid, sidecar: dict) -> tuple[dict, 
         That grid; tilt is allowed.
     sidecar
         BIDS sidecar, may be empty.
+    axis
+        Array axis of the slices, as `geometry.slice_axis` finds it with the file's header.
 
     Returns
     -------
@@ -51,14 +57,11 @@ def spacing_facts(data: np.ndarray, native: Grid, sidecar: dict) -> tuple[dict, 
         ``vault_ratio`` (None where the vault is not in the picture).
     warnings : list of str
     """
-    axis = int(np.argmax(native.spacing))
-    others = [a for a in range(3) if a != axis]
-    normal = np.cross(native.affine[:3, others[0]], native.affine[:3, others[1]])
-    normal /= np.linalg.norm(normal)
-    gap = float(abs(native.affine[:3, axis] @ normal))
-    gaps = _position_gaps(sidecar, native.shape[axis], normal)
+    axis = slice_axis(image_on(data, native), sidecar) if axis is None else axis
+    gap = slice_gap(native.affine, axis)
+    gaps = position_gaps(sidecar, native.shape[axis], native.affine, axis)
     uneven = None if gaps is None else float(np.abs(gaps - gaps.mean()).max() / gaps.mean())
-    ratio = vault_ratio(data, native)
+    ratio = vault_ratio(data, native, axis)
     warnings = []
     if uneven is not None and uneven > UNEVEN:
         warnings.append(
@@ -66,7 +69,7 @@ def spacing_facts(data: np.ndarray, native: Grid, sidecar: dict) -> tuple[dict, 
             f"but the header has one spacing ({gap:.2f} mm); volumes are wrong by up to that share "
             "where the slices are not evenly spaced"
         )
-    stated, stated_ratio = sidecar.get("SpacingBetweenSlices"), None
+    stated, stated_ratio = sidecar.get(SPACING_KEY), None
     if isinstance(stated, int | float) and stated > 0 and abs(stated / gap - 1) > UNEVEN:
         along = float(native.spacing[axis])
         if abs(stated / along - 1) > UNEVEN:
@@ -93,13 +96,13 @@ def spacing_facts(data: np.ndarray, native: Grid, sidecar: dict) -> tuple[dict, 
     return facts, warnings
 
 
-def vault_ratio(data: np.ndarray, native: Grid) -> float | None:
+def vault_ratio(data: np.ndarray, native: Grid, axis: int | None = None) -> float | None:
     """Height of the skull's vault relative to its mean radius, None if it cannot be measured.
 
     The area inside the outer skull is fitted as that of an ellipsoid, A(z) = A0 (1 − (z/c)²),
     from the widest slice upwards; the ratio is c / √(A0/π).
     """
-    axis = int(np.argmax(native.spacing))
+    axis = slice_axis(image_on(data, native)) if axis is None else axis
     direction = native.affine[:3, axis] / native.spacing[axis]
     if abs(direction[2]) < np.cos(np.radians(35)):
         return None
@@ -148,21 +151,3 @@ def _ellipsoid_ratio(areas: np.ndarray, gap: float) -> float | None:
 def _gap_ratio(gaps: np.ndarray) -> float:
     """Largest over smallest distance; slices at one place count as 0.01 mm apart."""
     return round(float(gaps.max() / max(gaps.min(), 0.01)), 3)
-
-
-def _position_gaps(sidecar: dict, count: int, normal: np.ndarray) -> np.ndarray | None:
-    """Distances in mm between neighbouring slices as the sidecar has them, None if it does not."""
-    for key in POSITION_KEYS:
-        positions = sidecar.get(key)
-        if not isinstance(positions, list) or len(positions) != count or count < 3:
-            continue
-        try:
-            values = np.asarray(positions, dtype=float)
-        except (TypeError, ValueError):
-            continue
-        # Sidecar positions follow DICOM (LPS); the normal is RAS.
-        line = values @ (normal * [-1, -1, 1]) if values.ndim == 2 else values
-        gaps = np.abs(np.diff(np.sort(line)))
-        if gaps.mean() > 0:
-            return gaps
-    return None

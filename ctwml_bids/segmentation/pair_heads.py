@@ -117,7 +117,7 @@ def image_on_grid(
         If it is missing or cannot be used.
     """
     read = read_ct if modality == "ct" else read_flair
-    return to_grid(read(path).image, template_to_image, grid, fill=FILL[modality])
+    return to_grid(read(path, settled=True).image, template_to_image, grid, fill=FILL[modality])
 
 
 def load_mask(path: Path) -> nib.Nifti1Image:

@@ -17,7 +17,7 @@ def add_reading(
         ReadImage(
             in_file=str(getattr(unit, name)),
             modality=name,
-            sidecar=unit.ct_sidecar if name == "ct" else {},
+            sidecar=unit.ct_sidecar if name == "ct" else unit.flair_sidecar,
         ),
         f"read_{name}",
         "read",
@@ -34,7 +34,7 @@ def add_reading(
     )
     wf.connect(
         [
-            (read, brain, [("out_file", "in_file")]),
+            (read, brain, [("out_file", "in_file"), ("facts", "image_facts")]),
             (read, collect, [("out_file", f"{name}_image"), ("facts", f"{name}_facts")]),
             (brain, collect, [("mask", f"{name}_brain"), ("facts", f"{name}_brain_facts")]),
         ]

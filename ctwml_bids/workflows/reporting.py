@@ -150,7 +150,8 @@ def _derivative_files(
     who = (unit.subject, unit.session)
     files: dict[str, Path | str] = {}
     for image in raw:
-        loaded = read_ct(raw[image], unit.ct_sidecar) if image == "ct" else read_flair(raw[image])
+        read = read_ct if image == "ct" else read_flair
+        loaded = read(raw[image], settled=True)
         files[f"{image}_image"] = save_image(
             np.asarray(loaded.image.dataobj, dtype=np.float32),
             grid_of(loaded.image),

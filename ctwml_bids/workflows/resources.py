@@ -73,6 +73,7 @@ class UnitFiles:
     ct_sidecar: dict[str, Any]
     context: dict[str, Any]
     megavoxels: dict[str, float] = field(default_factory=dict)
+    flair_sidecar: dict[str, Any] = field(default_factory=dict)
 
 
 def step(

@@ -5,6 +5,8 @@ import json
 import subprocess
 import sys
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from ctwml_bids.bids.filters import load_filters
@@ -160,3 +162,12 @@ def test_other_kernels_stand_between(kernel):
 def test_planning_needs_pybids_only_when_a_data_set_is_searched():
     code = "import sys, ctwml_bids.bids.query; sys.exit('bids' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("gap", [0.4, 0.5, 0.6, 0.8, 0.9])
+def test_thin_overlapping_slices_count_by_their_distance(tmp_path, gap):
+    image = nib.Nifti1Image(np.zeros((64, 64, 80), np.uint8), np.diag([1.0, 1.0, gap, 1.0]))
+    nib.save(image, tmp_path / "a.nii")
+    seen = geometry(tmp_path / "a.nii")
+    assert seen.spacing_mm == pytest.approx(gap)
+    assert seen.axial

@@ -14,7 +14,14 @@ from ctwml_bids.bids.sidecars import USED
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.cli.rerun import why_to_run
 from ctwml_bids.execution.status import read_status
-from ctwml_bids.preprocessing.slice_spacing import POSITION_KEYS
+from ctwml_bids.geometry import (
+    ENCODING_KEY,
+    ORIENTATION_KEYS,
+    PIXEL_KEY,
+    POSITION_KEYS,
+    SPACING_KEY,
+    THICKNESS_KEY,
+)
 from tests.cli.toy_run import run
 from tests.execution import steps
 
@@ -111,7 +118,18 @@ def test_only_what_is_used_of_a_corrected_sidecar_makes_a_unit_run_again(dataset
 
 
 def test_every_field_of_the_sidecar_that_a_step_reads_counts():
-    assert {"SpacingBetweenSlices", *POSITION_KEYS} == set(USED)
+    keys = {SPACING_KEY, THICKNESS_KEY, PIXEL_KEY, ENCODING_KEY}
+    assert {*keys, *POSITION_KEYS, *ORIENTATION_KEYS} == set(USED)
+
+
+def test_what_is_used_of_a_flairs_sidecar_counts_too(dataset, ready):
+    (unit,) = plan(dataset, participant_labels=["01"])
+    run([unit], ready, succeed)
+    before = why_to_run(unit, ready)
+    told = dataclasses.replace(unit, flair_sidecar={"SpacingBetweenSlices": 5.0})
+    other = dataclasses.replace(unit, flair_sidecar={"EchoTime": 0.1})
+    assert [before, why_to_run(other, ready)] == [[], []]
+    assert "sidecar" in why_to_run(told, ready)[0]
 
 
 def test_images_that_are_there_but_not_chosen_do_not_make_a_unit_run_again(dataset, ready):

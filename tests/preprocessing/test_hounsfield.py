@@ -123,3 +123,21 @@ def test_real_scans_are_read_without_warning(bids_real, subject):
     loaded = read_ct(bids_real / subject / "ct" / f"{subject}_ct.nii.gz")
     assert loaded.warnings == ()
     assert 20 < loaded.facts["tissue_peak_hu"] < 45
+
+
+@pytest.mark.parametrize("gap", [1.0, 1.2, 1.4, 1.6, 1.8])
+def test_thin_overlapping_slices_keep_the_check_of_even_spacing(gap):
+    """Slices lie closer together than their pixels, which is no fault; uneven ones are."""
+    image, _ = head((80, 96, int(160 / gap)), (2.0, 2.0, gap))
+    data = np.asarray(image.dataobj)
+    stated = {"SpacingBetweenSlices": gap}
+    facts, warnings = spacing_facts(data, grid_of(image), stated)
+    assert facts["slice_spacing_mm"] == pytest.approx(gap)
+    assert (facts["stated_spacing_ratio"], warnings) == (None, [])
+    uneven = np.arange(image.shape[2]) * gap
+    uneven[image.shape[2] // 2 :] += 20 * gap
+    facts, warnings = spacing_facts(
+        data, grid_of(image), {**stated, "SlicePositions": uneven.tolist()}
+    )
+    assert facts["slice_gap_ratio"] == pytest.approx(21)
+    assert any("uneven" in text for text in warnings)
