@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import nibabel as nib
@@ -18,6 +18,7 @@ from ctwml_bids.preprocessing.images import (
     load_nifti,
     orthonormal,
 )
+from ctwml_bids.preprocessing.padding import blank_regions
 from ctwml_bids.preprocessing.slice_spacing import spacing_facts
 
 # Air, and what padding (-1024, -2000, -3024) outside the scan circle is set to.
@@ -34,6 +35,8 @@ BOTTOM_SHARE = 0.05
 # Ends of the brain windows in use: from -200 ... 20 (or air itself) up to 60 ... 400 HU.
 WINDOW_LOW = (-200.0, 20.0)
 WINDOW_HIGH = (55.0, 400.0)
+# An image that goes no lower than this (HU) holds no air.
+NO_AIR_HU = -500.0
 # A signed image read as unsigned shows air and padding near 2**16.
 WRAPPED = 60000.0
 CONVERT = "Convert the scan again from its DICOM files (dcm2niix keeps Hounsfield units)."
@@ -84,13 +87,22 @@ def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
     NoInputError, BadDataError
         See `images.load_nifti`; and the values are not in HU.
     """
-    image = load_nifti(path)
+    image = load_nifti(path, outside=AIR_HU)
     native = grid_of(image)
     data = np.asarray(image.dataobj)
     warnings = list(header_warnings(path))
     if data.max() > WRAPPED and data.min() >= 0:
         data[data > 2**15] -= 2**16
         warnings.append(f"{path}: negative values were stored as unsigned integers; read as signed")
+    blank, blanks = blank_regions(data, native.voxel_ml)
+    if blanks:
+        # Until the scale is known they read as the lowest value, as background does.
+        data[blank] = data[~blank].min()
+    warnings += [
+        f"{path}: {part.ml:g} mL hold the one value {part.value:g}, as no tissue does (padding or "
+        "a removed face); read as air"
+        for part in blanks
+    ]
     scale = classify(data)
     if scale.kind == "other":
         raise BadDataError(f"{path}: not a CT in Hounsfield units: {scale.reason} {CONVERT}")
@@ -102,6 +114,8 @@ def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
             "scanner's calibration or the rescale intercept may be off"
         )
     padding = float(data.min()) if data.min() < AIR_HU - 20 else None
+    if blanks and scale.kind != "window":
+        data[blank] = AIR_HU
     np.maximum(data, AIR_HU, out=data)
     spacing, spacing_warnings = spacing_facts(data, native, sidecar or {})
     warnings += [f"{path}: {text}" for text in spacing_warnings]
@@ -112,9 +126,10 @@ def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
         "air_peak_hu": scale.air_peak,
         "tissue_peak_hu": scale.tissue_peak,
         "padding_value": padding,
+        "blank_regions": [asdict(part) for part in blanks],
         **spacing,
     }
-    fill = AIR_HU if scale.low < -500 else scale.low
+    fill = AIR_HU if scale.low < NO_AIR_HU else scale.low
     upright = orthonormal(nib.Nifti1Image(data, native.affine), fill=fill)
     return LoadedImage(
         image_on(upright.get_fdata(dtype=np.float32), grid_of(upright)),
@@ -139,7 +154,7 @@ def classify(data: np.ndarray) -> Scale:
 
     # Between air and fat lie only borders, so a CT has more soft tissue than values there.
     borders, soft = (_share(sample, *ends) for ends in ((-600, -200), (0, 80)))
-    if low < -500 and high > 200 and tissue is not None and soft > borders:
+    if low < NO_AIR_HU and high > 200 and tissue is not None and soft > borders:
         return scale("hu", f"{found}, air at {air}, soft tissue at {tissue} HU")
     if _looks_windowed(sample, low, high, tissue):
         reason = (
@@ -181,7 +196,7 @@ def _looks_windowed(sample: np.ndarray, low: float, high: float, tissue: float |
     air_saturates = (sample == low).mean() >= BOTTOM_SHARE
     if not (bone_saturates and WINDOW_HIGH[0] <= high <= WINDOW_HIGH[1]):
         return False
-    return low < -500 or bool(air_saturates and WINDOW_LOW[0] <= low <= WINDOW_LOW[1])
+    return low < NO_AIR_HU or bool(air_saturates and WINDOW_LOW[0] <= low <= WINDOW_LOW[1])
 
 
 def _looks_stripped(sample: np.ndarray) -> bool:

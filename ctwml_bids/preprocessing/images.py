@@ -20,6 +20,7 @@ from ctwml_bids.preprocessing.header_checks import (
     check_spacing,
     orientation_warnings,
 )
+from ctwml_bids.preprocessing.padding import unmeasured_outside
 
 # An image with 16 or fewer voxels along both longer axes, or one or two slices, shows no head.
 MIN_IN_PLANE = 17
@@ -52,8 +53,16 @@ class LoadedImage:
     facts: dict = field(default_factory=dict)
 
 
-def load_nifti(path: str | Path) -> nib.Nifti1Image:
+def load_nifti(path: str | Path, *, outside: float | None = None) -> nib.Nifti1Image:
     """Open a 3D NIfTI and check that it can be used.
+
+    Parameters
+    ----------
+    path
+        NIfTI file.
+    outside
+        What NaN reads as where it fills the image's corners, outside of the scan; None where NaN
+        is refused everywhere.
 
     Returns
     -------
@@ -84,6 +93,8 @@ def load_nifti(path: str | Path) -> nib.Nifti1Image:
     shape = _squeezed_shape(path, image)
     check_extent(path, image)
     data = _values(path, image).reshape(shape)
+    if outside is not None and np.isnan(data[:: data.shape[0] - 1, :: data.shape[1] - 1]).any():
+        data[unmeasured_outside(data)] = outside
     _check_values(path, data)
     return image_on(data, Grid(shape, np.asarray(image.affine, dtype=float)))
 
