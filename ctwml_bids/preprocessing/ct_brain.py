@@ -17,6 +17,7 @@ from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.blocks import block_mean, finer
 from ctwml_bids.preprocessing.brain_border import largest
 from ctwml_bids.preprocessing.brain_masks import BrainMask
+from ctwml_bids.preprocessing.carried_mask import without_bone
 from ctwml_bids.preprocessing.distances import closed, dilated, eroded, signed_distance
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.template_pose import template_brain, template_pose
@@ -147,7 +148,13 @@ def _extracted(data: np.ndarray, native: Grid, bone_hu: float) -> np.ndarray | N
         return None
     if not BRAIN_HU[0] <= np.median(data[body]) <= BRAIN_HU[1]:
         return None
-    return None if _holds_skull(data, body, native, bone_hu) else body
+    if _holds_skull(data, body, native, bone_hu):
+        return None
+    if bone_hu < BONE_HU:
+        # Noise and dura reach the upper end of a display window as bone does.
+        return body
+    # Pieces of skull that the extraction left at its edge.
+    return without_bone(body, image_on(data, native), bone_hu)[0]
 
 
 def _background(data: np.ndarray) -> float | None:
@@ -161,9 +168,9 @@ def _background(data: np.ndarray) -> float | None:
 
 def _holds_skull(data: np.ndarray, body: np.ndarray, native: Grid, bone_hu: float) -> bool:
     """Whether bone, fat or air lies deep below a body's surface, as below a scalp."""
-    working, share = _working_copy(body, native)
-    _, bone_share = _working_copy(body & (data >= bone_hu), native)
-    _, fat_share = _working_copy(body & (data < min(TISSUE_HU, float(data[body].min()) + 1)), native)
+    share = _working_copy(body, native)[1]
+    bone_share = _working_copy(body & (data >= bone_hu), native)[1]
+    fat_share = _working_copy(body & (data < TISSUE_HU), native)[1]
     deep = _eroded(share >= 0.5, RIM_MM)
     other = (bone_share >= 0.5) | (fat_share >= 0.5)
     return not deep.any() or bool(other[deep].mean() > DEEP_SHARE)

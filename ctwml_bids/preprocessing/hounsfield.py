@@ -35,6 +35,11 @@ BOTTOM_SHARE = 0.05
 # Ends of the brain windows in use: from -200 ... 20 (or air itself) up to 60 ... 400 HU.
 WINDOW_LOW = (-200.0, 20.0)
 WINDOW_HIGH = (55.0, 400.0)
+# A brain without skull: median, and the range in which so much of it lies (HU). 70% lie as near to
+# the median as `STRIPPED_NEAR_HU`, with CSF and the noise of thin slices.
+STRIPPED_PEAK_HU = (20.0, 45.0)
+STRIPPED_HU, STRIPPED_SHARE = (-60.0, 110.0), 0.8
+STRIPPED_NEAR_HU = 25.0
 # An image that goes no lower than this (HU) holds no air.
 NO_AIR_HU = -500.0
 # A signed image read as unsigned shows air and padding near 2**16.
@@ -163,7 +168,7 @@ def classify(data: np.ndarray) -> Scale:
         )
         return scale("window", reason)
     if _looks_stripped(sample):
-        return scale("stripped", f"holds a brain without skull ({found}, tissue at {tissue:g} HU)")
+        return scale("stripped", f"holds a brain without skull ({found})")
     return scale("other", _what_else(sample, low, high, found))
 
 
@@ -200,20 +205,25 @@ def _looks_windowed(sample: np.ndarray, low: float, high: float, tissue: float |
 
 
 def _looks_stripped(sample: np.ndarray) -> bool:
-    """One background value, and within it hardly anything but 0 to 80 HU."""
+    """Tell a brain on one background value: nearly all is soft tissue, narrowly spread.
+
+    Some bone may be left at the skull base and at the edge. MR images of a like brightness are
+    spread more widely.
+    """
     values, counts = np.unique(sample[:: max(1, sample.size // 200_000)], return_counts=True)
+    if counts.max() < BOTTOM_SHARE * counts.sum():
+        return False
     background = values[counts.argmax()]
-    inside = sample[sample != background]
-    if inside.size < 0.02 * sample.size or inside.size > 0.6 * sample.size:
+    # Where the background is air, an interpolated edge holds everything between it and brain.
+    inside = sample[(sample != background) & ((sample > STRIPPED_HU[0]) | (background > -200))]
+    if inside.size < 0.02 * sample.size:
         return False
-    if background not in (0.0, sample.min()):
-        return False
-    spread = np.percentile(inside, [2, 50, 98])
+    middle = float(np.median(inside))
     return bool(
-        spread[0] >= -60
-        and spread[2] <= 110
-        and 20 <= spread[1] <= 45
-        and spread[2] - spread[0] >= 10
+        STRIPPED_PEAK_HU[0] <= middle <= STRIPPED_PEAK_HU[1]
+        and _share(inside, *STRIPPED_HU) >= STRIPPED_SHARE
+        and _share(inside, middle - STRIPPED_NEAR_HU, middle + STRIPPED_NEAR_HU) >= 0.7
+        and np.ptp(np.percentile(inside, [2, 98])) >= 10
     )
 
 

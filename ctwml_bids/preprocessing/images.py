@@ -13,6 +13,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.geometry import shear
+from ctwml_bids.preprocessing import wrapped
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.header_checks import (
     check_extent,
@@ -151,16 +152,18 @@ AIR_HU, AIR_SHARE = -500, 0.1
 
 
 def read_flair(path: str | Path) -> LoadedImage:
-    """Read a FLAIR image; intensities are kept as they are.
+    """Read a FLAIR image; intensities are kept as they are, but for a wrong sign, which is mended.
 
     Raises
     ------
     NoInputError, BadDataError
-        See `load_nifti`; also if the image is a CT in Hounsfield units.
+        See `load_nifti`; also if the image is a CT in Hounsfield units, or if its bright values
+        read as negative and that cannot be undone.
     """
     image = load_nifti(path)
     native = grid_of(image)
-    data = np.asarray(image.dataobj)
+    data, signs = _with_right_sign(path, np.asarray(image.dataobj))
+    image = image_on(data, native)
     air = float(np.mean(data < AIR_HU))
     if air > AIR_SHARE:
         raise BadDataError(
@@ -170,7 +173,30 @@ def read_flair(path: str | Path) -> LoadedImage:
     facts = geometry_facts(native)
     facts["range"] = [float(data.min()), float(data.max())]
     upright = orthonormal(image, fill=float(data.min()))
-    return LoadedImage(upright, native, header_warnings(path), facts)
+    return LoadedImage(upright, native, (*header_warnings(path), *signs), facts)
+
+
+def _with_right_sign(path: str | Path, data: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return MR intensities with bright values that read as negative put right, and warnings."""
+    stored = nib.load(path)
+    step, zero = wrapped.unit_of(data), 0.0
+    if np.issubdtype(stored.get_data_dtype(), np.integer):
+        step, zero = abs(float(stored.dataobj.slope)), float(stored.dataobj.inter)
+    wrong = wrapped.wrong_sign(data, step, zero)
+    if wrong is None:
+        return data, ()
+    period, mends = wrong
+    found = (
+        f"{path}: its brightest values read as negative (down to {data.min():g}), as unsigned "
+        "integers do that are taken for signed ones"
+    )
+    if not mends:
+        raise BadDataError(
+            f"{found}, and it was changed since, so that this cannot be undone. Convert the image "
+            "again from its DICOM files."
+        )
+    mended = wrapped.unwrapped(data, period, zero, wrapped.low_background(data))
+    return mended, (f"{found}; {period:g} was added to them. Convert the image again to be sure.",)
 
 
 def _open(path: Path) -> nib.Nifti1Image:

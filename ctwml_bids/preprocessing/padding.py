@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-# Values closer than this are one value: what rounding makes of a constant in an interpolation.
-SAME_HU = 0.01
+# Values closer than this to a whole number of HU are one value: what an interpolation makes of a
+# constant. Scanners store whole HU.
+SAME_HU = 0.5
 # Up to here one value is air, or the padding that reads as air (-1000, -1024, -2000, -3024).
 AIR_HU = -900.0
 # A region of one value this large (mL), each voxel equal to its neighbours, is no chance.
@@ -73,8 +74,8 @@ def blank_regions(data: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, tuple[
     """
     blank = np.zeros(data.shape, dtype=bool)
     flat = _flat(data)
-    values, counts = np.unique(np.round(data[flat] / SAME_HU), return_counts=True)
-    values = values[counts * voxel_ml >= LEAST_ML] * SAME_HU
+    values, counts = np.unique(np.round(data[flat]), return_counts=True)
+    values = values[counts * voxel_ml >= LEAST_ML]
     low, high = float(data.min()), float(data.max())
     values = [float(value) for value in values if value > low + SAME_HU]
     found = []
@@ -90,7 +91,7 @@ def blank_regions(data: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, tuple[
                 blank[box] |= part
                 voxels += int(part.sum())
         if voxels:
-            found.append(Blank(round(value, 2), round(voxels * voxel_ml, 1)))
+            found.append(Blank(value, round(voxels * voxel_ml, 1)))
     if found:
         _take_edge(data, blank)
     return blank, tuple(sorted(found, key=lambda entry: -entry.ml))
