@@ -85,7 +85,8 @@ def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
     Returns
     -------
     LoadedImage
-        HU, float32, orthonormal, closest to RAS; padding reads -1000.
+        HU, float32, orthonormal, closest to RAS; padding and removed regions of one value, or NaN
+        outside the scan, read -1000, or a display window's lower end.
 
     Raises
     ------
@@ -134,7 +135,8 @@ def read_ct(path: str | Path, sidecar: dict | None = None) -> LoadedImage:
         "blank_regions": [asdict(part) for part in blanks],
         **spacing,
     }
-    fill = AIR_HU if scale.low < NO_AIR_HU else scale.low
+    low = float(data.min())
+    fill = AIR_HU if low < NO_AIR_HU else low
     upright = orthonormal(nib.Nifti1Image(data, native.affine), fill=fill)
     return LoadedImage(
         image_on(upright.get_fdata(dtype=np.float32), grid_of(upright)),

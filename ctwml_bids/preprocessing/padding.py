@@ -30,10 +30,10 @@ WINDOW_TOP_HU = 400.0
 SOFT_HU, STEP_SHARE = 40.0, 0.5
 # A side of the image: padding as bright as a window's upper end fills more than two corners.
 SIDE_CORNERS = 4
-# More values than this that fill regions are grey levels of a coarse scale, not padding.
-MOST_VALUES = 3
-# An interpolation leaves this many voxels of in-between values at an edge.
-EDGE_VOXELS = 2
+# Soft tissue (HU) that shows fewer values than this is stored in coarse steps, with little noise
+# left: then muscle and skin hold one value, too, and only what fills a corner is padding.
+TISSUE_HU, LEAST_VALUES = (0.0, 80.0), 40
+_SAMPLE = 500_000
 
 _ALL_ROUND = np.ones((3, 3, 3), dtype=bool)
 
@@ -79,21 +79,20 @@ def blank_regions(data: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, tuple[
     low, high = float(data.min()), float(data.max())
     values = [float(value) for value in values if value > low + SAME_HU]
     found = []
+    coarse = bool(values) and _in_coarse_steps(data)
     for value in values:
         clipped = value > high - SAME_HU
         corners_needed = SIDE_CORNERS if clipped and value <= WINDOW_TOP_HU else 1
         voxels = 0
         for box, part in _large_parts(data, flat, value, LEAST_ML / voxel_ml):
             at_corner = _corners(part, box, data.shape) >= corners_needed
-            if at_corner or (
-                len(values) <= MOST_VALUES and _lies_open(data, part, box, value, clipped=clipped)
-            ):
+            if at_corner or (not coarse and _lies_open(data, part, box, value, clipped=clipped)):
                 blank[box] |= part
                 voxels += int(part.sum())
         if voxels:
-            found.append(Blank(value, round(voxels * voxel_ml, 1)))
+            found.append(Blank(value, round(float(voxels * voxel_ml), 1)))
     if found:
-        _take_edge(data, blank)
+        _take_edge(data, blank, max(entry.value for entry in found))
     return blank, tuple(sorted(found, key=lambda entry: -entry.ml))
 
 
@@ -126,6 +125,13 @@ def _flat(data: np.ndarray) -> np.ndarray:
         flat[tuple(first)] &= same
         flat[tuple(last)] &= same
     return flat
+
+
+def _in_coarse_steps(data: np.ndarray) -> bool:
+    """Whether soft tissue shows few values."""
+    sample = data.ravel()[:: max(1, data.size // _SAMPLE)]
+    soft = sample[(sample > TISSUE_HU[0]) & (sample < TISSUE_HU[1])]
+    return np.unique(np.round(soft)).size < LEAST_VALUES
 
 
 def _large_parts(
@@ -173,9 +179,8 @@ def _lies_open(
     return not clipped or step > STEP_SHARE * (value - SOFT_HU)
 
 
-def _take_edge(data: np.ndarray, blank: np.ndarray) -> None:
-    """Add to regions, in place, what an interpolation left between them and air."""
-    reach = 2 * EDGE_VOXELS + 1
-    near_air = ndimage.maximum_filter((data <= AIR_HU).view(np.uint8), reach)
-    near_blank = ndimage.maximum_filter(blank.view(np.uint8), reach)
-    blank |= (near_air & near_blank).astype(bool)
+def _take_edge(data: np.ndarray, blank: np.ndarray, brightest: float) -> None:
+    """Add to regions, in place, the values that an interpolation left between them and air."""
+    near_air = ndimage.binary_dilation(data <= AIR_HU, _ALL_ROUND)
+    near_air &= data < brightest
+    blank |= near_air & ndimage.binary_dilation(blank, _ALL_ROUND)
