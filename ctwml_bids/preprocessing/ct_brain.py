@@ -17,7 +17,8 @@ from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.blocks import block_mean, finer
 from ctwml_bids.preprocessing.brain_border import largest
 from ctwml_bids.preprocessing.brain_masks import BrainMask
-from ctwml_bids.preprocessing.distances import dilated, eroded, signed_distance
+from ctwml_bids.preprocessing.carried_mask import without_bone
+from ctwml_bids.preprocessing.distances import closed, dilated, eroded, signed_distance
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.template_pose import template_brain, template_pose
 
@@ -33,6 +34,8 @@ NECK_MM = 6.0
 CLOSING_MM = 3.0
 # Air in sinuses and mastoid cells, partly filled voxels included (HU).
 AIR_HU = -200.0
+# An image that goes no lower than this (HU) holds no air.
+NO_AIR_HU = -500.0
 # Directions, of the eight in plane, in which bone must lie around a voxel inside the skull.
 ENCLOSED_DIRECTIONS = 7
 # The template's brain, posed, is right to about this many mm.
@@ -43,6 +46,18 @@ CORNER_MM = 3.0
 FORAMEN_MAGNUM_Z = -69.0
 # Smaller than any part of a brain worth measuring, in mL.
 MIN_BRAIN_ML = 100.0
+# Of an image that is brain-extracted already: larger bodies are whole heads (mL); the median HU of
+# a brain, with room for a scanner's calibration; the share of the border's voxels, at least, that
+# one background value fills, where the image is cut close to the brain.
+MOST_BRAIN_ML = 2200.0
+BRAIN_HU = (10.0, 65.0)
+BACKGROUND_SHARE = 0.2
+# Below this (HU) a voxel at the brain's edge is mostly background that an interpolation mixed in.
+PARTIAL_HU = -100.0
+# A mask that reaches the dura or the inner table has bone down to so many mm below its surface.
+# Deeper, extracted brains held at most 0.02 of bone, fat and air, whole heads 0.11 and more.
+RIM_MM = 6.0
+DEEP_SHARE = 0.05
 
 
 def ct_mask(image: nib.Nifti1Image) -> BrainMask:
@@ -70,7 +85,7 @@ def ct_mask(image: nib.Nifti1Image) -> BrainMask:
     data = np.asarray(image.dataobj, dtype=np.float32)
     low, bone_hu = _thresholds(data)
     facts = {"bone_threshold_hu": round(bone_hu, 1), "tissue_threshold_hu": round(low, 1)}
-    extracted = _extracted(data, native)
+    extracted = _extracted(data, native, bone_hu)
     facts["already_extracted"] = extracted is not None
     if extracted is not None:
         mask = extracted
@@ -111,24 +126,54 @@ def _thresholds(data: np.ndarray) -> tuple[float, float]:
     """Lower bound of tissue and of bone in HU; a brain window's own ends move them."""
     low, high = float(data.min()), float(data.max())
     tissue = TISSUE_HU if low < TISSUE_HU else low
-    return tissue, min(BONE_HU, low + 0.9 * (high - low) if high < 200 else BONE_HU)
+    # Air below a window's upper end, or around an extracted brain, is no lower end of the window.
+    start = low if low > NO_AIR_HU else 0.0
+    return tissue, min(BONE_HU, start + 0.9 * (high - start) if high < 200 else BONE_HU)
 
 
-def _extracted(data: np.ndarray, native: Grid) -> np.ndarray | None:
+def _extracted(data: np.ndarray, native: Grid, bone_hu: float) -> np.ndarray | None:
     """Return the mask of an image that holds nothing but brain, else None."""
-    corner = data[0, 0, 0]
-    filled = data != corner
-    if corner not in (data.min(), 0.0) or filled.mean() > 0.6:
+    background = _background(data)
+    if background is None:
         return None
-    values = data[filled]
-    if (values > 200).mean() > 0.02 or (values < -200).mean() > 0.02:
-        return None
-    if (values == data.max()).mean() > 0.02:
+    filled = (data != background) & (data > PARTIAL_HU)
+    if not filled.any():
         return None
     body = largest(filled)
-    if body.sum() * native.voxel_ml < MIN_BRAIN_ML:
+    if TISSUE_HU < background < bone_hu:
+        # CSF that reads as the background opens sulci and ventricles towards it.
+        body = closed(body, CLOSING_MM, native.spacing)
+    body = ndimage.binary_fill_holes(body)
+    if not MIN_BRAIN_ML <= body.sum() * native.voxel_ml <= MOST_BRAIN_ML:
         return None
-    return ndimage.binary_fill_holes(body)
+    if not BRAIN_HU[0] <= np.median(data[body]) <= BRAIN_HU[1]:
+        return None
+    if _holds_skull(data, body, native, bone_hu):
+        return None
+    if bone_hu < BONE_HU:
+        # Noise and dura reach the upper end of a display window as bone does.
+        return body
+    # Pieces of skull that the extraction left at its edge.
+    return without_bone(body, image_on(data, native), bone_hu)[0]
+
+
+def _background(data: np.ndarray) -> float | None:
+    """Return the one value that most of the image's border holds, None if there is none."""
+    faces = [np.take(data, end, axis).ravel() for axis in range(3) for end in (0, -1)]
+    values, counts = np.unique(np.concatenate(faces), return_counts=True)
+    if counts.max() < BACKGROUND_SHARE * counts.sum():
+        return None
+    return float(values[counts.argmax()])
+
+
+def _holds_skull(data: np.ndarray, body: np.ndarray, native: Grid, bone_hu: float) -> bool:
+    """Whether bone, fat or air lies deep below a body's surface, as below a scalp."""
+    share = _working_copy(body, native)[1]
+    bone_share = _working_copy(body & (data >= bone_hu), native)[1]
+    fat_share = _working_copy(body & (data < TISSUE_HU), native)[1]
+    deep = _eroded(share >= 0.5, RIM_MM)
+    other = (bone_share >= 0.5) | (fat_share >= 0.5)
+    return not deep.any() or bool(other[deep].mean() > DEEP_SHARE)
 
 
 def _inside_skull(tissue: np.ndarray, bone: np.ndarray) -> np.ndarray:

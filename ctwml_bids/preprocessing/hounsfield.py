@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ctwml_bids.preprocessing.images import (
     load_nifti,
     orthonormal,
 )
+from ctwml_bids.preprocessing.padding import blank_regions
 from ctwml_bids.preprocessing.quantisation import hu_step
 from ctwml_bids.preprocessing.slice_spacing import spacing_facts
 
@@ -44,6 +45,13 @@ BOTTOM_SHARE = 0.05
 # Ends of the brain windows in use: from -200 ... 20 (or air itself) up to 60 ... 400 HU.
 WINDOW_LOW = (-200.0, 20.0)
 WINDOW_HIGH = (55.0, 400.0)
+# A brain without skull: median, and the range in which so much of it lies (HU). 70% lie as near to
+# the median as `STRIPPED_NEAR_HU`, with CSF and the noise of thin slices.
+STRIPPED_PEAK_HU = (20.0, 45.0)
+STRIPPED_HU, STRIPPED_SHARE = (-60.0, 110.0), 0.8
+STRIPPED_NEAR_HU = 25.0
+# An image that goes no lower than this (HU) holds no air.
+NO_AIR_HU = -500.0
 # A signed image read as unsigned shows air and padding near 2**16.
 WRAPPED = 60000.0
 CONVERT = "Convert the scan again from its DICOM files (dcm2niix keeps Hounsfield units)."
@@ -91,14 +99,15 @@ def read_ct(
     Returns
     -------
     LoadedImage
-        HU, float32, orthonormal, closest to RAS; padding reads -1000.
+        HU, float32, orthonormal, closest to RAS; padding and removed regions of one value, or NaN
+        outside the scan, read -1000, or a display window's lower end.
 
     Raises
     ------
     NoInputError, BadDataError
         See `images.load_nifti`; and the values are not in HU.
     """
-    image = load_nifti(path, sidecar, settled=settled)
+    image = load_nifti(path, sidecar, settled=settled, outside=AIR_HU)
     native = grid_of(image)
     data = np.asarray(image.dataobj)
     warnings = list(header_warnings(path, sidecar))
@@ -109,6 +118,15 @@ def read_ct(
     step, empty = hu_step(data), find_empty(data, axis)
     data = filled(data, empty)
     warnings += [f"{path}: {text}" for text in empty_warnings(empty)]
+    blank, blanks = blank_regions(data, native.voxel_ml)
+    if blanks:
+        # Until the scale is known they read as the lowest value, as background does.
+        data[blank] = data[~blank].min()
+    warnings += [
+        f"{path}: {part.ml:g} mL hold the one value {part.value:g}, as no tissue does (padding or "
+        "a removed face); read as air"
+        for part in blanks
+    ]
     scale = classify(data)
     if scale.kind == "other":
         raise BadDataError(f"{path}: not a CT in Hounsfield units: {scale.reason} {CONVERT}")
@@ -120,6 +138,8 @@ def read_ct(
             "scanner's calibration or the rescale intercept may be off"
         )
     padding = float(data.min()) if data.min() < AIR_HU - 20 else None
+    if blanks and scale.kind != "window":
+        data[blank] = AIR_HU
     np.maximum(data, AIR_HU, out=data)
     spacing, spacing_warnings = spacing_facts(data, native, sidecar or {}, axis)
     warnings += [f"{path}: {text}" for text in spacing_warnings]
@@ -131,9 +151,11 @@ def read_ct(
         "tissue_peak_hu": scale.tissue_peak,
         "padding_value": padding,
         "hu_step": step,
+        "blank_regions": [asdict(part) for part in blanks],
         **spacing,
     }
-    fill = AIR_HU if scale.low < -500 else scale.low
+    low = float(data.min())
+    fill = AIR_HU if low < NO_AIR_HU else low
     upright = orthonormal(nib.Nifti1Image(data, native.affine), fill=fill)
     facts["empty_slices"] = empty_facts(empty, native, grid_of(upright))
     return LoadedImage(
@@ -159,7 +181,7 @@ def classify(data: np.ndarray) -> Scale:
 
     # Between air and fat lie only borders, so a CT has more soft tissue than values there.
     borders, soft = (_share(sample, *ends) for ends in ((-600, -200), (0, 80)))
-    if low < -500 and high > 200 and tissue is not None and soft > borders:
+    if low < NO_AIR_HU and high > 200 and tissue is not None and soft > borders:
         return scale("hu", f"{found}, air at {air}, soft tissue at {tissue} HU")
     if _looks_windowed(sample, low, high, tissue):
         reason = (
@@ -168,7 +190,7 @@ def classify(data: np.ndarray) -> Scale:
         )
         return scale("window", reason)
     if _looks_stripped(sample):
-        return scale("stripped", f"holds a brain without skull ({found}, tissue at {tissue:g} HU)")
+        return scale("stripped", f"holds a brain without skull ({found})")
     return scale("other", _what_else(sample, low, high, found))
 
 
@@ -201,24 +223,29 @@ def _looks_windowed(sample: np.ndarray, low: float, high: float, tissue: float |
     air_saturates = (sample == low).mean() >= BOTTOM_SHARE
     if not (bone_saturates and WINDOW_HIGH[0] <= high <= WINDOW_HIGH[1]):
         return False
-    return low < -500 or bool(air_saturates and WINDOW_LOW[0] <= low <= WINDOW_LOW[1])
+    return low < NO_AIR_HU or bool(air_saturates and WINDOW_LOW[0] <= low <= WINDOW_LOW[1])
 
 
 def _looks_stripped(sample: np.ndarray) -> bool:
-    """One background value, and within it hardly anything but 0 to 80 HU."""
+    """Tell a brain on one background value: nearly all is soft tissue, narrowly spread.
+
+    Some bone may be left at the skull base and at the edge. MR images of a like brightness are
+    spread more widely.
+    """
     values, counts = np.unique(sample[:: max(1, sample.size // 200_000)], return_counts=True)
+    if counts.max() < BOTTOM_SHARE * counts.sum():
+        return False
     background = values[counts.argmax()]
-    inside = sample[sample != background]
-    if inside.size < 0.02 * sample.size or inside.size > 0.6 * sample.size:
+    # Where the background is air, an interpolated edge holds everything between it and brain.
+    inside = sample[(sample != background) & ((sample > STRIPPED_HU[0]) | (background > -200))]
+    if inside.size < 0.02 * sample.size:
         return False
-    if background not in (0.0, sample.min()):
-        return False
-    spread = np.percentile(inside, [2, 50, 98])
+    middle = float(np.median(inside))
     return bool(
-        spread[0] >= -60
-        and spread[2] <= 110
-        and 20 <= spread[1] <= 45
-        and spread[2] - spread[0] >= 10
+        STRIPPED_PEAK_HU[0] <= middle <= STRIPPED_PEAK_HU[1]
+        and _share(inside, *STRIPPED_HU) >= STRIPPED_SHARE
+        and _share(inside, middle - STRIPPED_NEAR_HU, middle + STRIPPED_NEAR_HU) >= 0.7
+        and np.ptp(np.percentile(inside, [2, 98])) >= 10
     )
 
 

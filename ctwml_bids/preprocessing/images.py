@@ -15,6 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.geometry import shear, slice_axis
+from ctwml_bids.preprocessing import wrapped
 from ctwml_bids.preprocessing.empty_slices import (
     empty_facts,
     empty_warnings,
@@ -29,6 +30,7 @@ from ctwml_bids.preprocessing.header_checks import (
     orientation_warnings,
     stated_pixdim,
 )
+from ctwml_bids.preprocessing.padding import unmeasured_outside
 from ctwml_bids.preprocessing.voxel_size import agreement_warnings
 
 # An image with 16 or fewer voxels along both longer axes, or one or two slices, shows no head.
@@ -63,7 +65,11 @@ class LoadedImage:
 
 
 def load_nifti(
-    path: str | Path, sidecar: Mapping[str, Any] | None = None, *, settled: bool = False
+    path: str | Path,
+    sidecar: Mapping[str, Any] | None = None,
+    *,
+    settled: bool = False,
+    outside: float | None = None,
 ) -> nib.Nifti1Image:
     """Open a 3D NIfTI and check that it can be used.
 
@@ -73,6 +79,9 @@ def load_nifti(
         NIfTI file.
     sidecar, settled
         As for `header_checks.check_spacing`.
+    outside
+        What NaN reads as where it fills the image's corners, outside of the scan; None where NaN
+        is refused everywhere.
 
     Returns
     -------
@@ -104,6 +113,8 @@ def load_nifti(
     shape = _squeezed_shape(path, image)
     check_extent(path, image)
     data = _values(path, image).reshape(shape)
+    if outside is not None and np.isnan(data[:: data.shape[0] - 1, :: data.shape[1] - 1]).any():
+        data[unmeasured_outside(data)] = outside
     _check_values(path, data)
     loaded = image_on(data, Grid(shape, np.asarray(image.affine, dtype=float)))
     loaded.header.set_dim_info(*image.header.get_dim_info())
@@ -169,7 +180,7 @@ AIR_HU, AIR_SHARE = -500, 0.1
 def read_flair(
     path: str | Path, sidecar: Mapping[str, Any] | None = None, *, settled: bool = False
 ) -> LoadedImage:
-    """Read a FLAIR image; intensities are kept as they are.
+    """Read a FLAIR image; intensities are kept as they are, but for a wrong sign, which is mended.
 
     Parameters
     ----------
@@ -179,11 +190,13 @@ def read_flair(
     Raises
     ------
     NoInputError, BadDataError
-        See `load_nifti`; also if the image is a CT in Hounsfield units.
+        See `load_nifti`; also if the image is a CT in Hounsfield units, or if its bright values
+        read as negative and that cannot be undone.
     """
     image = load_nifti(path, sidecar, settled=settled)
     native = grid_of(image)
-    data = np.asarray(image.dataobj)
+    axis = slice_axis(image, sidecar)
+    data, signs = _with_right_sign(path, np.asarray(image.dataobj))
     air = float(np.mean(data < AIR_HU))
     if air > AIR_SHARE:
         raise BadDataError(
@@ -192,12 +205,35 @@ def read_flair(
         )
     facts = geometry_facts(native)
     facts["range"] = [float(data.min()), float(data.max())]
-    empty = find_empty(data, slice_axis(image, sidecar))
+    empty = find_empty(data, axis)
     data = filled(data, empty)
     upright = orthonormal(image_on(data, native), fill=float(data.min()))
     facts["empty_slices"] = empty_facts(empty, native, grid_of(upright))
     warnings = (f"{path}: {text}" for text in empty_warnings(empty))
-    return LoadedImage(upright, native, (*header_warnings(path, sidecar), *warnings), facts)
+    return LoadedImage(upright, native, (*header_warnings(path, sidecar), *signs, *warnings), facts)
+
+
+def _with_right_sign(path: str | Path, data: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return MR intensities with bright values that read as negative put right, and warnings."""
+    stored = nib.load(path)
+    step, zero = wrapped.unit_of(data), 0.0
+    if np.issubdtype(stored.get_data_dtype(), np.integer):
+        step, zero = abs(float(stored.dataobj.slope)), float(stored.dataobj.inter)
+    wrong = wrapped.wrong_sign(data, step, zero)
+    if wrong is None:
+        return data, ()
+    period, mends = wrong
+    found = (
+        f"{path}: its brightest values read as negative (down to {data.min():g}), as unsigned "
+        "integers do that are taken for signed ones"
+    )
+    if not mends:
+        raise BadDataError(
+            f"{found}, and it was changed since, so that this cannot be undone. Convert the image "
+            "again from its DICOM files."
+        )
+    mended = wrapped.unwrapped(data, period, zero, wrapped.low_background(data))
+    return mended, (f"{found}; {period:g} was added to them. Convert the image again to be sure.",)
 
 
 def _open(path: Path) -> nib.Nifti1Image:
