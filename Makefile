@@ -79,6 +79,9 @@ validate: $(VENV)/.installed
 	$(BIN)/ctwml-simulate training/realism --participants 8 --seed 31 --anatomies training/anatomies
 	$(BIN)/python benchmarks/realism.py $(BIDS_REAL) training/realism --out training/real
 	$(BIN)/python benchmarks/gates.py $(BIDS_REAL) training/realism --scratch training/gates --outputs training/real
+	$(BIN)/python scripts/label_anatomies.py $(BIDS_REAL)/../anatomies training/label-anatomies anat-11 anat-17 anat-20
+	$(BIN)/python benchmarks/hypodensity.py --scratch training/hypodensity --infarcts $(BIDS_REAL)/../infarcts \
+		--anatomies training/label-anatomies --bids-real $(BIDS_REAL)
 	$(BIN)/python benchmarks/reproduction.py training/reproduction --name cpu-reduced --cohort training/cohort \
 		--people 60 --folds 4 --repeats 1 --steps 500
 	$(BIN)/python benchmarks/training_rate.py

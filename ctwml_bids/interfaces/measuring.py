@@ -237,6 +237,7 @@ def _ct_gates(files: Mapping[str, str], facts: dict[str, Any]) -> list[quality.G
         load_image(files["ct_image"]),
         load_mask(files["ct_brain"]),
         load_mask(files["ct_ventricles"]),
+        np.loadtxt(files["guide_to_ct"]),
     )
     facts["quality"] = numbers
     median = numbers["tissue_hu"]

@@ -11,8 +11,8 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.preprocessing.blocks import block_mean
-from ctwml_bids.preprocessing.distances import dilated, eroded
 from ctwml_bids.preprocessing.grids import grid_of
+from ctwml_bids.preprocessing.hypodensity import large_dark_areas
 
 # Analysis voxels, mm: no finer than this, so that noise averages out.
 WORKING_MM = 2.0
@@ -24,19 +24,13 @@ DEPTH_MM = 6.0
 BRIGHT_HU = 55.0
 # Above this after averaging it is calcification or metal, not blood.
 CALCIUM_HU = 120.0
-# An infarct reads 11.9 ± 5.9 (old) to 18.9 ± 6.4 HU (acute); a voxel counts this far below the
-# head's own tissue, so that a scanner's offset does not matter.
-DARK_BELOW_TISSUE_HU = 9.0
-# An infarct is bulky: this much room (radius, mm) distinguishes it from sulci and fissures.
-BULK_MM = 4.0
-# It reaches the cortex: this close (mm) to the brain's surface.
-CORTEX_MM = 8.0
 
 
 def ct_quality(
     image: nib.Nifti1Image,
     brain_mask: nib.Nifti1Image,
-    ventricles: nib.Nifti1Image | None = None,
+    ventricles: nib.Nifti1Image,
+    guide_to_ct: np.ndarray,
 ) -> dict:
     """Measure what speaks against trusting a CT's lesion volume.
 
@@ -47,37 +41,40 @@ def ct_quality(
     brain_mask
         uint8 on the same grid.
     ventricles
-        uint8 on the same grid; kept out of the dark regions where given.
+        uint8 on the same grid; kept out of the dark areas.
+    guide_to_ct
+        4×4, RAS mm: points of the packaged template → points of the CT.
 
     Returns
     -------
     dict
         ``brain_ml``; ``tissue_hu``, median HU of the brain without surface and fluid (None if
         empty); ``noise_hu``, SD of the difference of neighbouring voxels over √2, robust;
-        ``bright_ml``; ``dark_region_ml``, largest bulky dark region that reaches the cortex.
+        ``bright_ml``; ``dark_region_ml``, what large dark areas in place of tissue hold
+        (`large_dark_areas`).
     """
     grid = grid_of(image)
     inside = np.asarray(brain_mask.dataobj) > 0
     data = np.asarray(image.dataobj, dtype=np.float32)
     hu, coarse = block_mean(data, grid, WORKING_MM)
     brain = block_mean(inside, grid, WORKING_MM)[0] >= 0.99
-    fluid = np.zeros_like(brain)
-    if ventricles is not None:
-        fluid = block_mean(np.asarray(ventricles.dataobj) > 0, grid, WORKING_MM)[0] > 0
+    fluid = block_mean(np.asarray(ventricles.dataobj) > 0, grid, WORKING_MM)[0] > 0
     hu = ndimage.gaussian_filter(np.clip(hu, -50, 200), SMOOTH_MM / coarse.spacing)
     depth = ndimage.distance_transform_edt(brain, coarse.spacing)
     tissue = tissue_hu(hu[(depth > DEPTH_MM) & ~fluid])
     bright = (depth > DEPTH_MM) & (hu > BRIGHT_HU) & (hu < CALCIUM_HU)
     dark = 0.0
     if tissue is not None:
-        dark_voxels = brain & ~fluid & (hu < tissue - DARK_BELOW_TISSUE_HU)
-        dark = _largest_bulk(dark_voxels, depth, coarse.spacing) * coarse.voxel_ml
+        areas = large_dark_areas(
+            hu, brain, fluid, tissue_hu=tissue, grid=coarse, guide_to_ct=guide_to_ct
+        )
+        dark = float(np.count_nonzero(areas)) * coarse.voxel_ml
     return {
         "brain_ml": round(float(inside.sum()) * grid.voxel_ml, 1),
         "tissue_hu": None if tissue is None else round(tissue, 2),
         "noise_hu": _noise(data, inside),
         "bright_ml": round(float(bright.sum()) * coarse.voxel_ml, 2),
-        "dark_region_ml": round(float(dark), 2),
+        "dark_region_ml": round(dark, 2),
     }
 
 
@@ -88,18 +85,6 @@ def tissue_hu(values: np.ndarray) -> float | None:
     middle = float(np.median(values))
     near = values[np.abs(values - middle) < 15.0]
     return float(np.median(near)) if near.size else middle
-
-
-def _largest_bulk(dark: np.ndarray, depth: np.ndarray, spacing: np.ndarray) -> int:
-    """Voxels in the largest dark region that is thick and reaches the brain's surface."""
-    core = eroded(dark, BULK_MM, spacing, beyond=True)
-    if not core.any():
-        return 0
-    bulk = dark & dilated(core, BULK_MM, spacing)
-    labels, count = ndimage.label(bulk)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    surface = np.unique(labels[bulk & (depth <= CORTEX_MM)])
-    return int(max((sizes[label] for label in surface if label > 0), default=0))
 
 
 def _noise(data: np.ndarray, inside: np.ndarray) -> float | None:

@@ -219,12 +219,16 @@ def bright(ml: float) -> Gate:
 
 
 def hypodensity(ml: float) -> Gate:
-    """Judge the volume of large dark areas that look unlike white matter lesions, in mL."""
-    found = f"{ml:.1f} mL lie in large dark areas"
+    """Judge the volume of large dark areas in place of tissue, in mL.
+
+    Measured without cisterns, fissures and what keeps to white matter; an infarct's own volume is
+    some 1.5 to 2 times as large.
+    """
+    found = f"{ml:.1f} mL lie in large dark areas in place of brain tissue"
     message = {
         "pass": f"{found}, little enough.",
-        "warn": f"{found}: look whether they are an infarct, a cyst or wide sulci; they may be "
-        "counted as white matter lesions.",
+        "warn": f"{found}: look whether they are an infarct, a cyst or wide sulci on one side; "
+        "they may be counted as white matter lesions.",
         "fail": f"{found}, as with large infarcts or cysts: white matter lesions cannot be "
         "measured apart from them.",
     }
