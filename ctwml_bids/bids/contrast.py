@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids.contrast_words import plain, said
-from ctwml_bids.bids.enhancement import LIMITS_HU, vessels_hu
+from ctwml_bids.bids.enhancement import vessels
 
 # Fields of an image's own series (DICOM group 0018,10xx by dcm2niix's names), and those of the
 # examination, which may hold series with an agent and series without: these are asked only where
@@ -106,7 +107,7 @@ def tagged(sidecar: Mapping[str, Any], name: str) -> Contrast:
 
 
 def looked_at(path: Path, known: Contrast) -> Contrast:
-    """Ask a CT itself where its tags are silent or contradict each other (`vessels_hu`).
+    """Ask a CT itself where its tags are silent or contradict each other (`vessels`).
 
     Parameters
     ----------
@@ -115,16 +116,18 @@ def looked_at(path: Path, known: Contrast) -> Contrast:
     known
         What `tagged` says of it.
     """
-    hu = vessels_hu(path)
-    low, high = LIMITS_HU
-    if hu is None:
-        return replace(known, reason=f"{known.reason}; its vessels cannot be measured")
-    said_so = f"{known.reason}; what is brightest inside the skull reaches {hu:.0f} HU"
-    if hu < low:
-        return Contrast(False, f"{said_so}, as blood without it")
-    if hu > high:
-        return Contrast(True, f"{said_so}, as blood with it")
-    return replace(known, reason=f"{said_so}, which tells neither")
+    try:
+        seen = vessels(path)
+    except (OSError, EOFError, ValueError, zlib.error):
+        # An image that is cut short may still be the right one: its own step says what is wrong.
+        seen = None
+    if seen is None:
+        return replace(known, reason=f"{known.reason}; no vessels can be measured on it")
+    reaches = f"{known.reason}; what is brightest inside the skull reaches {max(seen.hu):.0f} HU"
+    if seen.enhanced is None:
+        return replace(known, reason=f"{reaches}, which tells neither")
+    how = "with" if seen.enhanced else "without"
+    return Contrast(seen.enhanced, f"{reaches}, as vessels {how} an agent do")
 
 
 Evidence = Iterator[tuple[bool, str]]

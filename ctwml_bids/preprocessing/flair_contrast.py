@@ -63,11 +63,11 @@ def flair_contrast(
     -------
     dict
         ``grey_to_white``, medians; ``grey_to_darker_white``, against the lower quartile of white
-        matter; ``fluid_to_white``, median within the ventricles; ``lesions_to_white``, median of
-        the lesions found beside the white matter more than `SURROUNDINGS_MM` away from them, which
-        is the white matter of the other three, too, unless this is below `BRIGHT_LESIONS`;
-        ``white_left_out``, the share of white matter (0–1) that is left out so. Ratios are NaN
-        where too little is seen.
+        matter; ``fluid_to_white``, median within the ventricles. With ``lesions`` also
+        ``lesions_to_white``, their median beside that of the white matter more than
+        `SURROUNDINGS_MM` away from them, and ``white_left_out``, the share of white matter (0–1)
+        nearer to them: it does not count for any of the ratios, unless ``lesions_to_white`` is
+        below `BRIGHT_LESIONS` and all of it does. NaN where too little is seen.
     """
     grid = _coarse(grid_of(tissues["wm"]))
     values = np.asarray(image.dataobj, dtype=np.float32)
@@ -82,7 +82,7 @@ def flair_contrast(
     white = solid & (share["wm"] > _WHITE)
     grey = level[solid & (share["gm"] > _GREY)]
     fluid = level[brain & (share["ventricles"] > _VENTRICLE)]
-    brightness, left_out = math.nan, 0.0
+    of_lesions = {}
     if lesions is not None:
         found = np.asarray(lesions.dataobj, dtype=np.float32)
         lesion = resample(found, lesions.affine, grid, template_to_native, average=True)
@@ -91,16 +91,20 @@ def flair_contrast(
         marked = level[solid & (lesion > _LESION)]
         brightness = _percentile(marked, 50) / _percentile(level[rest], 50)
         # Not known of a few small ones, which matter little, or where next to nothing is left.
+        left_out = 0.0
         if not brightness < BRIGHT_LESIONS:
             left_out = 1 - np.count_nonzero(rest) / max(np.count_nonzero(white), 1)
             white = rest
+        of_lesions = {
+            "lesions_to_white": round(brightness, 3),
+            "white_left_out": round(left_out, 3),
+        }
     of_white, darker = (_percentile(level[white], percent) for percent in (50, 25))
     return {
         "grey_to_white": round(_percentile(grey, 50) / of_white, 3),
         "grey_to_darker_white": round(_percentile(grey, 50) / darker, 3),
         "fluid_to_white": round(_percentile(fluid, 50) / of_white, 3),
-        "lesions_to_white": round(brightness, 3),
-        "white_left_out": round(left_out, 3),
+        **of_lesions,
     }
 
 
