@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from ctwml_bids.statistics.gates import Gate, said
 
 # Warn, fail. Grey over white matter, without lesions: real FLAIR 1.01 to 1.20, real T1w 0.82 to
-# 0.92. The darker quarter of white matter must agree, at 1.11 and more on real FLAIR: it tells
+# 0.91. The darker quarter of white matter must agree, at 1.11 and more on real FLAIR: it tells
 # where lesions were missed.
 GREY_TO_WHITE = (0.94, 0.93)
 GREY_TO_DARKER_WHITE = 1.00
-# What is marked as lesion over the other white matter: real FLAIR 1.31 and more, real T1w 1.15 at
+# What is marked as lesion over the other white matter: real FLAIR 1.29 and more, real T1w 1.13 at
 # most. An image with such lesions is not taken for a T1w image.
 LESIONS_TO_WHITE = 1.20
 # Fluid over white matter: real FLAIR 0.19 to 0.91, real T2w 2.02 to 2.85; blood, protein, oxygen
