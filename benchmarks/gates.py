@@ -3,8 +3,8 @@
     python benchmarks/gates.py BIDS_DIR [BIDS_DIR ...] --scratch FOLDER [--outputs OUT_DIR ...]
 
 Every FLAIR, T1w and T2w image is treated as if it were called FLAIR: brain mask, nine parameters,
-contrast, fit; masks and frames are kept in the scratch folder for the next run. From output folders
-of participant runs come the CT's numbers. Writes results/gates.json.
+lesions, contrast, fit; masks and frames are kept in the scratch folder for the next run. From
+output folders of participant runs come the CT's numbers. Writes results/gates.json.
 """
 
 from __future__ import annotations
@@ -21,10 +21,20 @@ from record import write_result
 from ctwml_bids import templates
 from ctwml_bids.preprocessing.flair_brain import flair_mask
 from ctwml_bids.preprocessing.flair_contrast import flair_contrast
+from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.preprocessing.images import read_flair
 from ctwml_bids.preprocessing.nine_parameters import nine_parameter
+from ctwml_bids.preprocessing.normalisation import (
+    from_grid,
+    network_grid,
+    rounded,
+    to_grid,
+    white_matter_on_grid,
+)
 from ctwml_bids.preprocessing.template_fit import template_fit
+from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.segmentation.brain_network import predictor
+from ctwml_bids.segmentation.inputs import network_channels
 from ctwml_bids.statistics import fit_gates
 
 KINDS = ("FLAIR", "T1w", "T2w")
@@ -43,11 +53,30 @@ def frame(path: Path, template: nib.Nifti1Image, predict, scratch: Path):
     return image, nib.load(mask_path), np.loadtxt(matrix_path)
 
 
-def measure(path: Path, source: str, packaged: dict, predict, scratch: Path) -> dict:
+def lesions_in(path: Path, framed: tuple, packaged: dict, model, scratch: Path):
+    """Return the lesions that the FLAIR network marks, on the image's grid; kept like frames."""
+    kept = scratch / f"{path.name.removesuffix('.nii.gz')}_lesions.nii"
+    if not kept.is_file():
+        image, mask, matrix = framed
+        grid = network_grid(packaged["brain"], spacing=tuple(model.card.grid_spacing_mm))
+        inside = to_grid(mask, matrix, grid, fill=0.0) >= 0.5
+        white = white_matter_on_grid(packaged["wm"], packaged["ventricles"], grid, matrix, matrix)
+        array = to_grid(image, matrix, grid, fill=0.0)
+        channels = network_channels(array, inside, model.card.channels)
+        found = ensemble.predict(model, channels, white_matter=white)
+        native = grid_of(image)
+        probability = from_grid(np.where(inside, found.probability, 0), grid, matrix, native)
+        marked = rounded(probability) > model.card.threshold
+        image_on(marked.astype(np.uint8), native).to_filename(kept)
+    return nib.load(kept)
+
+
+def measure(path: Path, source: str, packaged: dict, predict, model, scratch: Path) -> dict:
     """One row: what the gates measure on one MR image, and what they say."""
     image, mask, matrix = frame(path, packaged["brain"], predict, scratch)
     tissues = {name: packaged[name] for name in ("gm", "wm", "ventricles")}
-    contrast = flair_contrast(image, mask, matrix, tissues)
+    lesions = lesions_in(path, (image, mask, matrix), packaged, model, scratch)
+    contrast = flair_contrast(image, mask, matrix, tissues, lesions)
     gate = fit_gates.flair_contrast(**contrast)
     _, fit = template_fit(mask, packaged["brain"], matrix)
     return {
@@ -94,6 +123,7 @@ def main() -> None:
         name: nib.load(path) for name, path in (paths | {"brain": files.brain_mask}).items()
     }
     predict, images = predictor(), []
+    model = ensemble.load(model_store.default("flair"))
     for folder in args.bids_dirs:
         scratch = args.scratch / folder.name
         scratch.mkdir(parents=True, exist_ok=True)
@@ -101,7 +131,7 @@ def main() -> None:
         made_by = [tool.get("Name") for tool in about.get("GeneratedBy", ())]
         for path in sorted(folder.glob("sub-*/**/anat/*.nii.gz")):
             if path.name.removesuffix(".nii.gz").endswith(KINDS):
-                row = measure(path, folder.name, packaged, predict, scratch)
+                row = measure(path, folder.name, packaged, predict, model, scratch)
                 images.append({"simulated": SIMULATOR in made_by, **row})
                 print(images[-1], file=sys.stderr, flush=True)
     pairs = [row for folder in args.outputs for row in from_outputs(folder)]

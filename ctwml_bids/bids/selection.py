@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
+from ctwml_bids.bids.contrast import Contrast, looked_at, tagged
 from ctwml_bids.bids.units import Candidate
 from ctwml_bids.geometry import slice_axis
 
@@ -96,16 +98,6 @@ def kernel_rank(kernel: object) -> int:
     return _UNKNOWN
 
 
-def has_contrast(candidate: Candidate) -> bool:
-    """Whether the name (``ce-``) or the sidecar says that a contrast agent was given."""
-    if candidate.entities.get("ceagent"):
-        return True
-    agent = candidate.sidecar.get("ContrastBolusAgent") or candidate.sidecar.get(
-        "ContrastBolusIngredient"
-    )
-    return bool(agent) and str(agent).strip().upper() not in {"NONE", "NO", "N/A", "NULL"}
-
-
 def is_reformatted(candidate: Candidate, seen: Geometry) -> bool:
     """Whether slices are not axial, or the name or ImageType say that they were recomputed."""
     words = " ".join(
@@ -123,7 +115,8 @@ def choose(candidates: list[Candidate], *, kind: str) -> tuple[Candidate, tuple[
 
     A CT: the largest coverage (up to a whole brain), then without contrast agent, then a
     soft-tissue kernel over bone, then axial over reformatted, then the thinnest slices. A FLAIR:
-    coverage, contrast, then the thinnest slices.
+    coverage, contrast, then the thinnest slices. Of the agent, "without" comes before "not known",
+    and that before "with"; of CTs, those of which it is not known are looked at (`looked_at`).
 
     Parameters
     ----------
@@ -135,7 +128,8 @@ def choose(candidates: list[Candidate], *, kind: str) -> tuple[Candidate, tuple[
     Returns
     -------
     candidate, notes
-        The image, and a sentence that says what decided (none when there was only one).
+        The image, and sentences: what decided (none when there was only one), and a warning where
+        the image was taken with a contrast agent, or its tags contradict each other on that.
 
     Raises
     ------
@@ -143,15 +137,24 @@ def choose(candidates: list[Candidate], *, kind: str) -> tuple[Candidate, tuple[
         Two or more are equal in everything that the rule looks at.
     """
     if len(candidates) == 1:
-        return candidates[0], ()
+        return candidates[0], _warned(candidates[0], _asked_alone(candidates[0], kind), kind)
     volumes = [(c, g) for c in candidates if (g := geometry(c.path)) is not None]
     if not volumes:
         raise Ambiguous(
             f"none of the {kind.upper()} images {_names(candidates)} can be read as a 3D volume"
         )
     reasons = ["the only 3D volume"] if len(volumes) == 1 else []
-    for reason, keep in _rules(kind):
-        if len(volumes) > 1 and len(kept := keep(volumes)) < len(volumes):
+    if len(volumes) > 1 and len(kept := _covering(volumes)) < len(volumes):
+        volumes = kept
+        reasons.append("largest coverage")
+    known = _known_contrast(volumes, kind)
+    if len(volumes) > 1:
+        kept = _lowest(volumes, lambda c, g: _contrast_rank(known[c.path]))
+        if len(kept) < len(volumes):
+            reasons.append(_without_contrast(kept, volumes, known))
+            volumes = kept
+    for reason, rank in _ranks(kind):
+        if len(volumes) > 1 and len(kept := _lowest(volumes, rank)) < len(volumes):
             volumes = kept
             reasons.append(reason)
     if len(volumes) > 1:
@@ -161,33 +164,86 @@ def choose(candidates: list[Candidate], *, kind: str) -> tuple[Candidate, tuple[
     return taken, (
         f"{kind.upper()}: took {taken.shown} ({', '.join(reasons)}), "
         f"not {', '.join(other.shown for other in others)}; --bids-filter-file chooses otherwise",
+        *_warned(taken, known[taken.path], kind),
     )
 
 
 Volume = tuple[Candidate, Geometry]
+Rank = Callable[[Candidate, Geometry], float]
 
 
-def _rules(kind: str) -> list:
-    """List the steps of the choice in their order: a reason, and what keeps the better ones."""
-    rules = [
-        ("largest coverage", _covering),
-        ("no contrast agent", lambda found: _lowest(found, lambda c, g: has_contrast(c))),
-    ]
+def _ranks(kind: str) -> list[tuple[str, Rank]]:
+    """List what decides after coverage and contrast: a reason, and what is lower in the better."""
+    ranks: list[tuple[str, Rank]] = []
     if kind == "ct":
-        rules += [
+        ranks += [
             (
                 "soft-tissue kernel",
-                lambda found: _lowest(
-                    found, lambda c, g: kernel_rank(c.sidecar.get("ConvolutionKernel"))
-                ),
+                lambda c, g: kernel_rank(c.sidecar.get("ConvolutionKernel")),
             ),
-            ("axial, not reformatted", lambda found: _lowest(found, is_reformatted)),
+            ("axial, not reformatted", is_reformatted),
         ]
-    thinnest = (
-        "thinnest slices",
-        lambda found: _lowest(found, lambda c, g: round(g.spacing_mm, 2)),
+    return [*ranks, ("thinnest slices", lambda c, g: round(g.spacing_mm, 2))]
+
+
+def _known_contrast(found: list[Volume], kind: str) -> dict[Path, Contrast | None]:
+    """Tell of each image whether an agent was given; None where the answer would change nothing.
+
+    Reading images takes time, a data set may have a thousand subjects, and most of them two
+    reconstructions of one scan. So images are looked at in the order of what else decides: one
+    that is found to be without an agent comes before all after it, whatever they are.
+    """
+    known: dict[Path, Contrast | None] = {c.path: tagged(c.sidecar, c.path.name) for c, _ in found}
+    if kind != "ct":
+        return known
+    if len(found) == 1:
+        return {candidate.path: _asked_alone(candidate, kind) for candidate, _ in found}
+    ranks = [rank for _, rank in _ranks(kind)]
+    order = [(tuple(rank(c, g) for rank in ranks), c) for c, g in found]
+    best = None
+    for key, candidate in sorted(order, key=lambda entry: entry[0]):
+        answer = known[candidate.path]
+        if answer.given is None:
+            later = best is not None and key > best
+            known[candidate.path] = None if later else looked_at(candidate.path, answer)
+        answer = known[candidate.path]
+        if best is None and answer is not None and answer.given is False:
+            best = key
+    return known
+
+
+def _asked_alone(candidate: Candidate, kind: str) -> Contrast:
+    """Tell of the only image, which is looked at where its tags contradict each other."""
+    answer = tagged(candidate.sidecar, candidate.path.name)
+    return looked_at(candidate.path, answer) if kind == "ct" and answer.disputed else answer
+
+
+def _contrast_rank(answer: Contrast | None) -> int:
+    return 0 if answer is None else {False: 0, None: 1, True: 2}[answer.given]
+
+
+def _without_contrast(
+    kept: list[Volume], before: list[Volume], known: dict[Path, Contrast | None]
+) -> str:
+    """Say what told the images that were kept from those with a contrast agent."""
+    answers = [known[c.path] for c, _ in kept if known[c.path] is not None]
+    first = "no contrast agent" if answers[0].given is False else "no contrast agent known of"
+    left = [c for c, _ in before if all(c is not other for other, _ in kept)]
+    why = "; ".join(f"{c.path.name}: {known[c.path].reason}" for c in left)
+    return f"{first}: {answers[0].reason}; {why}"
+
+
+def _warned(taken: Candidate, answer: Contrast, kind: str) -> tuple[str, ...]:
+    """Warn of an image that was taken with a contrast agent, or of which tags tell both."""
+    if answer is None or answer.given is False or (answer.given is None and not answer.disputed):
+        return ()
+    what = "was taken" if answer.given else "may have been taken"
+    seen = (
+        "vessels and tissue are brighter than on the CT that the networks know"
+        if kind == "ct"
+        else "what takes it up is bright and may be marked as a lesion"
     )
-    return [*rules, thinnest]
+    return (f"warning: {taken.path.name} {what} with a contrast agent ({answer.reason}): {seen}",)
 
 
 def _covering(found: list[Volume]) -> list[Volume]:
@@ -204,7 +260,7 @@ def _covering(found: list[Volume]) -> list[Volume]:
     ]
 
 
-def _lowest(found: list[Volume], rank) -> list[Volume]:
+def _lowest(found: list[Volume], rank: Rank) -> list[Volume]:
     best = min(rank(candidate, seen) for candidate, seen in found)
     return [(candidate, seen) for candidate, seen in found if rank(candidate, seen) == best]
 

@@ -124,6 +124,7 @@ class _ContrastInput(BaseInterfaceInputSpec):
     guide_gm = File(exists=True, mandatory=True, desc="in the guide's space, as the next two")
     guide_wm = File(exists=True, mandatory=True)
     guide_ventricles = File(exists=True, mandatory=True)
+    lesions = File(exists=True, desc="mask of the lesions found, on any grid of the image's space")
 
 
 class _ContrastOutput(TraitedSpec):
@@ -131,7 +132,7 @@ class _ContrastOutput(TraitedSpec):
 
 
 class MeasureContrast(SimpleInterface):
-    """How bright tissues are beside each other (`flair_contrast`)."""
+    """How bright tissues are beside each other, lesions left out (`flair_contrast`)."""
 
     input_spec = _ContrastInput
     output_spec = _ContrastOutput
@@ -148,6 +149,7 @@ class MeasureContrast(SimpleInterface):
                 "wm": load_image(self.inputs.guide_wm),
                 "ventricles": load_image(self.inputs.guide_ventricles),
             },
+            load_image(self.inputs.lesions) if self.inputs.lesions else None,
         )
         self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
         return runtime

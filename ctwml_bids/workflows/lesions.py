@@ -94,13 +94,18 @@ def add_segmentation(
         ]
     )
     if name == "flair":
-        _add_contrast(wf, unit, resources, transform, collect)
+        _add_contrast(wf, unit, resources, transform, native, collect)
 
 
 def _add_contrast(
-    wf: pe.Workflow, unit: UnitFiles, resources: Resources, transform: pe.Node, collect: pe.Node
+    wf: pe.Workflow,
+    unit: UnitFiles,
+    resources: Resources,
+    transform: pe.Node,
+    native: pe.Node,
+    collect: pe.Node,
 ) -> None:
-    """Add what tells whether the FLAIR is one."""
+    """Add what tells whether the FLAIR is one; lesions, on its own grid, are left out of it."""
     contrast = step(
         MeasureContrast(
             guide_gm=str(resources.guide_gm),
@@ -117,6 +122,7 @@ def _add_contrast(
             (wf.get_node("read_flair"), contrast, [("out_file", "in_file")]),
             (wf.get_node("brain_flair"), contrast, [("mask", "mask")]),
             (transform, contrast, [("guide_to_native", "guide_to_native")]),
+            (native, contrast, [("mask", "lesions")]),
             (contrast, collect, [("facts", "flair_contrast")]),
         ]
     )

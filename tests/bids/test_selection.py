@@ -9,6 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from ctwml_bids.bids import contrast
+from ctwml_bids.bids.enhancement import Vessels
 from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.bids.query import Skipped, plan
 from ctwml_bids.bids.selection import geometry, kernel_rank
@@ -70,6 +72,95 @@ def test_a_ct_angiography_down_to_the_neck_does_not_win_over_the_plain_head(raw)
     ct(raw, "acq-cta", shape=(8, 8, 350), spacing=(1, 1, 1), sidecar=agent)
     assert taken(raw) == "sub-01_acq-head_ct.nii.gz"
     assert "no contrast agent" in plan(raw.root)[0].notes[0]
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Say what images show, by a word in their name; returns the names of those looked at."""
+    asked = []
+
+    def look(path):
+        asked.append(path.name)
+        hu = 180.0 if "bright" in path.name else 55.0
+        return Vessels((hu, hu))
+
+    monkeypatch.setattr(contrast, "vessels", look)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("taken_says", "other_says"),
+    [
+        ({"ContrastBolusAgent": "NO CONTRAST"}, {"ContrastBolusAgent": "OMNIPAQUE"}),
+        ({"ContrastBolusAgent": "without"}, {"SeriesDescription": "CTA"}),
+        ({"ContrastBolusVolume": 0}, {"ContrastBolusVolume": 70}),
+        ({"SeriesDescription": "Kopf nativ"}, {"SeriesDescription": "Kopf mit KM"}),
+        # Known to be without before not known, and that before known to be with.
+        ({"SeriesDescription": "NCCT"}, {}),
+        ({"ContrastBolusAgent": "NA"}, {"SeriesDescription": "CTA"}),
+    ],
+)
+def test_tags_decide_before_thinner_slices(raw, taken_says, other_says):
+    ct(raw, "acq-1", shape=(8, 8, 30), spacing=(1, 1, 5), sidecar=taken_says)
+    ct(raw, "acq-2", shape=(8, 8, 150), spacing=(1, 1, 1), sidecar=other_says)
+    assert taken(raw) == "sub-01_acq-1_ct.nii.gz"
+    note = plan(raw.root)[0].notes[0]
+    assert "no contrast agent" in note
+    assert " says " in note
+
+
+@pytest.mark.parametrize(
+    "sidecar",
+    [
+        {},
+        {"ContrastBolusAgent": "NA"},
+        {"SeriesDescription": "W/WO"},
+        {"ContrastBolusAgent": "OMNIPAQUE", "SeriesDescription": "HEAD W/O"},
+        {"ContrastBolusAgent": "Iohexol", "ContrastBolusVolume": 0},
+    ],
+    ids=str,
+)
+def test_the_image_decides_where_tags_are_silent_or_disagree(raw, measured, sidecar):
+    ct(raw, "acq-dark", shape=(8, 8, 30), spacing=(1, 1, 5), sidecar=sidecar)
+    ct(raw, "acq-bright", shape=(8, 8, 150), spacing=(1, 1, 1), sidecar=sidecar)
+    assert taken(raw) == "sub-01_acq-dark_ct.nii.gz"
+    assert "reaches 180 HU, as vessels with an agent do" in plan(raw.root)[0].notes[0]
+
+
+def test_images_are_looked_at_only_as_far_as_it_can_decide(raw, measured):
+    ct(raw, "rec-dark", sidecar={"ConvolutionKernel": "H30s"})
+    ct(raw, "rec-brightbone", sidecar={"ConvolutionKernel": "H70h"})
+    assert taken(raw) == "sub-01_rec-dark_ct.nii.gz"
+    assert measured == ["sub-01_rec-dark_ct.nii.gz"]
+    assert "soft-tissue kernel" in plan(raw.root)[0].notes[0]
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "warned", "looked_at"),
+    [
+        ({}, False, 0),
+        ({"SeriesDescription": "NCCT"}, False, 0),
+        ({"SeriesDescription": "CTA"}, True, 0),
+        ({"ContrastBolusAgent": "Omnipaque"}, True, 0),
+        ({"ContrastBolusAgent": "Omnipaque", "SeriesDescription": "W/O"}, True, 1),
+    ],
+    ids=str,
+)
+def test_the_only_ct_runs_and_its_contrast_agent_is_warned_of(
+    raw, measured, sidecar, warned, looked_at
+):
+    ct(raw, "acq-bright", sidecar=sidecar)
+    assert taken(raw) == "sub-01_acq-bright_ct.nii.gz"
+    assert len(measured) == looked_at
+    said = "warning: sub-01_acq-bright_ct.nii.gz was taken with a contrast agent"
+    assert (said in " ".join(plan(raw.root)[0].notes)) == warned
+
+
+def test_a_flair_before_gadolinium_comes_before_a_thinner_one_after_it(raw):
+    flair = "sub-01/anat/sub-01_{}_FLAIR.nii.gz"
+    raw.image(flair.format("acq-pre"), shape=(8, 8, 30), spacing=(1, 1, 5))
+    raw.image(flair.format("ce-gadolinium"), shape=(8, 8, 150), spacing=(1, 1, 1))
+    assert taken(raw) == "sub-01_acq-pre_FLAIR.nii.gz"
 
 
 def test_localisers_and_time_series_are_no_choice(raw):

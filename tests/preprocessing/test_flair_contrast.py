@@ -89,6 +89,63 @@ def test_other_contrasts_fail_and_are_named(head, tissues, levels, found):
     assert found in gate.message
 
 
+def upper_white(image, mask, matrix, packaged, share: float):
+    """Mask the upper part of the white matter, where `head` paints lesions."""
+    grid = grid_of(image)
+    wm = packaged["wm"]
+    white = resample(np.asarray(wm.dataobj, np.float32), wm.affine, grid, np.linalg.inv(matrix))
+    height = np.broadcast_to(np.arange(grid.shape[2]), grid.shape)
+    found = (white > 0.5) & (height > np.quantile(height[white > 0.5], 1 - share))
+    return image_on(found.astype(np.uint8), grid)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.45, 0.6, 0.75])
+def test_lesions_that_were_found_do_not_count_as_white_matter(head, packaged, tissues, share):
+    painted = head(FLAIR, lesion_share=share, lesion=1.6)
+    plain = flair_contrast(*head(FLAIR), tissues)
+    facts = flair_contrast(*painted, tissues, upper_white(*painted, packaged, share))
+    assert facts["grey_to_white"] == pytest.approx(plain["grey_to_white"], abs=0.04)
+    assert facts["lesions_to_white"] == pytest.approx(1.6, abs=0.15)
+    assert facts["white_left_out"] > share
+    assert judged(facts) == "pass"
+    gate = fit_gates.flair_contrast(**facts)
+    assert "without the lesions found and 6 mm around them" in gate.message
+
+
+def test_what_is_marked_on_a_t1w_image_is_white_matter_and_stays(head, packaged, tissues):
+    image, mask, matrix = head(T1W, lesion_share=0.5, lesion=1.06)
+    lesions = upper_white(image, mask, matrix, packaged, 0.5)
+    with_lesions = flair_contrast(image, mask, matrix, tissues, lesions)
+    assert with_lesions["lesions_to_white"] < 1.15
+    assert with_lesions["white_left_out"] == 0
+    before = flair_contrast(image, mask, matrix, tissues)
+    assert with_lesions["grey_to_white"] == before["grey_to_white"]
+    assert judged(with_lesions) == "fail"
+
+
+def test_where_lesions_leave_no_white_matter_nothing_fails(head, packaged, tissues):
+    painted = head(FLAIR, lesion_share=1.0, lesion=1.6)
+    facts = flair_contrast(*painted, tissues, upper_white(*painted, packaged, 1.0))
+    assert math.isnan(facts["grey_to_white"])
+    assert judged(facts) == "warn"
+
+
+def test_real_lesions_of_50_ml_leave_grey_brighter_than_white(bids_real, packaged, tissues):
+    image = read_flair(bids_real / "sub-lj19/anat/sub-lj19_FLAIR.nii.gz").image
+    lesions = nib.load(
+        bids_real
+        / "derivatives/reference/sub-lj19/anat"
+        / "sub-lj19_space-FLAIR_label-WMH_desc-expert_mask.nii.gz"
+    )
+    mask = flair_mask(image, None).mask
+    matrix = nine_parameter(mask, packaged["brain"], seed=1)
+    before, after = (flair_contrast(image, mask, matrix, tissues, m) for m in (None, lesions))
+    assert after["lesions_to_white"] > 1.25
+    assert 1.04 < after["grey_to_white"] < 1.12
+    assert after["grey_to_white"] > before["grey_to_white"] + 0.02
+    assert judged(after) == "pass"
+
+
 def test_a_flair_with_lesions_in_much_of_its_white_matter_is_told_but_does_not_fail(head, tissues):
     facts = flair_contrast(*head(FLAIR, lesion_share=0.6, lesion=1.6), tissues)
     assert facts["grey_to_white"] < 0.9

@@ -25,6 +25,20 @@ def test_contrast_of_a_flair(grey, darker, fluid, status):
     assert f"{fluid:.2f}" in gate.message
 
 
+@pytest.mark.parametrize(
+    ("lesions", "status"),
+    [(math.nan, "fail"), (1.04, "fail"), (1.15, "fail"), (1.29, "warn"), (1.7, "warn")],
+)
+def test_bright_lesions_are_not_those_of_a_t1w_image(lesions, status):
+    assert fit_gates.flair_contrast(0.88, 0.97, 0.4, lesions).status == status
+
+
+def test_the_message_says_what_was_left_out_of_white_matter():
+    gate = fit_gates.flair_contrast(1.1, 1.2, 0.4, 1.5, 0.42)
+    assert "without the lesions found and 6 mm around them, 42% of the white matter" in gate.message
+    assert "without the lesions" not in fit_gates.flair_contrast(0.85, 0.9, 0.4, 1.05, 0.0).message
+
+
 @pytest.mark.parametrize(("share", "status"), [(0.0, "pass"), (0.06, "pass"), (0.12, "warn")])
 def test_bone_in_the_carried_mask(share, status):
     gate = fit_gates.bone_in_mask(share)

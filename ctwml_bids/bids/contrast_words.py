@@ -1,0 +1,116 @@
+"""Words for and against a contrast agent, as makers and radiographers write them.
+
+English, and the words of some other languages that head scans are labelled in. A text that says
+both, such as "W/WO CONTRAST", names what an examination consists of, not what a series shows: it
+decides nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+# Agents by the beginnings of their names: iodine for CT, gadolinium for MR.
+_AGENTS = (
+    r"io(?:hex|pam|pro[mv]|dix|mep|mer|ver|bit|xil|xag|thal|tro)\w*|omnipa\w*|isovue\w*"
+    r"|ultravist\w*|visipa\w*|imeron\w*|optiray\w*|xenetix\w*|oxilan\w*|accupa\w*|conray\w*"
+    r"|hexabrix\w*|solutrast\w*|niopam\w*|scanlux\w*|iodin\w*|jod|gad(?:o|avi)\w*|gad|gd|dotarem\w*"
+    r"|clariscan\w*|magnevist\w*|omniscan\w*|prohance\w*|multihance\w*|primovist\w*|eovist\w*"
+    r"|elucirem\w*|vueway\w*"
+)
+# "C" alone, which is not the cervical spine's.
+_C = r"c(?![ -]*(?:sp|t sp|arm|sect|coll))"
+# What is given or not.
+_NOUN = (
+    rf"(?:contras\w*|contr|kontras\w*|kontr|con|cont|km|mdc|pdc|cm|civ|inj|injec\w*|inyec\w*|dye"
+    rf"|agent|enhanc\w*|varjoain\w*|iv|intraven\w*|ic|{_AGENTS}|{_C})(?!\w)"
+)
+_WITHOUT = (
+    r"(?:no|non|not|without|w ?/ ?o|w ?o|sans|ohne|senza|sin|sem|zonder|utan|uden|uten|bez|ilman"
+    r"|pre|before|vor|avant|pas de|kein\w*|none|nil|zero|un)"
+)
+_WITH = r"(?:with|w ?/|w|post|after|plus|mit|nach|avec|apres|con|com|med|met|dopo|efter|etter|\+|&)"
+_ROUTE = r"(?:any[ -]*|iv[ -]*|intravenous[ -]*|ic[ -]*|i ?- ?v[ -]*)*"
+# "Without" alone means contrast unless one of these follows.
+_OTHER = r"(?![ -]*(?:tilt|gantry|kipp|mar(?!\w)|metal|art[ei]|filter|motion|sedat|move))"
+
+# Says nothing of an agent: a window, a filter, a place, a course.
+_ASIDE = re.compile(
+    r"(?<!\w)(?:high|low|tissue|image|gr[ae]y)[ -]*contrast(?![ -]*(?:med|agent))"
+    r"|edge[ -]*enhanc\w*"
+    r"|(?<!\w)(?:pre|post)[ -]*(?:foss|op|surg|traum|proc|treat|ictal|crani|thromb|evd|tpa)\w*"
+    r"|(?:arterial|venous)(?: sinus)? (?:thromb|infarct|malf|occl|dissec|hypert)\w*|angiopath\w*"
+    r"|alternativ\w*"
+)
+_ORAL = (
+    r"(?:oral\w*|per os|p ?\. ?o|po|rectal\w*|enteral\w*|gastrogr\w*|gastrovist|readi[ -]*cat"
+    r"|barium)(?!\w)"
+)
+_NO_ORAL = re.compile(rf"(?<!\w){_WITHOUT}[ -]*{_ORAL}(?:[ -]*{_NOUN})?")
+_ONLY_ORAL = re.compile(rf"(?<!\w)(?:{_WITH}[ -]*)?{_ORAL}(?:[ -]*contr(?:as\w*)?)?(?:[ -]*only)?")
+_BOTH = re.compile(r"\+ ?/ ?-|- ?/ ?\+|±|(?<!\w)w ?w ?/? ?o(?!\w)")
+_NO = re.compile(
+    rf"(?<!\w){_WITHOUT}[ -]*{_ROUTE}{_NOUN}"
+    r"|(?<!\w)(?:without|w ?/ ?o|w ?o|sans|ohne|senza|zonder|utan|uden|uten|ilman|pre)(?!\w)"
+    rf"{_OTHER}"
+    r"|(?<!\w)(?:plain|simple(?! part)|blanco|nect|nc[ -]*ct|ct[ -]*nc|non?con\w*|precon\w*)(?!\w)"
+    r"|nativ\w*|natiiv\w*|natief|varjoaineet\w*|[ck]ontrast(?:los|fri|[ -]*free|[ -]*less)\w*"
+    r"|(?<!\w)(?:contras\w*|contr|kontras\w*|km|iv|mdc|agent|medium|injection)"
+    r" ?[:=]? ?(?:no|none|not|nil|nein|nej|ei|off|absent|0)(?!\w)"
+    r"|(?<![\w+])c ?-(?!\w)|(?<![\w+/])-c(?!\w)|(?<!\w)s ?/ ?c(?!\w)|(?<!\w)(?:km|iv) ?-(?!\w)"
+    r"|平扫|平掃|単純|非造影"
+)
+_YES = re.compile(
+    rf"(?<!\w){_WITH}[ -]*{_ROUTE}{_NOUN}"
+    # What is left of "with and without contrast" once "without contrast" is taken out.
+    r"|(?<!\w)(?:with|w|mit|avec|con|med|met|post) ?/? ?(?:and|und|et|y|e|och|en|or|[&/+,])? ?§"
+    r"|(?<!\w)post(?= *(?:\d|$))|(?<!\w)(?:w|with)(?= *$)|(?<!\w)iv(?= *(?:&|and|[/,+])? *$)"
+    r"|(?<!\w)(?:head|brain|kopf|neck|hals)?ct[ -]?a(?=head|neck|brain|kopf|hals|cow|carot|(?!\w))"
+    r"|(?<!\w)(?:ct)?angio\w*|(?<!\w)(?:ce[ -]*ct|ctp|ctv|cow|perf|perfusion\w*|km)(?!\w)"
+    r"|venogra\w*|contrast\w*|kontrast\w*|enhanced|varjoain\w*|injecte\w*|injection|inyectad\w*"
+    r"|(?<!\w)bolus\w*|(?<!\w)(?:arter(?:ial|iel)|ven(?:os|ous|oes)|portal|delayed|late phase)\w*"
+    r"|(?<!\w)spatphase|intrathec\w*|cisternogra\w*|myelogra\w*"
+    rf"|(?<!\w)(?:{_AGENTS})(?!\w)"
+    rf"|(?<!\w)(?:c|km|iv)\+(?!\w)|\+ ?(?:{_C}|km|iv|gd|contrast\w*)(?!\w)|(?<!\w)c ?/ ?c(?!\w)"
+    r"|增强|增強|造影"
+)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a text says: with a contrast agent or without one (None: both), and in which words."""
+
+    given: bool | None
+    words: str
+
+
+def plain(text: str) -> str:
+    """Lower the case, drop accents, and part what labels write together: ``HeadCTA05``."""
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
+    text = re.sub(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])", " ", text)
+    text = unicodedata.normalize("NFKD", text.casefold())
+    text = "".join(letter for letter in text if not unicodedata.combining(letter))
+    text = re.sub(r"(?<![a-z])([a-z])\.([a-z])(?![a-z])\.?", r"\1\2", text.replace("_", " "))
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def said(text: str) -> Said | None:
+    """Read a description or a label; None where it says nothing.
+
+    Words against an agent are taken out before words for one are looked for: "no contrast" holds
+    "contrast". An agent that was only swallowed does not reach the vessels of the head.
+    """
+    rest = _ASIDE.sub(" ", plain(text))
+    if both := _BOTH.search(rest):
+        return Said(None, both[0])
+    rest = _NO_ORAL.sub(" ", rest)
+    oral = _ONLY_ORAL.search(rest)
+    rest = _ONLY_ORAL.sub(" ", rest)
+    no = _NO.search(rest)
+    yes = _YES.search(_NO.sub("§", rest))
+    found = yes or no or oral
+    if found is None:
+        return None
+    given = None if yes and no else yes is not None
+    return Said(given, found[0].replace("§", "").strip(" -"))

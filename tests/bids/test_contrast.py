@@ -1,0 +1,111 @@
+"""Tags, words and labels for and against a contrast agent, as they are met in data sets."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctwml_bids.bids.contrast import tagged
+
+AGENT, SERIES, VOLUME = "ContrastBolusAgent", "SeriesDescription", "ContrastBolusVolume"
+ROUTE, STUDY = "ContrastBolusRoute", "StudyDescription"
+
+WITH_WORDS = """
+CTA | CT Angio 0.6 | HEAD C+ | Kopf mit KM | crâne avec injection | W/ CONTRAST | CECT | HEAD POST
+Perfusion | venöse Phase | arterial | DELAYED | +C | HEAD W | W IV, NO ORAL CONTRAST | TT-angio
+cráneo con contraste | postcontrast 5mm
+"""
+WITHOUT_WORDS = """
+HEAD W/O | CT HEAD WO CONTRAST | NCCT | NECT | non-con | Kopf nativ | ohne KM | sans injection
+HEAD C- | unenhanced | non-enhanced | NO IV CONTRAST | PRE | natiivi | sin contraste | senza mdc
+oral contrast only | contrast: none | plain
+"""
+WORDS_OF_NEITHER = """
+HEAD | Head 5.0 H31s | W/WO CONTRAST | with and without contrast | pre and post contrast
+HEAD POST FOSSA | POST-OP | C-SPINE | CT HEAD W/ C SPINE | edge enhanced | no injury
+mit und ohne KM | +/- contrast | high contrast | without tilt | alternative
+"""
+WITH = [
+    *({AGENT: value} for value in ("OMNIPAQUE 350", "APPLIED", "80 ML", ["Iohexol", ""])),
+    *({VOLUME: value} for value in (80, "90 ml", [0, 60])),
+    {AGENT: "IV & ORAL"},
+    {"ContrastBolusIngredient": "IODINE"},
+    {ROUTE: "Intravenous route"},
+    {"ContrastBolusStartTime": "10:21:00.5"},
+    {SERIES: "Head 1.0", "ProtocolName": "CTA Head"},
+]
+WITHOUT = [
+    *({AGENT: value} for value in ("NO CONTRAST", "without", "None", "0 ml", "ORAL", "none given")),
+    {VOLUME: 0},
+    {ROUTE: "ORAL", AGENT: "Omnipaque", VOLUME: 450},
+    {SERIES: "NCCT", "ProtocolName": "CTA Head"},
+    {STUDY: "CT HEAD WITHOUT CONTRAST"},
+]
+NEITHER = [
+    {},
+    *({AGENT: value} for value in ("NA", "N/A", "", None, "unknown", "W/WO")),
+    {SERIES: "Head 1.0", STUDY: "CT HEAD W WO CONTRAST"},
+]
+ANSWERS = (
+    (True, WITH, WITH_WORDS),
+    (False, WITHOUT, WITHOUT_WORDS),
+    (None, NEITHER, WORDS_OF_NEITHER),
+)
+LABELS = {
+    True: "ce-omnipaque acq-CTA acq-postcontrast desc-venous ce-gadolinium rec-cect",
+    False: "ce-none ce-nativ acq-headWO rec-noncon acq-NoContrast desc-pre",
+    None: "ce-na acq-head rec-soft acq-cor desc-thin run-1",
+}
+
+
+def series(words: str) -> list[dict]:
+    return [
+        {SERIES: text.strip()} for line in words.splitlines() for text in line.split("|") if text
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "given"),
+    [
+        (sidecar, given)
+        for given, sidecars, words in ANSWERS
+        for sidecar in [*sidecars, *series(words)]
+    ],
+    ids=str,
+)
+def test_what_a_sidecar_says(sidecar, given):
+    answer = tagged(sidecar, "sub-01_ct.nii.gz")
+    assert answer.given is given
+    assert not answer.disputed
+    if given is not None:
+        assert answer.reason.split(" says ")[0] in sidecar
+
+
+@pytest.mark.parametrize(
+    ("label", "given"),
+    [(label, given) for given, labels in LABELS.items() for label in labels.split()],
+)
+def test_what_a_name_says(label, given):
+    assert tagged({}, f"sub-01_ses-cta_{label}_ct.nii.gz").given is given
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "name"),
+    [
+        ({AGENT: "OMNIPAQUE", SERIES: "HEAD W/O"}, "sub-01_ct.nii.gz"),
+        ({AGENT: "Iohexol", VOLUME: 0}, "sub-01_ct.nii.gz"),
+        ({AGENT: "NONE", SERIES: "CTA"}, "sub-01_ct.nii.gz"),
+        ({VOLUME: 80}, "sub-01_acq-nativ_ct.nii.gz"),
+        ({SERIES: "Kopf nativ"}, "sub-01_ce-iomeron_ct.nii.gz"),
+        ({ROUTE: "IV", "ImageComments": "non contrast"}, "sub-01_ct.nii.gz"),
+    ],
+)
+def test_fields_that_contradict_each_other_leave_it_open_and_both_are_named(sidecar, name):
+    answer = tagged(sidecar, name)
+    assert answer.given is None
+    assert answer.disputed
+    assert answer.reason.count(" says ") == 2
+
+
+def test_of_a_free_text_only_the_words_that_say_it_are_shown():
+    comment = {"ImageComments": "Mr Smith, born 1940, NATIVE scan"}
+    assert tagged(comment, "sub-01_ct.nii.gz").reason == 'ImageComments says "native"'
