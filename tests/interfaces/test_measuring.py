@@ -43,6 +43,7 @@ def measure(tmp_path):
         ct_in_flair: np.ndarray | None = None,
         fluid_ml: float = 0.0,
         lesion: np.ndarray | None = None,
+        own_facts: dict | None = None,
     ):
         ventricles = np.zeros((20, 20, 20), np.float32)
         ventricles[10, 10, 10:16] = 1
@@ -83,7 +84,7 @@ def measure(tmp_path):
                 "stated_spacing_ratio": None,
                 "vault_ratio": None,
             }
-            facts[f"{name}_brain_facts"] = {}
+            facts[f"{name}_brain_facts"] = own_facts or {}
             facts[f"{name}_network_facts"] = {"fluid_ml": fluid_ml}
             facts[f"{name}_fit"] = {"dice": dice, "scales": [0.9, 0.95, 0.85]}
             files[f"guide_to_{name}"] = str(tmp_path / "matrix.txt")
@@ -120,6 +121,33 @@ def test_coverage_is_that_of_the_mask_that_the_ct_is_measured_in(measure):
     assert "at the top" in gates["CT coverage"]["message"]
     gates, _ = measure(own=reaching, used=inside)
     assert gates["CT coverage"]["status"] == "pass"
+
+
+EMPTY = {"slices": 20, "axis": 2, "numbers": [], "planes": [], "seen": [0, 19], "unseen_ml": 0.0}
+UPRIGHT = {"upright_mm": 1.5, "turned_mm": 4.0, "turned": "upside down"}
+
+
+def test_a_head_upside_down_fails(measure):
+    own = {"way_up": {**UPRIGHT, "upright_mm": 4.2, "turned_mm": 1.9}, "brain_ml": 1200.0}
+    gates, rows = measure(own=brain(), used=brain(), own_facts=own)
+    assert gates["CT way up"]["status"] == gates["FLAIR way up"]["status"] == "fail"
+    assert rows[0]["qc"] == "fail"
+
+
+def test_empty_slices_are_told_with_the_brain_that_they_hide(measure):
+    empty = {**EMPTY, "numbers": [9, 10], "planes": [9, 10], "unseen_ml": 43.0}
+    own = {"way_up": UPRIGHT, "brain_ml": 1157.0, "empty_slices": empty}
+    gates, _ = measure(own=brain(), used=brain(), own_facts=own)
+    assert gates["CT empty slices"]["status"] == "warn"
+    assert "2 of 20 slices of CT are empty: about 43 mL" in gates["CT empty slices"]["message"]
+
+
+def test_a_brain_cut_by_padding_is_told(measure):
+    cut = brain(top=12)
+    own = {"way_up": UPRIGHT, "brain_ml": 900.0, "empty_slices": {**EMPTY, "seen": [0, 11]}}
+    gates, _ = measure(own=cut, used=cut, own_facts=own)
+    assert gates["CT coverage"]["status"] == "fail"
+    assert "CT empty slices" not in gates
 
 
 def test_a_brain_cut_at_a_side_is_told(measure):

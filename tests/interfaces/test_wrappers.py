@@ -57,6 +57,7 @@ def frame(tmp_path, monkeypatch):
         flair_ml: float = 1300.0,
         flair_slices: int = 20,
         bone_above: int = 20,
+        ct_empty: dict | None = None,
     ):
         hu = np.full((20, 20, 20), 30.0, np.float32)
         hu[:, :, bone_above:] = 800
@@ -66,7 +67,7 @@ def frame(tmp_path, monkeypatch):
         for name, facts in (
             ("registration", {"verdict": verdict}),
             ("flair_mask", {"brain_ml": flair_ml}),
-            ("ct_mask", {"bone_threshold_hu": 140.0}),
+            ("ct_mask", {"bone_threshold_hu": 140.0, "empty_slices": ct_empty}),
         ):
             (tmp_path / f"{name}.json").write_text(json.dumps(facts))
         found = FramePair(
@@ -95,6 +96,13 @@ def test_a_pairs_ct_has_the_flairs_mask_carried_to_it(frame):
     guide_to_ct = [[3, 0, 0, -2], [0, 3, 0, -2], [0, 0, 3, -2], [0, 0, 0, 1]]
     np.testing.assert_allclose(np.loadtxt(found.guide_to_native), guide_to_ct)
     assert load_facts(found.facts)["mask_from"] == "FLAIR"
+
+
+def test_what_lies_in_empty_slices_of_the_ct_is_not_carried_to_it(frame):
+    found = frame(ct_empty={"axis": 2, "planes": [9, 10], "seen": [0, 19]})
+    expected = ball(8).get_fdata()
+    expected[:, :, 9:11] = 0
+    np.testing.assert_array_equal(nib.load(found.mask).get_fdata(), expected)
 
 
 def test_bone_on_the_ct_is_taken_out_of_the_mask_that_was_carried(frame):
