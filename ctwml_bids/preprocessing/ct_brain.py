@@ -52,6 +52,8 @@ MIN_BRAIN_ML = 100.0
 MOST_BRAIN_ML = 2200.0
 BRAIN_HU = (10.0, 65.0)
 BACKGROUND_SHARE = 0.2
+# Share of the voxels at the highest value where a display window has cut off what is brighter.
+SATURATED_SHARE = 0.001
 # Below this (HU) a voxel at the brain's edge is mostly background that an interpolation mixed in.
 PARTIAL_HU = -100.0
 # A mask that reaches the dura or the inner table has bone down to so many mm below its surface.
@@ -85,7 +87,7 @@ def ct_mask(image: nib.Nifti1Image) -> BrainMask:
     data = np.asarray(image.dataobj, dtype=np.float32)
     low, bone_hu = _thresholds(data)
     facts = {"bone_threshold_hu": round(bone_hu, 1), "tissue_threshold_hu": round(low, 1)}
-    extracted = _extracted(data, native, bone_hu)
+    extracted = _extracted(data, native)
     facts["already_extracted"] = extracted is not None
     if extracted is not None:
         mask = extracted
@@ -131,7 +133,7 @@ def _thresholds(data: np.ndarray) -> tuple[float, float]:
     return tissue, min(BONE_HU, start + 0.9 * (high - start) if high < 200 else BONE_HU)
 
 
-def _extracted(data: np.ndarray, native: Grid, bone_hu: float) -> np.ndarray | None:
+def _extracted(data: np.ndarray, native: Grid) -> np.ndarray | None:
     """Return the mask of an image that holds nothing but brain, else None."""
     background = _background(data)
     if background is None:
@@ -139,6 +141,10 @@ def _extracted(data: np.ndarray, native: Grid, bone_hu: float) -> np.ndarray | N
     filled = (data != background) & (data > PARTIAL_HU)
     if not filled.any():
         return None
+    # Without a window's saturated end nothing moves the threshold of bone: a brain has none.
+    values = data[filled]
+    saturated = (values == values.max()).mean() >= SATURATED_SHARE
+    bone_hu = _thresholds(values)[1] if saturated else BONE_HU
     body = largest(filled)
     if TISSUE_HU < background < bone_hu:
         # CSF that reads as the background opens sulci and ventricles towards it.
