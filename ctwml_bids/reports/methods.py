@@ -203,8 +203,8 @@ def _measure_text(*, has_pair: bool) -> str:
         "Masks were brought back to the space of each image in one interpolation and measured "
         "there: total volume, volume as a percentage of the brain mask, number and size of "
         "26-connected lesions, volume in either hemisphere, and volume within and beyond 10 mm "
-        "of the ventricles (Griffanti et al. 2018). Fluid of the ventricles found on an image was not "
-        "counted as a lesion."
+        "of the ventricles (Griffanti et al. 2018). Fluid of the ventricles found on an image "
+        "was not counted as a lesion."
     )
     if has_pair:
         text += (
