@@ -12,15 +12,16 @@ from ctwml_bids.preprocessing.normalisation import to_grid
 
 # The ventricles fill this share of a voxel or more. What they fill less may be a cap or rim.
 LEAST_SHARE = 0.5
-# On CT a ventricle's border is uncertain where white matter beside it is nearly as dark as fluid.
-# So near it (mm) fluid is, averaged over this distance (SD, mm) within the ventricles, no more
-# than so many HU above their median. Leukoaraiosis reads 17.5 ± 4.7 HU, CSF 5.
-NEAR_BORDER_MM = 3.5
+# On CT a ventricle mask may take in the darkest leukoaraiosis (17.5 ± 4.7 HU; CSF 5). So fluid is,
+# averaged over this distance (SD, mm) within the mask, no more than so many HU above this
+# percentile of the averages: up to half of the mask may be something else.
 AVERAGED_MM = 2.5
-ABOVE_MEDIAN_HU = 2.0
-# Ventricles so wide that a ball of this radius (mm) fits leave no doubt: there, up to their border
-# as far as this from such a ball, all is fluid.
+PERCENTILE = 25.0
+ABOVE_HU = 1.2
+# Where the ventricles are so wide that a ball of this radius (mm) fits, up to so far from it, noise
+# and gradients are allowed for.
 WIDE_MM, BESIDE_WIDE_MM = 9.0, 2.0
+ABOVE_WIDE_HU = 4.0
 # Air, bone and calcified choroid plexus count as this much (HU).
 HU_LIMITS = (-20.0, 60.0)
 
@@ -63,7 +64,8 @@ def ventricular_fluid(
     sigma = AVERAGED_MM / grid.spacing
     weight = ndimage.gaussian_filter(fluid.astype(np.float32), sigma)
     mean = ndimage.gaussian_filter(np.where(fluid, hu, 0).astype(np.float32), sigma)
-    dark = mean < (np.median(hu[fluid]) + ABOVE_MEDIAN_HU) * weight
+    mean /= np.maximum(weight, 1e-6)
+    above = mean - np.percentile(mean[fluid], PERCENTILE)
     depth = ndimage.distance_transform_edt(fluid, grid.spacing)
     wide = dilated(depth > WIDE_MM, WIDE_MM + BESIDE_WIDE_MM, grid.spacing)
-    return fluid & (dark | (depth > NEAR_BORDER_MM) | wide)
+    return fluid & (above < np.where(wide, ABOVE_WIDE_HU, ABOVE_HU))

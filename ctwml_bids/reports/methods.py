@@ -193,7 +193,6 @@ def _network_text(image: str, card: Mapping[str, Any], precision: str | None = N
             f"; small regions with less than {share:.0%} of their probability in the white matter "
             "of the packaged template or within 10 mm of its lateral ventricles were left out"
         )
-    text += "; fluid of the ventricles found on the image was not counted as a lesion"
     text += f"; convolutions ran in {precision}" if precision else ""
     data = card.get("training", {}).get("data")
     return text + (f". It was trained on {data}." if data else ".")
@@ -204,7 +203,8 @@ def _measure_text(*, has_pair: bool) -> str:
         "Masks were brought back to the space of each image in one interpolation and measured "
         "there: total volume, volume as a percentage of the brain mask, number and size of "
         "26-connected lesions, volume in either hemisphere, and volume within and beyond 10 mm "
-        "of the ventricles (Griffanti et al. 2018)."
+        "of the ventricles (Griffanti et al. 2018). Fluid of the ventricles found on an image "
+        "was not counted as a lesion."
     )
     if has_pair:
         text += (

@@ -271,7 +271,7 @@ def test_what_is_left_out_is_found_in_the_frame_of_the_head_and_counted_in_its_m
         normalisation.to_grid(nib.load(guide.ventricles), np.eye(4), shipped_grid(), fill=0.0)
         >= 0.5
     )
-    assert 2 * (seen["fluid"] & true).sum() / (seen["fluid"].sum() + true.sum()) > 0.98
+    assert 2 * (seen["fluid"] & true).sum() / (seen["fluid"].sum() + true.sum()) > 0.95
 
 
 def test_results_are_written_also_when_the_work_folder_says_they_were():
