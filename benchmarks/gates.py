@@ -3,8 +3,8 @@
     python benchmarks/gates.py BIDS_DIR [BIDS_DIR ...] --scratch FOLDER [--outputs OUT_DIR ...]
 
 Every FLAIR, T1w and T2w image is treated as if it were called FLAIR: brain mask, nine parameters,
-lesions, contrast, fit; masks and frames are kept in the scratch folder for the next run. From
-output folders of participant runs come the CT's numbers. Writes results/gates.json.
+lesions, contrast, fit; masks and frames are kept in the scratch folder. From output
+folders of participant runs come the CT's numbers. Writes results/gates.json.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def frame(path: Path, template: nib.Nifti1Image, predict, scratch: Path):
 
 
 def lesions_in(path: Path, framed: tuple, packaged: dict, model, scratch: Path):
-    """Return the lesions that the FLAIR network marks, on the image's grid; kept like frames."""
+    """Return the lesions that the FLAIR network marks, on the image's grid, kept like `frame`."""
     kept = scratch / f"{path.name.removesuffix('.nii.gz')}_lesions.nii"
     if not kept.is_file():
         image, mask, matrix = framed
