@@ -50,7 +50,7 @@ RUN apt-get update \
     && mkdir /opt/templateflow
 COPY --from=build /opt/ctwml /opt/ctwml
 COPY run.py /opt/ctwml/run.py
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 # Packages of a user's home folder, which Apptainer mounts, must not take part; nothing is written
 # into the image, nor downloaded. Other templates may be mounted at /opt/templateflow.

@@ -32,7 +32,7 @@ def test_an_ordinary_user_gets_the_same_results(sandbox, apptainer, stranger, pa
     assert "1 done, 0 failed, 0 skipped" in said
     is_same_result(bare, out)
     made_by = json.loads((out / "dataset_description.json").read_text())["GeneratedBy"][0]
-    told = {"Type": "apptainer", "Tag": "ctwml_bids:0.1.0", "URI": "ctwml@sha256:0123"}
+    told = {"Type": "apptainer", "Tag": "ctwml_bids:0.2.0", "URI": "ctwml@sha256:0123"}
     assert made_by["Container"] == told
     status = json.loads((out / "logs/sub-01/status.json").read_text())
     assert status["versions"]["container"] == "ctwml@sha256:0123"
@@ -43,7 +43,7 @@ def test_a_home_that_is_mounted_has_no_part_in_it(sandbox, apptainer, stranger):
     stranger.call("mkdir", "-p", site)
     (site / "nibabel.py").write_text("raise SystemExit('of the home folder')\n")
     said = stranger.call(apptainer, "run", "--bind", str(stranger.home), sandbox, "--version")
-    assert said.split()[-2:] == ["ctwml_bids", "0.1.0"]
+    assert said.split()[-2:] == ["ctwml_bids", "0.2.0"]
     look = "import nibabel; print(nibabel.__file__)"
     said = stranger.call(apptainer, "exec", sandbox, "python3", "-c", look)
     assert "/opt/ctwml/" in said

@@ -42,7 +42,7 @@ def test_the_image_is_small_labelled_and_not_roots(image):
     assert inspected(image, ".Size") < LARGEST_GB * 1e9
     labels = inspected(image, ".Labels")
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
-    assert labels["org.opencontainers.image.version"] == "0.1.0"
+    assert labels["org.opencontainers.image.version"] == "0.2.0"
     assert labels["org.opencontainers.image.revision"] == "of-the-test"
     assert inspected(image, ".Config.User") == "1000:1000"
 
@@ -52,7 +52,7 @@ def test_the_image_has_the_locked_versions_and_no_cuda(podman):
     entry = ("--entrypoint", "/opt/ctwml/bin/python3")
     there = dict(line.split() for line in podman("-c", listing, options=entry).splitlines())
     there = {plain(name): version for name, version in there.items()}
-    assert there.pop("ctwml-bids") == "0.1.0"
+    assert there.pop("ctwml-bids") == "0.2.0"
     locked = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
     locked = {plain(name): version for name, version in locked.items()}
     assert there.pop("torch") == locked["torch"] + "+cpu"
@@ -101,5 +101,5 @@ def test_a_stranger_without_a_home_gets_the_same_results(podman, pair, bare, roo
     assert "1 done, 0 failed, 0 skipped" in said
     is_same_result(bare, out)
     made_by = json.loads((out / "dataset_description.json").read_text())["GeneratedBy"][0]
-    assert made_by["Container"] == {"Type": "docker", "Tag": "ctwml_bids:0.1.0"}
+    assert made_by["Container"] == {"Type": "docker", "Tag": "ctwml_bids:0.2.0"}
     assert {path.stat().st_uid for path in out.rglob("*")} == {UID}
