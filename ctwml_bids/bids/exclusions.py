@@ -19,7 +19,8 @@ from ctwml_bids.errors import BadDataError, InvalidInputError
 EXCLUDE, REASON = "exclude", "reason"
 # What a cell of the column exclude says, besides nothing, where its person stays in; where the
 # person does not and no reason is given; and what says neither.
-_STAYS, _LEAVES = ("no", "false", "0", "0.0"), ("yes", "true", "1", "1.0")
+_STAYS = ("no", "n", "false", "f", "0", "0.0")
+_LEAVES = ("yes", "y", "true", "t", "1", "1.0")
 _NEITHER = ("na", "nan", "none", "null", "-", "?")
 # Names that may have been meant for the column.
 _LIKE_EXCLUDE = ("excluded", "excludes", "exclusion", "excl", "exlude", "exclud")

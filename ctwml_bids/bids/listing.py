@@ -138,7 +138,13 @@ def _entries(folder: Path) -> list[Path]:
 
 def _meant_as_folder(prefix: str, entry: Path) -> bool:
     """Tell whether a name is meant as a folder's; that of a file with an ending is not."""
-    return looks_like(prefix, entry.name) and (entry.is_dir() or "." not in entry.name)
+    if not looks_like(prefix, entry.name):
+        return False
+    if entry.name.startswith(f"{prefix}-"):
+        return entry.is_dir() or "." not in entry.name
+    # Under another name only what holds images or sessions: "subject_lists" is something else.
+    inside = [*(entry / name for name in READ), *entry.glob("ses[-_ 0-9]*")]
+    return any(path.is_dir() for path in inside)
 
 
 def _is_image(path: Path) -> bool:

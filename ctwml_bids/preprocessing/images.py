@@ -95,15 +95,13 @@ def load_nifti(
         There is no such file.
     BadDataError
         The file is truncated or not NIfTI, is not one 3D volume of real numbers, has no
-        orientation or two that are mirror images, an impossible spacing or extent, two
-        voxel sizes, NaN or
-        infinite values, one value everywhere, or too few voxels.
+        orientation or two that are mirror images, an impossible spacing or extent, two voxel
+        sizes, NaN or infinite values, one value everywhere, or too few voxels.
     """
     path = Path(path)
     if not path.is_file():
         raise NoInputError(f"{path}: there is no such file")
     image = _open(path)
-    check_spacing(path, image, sidecar, settled=settled)
     if image.header["sform_code"] == 0 and image.header["qform_code"] == 0:
         raise BadDataError(
             f"{path}: the header states no orientation (sform and qform codes are both 0), so left "
@@ -111,6 +109,7 @@ def load_nifti(
         )
     check_handedness(path, image)
     shape = _squeezed_shape(path, image)
+    check_spacing(path, image, sidecar, settled=settled)
     check_extent(path, image)
     data = _values(path, image).reshape(shape)
     if outside is not None and np.isnan(data[:: data.shape[0] - 1, :: data.shape[1] - 1]).any():

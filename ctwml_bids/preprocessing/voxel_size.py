@@ -15,7 +15,7 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.geometry import PIXEL_KEY, THICKNESS_KEY, slice_axis, slice_gap, stated_gaps
+from ctwml_bids.geometry import PIXEL_KEY, slice_axis, slice_gap, stated_gaps
 
 # Relative difference of pixdim and the affine that is more than rounding. A volume is off by as
 # much; two brain scans of one person a day apart differ by less than one percent.
@@ -114,14 +114,15 @@ def contradicting_axes(image: nib.Nifti1Image, pixdim: np.ndarray) -> list[int]:
 def _told(
     image: nib.Nifti1Image, pixdim: np.ndarray, sidecar: Mapping[str, Any], axes: list[int]
 ) -> tuple[str | None, str]:
-    """Return which of both the sidecar confirms (None: neither), and what it says."""
+    """Return which of both the sidecar confirms (None: neither), and what it says.
+
+    SliceThickness tells nothing: slices of 5 mm may lie 3 mm apart.
+    """
     through = slice_axis(image, sidecar)
     lengths = _lengths(image)
     votes, said = [], {}
     if through in axes:
         entries = stated_gaps(sidecar, image.shape[through], image.affine, through)
-        if not entries and _number(sidecar.get(THICKNESS_KEY)):
-            entries = {THICKNESS_KEY: float(sidecar[THICKNESS_KEY])}
         said |= {f"{key} {value:.4g} mm": None for key, value in entries.items()}
         of_affine = lengths[through], slice_gap(image.affine, through)
         votes.append(

@@ -41,7 +41,9 @@ def test_a_person_is_left_out_however_the_row_is_written(tmp_path, row, why):
     assert found.places["sub-03"].endswith("participants.tsv, line 2")
 
 
-@pytest.mark.parametrize("cell", ["no", "No", "FALSE", "0", "0.0", "n/a", "N/A", "", '""'])
+@pytest.mark.parametrize(
+    "cell", ["no", "No", "n", "FALSE", "F", "0", "0.0", "n/a", "N/A", "", '""']
+)
 def test_words_that_keep_a_person_in(tmp_path, cell):
     text = f"participant_id\texclude\tage\nsub-03\t{cell}\t70\n"
     assert from_column(tmp_path, text).reasons == {}

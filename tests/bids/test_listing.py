@@ -60,6 +60,16 @@ def test_a_subject_that_is_no_folder_is_skipped(raw):
     assert ran(raw) == ["sub-01"]
 
 
+@pytest.mark.parametrize(
+    "name", ["sub_lists", "subject_list", "subject_info.d", "sub_old", "subjects", "sub 2020 notes"]
+)
+@pytest.mark.parametrize("is_file", [True, False])
+def test_other_files_and_folders_beside_subjects_are_nobody(raw, name, is_file):
+    raw.image(CT)
+    raw.text(name if is_file else f"{name}/list.txt", "sub-01")
+    assert skipped(raw) == {}
+
+
 def test_other_subjects_asked_for_are_not_told_of_it(raw):
     raw.image(CT)
     raw.image("sub-AB-7/ct/sub-AB-7_ct.nii.gz")

@@ -170,3 +170,11 @@ def test_a_ct_named_flair_is_refused(shared_data):
     path = shared_data / "bids-real/sub-dv01/ct/sub-dv01_ct.nii.gz"
     with pytest.raises(BadDataError, match="as air is on a CT"):
         read_flair(path)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.5, 0.5), (1.0, 0.8), (3.0, 3.0), (0.9, 4.0)])
+def test_a_plane_is_refused_as_no_volume(tmp_path, spacing):
+    image = nib.Nifti1Image(np.zeros((256, 200), np.int16), np.diag([*spacing, 1.0, 1.0]))
+    nib.save(image, tmp_path / "a.nii")
+    with pytest.raises(BadDataError, match="one 3D volume is needed"):
+        load_nifti(tmp_path / "a.nii")

@@ -64,6 +64,12 @@ def test_a_brain_that_is_cut_is_not_failed_for_it(part, name):
     assert (status(way_up(turned(cut, TURNS[name]))) == "fail") == (name != UPRIGHT)
 
 
+@pytest.mark.parametrize("nod", [-25, 20, 30])
+def test_half_a_nodding_brain_is_doubtful_and_not_failed(nod):
+    half = template_brain().slicer[:, :, :45]
+    assert status(way_up(turned(half, TURNS[UPRIGHT], nod=nod))) != "fail"
+
+
 def test_a_real_ct_with_a_wrong_sign_of_its_z_axis_fails(bids_real, tmp_path):
     image = nib.load(bids_real / "sub-dv01/ct/sub-dv01_ct.nii.gz")
     # Every third pixel: as a small matrix, for time.

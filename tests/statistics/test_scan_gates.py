@@ -14,6 +14,8 @@ from ctwml_bids.statistics import scan_gates
         (3.0, 2.9, "warn"),
         (3.1, 2.1, "fail"),
         (5.4, 2.0, "fail"),
+        (6.04, 5.13, "warn"),
+        (9.0, 4.5, "warn"),
     ],
 )
 def test_way_up(upright, turned, status):
