@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ctwml_bids.bids.contrast_words import plain, said
+from ctwml_bids.bids.contrast_words import plain, said, without_asides
 from ctwml_bids.bids.enhancement import vessels
 
 # Fields of an image's own series (DICOM group 0018,10xx by dcm2niix's names), and those of the
@@ -30,31 +30,18 @@ _EXAMINATION = (
     "RequestedProcedureDescription",
     "StudyDescription",
 )
-# A field that was filled in, and says nothing: neither yes nor no.
-_SILENT = {
-    *(
-        "",
-        "n/a",
-        "n / a",
-        "na",
-        "null",
-        "nan",
-        "unknown",
-        "unk",
-        "?",
-        "-",
-        "--",
-        "*",
-        "not available",
-    ),
-    *("not applicable", "not known", "not specified", "unspecified", "anonymized", "anonymised"),
-    *("anonymous", "removed", "redacted", "other"),
-}
+# A field that was filled in, and says nothing: neither yes nor no. In words, without other signs.
+_SILENT = re.compile(
+    r"n a|na|null|nan|unk|unknown|unspecified|undefined|other|empty|blank|x+(?: x+)*"
+    r"|not (?:available|applicable|known|specified|stated|recorded|documented|provided|entered)"
+    r"|(?:anon|pseudonym|de ?ident|remov|redact|delet|mask|conceal|withh)\w*|hidden|confidential"
+)
 _NO = re.compile(
     r"(?:none|no|n|non|nein|nej|nee|nil|false|kein\w*|aucune?|ningun[oa]?|nessuno|geen|ingen|ei"
     r"|negative|(?:not|none|no|nothing) (?:given|administered|used)|saline|nacl|water)\.?"
 )
 _AMOUNT = re.compile(r"\d+(?:[.,]\d+)?")
+_IN_ML = re.compile(rf"(?<![\d.,]){_AMOUNT.pattern} ?(?:ml|cc)(?!\w)")
 # Given, but not where it reaches vessels or fluid of the head.
 _ELSEWHERE = re.compile(r"oral|per os|(?<!\w)po(?!\w)|rectal|enteral|gastr|barium")
 _VESSEL = re.compile(r"(?<!\w)iv(?!\w)|intra|venous|vein|arter|injec")
@@ -176,16 +163,24 @@ def _of_examination(sidecar: Mapping[str, Any]) -> Evidence:
 def _of_agent(field: str, value: str) -> Evidence:
     """Read a field whose place it is to name an agent: whatever it names was given."""
     text = plain(value)
-    if text in _SILENT:
+    words = re.sub(r"[^\w+]+", " ", without_asides(value)).strip()
+    if not words or _SILENT.fullmatch(words):
         return
     if re.fullmatch(rf"{_AMOUNT.pattern}(?: ?(?:ml|cc|g|mg))?", text):
         yield _above_0(_AMOUNT.findall(text)), _quoted(field, text)
-    elif _NO.fullmatch(text):
+        return
+    amounts = _IN_ML.findall(text)
+    none_given = bool(amounts) and not _above_0(_AMOUNT.findall(" ".join(amounts)))
+    named = _IN_ML.sub("", text).strip(" ,;:/-") if none_given else text
+    found = said(value)
+    if _NO.fullmatch(named) or (found is not None and found.given is False):
         yield False, _quoted(field, text)
-    elif (found := said(value)) is None:
-        yield True, _quoted(field, text)
-    elif found.given is not None:
-        yield found.given, _quoted(field, text)
+        return
+    if found is None or found.given:
+        yield True, _quoted(field, named)
+    # Named, and nothing of it given: scanners name what a protocol foresees.
+    if none_given:
+        yield False, _quoted(field, amounts[0])
 
 
 def _of_text(field: str, value: str) -> Evidence:

@@ -27,18 +27,22 @@ _NOUN = (
     rf"|agent|enhanc\w*|varjoain\w*|iv|intraven\w*|ic|{_AGENTS}|{_C})(?!\w)"
 )
 _WITHOUT = (
-    r"(?:no|non|not|without|w ?/ ?o|w ?o|sans|ohne|senza|sin|sem|zonder|utan|uden|uten|bez|ilman"
-    r"|pre|before|vor|avant|pas de|kein\w*|none|nil|zero|un)"
+    r"(?:no|non|not|without|w ?/? ?o(?:ut)?|sans|ohne|senza|sin|sem|sine|zonder|utan|uden|uten|bez"
+    r"|ilman|free of|frei von|pre|before|vor|avant|pas de|kein\w*|none|nil|zero|un)"
 )
 _WITH = r"(?:with|w ?/|w|post|after|plus|mit|nach|avec|apres|con|com|med|met|dopo|efter|etter|\+|&)"
 _ROUTE = r"(?:any[ -]*|iv[ -]*|intravenous[ -]*|ic[ -]*|i ?- ?v[ -]*)*"
 # "Without" alone means contrast unless one of these follows.
 _OTHER = r"(?![ -]*(?:tilt|gantry|kipp|mar(?!\w)|metal|art[ei]|filter|motion|sedat|move))"
 
-# Says nothing of an agent: a window, a filter, a place, a course.
+# Says nothing of an agent: a window, a filter, a place, a course, what a person does not stand.
 _ASIDE = re.compile(
-    r"(?<!\w)(?:high|low|tissue|image|gr[ae]y)[ -]*contrast(?![ -]*(?:med|agent))"
-    r"|edge[ -]*enhanc\w*"
+    r"(?<!\w)(?:hi|high|lo|low|max\w*|tissue|image|gr[ae]y|white)[ -]*contrast"
+    r"(?![ -]*(?:med|agent))"
+    r"|(?:edge|detail|resol\w*)[ -]*enhanc\w*|(?<![\w-])enhanc\w*[ -]*resol\w*"
+    r"|(?<!\w)(?:(?:no|nil|known|contrast|iodin\w*|km|dye|agent|drug|medium)[ -]?)*\w*allerg\w*"
+    r"(?: (?:to|against|gegen|iodin\w*|jod|contrast\w*|kontrast\w*|km|dye|agents?|medi\w+))*"
+    r"|(?<!\w)nkd?a(?!\w)"
     r"|(?<!\w)(?:pre|post)[ -]*(?:foss|op|surg|traum|proc|treat|ictal|crani|thromb|evd|tpa)\w*"
     r"|(?:arterial|venous)(?: sinus)? (?:thromb|infarct|malf|occl|dissec|hypert)\w*|angiopath\w*"
     r"|alternativ\w*"
@@ -49,15 +53,22 @@ _ORAL = (
 )
 _NO_ORAL = re.compile(rf"(?<!\w){_WITHOUT}[ -]*{_ORAL}(?:[ -]*{_NOUN})?")
 _ONLY_ORAL = re.compile(rf"(?<!\w)(?:{_WITH}[ -]*)?{_ORAL}(?:[ -]*contr(?:as\w*)?)?(?:[ -]*only)?")
+# Slices, which may follow any of these words: 0.6, 0,75, 5.0 and 5 mm. What is 0 is an amount.
+_SLICES = re.compile(
+    r"(?<![\d.,])-?(?!0+[.,]?0*(?![\d.,]))(?:\d+[.,]\d+(?: ?mm(?!\w))?|\d+ ?mm(?!\w))"
+    r"(?![\d.,]*\d)(?! ?(?:ml|cc)(?!\w))"
+)
 _BOTH = re.compile(r"\+ ?/ ?-|- ?/ ?\+|±|(?<!\w)w ?w ?/? ?o(?!\w)")
 _NO = re.compile(
     rf"(?<!\w){_WITHOUT}[ -]*{_ROUTE}{_NOUN}"
-    r"|(?<!\w)(?:without|w ?/ ?o|w ?o|sans|ohne|senza|zonder|utan|uden|uten|ilman|pre)(?!\w)"
+    r"|(?<!\w)(?:without|w ?/? ?o(?:ut)?|sans|ohne|senza|zonder|utan|uden|uten|ilman|pre)(?!\w)"
     rf"{_OTHER}"
     r"|(?<!\w)(?:plain|simple(?! part)|blanco|nect|nc[ -]*ct|ct[ -]*nc|non?con\w*|precon\w*)(?!\w)"
-    r"|nativ\w*|natiiv\w*|natief|varjoaineet\w*|[ck]ontrast(?:los|fri|[ -]*free|[ -]*less)\w*"
+    r"|nativ\w*|natiiv\w*|natief|varjoaineet\w*"
+    r"|(?:[ck]ontrast(?:mitt?el|middel|medel)?|(?<!\w)(?:k ?m|iv|agent))[ -]*"
+    r"(?:los|frei|free|less|fri)(?:e[nrs]?|tt?)?(?!\w)"
     r"|(?<!\w)(?:contras\w*|contr|kontras\w*|km|iv|mdc|agent|medium|injection)"
-    r" ?[:=]? ?(?:no|none|not|nil|nein|nej|ei|off|absent|0)(?!\w)"
+    r" ?[:=]? ?(?:no|none|not|nil|nein|nej|ei|off|absent|0(?:[.,]0+)?(?! ?[.,]?\d))(?!\w)"
     r"|(?<![\w+])c ?-(?!\w)|(?<![\w+/])-c(?!\w)|(?<!\w)s ?/ ?c(?!\w)|(?<!\w)(?:km|iv) ?-(?!\w)"
     r"|平扫|平掃|単純|非造影"
 )
@@ -65,10 +76,12 @@ _YES = re.compile(
     rf"(?<!\w){_WITH}[ -]*{_ROUTE}{_NOUN}"
     # What is left of "with and without contrast" once "without contrast" is taken out.
     r"|(?<!\w)(?:with|w|mit|avec|con|med|met|post) ?/? ?(?:and|und|et|y|e|och|en|or|[&/+,])? ?§"
-    r"|(?<!\w)post(?= *(?:\d|$))|(?<!\w)(?:w|with)(?= *$)|(?<!\w)iv(?= *(?:&|and|[/,+])? *$)"
+    r"|(?<!\w)post(?= *(?:[\d¦]|$))|(?<!\w)(?:w(?= *¦)|(?:w|with)(?= *$))"
+    r"|(?<!\w)iv(?= *(?:&|and|[/,+])? *(?:$|¦))"
     r"|(?<!\w)(?:head|brain|kopf|neck|hals)?ct[ -]?a(?=head|neck|brain|kopf|hals|cow|carot|(?!\w))"
     r"|(?<!\w)(?:ct)?angio\w*|(?<!\w)(?:ce[ -]*ct|ctp|ctv|cow|perf|perfusion\w*|km)(?!\w)"
-    r"|venogra\w*|contrast\w*|kontrast\w*|enhanced|varjoain\w*|injecte\w*|injection|inyectad\w*"
+    r"|venogra\w*|[ck]ontrast\w*+(?![ -]*\d*[ -]*(?:window|resol))|enhanced|varjoain\w*"
+    r"|injecte\w*|injection|inyectad\w*"
     r"|(?<!\w)bolus\w*|(?<!\w)(?:arter(?:ial|iel)|ven(?:os|ous|oes)|portal|delayed|late phase)\w*"
     r"|(?<!\w)spatphase|intrathec\w*|cisternogra\w*|myelogra\w*"
     rf"|(?<!\w)(?:{_AGENTS})(?!\w)"
@@ -87,6 +100,8 @@ class Said:
 
 def plain(text: str) -> str:
     """Lower the case, drop accents, and part what labels write together: ``HeadCTA05``."""
+    # Names cannot hold a point: 0p6, 0_6.
+    text = re.sub(r"(?<=\d)[_p](?=\d)", ".", text.replace("mL", "ml"))
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
     text = re.sub(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])", " ", text)
     text = unicodedata.normalize("NFKD", text.casefold())
@@ -95,13 +110,18 @@ def plain(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
+def without_asides(text: str) -> str:
+    """Return what is left of a text, made `plain`, without words that concern no agent."""
+    return _ASIDE.sub(" ", plain(text))
+
+
 def said(text: str) -> Said | None:
     """Read a description or a label; None where it says nothing.
 
     Words against an agent are taken out before words for one are looked for: "no contrast" holds
     "contrast". An agent that was only swallowed does not reach the vessels of the head.
     """
-    rest = _ASIDE.sub(" ", plain(text))
+    rest = _SLICES.sub(" ¦", without_asides(text))
     if both := _BOTH.search(rest):
         return Said(None, both[0])
     rest = _NO_ORAL.sub(" ", rest)

@@ -13,7 +13,8 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-from ctwml_bids.bids.contrast import Contrast, looked_at, tagged
+from ctwml_bids.bids.contrast import Contrast, tagged
+from ctwml_bids.bids.contrast_choice import contrast_alone, contrast_of_each
 from ctwml_bids.bids.units import Candidate
 from ctwml_bids.geometry import slice_axis
 
@@ -116,7 +117,8 @@ def choose(candidates: list[Candidate], *, kind: str) -> tuple[Candidate, tuple[
     A CT: the largest coverage (up to a whole brain), then without contrast agent, then a
     soft-tissue kernel over bone, then axial over reformatted, then the thinnest slices. A FLAIR:
     coverage, contrast, then the thinnest slices. Of the agent, "without" comes before "not known",
-    and that before "with"; of CTs, those of which it is not known are looked at (`looked_at`).
+    and that before "with"; of CTs, those of which it is not known are looked at where that
+    can change the choice (`contrast_of_each`).
 
     Parameters
     ----------
@@ -137,7 +139,7 @@ def choose(candidates: list[Candidate], *, kind: str) -> tuple[Candidate, tuple[
         Two or more are equal in everything that the rule looks at.
     """
     if len(candidates) == 1:
-        return candidates[0], _warned(candidates[0], _asked_alone(candidates[0], kind), kind)
+        return candidates[0], _warned(candidates[0], contrast_alone(candidates[0], kind), kind)
     volumes = [(c, g) for c in candidates if (g := geometry(c.path)) is not None]
     if not volumes:
         raise Ambiguous(
@@ -187,35 +189,15 @@ def _ranks(kind: str) -> list[tuple[str, Rank]]:
 
 
 def _known_contrast(found: list[Volume], kind: str) -> dict[Path, Contrast | None]:
-    """Tell of each image whether an agent was given; None where the answer would change nothing.
-
-    Reading images takes time, a data set may have a thousand subjects, and most of them two
-    reconstructions of one scan. So images are looked at in the order of what else decides: one
-    that is found to be without an agent comes before all after it, whatever they are.
-    """
-    known: dict[Path, Contrast | None] = {c.path: tagged(c.sidecar, c.path.name) for c, _ in found}
-    if kind != "ct":
-        return known
+    """Tell of each image whether an agent was given; None where the answer would change nothing."""
     if len(found) == 1:
-        return {candidate.path: _asked_alone(candidate, kind) for candidate, _ in found}
+        return {c.path: contrast_alone(c, kind) for c, _ in found}
+    if kind != "ct":
+        return {c.path: tagged(c.sidecar, c.path.name) for c, _ in found}
     ranks = [rank for _, rank in _ranks(kind)]
-    order = [(tuple(rank(c, g) for rank in ranks), c) for c, g in found]
-    best = None
-    for key, candidate in sorted(order, key=lambda entry: entry[0]):
-        answer = known[candidate.path]
-        if answer.given is None:
-            later = best is not None and key > best
-            known[candidate.path] = None if later else looked_at(candidate.path, answer)
-        answer = known[candidate.path]
-        if best is None and answer is not None and answer.given is False:
-            best = key
-    return known
-
-
-def _asked_alone(candidate: Candidate, kind: str) -> Contrast:
-    """Tell of the only image, which is looked at where its tags contradict each other."""
-    answer = tagged(candidate.sidecar, candidate.path.name)
-    return looked_at(candidate.path, answer) if kind == "ct" and answer.disputed else answer
+    return contrast_of_each(
+        [(tuple(rank(c, g) for rank in ranks), c, g.coverage_mm) for c, g in found]
+    )
 
 
 def _contrast_rank(answer: Contrast | None) -> int:

@@ -135,6 +135,69 @@ def test_images_are_looked_at_only_as_far_as_it_can_decide(raw, measured):
     assert "soft-tissue kernel" in plan(raw.root)[0].notes[0]
 
 
+TIME = {"AcquisitionTime": "13:45:02.150000", "AcquisitionNumber": 2}
+SERIES = {"SeriesInstanceUID": "1.2.3"}
+DISPUTED = {"ContrastBolusAgent": "OMNIPAQUE", "SeriesDescription": "HEAD W/O"}
+
+
+@pytest.mark.parametrize(
+    ("dark", "bright"),
+    [
+        (TIME, TIME),
+        (SERIES, SERIES),
+        # Each reconstruction is a series of its own.
+        ({**TIME, "SeriesNumber": 3, **SERIES}, {**TIME, "SeriesInstanceUID": "1.2.4"}),
+        ({**TIME, "StudyInstanceUID": "1.2"}, {**TIME, "StudyInstanceUID": "1.2"}),
+        ({"AcquisitionTime": TIME["AcquisitionTime"]}, TIME),
+        ({**TIME, "SeriesDescription": "NCCT"}, TIME),
+        (TIME, {**TIME, "SeriesDescription": "CTA"}),
+    ],
+    ids=str,
+)
+def test_reconstructions_of_one_acquisition_are_not_looked_at(raw, measured, dark, bright):
+    ct(raw, "rec-dark", shape=(8, 8, 30), spacing=(1, 1, 5), sidecar=dark)
+    ct(raw, "rec-bright", shape=(8, 8, 150), spacing=(1, 1, 1), sidecar=bright)
+    assert taken(raw) == "sub-01_rec-bright_ct.nii.gz"
+    assert measured == []
+    notes = " ".join(plan(raw.root)[0].notes)
+    assert "thinnest slices" in notes
+    assert ("warning" in notes) == ("CTA" in str(bright))
+
+
+@pytest.mark.parametrize(
+    ("dark", "bright"),
+    [
+        (TIME, {**TIME, "AcquisitionTime": "13:49:40.150000"}),
+        (TIME, {**TIME, "AcquisitionNumber": 3}),
+        ({**SERIES, **TIME}, {**SERIES, "AcquisitionTime": "13:45:09.1"}),
+        ({"AcquisitionNumber": 1}, {"AcquisitionNumber": 1}),
+        ({"StudyInstanceUID": "1"}, {"StudyInstanceUID": "1"}),
+        ({**TIME, "StudyInstanceUID": "1"}, {**TIME, "StudyInstanceUID": "2"}),
+        *(({"AcquisitionTime": t}, {"AcquisitionTime": t}) for t in ("", "00:00:00.000000", "n/a")),
+    ],
+    ids=str,
+)
+def test_what_may_be_two_acquisitions_is_looked_at(raw, measured, dark, bright):
+    ct(raw, "acq-dark", shape=(8, 8, 30), spacing=(1, 1, 5), sidecar=dark)
+    ct(raw, "acq-bright", shape=(8, 8, 150), spacing=(1, 1, 1), sidecar=bright)
+    assert taken(raw) == "sub-01_acq-dark_ct.nii.gz"
+    assert "as vessels with an agent do" in plan(raw.root)[0].notes[0]
+
+
+def test_one_time_does_not_make_one_acquisition_of_a_head_and_a_neck(raw, measured):
+    ct(raw, "acq-dark", shape=(8, 8, 30), spacing=(1, 1, 5), sidecar=TIME)
+    ct(raw, "acq-bright", shape=(8, 8, 350), spacing=(1, 1, 1), sidecar=TIME)
+    assert taken(raw) == "sub-01_acq-dark_ct.nii.gz"
+
+
+def test_one_acquisition_with_tags_that_disagree_is_looked_at_once(raw, measured):
+    ct(raw, "rec-dark", shape=(8, 8, 30), spacing=(1, 1, 5), sidecar={**TIME, **DISPUTED})
+    ct(raw, "rec-bright", shape=(8, 8, 150), spacing=(1, 1, 1), sidecar=TIME)
+    assert taken(raw) == "sub-01_rec-bright_ct.nii.gz"
+    assert measured == ["sub-01_rec-bright_ct.nii.gz"]
+    assert "was taken with a contrast agent" in " ".join(plan(raw.root)[0].notes)
+
+
 @pytest.mark.parametrize(
     ("sidecar", "warned", "looked_at"),
     [
