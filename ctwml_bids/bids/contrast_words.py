@@ -23,7 +23,7 @@ _AGENTS = (
 _C = r"c(?![ -]*(?:sp|t sp|arm|sect|coll))"
 # What is given or not.
 _NOUN = (
-    rf"(?:contras\w*|contr|kontras\w*|kontr|con|cont|km|mdc|pdc|cm|civ|inj|injec\w*|inyec\w*|dye"
+    rf"(?:contras\w*|contr|kontras\w*|kontr|con|cont|cte|km|mdc|pdc|cm|ce|civ|inj|injec\w*|inyec\w*|dye"
     rf"|agent|enhanc\w*|varjoain\w*|iv|intraven\w*|ic|{_AGENTS}|{_C})(?!\w)"
 )
 _WITHOUT = (
@@ -37,7 +37,9 @@ _OTHER = r"(?![ -]*(?:tilt|gantry|kipp|mar(?!\w)|metal|art[ei]|filter|motion|sed
 
 # Says nothing of an agent: a window, a filter, a place, a course, what a person does not stand.
 _ASIDE = re.compile(
-    r"(?<!\w)(?:hi|high|lo|low|max\w*|tissue|image|gr[ae]y|white)[ -]*contrast"
+    # Made from a scan with an agent: what it shows is neither.
+    r"virtual[ -]*(?:non?|un)[ -]*(?:contrast|enhanc)\w*"
+    r"|(?<!\w)(?:hi|high|lo|low|max\w*|tissue|image|gr[ae]y|white)[ -]*contrast"
     r"(?![ -]*(?:med|agent))"
     r"|(?:edge|detail|resol\w*)[ -]*enhanc\w*|(?<![\w-])enhanc\w*[ -]*resol\w*"
     r"|(?<!\w)(?:(?:no|nil|known|contrast|iodin\w*|km|dye|agent|drug|medium)[ -]?)*\w*allerg\w*"
@@ -70,6 +72,9 @@ _NO = re.compile(
     r"|(?<!\w)(?:contras\w*|contr|kontras\w*|km|iv|mdc|agent|medium|injection)"
     r" ?[:=]? ?(?:no|none|not|nil|nein|nej|ei|off|absent|0(?:[.,]0+)?(?! ?[.,]?\d))(?!\w)"
     r"|(?<![\w+])c ?-(?!\w)|(?<![\w+/])-c(?!\w)|(?<!\w)s ?/ ?c(?!\w)|(?<!\w)(?:km|iv) ?-(?!\w)"
+    r"|(?<!\w)s ?/ ?(?:contras\w*|cte|kontras\w*)|(?<!\w)contras\w* ?[:=] ?n(?!\w)"
+    r"|(?<!\w)c ?minus(?!\w)"
+    r"|kontrasts[iı]z|без контраст\w*|нативн\w*"
     r"|平扫|平掃|単純|非造影"
 )
 _YES = re.compile(
@@ -86,6 +91,7 @@ _YES = re.compile(
     r"|(?<!\w)spatphase|intrathec\w*|cisternogra\w*|myelogra\w*"
     rf"|(?<!\w)(?:{_AGENTS})(?!\w)"
     rf"|(?<!\w)(?:c|km|iv)\+(?!\w)|\+ ?(?:{_C}|km|iv|gd|contrast\w*)(?!\w)|(?<!\w)c ?/ ?c(?!\w)"
+    r"|(?<!\w)ce(?=[ -]*(?:ct|mr|¦|$))|(?<!\w)c ?plus(?!\w)|(?<!\w)[сc] контраст\w*"
     r"|增强|增強|造影"
 )
 

@@ -20,6 +20,8 @@ SUFFIXES = {"ct": ("ct", "CT"), "flair": ("FLAIR",)}
 DERIVED = frozenset(
     ("space", "desc", "res", "den", "label", "from", "to", "mode", "hemi", "seg", "atlas", "cohort")
 )
+# Parts of a complex MR image (``part-``) that show no tissue's brightness.
+NO_MAGNITUDE = frozenset(("phase", "real", "imag"))
 # How dcm2niix marks a CT that it resampled: without gantry tilt, with slices at equal distances.
 _CORRECTED = re.compile(r"(?:[_ ](?:eq|tilt|\d+))*[_ ](?:eq|tilt)(?:[_ ](?:eq|tilt|\d+))*", re.I)
 # What is added to a name that was taken: a number, a small letter, "(1)", "copy".

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ctwml_bids.bids.filenames import (
     DERIVED,
+    NO_MAGNITUDE,
     SUFFIXES,
     Name,
     Vocabulary,
@@ -98,6 +99,8 @@ def judge(
         elif computed := sorted(DERIVED & name.entities.keys() - _asked(filters, name.kind)):
             why = f"{computed[0]}- says that it was computed from another image"
             images.unread.append((session, f"{shown} ({why})"))
+        elif (part := name.entities.get("part")) in NO_MAGNITUDE:
+            images.unread.append((session, f"{shown} (part-{part} is no magnitude image)"))
         elif not name.is_exact:
             copy = Candidate(path, session, _entities(name, path, vocabulary), {}, _copy(name))
             images.copies[name.kind].append(copy)

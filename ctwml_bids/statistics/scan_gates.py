@@ -10,9 +10,9 @@ from ctwml_bids.statistics.gates import Gate, above, limit_text, said
 # How much better (mean surface distance) the template's brain fits the brain as it lies than
 # turned over: 1.7 to 3.4 on real heads, 0.2 to 0.7 on the same heads turned over. Warn, fail.
 UPRIGHT_RATIO = (1.25, 0.90)
-# A head that was turned over fits when it is turned back: 1.2 to 2.2 mm on real heads, 3.1 mm on one
-# whose slices are not spaced as its header says.
-# Where neither fits, as on part of a nodding head (3.6 to 5 mm), the shape tells nothing.
+# A head that was turned over fits when it is turned back: 1.2 to 2.2 mm on real heads, 3.1 mm on
+# one whose slices are not spaced as its header says. Where neither fits, as on part of a nodding
+# head (3.6 to 5 mm), the shape tells nothing.
 TURNED_MM = 3.5
 # Share of the brain that lies in empty slices: as in `quality.carried_mask`, the second fails.
 UNSEEN_SHARE = 0.30

@@ -14,13 +14,15 @@ CTA | CT Angio 0.6 | HEAD C+ | Kopf mit KM | crâne avec injection | W/ CONTRAST
 Perfusion | venöse Phase | arterial | DELAYED | +C | HEAD W | W IV, NO ORAL CONTRAST | TT-angio
 cráneo con contraste | postcontrast 5mm | IV | Schaedel KM | Brain post contrast | CONTRAST
 post contrast brain window | enhanced sharp | Contrast Detail | KM, jodallergie | acq_KM_0_6
+con cte | c/ contraste | CE CT | Head CE | kontrastlı | с контрастом | C plus
 """
 WITHOUT_WORDS = """
 HEAD W/O | CT HEAD WO CONTRAST | NCCT | NECT | non-con | Kopf nativ | ohne KM | sans injection
 HEAD C- | unenhanced | non-enhanced | NO IV CONTRAST | PRE | natiivi | sin contraste | senza mdc
 oral contrast only | contrast: none | plain | KM-frei | KMfrei | kontrastmittelfrei | frei von KM
 sine contrast | contrast-free | w/out contrast | no contrast window | KM 0 | contrast: 0 ml
-contrast 0.0 | No contrast (allergy)
+contrast 0.0 | No contrast (allergy) | s/ contraste | Contrast: N
+sin cte | kontrastsız | без контраста
 """
 WORDS_OF_NEITHER = """
 HEAD | Head 5.0 H31s | W/WO CONTRAST | with and without contrast | pre and post contrast
@@ -28,6 +30,7 @@ HEAD POST FOSSA | POST-OP | C-SPINE | CT HEAD W/ C SPINE | edge enhanced | no in
 mit und ohne KM | +/- contrast | high contrast | without tilt | alternative | Head contrast window
 Contrast 40 Window | HiContrast | HICONTRAST | low-contrast | enhanced resolution
 contrast resolution | resolution enhanced | no contrast allergy | allergic to iodine | with 0.6 mm
+virtual non contrast | Virtual Non-Contrast | virtual unenhanced
 """
 WITH = [
     *({AGENT: value} for value in ("OMNIPAQUE 350", "APPLIED", "80 ML", "80 mL", ["Iohexol", ""])),
@@ -67,8 +70,9 @@ ANSWERS = (
     (None, NEITHER, WORDS_OF_NEITHER),
 )
 LABELS = {
-    True: "ce-omnipaque acq-CTA acq-postcontrast desc-venous ce-gadolinium rec-cect acq-KM0p6",
-    False: "ce-none ce-nativ acq-headWO rec-noncon acq-NoContrast desc-pre",
+    True: "ce-omnipaque acq-CTA acq-postcontrast desc-venous ce-gadolinium rec-cect acq-KM0p6 "
+    "acq-CE rec-Cplus",
+    False: "ce-none ce-nativ acq-headWO rec-noncon acq-NoContrast desc-pre acq-noCE rec-Cminus",
     None: "ce-na acq-head rec-soft acq-cor desc-thin run-1",
 }
 

@@ -120,6 +120,7 @@ def test_only_raw_images_in_ct_and_anat_are_used_and_the_others_named(raw, other
     [
         "sub-01/anat/sub-01_space-CT_FLAIR.nii.gz",
         "sub-01/anat/sub-01_desc-brain_FLAIR.nii.gz",
+        "sub-01/anat/sub-01_part-phase_FLAIR.nii.gz",
         "sub-01/anat/old/sub-01_FLAIR.nii.gz",
         "sub-01/sub-01_FLAIR.nii.gz",
         "sub-01/func/sub-01_FLAIR.nii.gz",
