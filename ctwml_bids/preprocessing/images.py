@@ -87,7 +87,8 @@ def load_nifti(
     -------
     nibabel.Nifti1Image
         float32 data in memory, shape (x, y, z), on the file's own grid. Trailing axes of
-        length 1 are dropped. Its header keeps the slice axis that the file names.
+        length 1 are dropped. Its header keeps the slice axis that the file names, and its
+        ``extra["unmeasured_voxels"]`` how many voxels ``outside`` was put in.
 
     Raises
     ------
@@ -113,11 +114,15 @@ def load_nifti(
     shape = _squeezed_shape(path, image)
     check_extent(path, image)
     data = _values(path, image).reshape(shape)
+    unmeasured = 0
     if outside is not None and np.isnan(data[:: data.shape[0] - 1, :: data.shape[1] - 1]).any():
-        data[unmeasured_outside(data)] = outside
+        empty = unmeasured_outside(data)
+        unmeasured = int(np.count_nonzero(empty))
+        data[empty] = outside
     _check_values(path, data)
     loaded = image_on(data, Grid(shape, np.asarray(image.affine, dtype=float)))
     loaded.header.set_dim_info(*image.header.get_dim_info())
+    loaded.extra["unmeasured_voxels"] = unmeasured
     return loaded
 
 
