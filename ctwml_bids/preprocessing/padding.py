@@ -212,7 +212,8 @@ def _region(
         kept = np.zeros(count + 1, dtype=bool)
         kept[labels[within][core]] = True
         kept[0] = False
-        part = kept[labels]
+        # One comparison is many times as quick as a look-up for each voxel.
+        part = labels == kept.argmax() if kept.sum() == 1 else kept[labels]
         if not _reaches_further(part, wide, data.shape):
             return wide, part
         margin *= 4
