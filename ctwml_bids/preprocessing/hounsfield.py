@@ -111,6 +111,11 @@ def read_ct(
     native = grid_of(image)
     data = np.asarray(image.dataobj)
     warnings = list(header_warnings(path, sidecar))
+    if unmeasured := image.extra["unmeasured_voxels"]:
+        ml = unmeasured * native.voxel_ml
+        warnings.append(
+            f"{path}: {ml:.1f} mL outside the scan hold no number (NaN), as padding; read as air"
+        )
     if data.max() > WRAPPED and data.min() >= 0:
         data[data > 2**15] -= 2**16
         warnings.append(f"{path}: negative values were stored as unsigned integers; read as signed")

@@ -15,7 +15,6 @@ from nibabel.spatialimages import HeaderDataError
 
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.geometry import shear, slice_axis
-from ctwml_bids.preprocessing import wrapped
 from ctwml_bids.preprocessing.empty_slices import (
     empty_facts,
     empty_warnings,
@@ -32,6 +31,7 @@ from ctwml_bids.preprocessing.header_checks import (
 )
 from ctwml_bids.preprocessing.padding import unmeasured_outside
 from ctwml_bids.preprocessing.voxel_size import agreement_warnings
+from ctwml_bids.preprocessing.wrapped import with_right_sign
 
 # An image with 16 or fewer voxels along both longer axes, or one or two slices, shows no head.
 MIN_IN_PLANE = 17
@@ -87,7 +87,8 @@ def load_nifti(
     -------
     nibabel.Nifti1Image
         float32 data in memory, shape (x, y, z), on the file's own grid. Trailing axes of
-        length 1 are dropped. Its header keeps the slice axis that the file names.
+        length 1 are dropped. Its header keeps the slice axis that the file names, and its
+        ``extra["unmeasured_voxels"]`` how many voxels ``outside`` was put in.
 
     Raises
     ------
@@ -112,11 +113,15 @@ def load_nifti(
     check_spacing(path, image, sidecar, settled=settled)
     check_extent(path, image)
     data = _values(path, image).reshape(shape)
+    unmeasured = 0
     if outside is not None and np.isnan(data[:: data.shape[0] - 1, :: data.shape[1] - 1]).any():
-        data[unmeasured_outside(data)] = outside
+        empty = unmeasured_outside(data)
+        unmeasured = int(np.count_nonzero(empty))
+        data[empty] = outside
     _check_values(path, data)
     loaded = image_on(data, Grid(shape, np.asarray(image.affine, dtype=float)))
     loaded.header.set_dim_info(*image.header.get_dim_info())
+    loaded.extra["unmeasured_voxels"] = unmeasured
     return loaded
 
 
@@ -195,7 +200,7 @@ def read_flair(
     image = load_nifti(path, sidecar, settled=settled)
     native = grid_of(image)
     axis = slice_axis(image, sidecar)
-    data, signs = _with_right_sign(path, np.asarray(image.dataobj))
+    data, signs = with_right_sign(path, np.asarray(image.dataobj))
     air = float(np.mean(data < AIR_HU))
     if air > AIR_SHARE:
         raise BadDataError(
@@ -210,29 +215,6 @@ def read_flair(
     facts["empty_slices"] = empty_facts(empty, native, grid_of(upright))
     warnings = (f"{path}: {text}" for text in empty_warnings(empty))
     return LoadedImage(upright, native, (*header_warnings(path, sidecar), *signs, *warnings), facts)
-
-
-def _with_right_sign(path: str | Path, data: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return MR intensities with bright values that read as negative put right, and warnings."""
-    stored = nib.load(path)
-    step, zero = wrapped.unit_of(data), 0.0
-    if np.issubdtype(stored.get_data_dtype(), np.integer):
-        step, zero = abs(float(stored.dataobj.slope)), float(stored.dataobj.inter)
-    wrong = wrapped.wrong_sign(data, step, zero)
-    if wrong is None:
-        return data, ()
-    period, mends = wrong
-    found = (
-        f"{path}: its brightest values read as negative (down to {data.min():g}), as unsigned "
-        "integers do that are taken for signed ones"
-    )
-    if not mends:
-        raise BadDataError(
-            f"{found}, and it was changed since, so that this cannot be undone. Convert the image "
-            "again from its DICOM files."
-        )
-    mended = wrapped.unwrapped(data, period, zero, wrapped.low_background(data))
-    return mended, (f"{found}; {period:g} was added to them. Convert the image again to be sure.",)
 
 
 def _open(path: Path) -> nib.Nifti1Image:

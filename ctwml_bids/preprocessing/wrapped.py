@@ -4,25 +4,82 @@ Where unsigned integers of n bits are read as signed ones, what is above 2ⁿ⁻
 the brightest tissue becomes the darkest. Tissue changes smoothly, so such an image has tears in
 it, between neighbours that differ by more than half of 2ⁿ, and none once 2ⁿ is added. An image
 whose negative values are true tears where they would be changed.
+
+Values of either sign say nothing by themselves: a program that saves decimal numbers as scaled
+integers lays the stored 0 half-way between the lowest value and the highest.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import nibabel as nib
 import numpy as np
+
+from ctwml_bids.errors import BadDataError
 
 # Stored integers of so many bits; scanners also send 12.
 BITS = (8, 12, 16)
-# At least so many pairs of neighbours make a tear: one voxel has six neighbours.
-LEAST_PAIRS = 6
+# Tissue fills the range up to its end before it wraps round, and goes on from the other end. So
+# many voxels lie beyond half-way to either; bad pixels are fewer.
+REACHED = 0.5
+REACHED_VOXELS, REACHED_SHARE = 100, 2e-5
+# Around tissue that wrapped round there are hundreds of torn pairs of neighbours, and most
+# pairs of which one is to be changed are torn; a bad pixel makes six.
+LEAST_PAIRS, TORN_SHARE = 300, 0.5
+# The brightest tissue wrapped round: less than half of the voxels and, as air lies there, less than
+# half of the border.
+MINORITY = 0.5
 # Share of the tears that may be left where adding 2ⁿ is right. Sharp edges leave some.
 LEFT = 0.5
-# Bright values reach the end of the range before they wrap round; single bad pixels do not.
-REACHED = 0.5
 # Padding of one value holds at least this share of the voxels of the border.
 BACKGROUND_SHARE = 0.2
 # Numbers that are so near to multiples of a step are scaled integers.
 _STEP_TOLERANCE = 0.05
 _SAMPLE = 200_000
+
+
+def with_right_sign(path: str | Path, data: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Put right what reads as negative of an MR image.
+
+    Parameters
+    ----------
+    path
+        The image's file, which says how its values are stored.
+    data
+        Its intensities, shape (x, y, z).
+
+    Returns
+    -------
+    data : numpy.ndarray
+        The intensities; the same array where they are as they should be.
+    warnings : tuple of str
+        Sentences for the user; empty where nothing was changed.
+
+    Raises
+    ------
+    BadDataError
+        The values were changed since they wrapped round, so that it cannot be undone.
+    """
+    stored = nib.load(path)
+    step, zero = unit_of(data), 0.0
+    if np.issubdtype(stored.get_data_dtype(), np.integer):
+        step, zero = abs(float(stored.dataobj.slope)), float(stored.dataobj.inter)
+    wrong = wrong_sign(data, step, zero)
+    if wrong is None:
+        return data, ()
+    period, mends = wrong
+    found = (
+        f"{path}: its brightest values read as negative (down to {data.min():g}), as unsigned "
+        "integers do that are taken for signed ones"
+    )
+    if not mends:
+        raise BadDataError(
+            f"{found}, and it was changed since, so that this cannot be undone. Convert the image "
+            "again from its DICOM files."
+        )
+    mended = unwrapped(data, period, zero, low_background(data))
+    return mended, (f"{found}; {period:g} was added to them. Convert the image again to be sure.",)
 
 
 def wrong_sign(data: np.ndarray, step: float | None, zero: float) -> tuple[float, bool] | None:
@@ -44,19 +101,24 @@ def wrong_sign(data: np.ndarray, step: float | None, zero: float) -> tuple[float
     None
         Instead of both, where the image is as it should be.
     """
+    least, most = float(data.min()), float(data.max())
+    if least >= min(zero, 0.0) or most <= zero:
+        return None
+    period = _period(zero - least, most - zero, step)
+    # MR intensities begin near 0, so that what wrapped round is negative, whatever was added.
+    if period is None or least > -REACHED * period / 2:
+        return None
     background = low_background(data)
-    lowest, highest = zero - float(data.min()), float(data.max()) - zero
-    if lowest <= 0 or highest <= 0:
+    low = _below(data, zero, background)
+    if not _fills_both_ends(data, low, zero, REACHED * period / 2):
         return None
-    period = _period(lowest, highest, step)
-    if period is None or highest < REACHED * period / 2:
+    ends = [np.take(low, end, axis) for axis in range(3) for end in (0, -1)]
+    border = sum(np.count_nonzero(end) for end in ends) / sum(end.size for end in ends)
+    inside = data.size if background is None else np.count_nonzero(data != background)
+    if border >= MINORITY or np.count_nonzero(low) >= MINORITY * inside:
         return None
-    before = _tears(data, period / 2, background)
-    if before < LEAST_PAIRS:
-        return None
-    mended = unwrapped(data, period, zero, background)
-    after = _tears(mended, period / 2, background)
-    if after > before:
+    edge, before, after = _tears(data, low, period, background)
+    if before < max(LEAST_PAIRS, TORN_SHARE * edge) or after > before:
         return None
     return period, step is not None and after <= LEFT * before
 
@@ -65,10 +127,7 @@ def unwrapped(
     data: np.ndarray, period: float, zero: float, background: float | None = None
 ) -> np.ndarray:
     """Add ``period`` to what is below ``zero``, but not to the one value of a background."""
-    low = data < zero
-    if background is not None:
-        low &= data != background
-    return np.where(low, data + np.float32(period), data)
+    return np.where(_below(data, zero, background), data + np.float32(period), data)
 
 
 def unit_of(data: np.ndarray) -> float | None:
@@ -107,14 +166,38 @@ def low_background(data: np.ndarray) -> float | None:
     return float(low) if held > BACKGROUND_SHARE else None
 
 
-def _tears(data: np.ndarray, most: float, background: float | None) -> int:
-    """Count neighbours that differ by more than ``most``, leaving a background's edge out."""
-    count = 0
+def _below(data: np.ndarray, zero: float, background: float | None) -> np.ndarray:
+    """Voxels below ``zero`` that are not the background."""
+    low = data < zero
+    if background is not None:
+        low &= data != background
+    return low
+
+
+def _fills_both_ends(data: np.ndarray, low: np.ndarray, zero: float, reach: float) -> bool:
+    """Whether more than bad pixels lie ``reach`` above ``zero``, and ``reach`` below it."""
+    least = max(REACHED_VOXELS, REACHED_SHARE * data.size)
+    above = np.count_nonzero(data >= zero + reach)
+    return above >= least and np.count_nonzero(low & (data <= zero - reach)) >= least
+
+
+def _tears(
+    data: np.ndarray, low: np.ndarray, period: float, background: float | None
+) -> tuple[int, int, int]:
+    """Count neighbours of which one is in ``low``: all, those torn, those torn once mended.
+
+    Torn are pairs that differ by more than half a period. Pairs with background are left out.
+    """
+    inside = np.ones(data.shape, bool) if background is None else data != background
+    edge = before = after = 0
     for axis in range(3):
-        torn = np.abs(np.diff(data, axis=axis)) > most
-        if background is not None:
-            inside = data != background
-            torn &= np.take(inside, range(1, data.shape[axis]), axis)
-            torn &= np.take(inside, range(data.shape[axis] - 1), axis)
-        count += int(np.count_nonzero(torn))
-    return count
+        first, last = [slice(None)] * 3, [slice(None)] * 3
+        first[axis], last[axis] = slice(None, -1), slice(1, None)
+        one, other = tuple(first), tuple(last)
+        pairs = (low[one] != low[other]) & inside[one] & inside[other]
+        fall = np.abs(data[one][pairs] - data[other][pairs])
+        edge += fall.size
+        before += int(np.count_nonzero(fall > period / 2))
+        # The one in ``low`` is below the other, and rises by a period.
+        after += int(np.count_nonzero(np.abs(period - fall) > period / 2))
+    return edge, before, after

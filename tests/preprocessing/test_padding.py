@@ -112,6 +112,9 @@ def test_padding_without_a_number_becomes_air_but_a_hole_is_refused(tmp_path, ph
     loaded = read(tmp_path, box(data, np.nan), grid, np.float32)
     air = read(tmp_path, box(data, -1000), grid, np.float32)
     np.testing.assert_array_equal(loaded.image.dataobj, air.image.dataobj)
+    ml = (box(data, 0).size - data.size) * grid.voxel_ml
+    assert any(f"{ml:.1f} mL outside the scan hold no number" in text for text in loaded.warnings)
+    assert not any("no number" in text for text in air.warnings)
     holed = data.copy()
     holed[40, 46, 16] = np.nan
     with pytest.raises(BadDataError, match="NaN"):
@@ -136,6 +139,28 @@ def test_what_a_window_or_a_scanner_makes_one_value_stays(phantom, change):
     blank, found = blank_regions(change(data).astype(np.float32), grid.voxel_ml)
     assert found == ()
     assert not blank.any()
+
+
+def test_a_region_is_taken_whole_and_counted_once():
+    # Two blocks of 5 and an arm one voxel thin between and beyond them, in noise of 30 HU.
+    data = np.round(np.random.default_rng(0).normal(30, 8, (60, 40, 30)))
+    region = np.zeros(data.shape, bool)
+    region[:14, :20, :20] = region[30:44, :20, :20] = True
+    region[:60, 5, 5] = True
+    data[data == 5] = 6
+    data[region] = 5
+    blank, found = blank_regions(data.astype(np.float32), 0.001)
+    np.testing.assert_array_equal(blank, region)
+    assert [(part.value, part.ml) for part in found] == [(5, round(region.sum() / 1000, 1))]
+
+
+def test_the_order_in_memory_changes_nothing(phantom):
+    data, grid, _ = phantom
+    padded = circle(data, 7).astype(np.float32)
+    blank, found = blank_regions(np.ascontiguousarray(padded), grid.voxel_ml)
+    other, found_other = blank_regions(np.asfortranarray(padded), grid.voxel_ml)
+    np.testing.assert_array_equal(blank, other)
+    assert found == found_other != ()
 
 
 def test_fluid_that_a_window_made_one_value_is_no_padding(phantom):

@@ -8,6 +8,7 @@ import pytest
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.images import read_flair
+from ctwml_bids.preprocessing.wrapped import with_right_sign
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,74 @@ def test_right_negative_values_stay(tmp_path, real, form):
 )
 def test_real_images_stay(bids_real, name):
     path = bids_real / name / "anat" / f"{name}_FLAIR.nii.gz"
-    loaded = read_flair(path)
-    expected = nib.as_closest_canonical(nib.load(path)).get_fdata(dtype=np.float32)
-    np.testing.assert_array_equal(loaded.image.dataobj, expected)
-    assert loaded.warnings == ()
+    stored = nib.load(path).get_fdata(dtype=np.float32)
+    data, warnings = with_right_sign(path, stored)
+    np.testing.assert_array_equal(data, stored)
+    assert warnings == ()
+    assert read_flair(path).warnings == ()
+
+
+def stays(path, values, affine, stored_as):
+    """Whether an image that is saved with the library's own scaling is left as it is."""
+    image = nib.Nifti1Image(values.astype(np.float32), affine)
+    image.set_data_dtype(stored_as)
+    nib.save(image, path)
+    read = nib.load(path).get_fdata(dtype=np.float32)
+    data, warnings = with_right_sign(path, read)
+    return warnings == () and np.array_equal(data, read)
+
+
+def spiked(data, count, height):
+    """Isolated pixels that are too bright."""
+    changed, rng = data.copy(), np.random.default_rng(count)
+    at = tuple(rng.integers(0, n, count) for n in data.shape)
+    changed[at] = height * np.percentile(data, 99.9)
+    return changed
+
+
+SPIKES = [(0, 1), (3, 2.2), (3, 3), (10, 2.2), (10, 3), (40, 2.2), (40, 3)]
+
+
+@pytest.mark.parametrize("stored_as", [np.int16, np.uint8, np.float32])
+@pytest.mark.parametrize("form", list(RIGHT))
+def test_scaled_integers_and_bad_pixels_change_nothing(tmp_path, real, form, stored_as):
+    data, affine = real
+    values = RIGHT[form](data[::2, ::2])
+    for count, height in SPIKES:
+        assert stays(tmp_path / "a.nii", spiked(values, count, height), affine, stored_as), count
+
+
+@pytest.mark.parametrize("stored_as", [np.int16, np.uint8, None])
+@pytest.mark.parametrize(
+    "name",
+    ["sub-dv01", "sub-lj07", "sub-lj19", "sub-mb104252", "sub-mb105911", "sub-sr01", "sub-ll20"],
+)
+def test_bad_pixels_of_real_images_change_nothing(tmp_path, bids_real, name, stored_as):
+    image = nib.load(next((bids_real / name).glob("**/*_FLAIR.nii.gz")))
+    data = np.asarray(image.dataobj, dtype=np.float64)[::2, ::2, ::2]
+    for count, height in SPIKES:
+        values = spiked(data, count, height)
+        kind = stored_as or image.get_data_dtype()
+        assert stays(tmp_path / "a.nii", values, image.affine, kind), (count, height)
+
+
+@pytest.mark.parametrize("stored_as", [np.int16, np.uint8, np.float32])
+@pytest.mark.parametrize("least", [0, -1, -1.8, -600])
+@pytest.mark.parametrize("noise", [0, 0.01])
+def test_a_head_with_a_sharp_edge_is_not_turned_dark(tmp_path, least, noise, stored_as):
+    x, y, z = np.ogrid[-1:1:48j, -1:1:48j, -1:1:24j]
+    tissue = 0.75 + 0.25 * np.cos(2 * x) * np.cos(3 * y) * np.cos(z)
+    data = np.where((x / 0.8) ** 2 + y**2 + z**2 < 0.9, tissue, 0.0)
+    data += noise * np.random.default_rng(1).random(data.shape)
+    values = data * 1187 if least == 0 else least + data * 3 * abs(least)
+    assert stays(tmp_path / "a.nii", values, np.eye(4), stored_as)
+
+
+@pytest.mark.parametrize("spikes", [3, 40])
+def test_bad_pixels_do_not_hide_a_wrong_sign(tmp_path, real, spikes):
+    data, affine = real
+    meant = np.clip(np.round(spiked(data * 45000, spikes, 1.3)), 0, 65535).astype(np.uint16)
+    path = saved(tmp_path / "a.nii", meant.view(np.int16), affine)
+    mended, warnings = with_right_sign(path, meant.view(np.int16).astype(np.float32))
+    np.testing.assert_array_equal(mended, meant)
+    assert warnings
