@@ -81,7 +81,7 @@ def _is_flat(plane: np.ndarray, flat: float) -> bool:
 
 
 def filled(data: np.ndarray, empty: EmptySlices) -> np.ndarray:
-    """Fill inner empty slices from their neighbours, and end ones with the lowest value.
+    """Fill inner empty slices from their neighbours; those at the ends are background.
 
     Parameters
     ----------
@@ -93,15 +93,13 @@ def filled(data: np.ndarray, empty: EmptySlices) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        A copy where a slice is empty, else ``data``; linear between the nearest slices seen.
+        A copy where an inner slice is empty, else ``data``; linear between the nearest slices seen.
     """
-    if empty.is_whole:
+    if not empty.inner:
         return data
     result = data.copy()
     slices = np.moveaxis(result, empty.axis, 0)
     first, last = empty.seen
-    lowest = slices[first : last + 1].min()
-    slices[:first], slices[last + 1 :] = lowest, lowest
     kept = [k for k in range(first, last + 1) if k not in set(empty.inner)]
     for k in empty.inner:
         below = max(other for other in kept if other < k)

@@ -65,11 +65,11 @@ def test_resumed_training_equals_the_unbroken_one(tmp_path, variant):
 
 
 def test_the_losses_that_a_user_can_choose_are_those_there_are():
-    assert settings.LOSSES == LOSSES
+    assert settings.OPTIONS["loss"].choices == LOSSES
 
 
 def test_the_networks_that_a_user_can_choose_are_those_there_are():
-    assert settings.NETWORKS == networks.NAMES
+    assert settings.OPTIONS["network"].choices == networks.NAMES
 
 
 def test_dice_loss_is_that_of_the_formula_and_finite_without_lesions():

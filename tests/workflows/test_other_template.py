@@ -110,6 +110,7 @@ def test_the_report_and_the_sidecars_name_the_template(run):
         "bids:raw:sub-01/anat/sub-01_FLAIR.nii.gz",
         "bids::sub-01/anat/sub-01_space-CT_desc-brainflair_mask.nii.gz",
         f"bids::sub-01/anat/sub-01_from-CT_to-{NAME}_mode-image_xfm.txt",
+        "bids::sub-01/anat/sub-01_space-CT_label-ventricles_desc-ct_mask.nii.gz",
         f"bids::sub-01/anat/sub-01_from-FLAIR_to-{NAME}_mode-image_desc-syn_xfm.nii.gz",
         f"bids::sub-01/anat/sub-01_space-{NAME}_label-WML_desc-ct_probseg.nii.gz",
     ]

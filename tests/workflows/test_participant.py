@@ -236,6 +236,8 @@ def test_plain_functions_in_a_loop_give_the_same_maps_as_the_workflow(real_run):
         white_matter_on_grid,
     )
     from ctwml_bids.preprocessing.registration import rigid
+    from ctwml_bids.preprocessing.ventricles import ct_ventricles
+    from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
     from ctwml_bids.segmentation import brain_network, ensemble, model_store
     from ctwml_bids.segmentation.inputs import network_channels
 
@@ -259,8 +261,10 @@ def test_plain_functions_in_a_loop_give_the_same_maps_as_the_workflow(real_run):
     channels = network_channels(array, brain, model.card.channels)
     guide = [nib.load(path) for path in (packaged().wm, packaged().ventricles)]
     white_matter = white_matter_on_grid(*guide, grid, template_to_ct, template_to_ct)
+    ventricles = ct_ventricles(ct, mask, template_to_ct, guide[1])
+    fluid = ventricular_fluid(array, ventricles, template_to_ct, grid, hounsfield=True)
     prediction = ensemble.predict(
-        model, channels, white_matter=white_matter, device="cpu", threads=1
+        model, channels, white_matter=white_matter, fluid=fluid, device="cpu", threads=1
     )
     probability = from_grid(
         np.where(brain, prediction.probability, 0).astype(np.float32),

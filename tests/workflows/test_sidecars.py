@@ -45,12 +45,14 @@ def test_a_ct_of_a_pair_tells_what_its_flair_gave_to_its_lesions(real_run):
         "bids:raw:sub-01/anat/sub-01_FLAIR.nii.gz",
         "bids::sub-01/anat/sub-01_space-CT_desc-brainflair_mask.nii.gz",
         "bids::sub-01/anat/sub-01_from-CT_to-MNI152NLin2009aSym_mode-image_xfm.txt",
+        "bids::sub-01/anat/sub-01_space-CT_label-ventricles_desc-ct_mask.nii.gz",
         "bids::sub-01/anat/sub-01_space-CT_label-WML_desc-ct_probseg.nii.gz",
     ]
     assert sidecars(real_run, "sub-mixed")[name]["Sources"] == [
         "bids:raw:sub-mixed/ct/sub-mixed_ct.nii.gz",
         "bids::sub-mixed/anat/sub-mixed_space-CT_desc-brain_mask.nii.gz",
         "bids::sub-mixed/anat/sub-mixed_from-CT_to-MNI152NLin2009aSym_mode-image_xfm.txt",
+        "bids::sub-mixed/anat/sub-mixed_space-CT_label-ventricles_desc-ct_mask.nii.gz",
         "bids::sub-mixed/anat/sub-mixed_space-CT_label-WML_desc-ct_probseg.nii.gz",
     ]
 
