@@ -79,7 +79,9 @@ def pair_subject(
         try:
             partner = _partner(image, set(chosen_ct), chosen_flair, times)
         except Ambiguous as reason:
-            told = "; ".join([str(reason), *hints])
+            # What the reason says already is not told twice.
+            more = [hint for hint in hints if hint.removeprefix("warning: ") not in str(reason)]
+            told = "; ".join([str(reason), *more])
             units.append(Skipped(subject, session, told, BadDataError.exit_code))
             used |= set(chosen_flair)
             continue

@@ -75,9 +75,10 @@ def read_times(
                 moment = read_time(text)
             except ValueError:
                 clause = (
-                    f"{path.name}, line {line}: {TIME} {text!r} of {name} is not a time of BIDS"
+                    f"{path.name}, line {line}: {TIME} {text!r} of {name} is not a time of BIDS "
+                    "(as 2020-02-29T13:45:00 is)"
                 )
-                notes.append(f"warning: {clause} (2020-02-29T13:45:00) and is not used")
+                notes.append(f"warning: {clause}")
                 times[image] = clause
                 continue
             before = times.get(image, moment)

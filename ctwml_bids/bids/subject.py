@@ -75,7 +75,9 @@ def plan_subject(
     try:
         files = [*(path for path, _ in listing.files), *listing.elsewhere]
         times, notes = read_times(root / stem(subject), tables, files)
-        hints = [*notes, *without_times(root / stem(subject), tables)]
+        hints = list(notes)
+        if len({image.session for found in usable.values() for image in found}) > 1:
+            hints += without_times(root / stem(subject), tables)
     except BadDataError as error:
         return [Skipped(subject, None, str(error), error.exit_code)]
     units = pair_subject(subject, *usable.values(), times, hints)
