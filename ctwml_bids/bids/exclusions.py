@@ -11,19 +11,27 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctwml_bids.bids.labels import meant, read_label, read_unit, subjects_of
-from ctwml_bids.bids.people import PERSON, SESSION, PeopleTable, joined, told_near
+from ctwml_bids.bids.exclusion_words import (
+    begins_with_label,
+    like_exclude,
+    names_columns,
+    says_leave_out,
+)
+from ctwml_bids.bids.labels import meant, near, read_label, read_unit, subjects_of
+from ctwml_bids.bids.people import (
+    PERSON,
+    SESSION,
+    PeopleTable,
+    how_to_write,
+    joined,
+    told_near,
+)
 from ctwml_bids.bids.tables import MISSING, is_missing, read_lines, split_list
 from ctwml_bids.errors import BadDataError, InvalidInputError
 
 EXCLUDE, REASON = "exclude", "reason"
-# What a cell of the column exclude says, besides nothing, where its person stays in; where the
-# person does not and no reason is given; and what says neither.
-_STAYS = ("no", "n", "false", "f", "0", "0.0")
-_LEAVES = ("yes", "y", "true", "t", "1", "1.0")
-_NEITHER = ("na", "nan", "none", "null", "-", "?")
-# Names that may have been meant for the column.
-_LIKE_EXCLUDE = ("excluded", "excludes", "exclusion", "excl", "exlude", "exclud")
+# Columns of a list that may have been meant for session_id.
+_LIKE_SESSION = ("session", "ses", "sessionid", "sessions", "sesid")
 
 
 @dataclass(frozen=True)
@@ -37,14 +45,22 @@ class Exclusions:
     places
         The same → file and line, for those whom a list or a table names. It may name people
         without images; who is named by hand has to be there.
+    asides
+        The same → cells of the line of a list that no column is named for: reasons, unless one is
+        a label of the data set (`strangers`).
     """
 
     reasons: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
+    asides: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __or__(self, other: Exclusions) -> Exclusions:
         """Join two; where both name somebody, the reason is the second's."""
-        return Exclusions({**self.reasons, **other.reasons}, {**self.places, **other.places})
+        return Exclusions(
+            {**self.reasons, **other.reasons},
+            {**self.places, **other.places},
+            {**self.asides, **other.asides},
+        )
 
 
 def read_list(path: Path) -> Exclusions:
@@ -53,6 +69,7 @@ def read_list(path: Path) -> Exclusions:
     Tabs, commas or semicolons are between its cells. Lines that begin with ``#`` are remarks. A
     first line with ``participant_id`` names the columns; then ``session_id``, ``exclude`` (as in
     participants.tsv) and ``reason`` have their meaning, and otherwise the second is the reason.
+    One line names one subject or unit: a label where the reason belongs is refused.
 
     Raises
     ------
@@ -61,13 +78,15 @@ def read_list(path: Path) -> Exclusions:
     BadDataError
         It cannot be read, or is not text in UTF-8.
     InvalidInputError
-        A line has no label, or a cell of ``exclude`` says neither.
+        A line has no label, or a second one, or does not tell whether its person is left out; or
+        the first line names columns that are not those above.
     """
-    reasons, places = {}, {}
-    for place, label, reason in _rows(path):
+    reasons, places, asides = {}, {}, {}
+    for place, label, reason, aside in _rows(path):
         reasons[label] = f"excluded by {path.name}{f': {reason}' if reason else ''}"
         places[label] = place
-    return Exclusions(reasons, places)
+        asides[label] = (*asides.get(label, ()), *aside)
+    return Exclusions(reasons, places, asides)
 
 
 def strangers(exclusions: Exclusions, units: Collection[str]) -> dict[str, str]:
@@ -83,15 +102,20 @@ def strangers(exclusions: Exclusions, units: Collection[str]) -> dict[str, str]:
     Raises
     ------
     InvalidInputError
-        A label comes near that of a subject or unit: who was to be left out would stay in.
+        A label comes near that of a subject or unit, or a line of a list has a second label where
+        its reason belongs: who was to be left out would stay in.
     """
     there = subjects_of(units) | set(units)
+    for label, cells in exclusions.asides.items():
+        for cell in cells:
+            if other := _label_in(cell, label, units):
+                raise InvalidInputError(_told_second(exclusions.places[label], cell, other))
     for label in exclusions.reasons:
         if like := meant(label, units):
             where = exclusions.places.get(label, "--exclude")
             raise InvalidInputError(
-                f"{where}: {label} is to be left out and is not here, and {like[0]} is: write the "
-                "label as the folder of the images has it."
+                f"{where}: {label} is to be left out and is not here, and {like[0]} is: "
+                f"{how_to_write(label, like[0])}."
             )
     return {label: why for label, why in exclusions.reasons.items() if label not in there}
 
@@ -117,13 +141,8 @@ def left_out(table: PeopleTable, units: Collection[str]) -> Exclusions:
     """
     name = table.column(EXCLUDE)
     if name is None:
-        for given in table.columns:
-            if re.sub(r"[^a-z]", "", given.lower()) in _LIKE_EXCLUDE:
-                raise BadDataError(
-                    f"{table.path}: has a column {given}, and none of the name {EXCLUDE}, which "
-                    f"leaves people out. Rename it, or add a column {EXCLUDE} ({MISSING} for those "
-                    f"who stay in). {table.advice}"
-                )
+        if given := like_exclude(table.columns):
+            raise BadDataError(f"{table.path}: {_told_like(given)} {table.advice}".rstrip())
         return Exclusions()
     reasons, places = {}, {}
     for (who, session), (line, row) in table.rows.items():
@@ -143,61 +162,105 @@ def left_out(table: PeopleTable, units: Collection[str]) -> Exclusions:
     return Exclusions(reasons, places)
 
 
-def says_leave_out(text: str) -> tuple[bool, str]:
-    """Tell what a cell of the column ``exclude`` says.
+def _rows(path: Path) -> Iterator[tuple[str, str, str, Sequence[str]]]:
+    """Yield the place (file and line), label and reason of those left out, and cells of no column.
 
-    Returns
-    -------
-    leaves, reason
-        Whether its person is left out; and why, empty where it does not say.
-
-    Raises
-    ------
-    ValueError
-        It says neither.
+    Those are all but the first where no columns are named.
     """
-    said = text.strip().lower()
-    if is_missing(said) or said in _STAYS:
-        return False, ""
-    if said in _NEITHER:
-        raise ValueError(
-            f"{text!r} says neither that somebody is left out nor not; write the reason, or "
-            f"{MISSING} for who stays in"
-        )
-    return True, "" if said in _LEAVES else text.strip()
-
-
-def _rows(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield the place (file and line), label and reason of those who are left out."""
     columns: list[str] = []
+    named = 1
     for line, text in read_lines(path):
         cells = split_list(text)
         if not any(cells) or cells[0].startswith("#"):
             continue
-        if not columns:
-            named = [cell.lower() for cell in cells]
-            columns = named if PERSON in named else [PERSON, REASON]
-            if PERSON in named:
-                continue
-        row = dict(zip(columns, cells, strict=False))
         place = f"{path}, line {line}"
+        if not columns:
+            columns = _columns(place, cells)
+            if columns:
+                named = len(columns)
+                continue
+            columns = [PERSON, REASON]
+        row = dict(zip(columns, cells, strict=False))
         try:
             leaves, reason = says_leave_out(row.get(EXCLUDE, "yes"))
             session = row.get(SESSION, "")
             label = read_unit(row.get(PERSON, ""))
             if not is_missing(session):
                 label = f"{label}_{read_label(session, 'ses-')}"
+            said = [] if reason else _reason(columns, cells)
+            if leaves and said and EXCLUDE not in columns and not says_leave_out(said[0])[0]:
+                raise ValueError(
+                    f"{said[0]!r} after {label} may mean that it stays in, and a list leaves out "
+                    "whom it names; write a reason, or remove the line"
+                )
         except ValueError as error:
             raise InvalidInputError(f"{place}: {error} (--exclude); correct the line") from error
-        if leaves:
-            yield place, label, reason or _reason(columns, cells)
+        if not leaves:
+            continue
+        for cell in said:
+            if begins_with_label(cell):
+                raise InvalidInputError(_told_second(place, cell, cell))
+        yield place, label, reason or ", ".join(said), [cell for cell in cells[named:] if cell]
 
 
-def _reason(columns: Sequence[str], cells: Sequence[str]) -> str:
-    """Return what a line gives as the reason: that column, else the second."""
+def _columns(place: str, cells: Sequence[str]) -> list[str]:
+    """Return the names of the columns that a first line gives; none where it gives none."""
+    columns = [cell.lower() for cell in cells]
+    if PERSON not in columns:
+        if names_columns(cells[0]):
+            raise InvalidInputError(
+                f"{place}: {cells[0]!r} seems to name a column and to be nobody's label; write "
+                f"{PERSON} for the column of labels (--exclude), or sub- before a label."
+            )
+        return []
+    if EXCLUDE not in columns and (given := like_exclude(cells)):
+        raise InvalidInputError(f"{place}: {_told_like(given)}")
+    for name in columns:
+        if SESSION not in columns and re.sub(r"[^a-z]", "", name) in _LIKE_SESSION:
+            raise InvalidInputError(
+                f"{place}: has a column {name}, and none of the name {SESSION}: whole subjects "
+                f"would be left out. Rename it {SESSION}, or remove it (--exclude)."
+            )
+    return columns
+
+
+def _reason(columns: Sequence[str], cells: Sequence[str]) -> list[str]:
+    """Return the cells that a line gives as the reason: that column, else the second."""
     at = columns.index(REASON) if REASON in columns else 1
     if at < len(columns) and columns[at] in (PERSON, SESSION, EXCLUDE):
-        return ""
+        return []
     # The last column may have separators in it that are meant as text.
     said = cells[at:] if at >= len(columns) - 1 else cells[at : at + 1]
-    return ", ".join(cell for cell in said if cell)
+    return [cell for cell in said if not is_missing(cell)]
+
+
+def _label_in(cell: str, label: str, units: Collection[str]) -> str | None:
+    """Return the subject, unit or session of `label` that a cell is or comes near; or None."""
+    subject = label.partition("_ses-")[0]
+    known = {*units, *subjects_of(units)} - {subject}
+    for whole, others in (
+        (f"sub-{cell}", known),
+        (cell, known),
+        (f"{subject}_ses-{cell}", {unit for unit in units if unit.startswith(f"{subject}_ses-")}),
+    ):
+        if whole in others:
+            return whole
+        if like := near(whole, others):
+            return like[0]
+    return None
+
+
+def _told_second(place: str, cell: str, other: str) -> str:
+    again = "" if other == cell else f", as {other} is"
+    return (
+        f"{place}: {cell!r} stands where the reason belongs and may be a label{again}: write one "
+        "label on a line (sub-X, or sub-X_ses-Y for one session), and then perhaps the reason "
+        "(--exclude)."
+    )
+
+
+def _told_like(given: str) -> str:
+    return (
+        f"has a column {given}, and none of the name {EXCLUDE}, which leaves people out. Rename "
+        f"it, or add a column {EXCLUDE} ({MISSING} for those who stay in)."
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from ctwml_bids.bids.scans import Times, days_between
 from ctwml_bids.bids.selection import Ambiguous, choose
@@ -35,13 +36,18 @@ def told_days(unit: Unit) -> float | None:
 
 
 def pair_subject(
-    subject: str, ct: list[Candidate], flair: list[Candidate], times: Times
+    subject: str,
+    ct: list[Candidate],
+    flair: list[Candidate],
+    times: Times,
+    hints: Sequence[str] = (),
 ) -> list[Unit | Skipped]:
     """Make the units of one subject from the images that may be used.
 
     A CT takes the FLAIR of its session. Where there is none it takes the FLAIR nearest by
     ``acq_time``; without times, the only one there is; where several are left it is skipped and
-    the choices are named. A FLAIR that has a CT in its own session is lent to another CT only
+    the choices are named, and also where a time on which the choice depends is there and cannot
+    be read. A FLAIR that has a CT in its own session is lent to another CT only
     when the times of both are known and at most six weeks lie between them; else that CT runs
     alone. A FLAIR that no CT uses runs alone.
 
@@ -53,6 +59,8 @@ def pair_subject(
         All images of the subject that may be used.
     times
         Acquisition times by image (`read_times`), as far as they are known.
+    hints
+        Why times may not be known, told where it cannot be told which FLAIR belongs to a CT.
     """
     chosen_ct, chosen_flair, skipped = {}, {}, []
     ct_notes, flair_notes = {}, {}
@@ -71,7 +79,10 @@ def pair_subject(
         try:
             partner = _partner(image, set(chosen_ct), chosen_flair, times)
         except Ambiguous as reason:
-            units.append(Skipped(subject, session, str(reason), BadDataError.exit_code))
+            # What the reason says already is not told twice.
+            more = [hint for hint in hints if hint.removeprefix("warning: ") not in str(reason)]
+            told = "; ".join([str(reason), *more])
+            units.append(Skipped(subject, session, told, BadDataError.exit_code))
             used |= set(chosen_flair)
             continue
         notes = ct_notes[session] + partner.notes
@@ -106,6 +117,8 @@ def _partner(
     free = [s for s in flair if s not in with_ct]
     near = [s for s in flair if s in with_ct and gaps[s] is not None and gaps[s] <= MAX_DAYS]
     choices = free + near
+    if doubtful := _doubtful(image, flair, free, near, times):
+        raise Ambiguous(_which(image, list(flair.values()), doubtful))
     if not choices:
         if not flair:
             return _Partner(None)
@@ -116,7 +129,10 @@ def _partner(
         untimed = [flair[s].shown for s in choices if gaps[s] is None]
         notes = (f"FLAIR is from {_shown(session)}, {days:.1f} days from the CT", *_far(days))
         if untimed:
-            notes += (f"no acq_time in scans.tsv for {', '.join(untimed)}: not considered",)
+            notes += (
+                f"warning: no acq_time in scans.tsv for {', '.join(untimed)}: not considered, "
+                "though it may be nearer in time",
+            )
         return _Partner(flair[session], notes)
     if len(choices) == 1:
         note = f"FLAIR is from {_shown(choices[0])}, the only one; when is not known (scans.tsv)"
@@ -124,21 +140,49 @@ def _partner(
     raise Ambiguous(_which(image, [flair[s] for s in choices]))
 
 
-def _which(image: Candidate, choices: list[Candidate]) -> str:
+def _doubtful(
+    image: Candidate,
+    flair: Mapping[str | None, Candidate],
+    free: Sequence[str | None],
+    near: Sequence[str | None],
+    times: Times,
+) -> list[str]:
+    """Return what stands in place of times on which the choice of a CT's FLAIR depends.
+
+    A FLAIR with a CT of its own is lent by its time alone: it may be one to choose where the time
+    of either is there and cannot be read. A single FLAIR without one is taken whatever its time.
+    """
+    lent = [
+        s
+        for s in flair
+        if s not in (*free, *near)
+        and {image.path, flair[s].path} <= times.keys()
+        and _days(image, flair[s], times) is None
+    ]
+    if len(free) + len(near) < 2 and not lent:
+        return []
+    images = [image, *(flair[s] for s in (*free, *near, *lent))]
+    said = [times.get(one.path) for one in images]
+    return [clause for clause in said if isinstance(clause, str)]
+
+
+def _which(image: Candidate, choices: list[Candidate], doubtful: Sequence[str] = ()) -> str:
     names = ", ".join(choice.shown for choice in choices)
     # As JSON has it: a FLAIR without a session is null, which the word "None" would not match.
     example = json.dumps({"flair": {"session": choices[0].session}})
+    how = f"{'; '.join(doubtful)}; correct it" if doubtful else "give acq_time in scans.tsv"
     return (
-        f"cannot tell which FLAIR belongs to {image.shown}: {names}; give acq_time in "
-        f"scans.tsv, or choose with --bids-filter-file, for instance {example}"
+        f"cannot tell which FLAIR belongs to {image.shown}: {names}; {how}, or choose with "
+        f"--bids-filter-file, for instance {example}"
     )
 
 
 def _days(ct: Candidate, flair: Candidate, times: Times) -> float | None:
     """Days between two images; None where a time is not known."""
-    if ct.path not in times or flair.path not in times:
-        return None
-    return days_between(times[flair.path], times[ct.path])
+    one, other = times.get(ct.path), times.get(flair.path)
+    if isinstance(one, date) and isinstance(other, date):
+        return days_between(one, other)
+    return None
 
 
 def _far(days: float) -> tuple[str, ...]:

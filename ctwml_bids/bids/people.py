@@ -173,11 +173,22 @@ def sex_of(table: PeopleTable, row: Mapping[str, str]) -> str:
 
 def told_near(table: Table, line: int, label: str, like: str) -> str:
     """Say that a row is of nobody here, but that somebody here has a label near its own."""
+    hint = " (a spreadsheet drops the zeros before a number unless the column is set to text)"
     return (
-        f"{table.path}, line {line}: {label} is not here, and {like} is: write the label as the "
-        f"folder of the images has it (a spreadsheet drops the zeros before a number unless the "
-        f"column is set to text). {table.advice}"
+        f"{table.path}, line {line}: {label} is not here, and {like} is: "
+        f"{how_to_write(label, like)}{'' if label.startswith(f'{like}_') else hint}. "
+        f"{table.advice}"
     )
+
+
+def how_to_write(label: str, like: str) -> str:
+    """Say how a label that is not here is to be written, where `like` may be meant."""
+    if label.startswith(f"{like}_"):
+        session = label.removeprefix(f"{like}_")
+        return (
+            f"write {like} alone ({MISSING} as its {SESSION}): it has no sessions named {session}"
+        )
+    return "write the label as the folder of the images has it"
 
 
 def joined(who: str, session: str | None, sign: str = "_") -> str:

@@ -16,13 +16,15 @@ FILE, TIME = "filename", "acq_time"
 # Entities whose value is a number: run-1 and run-01 are one.
 _INDICES = ("run", "echo", "inv", "flip")
 SHOWN = 3
-# A date without a time is one.
-Times = Mapping[Path, date]
+# A time of BIDS, or its date alone, in the extended or the basic form of ISO 8601.
+_FORM = re.compile(r"(\d{4}-\d\d-\d\d|\d{8})([T ]\d.*)?", re.IGNORECASE)
+# A date without a time is one. Text is what a row says of an image's time that is no time.
+Times = Mapping[Path, date | str]
 
 
 def read_times(
     subject_dir: Path, tables: Iterable[Path], files: Iterable[Path]
-) -> tuple[dict[Path, date], list[str]]:
+) -> tuple[dict[Path, date | str], list[str]]:
     """Read the acquisition times of a subject's CT and FLAIR images.
 
     A row's image is found by the entities of its name, so that a path that is written in another
@@ -41,20 +43,22 @@ def read_times(
     Returns
     -------
     times, notes
-        Path of each image whose time is known → a datetime (with a zone where the table has one),
-        or a date where there is no time of day; and sentences on rows of which no use can be made.
+        Path of each image that is given a time → a datetime (with a zone where the table has one);
+        a date where there is no time of day; or, where what stands there is no time, a clause with
+        the row and what it says. And sentences on rows of which no use can be made.
 
     Raises
     ------
     BadDataError
-        A table cannot be read (`read_table`), has two times for one image, or a row that may mean
-        several images.
+        A table cannot be read (`read_table`), has two times for one image, a row that may mean
+        several images, or no acq_time but a column that may have been meant for it.
     """
     images = _images(subject_dir, files)
-    times: dict[Path, date] = {}
+    times: dict[Path, date | str] = {}
     notes: list[str] = []
     for path in sorted(tables):
         table = read_table(path, "Correct or remove it.", needs=FILE)
+        _check_time_column(table)
         unmatched = []
         for line, row in table.rows:
             name, text = row[table.column(FILE) or FILE], _time_of(table, row)
@@ -70,13 +74,22 @@ def read_times(
             try:
                 moment = read_time(text)
             except ValueError:
-                notes.append(f"{path.name}: {TIME} {text!r} of {name} is not a time of BIDS")
+                clause = (
+                    f"{path.name}, line {line}: {TIME} {text!r} of {name} is not a time of BIDS "
+                    "(as 2020-02-29T13:45:00 is)"
+                )
+                notes.append(f"warning: {clause}")
+                times[image] = clause
                 continue
-            if times.setdefault(image, moment) != moment:
+            before = times.get(image, moment)
+            if isinstance(before, str):
+                continue
+            if not _agree(before, moment):
                 raise BadDataError(
                     f"{path}, line {line}: gives {image.name} the time {text}, and another row "
-                    f"gives it {times[image].isoformat()}; only one can be right. {table.advice}"
+                    f"gives it {before.isoformat()}; only one can be right. {table.advice}"
                 )
+            times[image] = before if isinstance(before, datetime) else moment
         if unmatched:
             notes.append(_told(path, unmatched))
     return times, notes
@@ -91,10 +104,40 @@ def read_time(text: str) -> date:
         It is neither, as ISO 8601 writes them.
     """
     text = text.strip()
+    if not _FORM.fullmatch(text):
+        raise ValueError(f"Invalid isoformat string: {text!r}")
     try:
         return date.fromisoformat(text)
     except ValueError:
         return datetime.fromisoformat(text)
+
+
+def without_times(subject_dir: Path, tables: Iterable[Path]) -> list[str]:
+    """Say why a subject's times may not be known: which of its tables have none, or are not read.
+
+    Parameters
+    ----------
+    subject_dir
+        Folder of the subject in the data set.
+    tables
+        Its scans.tsv files, and those of its sessions, which `read_times` has read.
+    """
+    found = []
+    for path in sorted(tables):
+        table = read_table(path, needs=FILE)
+        if table.column(TIME) is None:
+            found.append(
+                f"{path.name} has no column {TIME} (its columns: {', '.join(table.columns)})"
+            )
+    folders = [subject_dir, *sorted(subject_dir.glob("ses-*"))]
+    read = set(tables)
+    for path in (path for folder in folders for path in sorted(folder.glob("*.tsv"))):
+        if path not in read and re.search("scans?$", path.stem, re.IGNORECASE):
+            parts = path.relative_to(subject_dir.parent).parts[:-1]
+            found.append(
+                f"{'/'.join(parts)}/{path.name} is not read: name it {'_'.join(parts)}_scans.tsv"
+            )
+    return found
 
 
 def days_between(one: date, other: date) -> float:
@@ -112,6 +155,25 @@ def days_between(one: date, other: date) -> float:
 
 def _day(moment: date) -> date:
     return moment.date() if isinstance(moment, datetime) else moment
+
+
+def _agree(one: date, other: date) -> bool:
+    """Tell whether two times of one image are one; a date without a time of day is of its day."""
+    if isinstance(one, datetime) and isinstance(other, datetime):
+        return one == other
+    return _day(one) == _day(other)
+
+
+def _check_time_column(table: Table) -> None:
+    """Refuse a column ``acq time`` or ``AcqTime``: its times would not count."""
+    if table.column(TIME) is not None:
+        return
+    for name in table.columns:
+        if re.sub("[^a-z]", "", name.lower()).startswith("acqtime"):
+            raise BadDataError(
+                f"{table.path}: has a column {name}, and none of the name {TIME}, which has the "
+                f"times; rename it. {table.advice}"
+            )
 
 
 def _time_of(table: Table, row: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from ctwml_bids.bids.images import KINDS, Images
 from ctwml_bids.bids.listing import Listing, scans_tables
 from ctwml_bids.bids.names import stem
 from ctwml_bids.bids.pairing import pair_subject
-from ctwml_bids.bids.scans import read_times
+from ctwml_bids.bids.scans import read_times, without_times
 from ctwml_bids.bids.units import Candidate, Skipped, Unit
 from ctwml_bids.errors import BadDataError, NoInputError
 
@@ -75,9 +75,12 @@ def plan_subject(
     try:
         files = [*(path for path, _ in listing.files), *listing.elsewhere]
         times, notes = read_times(root / stem(subject), tables, files)
+        hints = list(notes)
+        if len({image.session for found in usable.values() for image in found}) > 1:
+            hints += without_times(root / stem(subject), tables)
     except BadDataError as error:
         return [Skipped(subject, None, str(error), error.exit_code)]
-    units = pair_subject(subject, *usable.values(), times)
+    units = pair_subject(subject, *usable.values(), times, hints)
     planned = [
         _with_left_out(_with_notes(unit, notes, images, copies, refused), images.found, kept)
         if isinstance(unit, Unit)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctwml_bids.bids.fetched import not_fetched
 from ctwml_bids.errors import BadDataError, NoInputError
 
 MISSING = "n/a"
@@ -26,6 +27,13 @@ _BEGINNINGS = {
     b"\xfe\xff": "is text in UTF-16, and not in UTF-8",
     b"PK\x03\x04": "is a spreadsheet (as .xlsx and .ods are), and not a text file",
     b"\xd0\xcf\x11\xe0": "is a spreadsheet (as .xls is), and not a text file",
+    b"\x1f\x8b": "is compressed (gzip), and not a text file",
+    b"BZh": "is compressed (bzip2), and not a text file",
+    b"\xfd7zXZ": "is compressed (xz), and not a text file",
+    b"\x28\xb5\x2f\xfd": "is compressed (zstd), and not a text file",
+    b"7z\xbc\xaf": "is compressed (7z), and not a text file",
+    b"%PDF": "is a PDF, and not a text file",
+    b"{\\rtf": "is a document (RTF), and not a plain text file",
 }
 
 
@@ -97,15 +105,13 @@ def read_lines(path: Path, advice: str = "") -> list[tuple[int, str]]:
     NoInputError
         The file is not there.
     BadDataError
-        It is a link to nothing, cannot be read, or is not text in UTF-8.
+        It was not fetched, is a link to nothing, cannot be read, or is not text in UTF-8.
     """
+    if absent := not_fetched(path):
+        raise BadDataError(f"{path}: {absent}.")
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        if path.is_symlink():
-            raise BadDataError(
-                f"{path}: is a link to nothing; fetch its content (datalad get, git annex get)."
-            ) from error
         raise NoInputError(f"{path}: there is no such table.") from error
     except OSError as error:
         why = error.strerror or type(error).__name__
@@ -143,6 +149,11 @@ def read_table(path: Path, advice: str = "", needs: str = "") -> Table:
         columns = [unquoted(cell) for cell in lines[0][1].split("\t")]
         while columns and not columns[-1]:
             columns.pop()
+        if columns and columns[0].startswith("#"):
+            raise BadDataError(
+                f"{path}, line {lines[0][0]}: begins with #, and a table has no remarks: its first "
+                f"line names its columns; remove the line, or the sign. {advice}".rstrip()
+            )
     _check_columns(path, columns, needs, advice)
     rows = [
         (number, dict(zip(columns, _cells(path, number, line, columns, advice), strict=True)))
@@ -150,9 +161,12 @@ def read_table(path: Path, advice: str = "", needs: str = "") -> Table:
     ]
     table = Table(path, tuple(columns), tuple(rows), advice)
     if needs and table.column(needs) is None:
+        how = "a table has it, and tabs between its columns"
+        if len(columns) == 1 and needs.lower() in columns[0].lower().split():
+            how = f"it has spaces between its columns, where tabs belong. {HOW_TO_SAVE}"
         raise BadDataError(
             f"{path}: has no column {needs} (its columns: {', '.join(columns) or 'none'}); "
-            f"a table has it, and tabs between its columns. {advice}".rstrip()
+            f"{how.removesuffix('.')}. {advice}".rstrip()
         )
     return table
 
@@ -188,7 +202,8 @@ def _decoded(path: Path, content: bytes, advice: str) -> str:
             f"{path}: cannot be read as a table: it {what}. {HOW_TO_SAVE} {advice}".rstrip()
         )
     try:
-        return content.decode("utf-8-sig")
+        # A program that adds a byte order mark to one that is there leaves two.
+        return content.decode("utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         before = content[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         raise BadDataError(

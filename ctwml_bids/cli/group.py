@@ -41,6 +41,7 @@ def summarise(ready: Ready) -> Path:
             include_failed_qc=settings.include_failed_qc,
             exclude=exclude.reasons,
             places=exclude.places,
+            asides=exclude.asides,
             sources=Sources(
                 settings.participants_file, settings.fazekas_file, settings.fazekas_column
             ),

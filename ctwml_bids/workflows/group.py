@@ -66,6 +66,8 @@ class GroupOptions:
         Subjects (``sub-X``) and units (``sub-X_ses-Y``) to leave out → why.
     places
         Those of them whom a list names → file and line. They need not be there.
+    asides
+        The same → cells beside the label that have to be reasons (`Exclusions`).
     sources
         Tables of people and ratings.
     thresholds
@@ -79,6 +81,7 @@ class GroupOptions:
     include_failed_qc: bool = False
     exclude: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
+    asides: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sources: Sources = field(default_factory=Sources)
     thresholds: ThresholdSet | None = None
     model_label: str = ""
@@ -124,7 +127,7 @@ def run_group(
     options = options or GroupOptions()
     there = units_there(output_dir)
     people = read_sources(output_dir / "participants.tsv", options.sources, there, COPIED)
-    exclude = people.excluded | Exclusions(options.exclude, options.places)
+    exclude = people.excluded | Exclusions(options.exclude, options.places, options.asides)
     absent = strangers(exclude, there)
     units, failures = read_units(output_dir, options.model_label, exclude.reasons)
     if not units:

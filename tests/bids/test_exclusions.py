@@ -136,3 +136,127 @@ def test_a_near_label_in_a_list_or_typed_stops_with_both(tmp_path, written):
         strangers(listed(tmp_path, f"sub-03\n{written}\n"), UNITS)
     with pytest.raises(InvalidInputError, match=r"--exclude: sub-3 .*and sub-03 is"):
         strangers(Exclusions({"sub-3": "excluded by --exclude"}), UNITS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "exclude?",
+            "exclude_",
+            "exclude_reason",
+            "Exclude (y/n)",
+            "e\u0301xclude",
+            "exclude\u0301",
+        ),
+        *("QC_exclude", "exlcude", "exlude", "excl.", "include", "Included?", "inclusion"),
+    ],
+)
+def test_a_column_near_exclude_is_refused_in_tables_and_lists(tmp_path, name):
+    text = f"participant_id\t{name}\nsub-03\tyes\n"
+    with pytest.raises(BadDataError, match="none of the name exclude"):
+        from_column(tmp_path, text)
+    with pytest.raises(InvalidInputError, match=r"list\.txt, line 1: .*none of the name exclude"):
+        listed(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["exclude_reason", "include", "excluded_by"])
+def test_beside_exclude_other_columns_are_free(tmp_path, name):
+    text = f"participant_id\texclude\t{name}\nsub-03\tyes\tx\n"
+    assert list(from_column(tmp_path, text).reasons) == ["sub-03"]
+
+
+@pytest.mark.parametrize("name", ["age", "execute", "inclusion_date", "sex", "fazekas", "reason"])
+def test_other_columns_leave_nobody_out(tmp_path, name):
+    assert from_column(tmp_path, f"participant_id\t{name}\nsub-03\tyes\n").reasons == {}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("nein", "off", "00", "0,0", "keep", "include", "Included", "in", "no.", "n / a", "n.a."),
+        *("stay", "non", "false!", "--", "+", "\u2713", "do not exclude", "OK"),
+    ],
+)
+def test_other_words_for_no_are_refused_in_the_column_and_after_a_label(tmp_path, cell):
+    with pytest.raises(BadDataError, match=r"line 2: the exclude of sub-03: .*says neither"):
+        from_column(tmp_path, f"participant_id\texclude\nsub-03\t{cell}\n")
+    with pytest.raises(InvalidInputError, match=r"list\.txt, line 1: "):
+        listed(tmp_path, f"sub-03\t{cell}\n")
+
+
+@pytest.mark.parametrize("cell", ["no", "N", "false", "0", "F"])
+def test_a_list_that_names_somebody_to_stay_in_is_unclear(tmp_path, cell):
+    with pytest.raises(InvalidInputError, match=r"line 1: .*may mean that it stays in"):
+        listed(tmp_path, f"sub-03,{cell}\n")
+    with pytest.raises(InvalidInputError, match=r"line 2: .*may mean that it stays in"):
+        listed(tmp_path, f"participant_id;reason\n03;{cell}\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("sub-03,sub-04", "sub-03\tsub-04, sub-05", "sub-03;motion;sub-04", "03,SUB-4"),
+        *("sub-05,ses-a,motion", "sub-05\tses-a", "05;Session 2", "sub-03,and sub-04"),
+        *("sub-03,sub_04", "sub-03\tsub-04 sub-05", "sub-03,subject 4"),
+    ],
+)
+def test_a_second_label_on_a_line_is_refused(tmp_path, line):
+    with pytest.raises(InvalidInputError, match=r"list\.txt, line 2: .*one label on a line"):
+        listed(tmp_path, f"# remark\n{line}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "other"),
+    [
+        ("sub-03,01", "sub-01"),
+        ("03;1", "sub-01"),
+        ("sub-03\tA1", "sub-A1"),
+        ("sub-03,motion,a1", "sub-A1"),
+        ("sub-05,a", "sub-05_ses-a"),
+        ("05\tB\tmotion", "sub-05_ses-b"),
+        ("participant_id\n03,01", "sub-01"),
+        ("participant_id,reason\n03,motion,01", "sub-01"),
+        ("sub-03,05_ses-a", "sub-05_ses-a"),
+    ],
+)
+def test_a_reason_that_is_a_label_of_the_data_set_is_refused(tmp_path, line, other):
+    found = listed(tmp_path, f"{line}\n")
+    with pytest.raises(InvalidInputError, match=rf"list\.txt, line \d: .*{other}.* one label"):
+        strangers(Exclusions() | found, UNITS)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("sub-03,sub-acute stroke", "sub-03;duplicate of sub-01", "sub-03,motion, left"),
+        *("participant_id,reason\n03,01", "sub-03,subdural haematoma", "sub-05_ses-a,session lost"),
+        *("sub-03,n/a", "sub-03,,"),
+    ],
+)
+def test_reasons_that_are_no_labels_are_kept(tmp_path, line):
+    found = listed(tmp_path, f"{line}\n")
+    assert strangers(found, UNITS) == {}
+    assert len(found.reasons) == 1
+
+
+@pytest.mark.parametrize(
+    "head", ["subject,reason", "ID", "participant;why", "Subject_ID", "participant id", "reason;id"]
+)
+def test_a_first_line_of_other_names_of_columns_is_nobody(tmp_path, head):
+    with pytest.raises(InvalidInputError, match=r"line 1: .*write participant_id"):
+        listed(tmp_path, f"{head}\nsub-03\n")
+    assert list(listed(tmp_path, "sub-id\n").reasons) == ["sub-id"]
+
+
+@pytest.mark.parametrize("name", ["session", "ses", "Session ID", "sessions", "session-id"])
+def test_a_list_whose_sessions_would_not_count_is_refused(tmp_path, name):
+    with pytest.raises(InvalidInputError, match="Rename it session_id"):
+        listed(tmp_path, f"participant_id,{name},reason\n05,a,motion\n")
+
+
+def test_a_session_of_who_has_none_is_told(tmp_path):
+    with pytest.raises(InvalidInputError, match=r"sub-01 is: write sub-01 alone.* has no sessions"):
+        strangers(listed(tmp_path, "participant_id,session_id\n01,1\n"), UNITS)
+    with pytest.raises(BadDataError, match=r"sub-01 is: write sub-01 alone.* has no sessions"):
+        from_column(tmp_path, "participant_id\tsession_id\texclude\n01\t1\tyes\n")

@@ -151,3 +151,31 @@ def test_what_is_no_time_of_bids_is_refused(text):
     with pytest.raises(ValueError, match=r"isoformat|month"):
         read_time(text)
     assert read_time("2020-02-29") == date(2020, 2, 29)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "agree"),
+    [
+        ("2020-02-01", "2020-02-01T10:00:00", True),
+        ("2020-02-01 10:00", "20200201", True),
+        ("2020-02-01", "20200201", True),
+        ("2020-02-01", "2020-02-02T00:00:00", False),
+        ("2020-02-01T10:00:00", "2020-02-01T10:00:01", False),
+    ],
+)
+def test_a_date_and_a_time_of_its_day_agree(far, one, other, agree):
+    root = far([f"{CT}\t{one}", f"{CT}\t{other}"])
+    if not agree:
+        with pytest.raises(BadDataError, match="only one can be right"):
+            times_of(root)
+        return
+    (known,) = times_of(root)[0].values()
+    assert isinstance(known, datetime) == (":" in one + other)
+
+
+@pytest.mark.parametrize(
+    "text", ["2020-W05", "2020-W05-6", "2020-02-01_10:00", "20200201101112", "43862", "2020-02"]
+)
+def test_other_forms_than_those_of_bids_are_no_times(text):
+    with pytest.raises(ValueError, match="isoformat"):
+        read_time(text)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+
 import pytest
 
+from ctwml_bids.bids.exclusions import read_list
 from ctwml_bids.bids.tables import is_missing, read_table, split_list, unquoted
 from ctwml_bids.errors import BadDataError, NoInputError
 
@@ -159,3 +164,48 @@ def test_a_table_that_is_not_there_is_told_from_a_link_to_nothing(tmp_path):
 )
 def test_lines_of_a_list_are_split(line, found):
     assert split_list(line) == found
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(ROWS.encode()), r"compressed \(gzip\)"),
+        (bz2.compress(ROWS.encode()), r"compressed \(bzip2\)"),
+        (lzma.compress(ROWS.encode()), r"compressed \(xz\)"),
+        (b"%PDF-1.7\n", "is a PDF"),
+        (b"{\\rtf1\\ansi participant_id}", r"RTF"),
+        (b"participant_id age\nsub-01 70\n", "spaces between its columns, where tabs belong"),
+        (b"age  participant_id\n70  sub-01\n", "spaces between its columns, where tabs belong"),
+        (b"# made by hand\n" + ROWS.encode(), "line 1: begins with #"),
+        (b"\n#participant_id\tnote\nsub-01\tx\n", "line 2: begins with #"),
+    ],
+)
+def test_what_is_no_table_is_called_what_it_is(tmp_path, content, said):
+    with pytest.raises(BadDataError, match=said):
+        read_table(write(tmp_path, content), needs="participant_id")
+
+
+def test_two_byte_order_marks_do_not_count(tmp_path):
+    table = read_table(write(tmp_path, "\ufeff\ufeff" + ROWS))
+    assert table.columns == ("participant_id", "note")
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "how"),
+    [
+        ("/annex/objects/MD5E-s12--0123.tsv\n", "datalad get"),
+        ("../.git/annex/objects/x/MD5E-s12--0123.tsv", "datalad get"),
+        ("../../.git/annex/objects/Xq/0z/SHA256E-s9--ab.tsv/SHA256E-s9--ab.tsv", "git annex get"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n", "git lfs pull"),
+        (None, "datalad get"),
+    ],
+)
+@pytest.mark.parametrize("reader", [read_table, read_list])
+def test_a_table_that_was_not_fetched_says_how_to_fetch_it(tmp_path, stand_in, how, reader):
+    path = tmp_path / "participants.tsv"
+    if stand_in is None:
+        path.symlink_to("../.git/annex/objects/MD5E-s12--0123.tsv")
+    else:
+        path.write_text(stand_in)
+    with pytest.raises(BadDataError, match=rf"participants\.tsv: .*not fetched.*{how}"):
+        reader(path)

@@ -77,6 +77,9 @@ def test_a_row_that_is_written_in_another_way_leaves_its_person_out(dry, content
         (LEFT_OUT.replace("sub-03", "sub-3"), "line 4: sub-3 is not here, and sub-03 is"),
         (LEFT_OUT.replace("sub-03", "3.0"), "line 4: .*'3.0' is no label.*sub-03"),
         (LEFT_OUT.replace("exclude", "excluded"), "has a column excluded"),
+        (LEFT_OUT.replace("exclude", "exclude?"), "has a column exclude"),
+        (LEFT_OUT.replace("tumour", "nein"), "line 4: .*'nein' says neither"),
+        ("/annex/objects/MD5E-s12--0123.tsv\n", "not fetched.*datalad get"),
         (LEFT_OUT.replace("sub-03\ttumour", "sub-03"), "line 4: has 1 cell"),
         (LEFT_OUT + "03\tno\n", "sub-03 has two rows, in lines 4 and 7"),
         (LEFT_OUT.replace("tumour", "nan"), "line 4: the exclude of sub-03: 'nan' says neither"),
@@ -109,6 +112,17 @@ def test_a_near_label_in_a_list_stops_the_training(dry, written):
     code, said = dry(LEFT_OUT, "--exclude", listed)
     assert code == 16
     assert "list.txt, line 1: sub-" in said
+
+
+@pytest.mark.parametrize(
+    "line", ["sub-03,sub-04", "03,04", "sub-05,ses-a,motion", "05;b", "sub-03,no", "sub-03\tkeep"]
+)
+def test_a_line_of_a_list_with_two_meanings_stops_the_training(dry, line):
+    listed = dry.root / "list.txt"
+    listed.write_text(f"# remark\n{line}\n")
+    code, said = dry(LEFT_OUT, "--exclude", listed)
+    assert code == 16
+    assert "list.txt, line 2: " in said
 
 
 def test_who_is_named_by_hand_must_be_there(dry):
