@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import tables_cohort as cohort
+import tables_faults as faults
 import tables_models as models
 import tables_steps as steps
 from page_words import Table
@@ -44,6 +45,8 @@ TABLES: dict[str, Callable[[], Table]] = {
     "FLAIR brain masks": steps.flair_brain,
     "realism": steps.realism,
     "contrast of FLAIR": steps.contrast,
+    "large hypodensity": faults.hypodensity,
+    "wide ventricles": faults.wide_ventricles,
     "registration gate": steps.registration_gate,
     "registration ROC": steps.registration_roc,
     "memory of steps": steps.node_memory,

@@ -1,0 +1,37 @@
+"""Tables of docs/validation.md of what once gave wrong numbers (`page.py`)."""
+
+from __future__ import annotations
+
+from page_words import Table, number, result
+
+
+def hypodensity() -> Table:
+    table = [
+        ["infarcts, true volume (mL)", "n", "warned of", "share of the volume measured, median"]
+    ]
+    for row in result("hypodensity")["infarcts_by_size"]:
+        share = number(row["median_share_measured"], 2)
+        table.append([row["true_ml"], str(row["infarcts"]), str(row["found"]), share])
+    return table
+
+
+def wide_ventricles() -> Table:
+    columns = (
+        "head|ventricles, true (found), mL|lesions, true (mL)|marked, before and now (mL)"
+        "|of it in the true ventricles|Dice, before and now"
+    )
+    table = [columns.split("|")]
+    for row in result("wide_ventricles_ct")["heads"]:
+        name = f"{row['seed']}, Fazekas {row['fazekas']}"
+        found = f"{number(row['ventricles_ml'], 0)} ({number(row['ventricles_found_ml'], 0)})"
+        cells = (_both(row, key, digits) for key, digits in _MEASURED)
+        table.append([name, found, number(row["true_ml"], 1), *cells])
+    return table
+
+
+_MEASURED = (("found_ml", 1), ("in_ventricles_ml", 1), ("dice", 2))
+
+
+def _both(row: dict, key: str, digits: int) -> str:
+    before, now = (row[f"{key}_{rule}"] for rule in ("without", "with"))
+    return f"{number(before, digits)}, {number(now, digits)}"
