@@ -59,6 +59,15 @@ def test_reasons_of_a_list_reach_the_table_and_the_page(group, tmp_path):
     assert "sub-02 takes part in nothing: excluded by list.tsv: moved" in said
 
 
+@pytest.mark.parametrize("line", ["sub-01,sub-02", "01;02", "01\tno"])
+def test_a_line_of_a_list_with_two_meanings_stops_the_group(group, tmp_path, line):
+    listed = tmp_path / "list.tsv"
+    listed.write_text(f"{line}\n")
+    code, said = group("--exclude", listed)
+    assert code == 16
+    assert "list.tsv, line 1: " in said
+
+
 def test_the_column_exclude_is_said_in_the_log_and_on_the_page(group):
     people = "participant_id\tExclude\nsub-01\tno\n02 \ttumour\nsub-99\tmoved\n"
     (group.out / "participants.tsv").write_text(people)
