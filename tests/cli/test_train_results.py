@@ -9,6 +9,7 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from ctwml_bids.bids import names
 from ctwml_bids.preprocessing.normalisation import from_grid, network_grid
@@ -71,10 +72,11 @@ def test_the_spread_over_the_repeats_is_their_standard_deviation(trained):
         found = image(trained, names.wml(*of, space="CT", seen_in="ct", kind="cvstd"))
         assert expected.max() > 0.01
         written = np.asarray(found.dataobj)
-        # Fluid of the ventricles, which is no lesion, has none.
+        # Fluid of the ventricles, which is no lesion, has none; at its border it is interpolated.
         fluid = (written == 0) & (expected > 1 / 1024)
         assert fluid.mean() < 1e-3
-        np.testing.assert_allclose(written, np.where(fluid, 0, expected), atol=1 / 1024)
+        compared = ~ndimage.binary_dilation(fluid, np.ones((3, 3, 3)))
+        np.testing.assert_allclose(written[compared], expected[compared], atol=1 / 1024)
         name = names.wml(*of, space="FLAIR", seen_in="ct", kind="cvstd")
         assert image(trained, name).shape == FLAIR_GRID.shape
         sidecar = json.loads((trained / "out" / names.sidecar(name)).read_text())
