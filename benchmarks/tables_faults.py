@@ -15,13 +15,21 @@ def hypodensity() -> Table:
     return table
 
 
-def wide_ventricles() -> Table:
+def wide_ventricles_ct() -> Table:
+    return _wide_ventricles("ct")
+
+
+def wide_ventricles_flair() -> Table:
+    return _wide_ventricles("flair")
+
+
+def _wide_ventricles(modality: str) -> Table:
     columns = (
         "head|ventricles, true (found), mL|lesions, true (mL)|marked, before and now (mL)"
-        "|of it in the true ventricles|Dice, before and now"
+        "|of it in true lesions|of it in the true ventricles|Dice, before and now"
     )
     table = [columns.split("|")]
-    for row in result("wide_ventricles_ct")["heads"]:
+    for row in result(f"wide_ventricles_{modality}")["heads"]:
         name = f"{row['seed']}, Fazekas {row['fazekas']}"
         found = f"{number(row['ventricles_ml'], 0)} ({number(row['ventricles_found_ml'], 0)})"
         cells = (_both(row, key, digits) for key, digits in _MEASURED)
@@ -29,7 +37,7 @@ def wide_ventricles() -> Table:
     return table
 
 
-_MEASURED = (("found_ml", 1), ("in_ventricles_ml", 1), ("dice", 2))
+_MEASURED = (("found_ml", 1), ("true_positive_ml", 2), ("in_ventricles_ml", 1), ("dice", 3))
 
 
 def _both(row: dict, key: str, digits: int) -> str:

@@ -25,6 +25,7 @@ from ctwml_bids.interfaces.base import (
     node_file,
     save_facts,
     save_image,
+    save_masks,
     save_matrix,
 )
 
@@ -140,7 +141,7 @@ def _save_fit(
 
 class _PairFrameInput(BaseInterfaceInputSpec):
     ct = File(exists=True, mandatory=True)
-    ct_mask = File(exists=True, mandatory=True)
+    ct_mask = File(exists=True, mandatory=True, desc="whole, as the FLAIR's")
     ct_mask_facts = File(exists=True, mandatory=True)
     flair_mask = File(exists=True, mandatory=True)
     flair_to_ct = File(exists=True, mandatory=True)
@@ -154,7 +155,8 @@ class _PairFrameInput(BaseInterfaceInputSpec):
 
 
 class _PairFrameOutput(TraitedSpec):
-    mask = File(exists=True, desc="brain mask that normalises and z-scores the CT")
+    mask = File(exists=True, desc="brain mask: where things are measured")
+    whole = File(exists=True, desc="the same with lost slices: normalises and z-scores the CT")
     template_to_native = File(exists=True)
     guide_to_native = File(exists=True)
     template_brain = File(exists=True, desc="the template's brain mask on the CT's grid")
@@ -184,10 +186,10 @@ class FramePair(SimpleInterface):
         registration = load_facts(self.inputs.registration_facts)
         ct_facts = load_facts(self.inputs.ct_mask_facts)
         flair_facts = load_facts(self.inputs.flair_mask_facts)
-        seen = seen_part(np.asarray(flair_mask.dataobj), flair_facts.get("empty_slices"))
+        flair_seen = seen_part(np.asarray(flair_mask.dataobj), flair_facts.get("empty_slices"))
         gates = (
             quality.brain_volume(flair_facts["brain_ml"], image="FLAIR"),
-            quality.coverage(cut_shares(seen), image="FLAIR"),
+            quality.coverage(cut_shares(flair_seen), image="FLAIR"),
         )
         flair_failed = quality.overall(gates) == "fail"
         if registration["verdict"] != "fail" and not flair_failed:
@@ -197,7 +199,6 @@ class FramePair(SimpleInterface):
                 load_image(self.inputs.ct),
                 ct_facts["bone_threshold_hu"],
             )
-            mask = only_seen(mask, ct_facts.get("empty_slices"))
             template_to_flair = np.loadtxt(self.inputs.template_to_flair)
             guide_to_flair = np.loadtxt(self.inputs.guide_to_flair)
             frames = flair_to_ct @ template_to_flair, flair_to_ct @ guide_to_flair
@@ -207,13 +208,13 @@ class FramePair(SimpleInterface):
             frames = _fitted(ct_mask, self.inputs)
             failed = "the FLAIR's brain mask" if flair_failed else "the registration"
             facts = {"mask_from": "CT", "mask_reason": f"{failed} failed its quality gate"}
-        self._results["mask"] = save_image(
-            mask.astype(np.uint8), grid_of(ct_mask), node_file(runtime.cwd, "mask.nii")
-        )
+        mask = mask.astype(np.uint8)
+        seen = only_seen(mask, ct_facts.get("empty_slices"))
+        save_masks(self._results, mask, seen, grid_of(ct_mask), runtime.cwd)
         _save_frames(self._results, frames, runtime.cwd)
         _save_fit(
             self._results,
-            load_mask(self._results["mask"]),
+            load_mask(self._results["whole"]),
             frames[0],
             self.inputs.template_mask,
             runtime.cwd,

@@ -49,6 +49,20 @@ def save_facts(facts: dict[str, Any], path: str) -> str:
     return path
 
 
+def save_masks(
+    results: dict[str, Any],
+    whole: np.ndarray,
+    seen: np.ndarray,
+    grid: Grid,
+    folder: str,
+) -> None:
+    """Set a brain mask's two outputs: `whole`, and `mask` without what no slice shows."""
+    results["whole"] = save_image(whole, grid, node_file(folder, "whole.nii"))
+    results["mask"] = (
+        results["whole"] if seen is whole else save_image(seen, grid, node_file(folder, "mask.nii"))
+    )
+
+
 def load_facts(path: str) -> dict[str, Any]:
     """Load what `save_facts` wrote."""
     return json.loads(Path(path).read_text())

@@ -24,6 +24,7 @@ from ctwml_bids.interfaces.base import (
     node_file,
     save_facts,
     save_image,
+    save_masks,
 )
 
 
@@ -77,12 +78,13 @@ class _BrainMaskInput(BaseInterfaceInputSpec):
 
 
 class _BrainMaskOutput(TraitedSpec):
-    mask = File(exists=True)
+    mask = File(exists=True, desc="where things are measured: without what no slice shows")
+    whole = File(exists=True, desc="where steps look, lost slices filled in; `mask` if none is")
     facts = File(exists=True)
 
 
 class ExtractBrain(SimpleInterface):
-    """Brain mask of a CT or FLAIR (`ct_mask`, `flair_mask`), without what no slice shows."""
+    """Brain mask of a CT or FLAIR (`ct_mask`, `flair_mask`), whole and without lost slices."""
 
     input_spec = _BrainMaskInput
     output_spec = _BrainMaskOutput
@@ -104,7 +106,7 @@ class ExtractBrain(SimpleInterface):
         empty = load_facts(self.inputs.image_facts)["empty_slices"]
         found = np.asarray(result.mask.dataobj).astype(np.uint8)
         seen = only_seen(found, empty)
-        self._results["mask"] = save_image(seen, grid, node_file(runtime.cwd, "mask.nii"))
+        save_masks(self._results, found, seen, grid, runtime.cwd)
         brain_ml, unseen = (
             round(float(np.count_nonzero(mask)) * grid.voxel_ml, 1) for mask in (seen, found - seen)
         )

@@ -27,7 +27,8 @@ from ctwml_bids.interfaces.base import (
 
 class _SegmentInput(BaseInterfaceInputSpec):
     in_file = File(exists=True, mandatory=True)
-    mask = File(exists=True, mandatory=True)
+    mask = File(exists=True, mandatory=True, desc="brain mask; lesions are marked in it")
+    whole = File(exists=True, mandatory=True, desc="the same with lost slices; the networks see it")
     template_to_native = File(exists=True, mandatory=True)
     template_mask = File(exists=True, mandatory=True)
     guide_to_native = File(exists=True, mandatory=True)
@@ -80,7 +81,12 @@ class SegmentLesions(SimpleInterface):
         image = load_image(self.inputs.in_file)
         fill = -1000.0 if self.inputs.modality == "ct" else 0.0
         array = to_grid(image, transform, grid, fill=fill)
-        mask = to_grid(load_mask(self.inputs.mask), transform, grid, fill=0.0) >= 0.5
+
+        def on_grid(path: str) -> np.ndarray:
+            return to_grid(load_mask(path), transform, grid, fill=0.0) >= 0.5
+
+        whole = on_grid(self.inputs.whole)
+        mask = whole if self.inputs.mask == self.inputs.whole else on_grid(self.inputs.mask)
         white_matter = white_matter_on_grid(
             load_image(self.inputs.guide_wm),
             load_mask(self.inputs.guide_ventricles),
@@ -98,7 +104,7 @@ class SegmentLesions(SimpleInterface):
         device = "cuda" if self.inputs.use_gpu else "cpu"
         prediction = ensemble.predict(
             model,
-            network_channels(array, mask, model.card.channels),
+            network_channels(array, whole, model.card.channels),
             white_matter=white_matter,
             fluid=fluid,
             device=device,

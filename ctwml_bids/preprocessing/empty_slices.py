@@ -1,8 +1,9 @@
 """Slices that hold nothing: lost ones within the scan, and padding at its ends.
 
 A converter or an archive that misses a slice leaves one value in its place. What it showed is not
-known. For finding the brain such slices are filled in from their neighbours, since a hole would
-cut the brain in two; then they are taken out of the brain mask, so that nothing is measured there.
+known. For finding the brain, its frame and lesions such slices are filled in from their neighbours:
+a hole would cut the brain in two, and networks have seen none. Then they are taken out of the brain
+mask and of the lesions, so that nothing is measured there.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def add_single(
 ) -> tuple[pe.Node, str]:
     """Add the frame of an image that is alone: its own brain mask, normalised."""
     normalise = _normalise(unit, resources, name)
-    wf.connect(wf.get_node(f"brain_{name}"), "mask", normalise, "mask")
+    wf.connect(wf.get_node(f"brain_{name}"), "whole", normalise, "mask")
     return normalise, f"brain_{name}"
 
 
@@ -92,12 +92,12 @@ def add_pair(
         [
             (wf.get_node("read_flair"), register, [("out_file", "flair")]),
             (wf.get_node("read_ct"), register, [("out_file", "ct")]),
-            (brain_flair, register, [("mask", "flair_mask")]),
-            (brain_ct, register, [("mask", "ct_mask")]),
-            (brain_flair, normalise, [("mask", "mask")]),
+            (brain_flair, register, [("whole", "flair_mask")]),
+            (brain_ct, register, [("whole", "ct_mask")]),
+            (brain_flair, normalise, [("whole", "mask")]),
             (wf.get_node("read_ct"), frame, [("out_file", "ct")]),
-            (brain_ct, frame, [("mask", "ct_mask"), ("facts", "ct_mask_facts")]),
-            (brain_flair, frame, [("mask", "flair_mask"), ("facts", "flair_mask_facts")]),
+            (brain_ct, frame, [("whole", "ct_mask"), ("facts", "ct_mask_facts")]),
+            (brain_flair, frame, [("whole", "flair_mask"), ("facts", "flair_mask_facts")]),
             (register, frame, [("flair_to_ct", "flair_to_ct"), ("facts", "registration_facts")]),
             (
                 normalise,

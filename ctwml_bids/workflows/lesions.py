@@ -50,7 +50,7 @@ def add_segmentation(
     wf.connect(
         [
             (read, segment, [("out_file", "in_file")]),
-            (mask, segment, [("mask", "mask")]),
+            (mask, segment, [("mask", "mask"), ("whole", "whole")]),
             (
                 transform,
                 segment,
@@ -66,7 +66,7 @@ def add_segmentation(
             ),
             (transform, native, [("template_to_native", "template_to_native")]),
             (read, ventricles, [("out_file", "in_file")]),
-            (mask, ventricles, [("mask", "mask")]),
+            (mask, ventricles, [("whole", "mask")]),
             (transform, ventricles, [("guide_to_native", "guide_to_native")]),
             (ventricles, segment, [("ventricles", "ventricles")]),
             (
@@ -191,7 +191,7 @@ def add_template_space(
         wf.connect(
             [
                 (wf.get_node(f"read_{name}"), deform, [("out_file", "in_file")]),
-                (wf.get_node(mask_node), deform, [("mask", "mask")]),
+                (wf.get_node(mask_node), deform, [("whole", "mask")]),
                 (transform, deform, [("template_to_native", "template_to_native")]),
                 (deform, collect, [("forward", "syn_forward"), ("inverse", "syn_inverse")]),
             ]

@@ -103,6 +103,7 @@ def test_what_lies_in_empty_slices_of_the_ct_is_not_carried_to_it(frame):
     expected = ball(8).get_fdata()
     expected[:, :, 9:11] = 0
     np.testing.assert_array_equal(nib.load(found.mask).get_fdata(), expected)
+    np.testing.assert_array_equal(nib.load(found.whole).get_fdata(), ball(8).get_fdata())
 
 
 def test_bone_on_the_ct_is_taken_out_of_the_mask_that_was_carried(frame):
