@@ -43,8 +43,7 @@ class Exclusions:
     reasons
         ``sub-X`` or ``sub-X_ses-Y`` → why.
     places
-        The same → file and line, for those whom a list or a table names. It may name people
-        without images; who is named by hand has to be there.
+        The same → file and line, for those whom a list or a table names.
     asides
         The same → cells of the line of a list that no column is named for: reasons, unless one is
         a label of the data set (`strangers`).

@@ -13,7 +13,7 @@ from ctwml_bids.bids.exclusions import strangers
 from ctwml_bids.bids.people import units_in
 from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.cli.machine import choose_device
-from ctwml_bids.errors import InvalidInputError, UsageError
+from ctwml_bids.errors import UsageError
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.settings import Settings
 from ctwml_bids.workflows import training as steps
@@ -162,13 +162,6 @@ def _wanted(settings: Settings, template: str, card: model_store.ModelCard | Non
         units,
     )
     exclude = people.excluded | excluded(settings.exclude)
-    absent = strangers(exclude, units)
-    for label in absent:
-        if label not in exclude.places:
-            raise InvalidInputError(
-                f"--exclude: {label} is not in {settings.bids_dir}, and one who should be left out "
-                "would else be trained on. A list of people (--exclude FILE) may name others too."
-            )
     return Wanted(
         bids_dir=settings.bids_dir,
         output_dir=settings.output_dir,
@@ -179,7 +172,7 @@ def _wanted(settings: Settings, template: str, card: model_store.ModelCard | Non
         subjects=settings.participant_labels,
         sessions=settings.session_labels,
         exclude=_saw(card) | dict(exclude.reasons),
-        absent=absent,
+        absent=strangers(exclude, units),
         people=people,
         include_failed_qc=settings.include_failed_qc,
     )

@@ -120,7 +120,7 @@ def run_group(
     InvalidInputError
         Units were made with different settings.
     NothingMatchedError
-        ``--exclude`` names a unit that is not there, or nobody is left.
+        Nobody is left.
     BadDataError
         A table of people or ratings cannot be understood.
     """
@@ -136,7 +136,6 @@ def run_group(
     notes += not_here(absent)
     units = with_roles(
         units,
-        failures,
         output_dir,
         exclude=exclude,
         include_failed_qc=options.include_failed_qc,

@@ -10,14 +10,13 @@ from ctwml_bids.bids.exclusions import Exclusions
 from ctwml_bids.errors import NothingMatchedError
 from ctwml_bids.statistics.cohort import IMAGES
 from ctwml_bids.statistics.tables import MISSING
-from ctwml_bids.workflows.group_units import SHOWN, Failure, named
+from ctwml_bids.workflows.group_units import SHOWN, Failure
 
 BY_NAME = "no: excluded by name"
 
 
 def with_roles(
     units: Sequence[Mapping[str, Any]],
-    failures: Sequence[Failure],
     output_dir: Path,
     *,
     exclude: Exclusions,
@@ -27,7 +26,7 @@ def with_roles(
 
     Parameters
     ----------
-    units, failures, output_dir
+    units, output_dir
         From `read_units`, and what it read.
     exclude
         Who is left out.
@@ -37,16 +36,8 @@ def with_roles(
     Raises
     ------
     NothingMatchedError
-        ``--exclude`` names who is not there, or nobody is left.
+        Nobody is left.
     """
-    there = {row[key] for row in units for key in ("unit", "participant_id")}
-    there |= {failure["unit"] for failure in failures}
-    there |= {failure["unit"].split("_ses-")[0] for failure in failures}
-    if unknown := sorted(exclude.reasons.keys() - exclude.places.keys() - there):
-        raise NothingMatchedError(
-            f"{output_dir}: --exclude names {named(unknown)}, which has no results here; "
-            f"units that are here: {named(sorted({row['unit'] for row in units}))}."
-        )
     found = [_with_role(row, exclude, include_failed_qc) for row in units]
     if all(row["included"] == BY_NAME for row in found):
         raise NothingMatchedError(

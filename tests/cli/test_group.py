@@ -174,7 +174,7 @@ def test_units_that_never_began_or_were_killed_are_named(group):
 @pytest.mark.parametrize(
     ("spoil", "options", "code", "said"),
     [
-        (lambda out: None, ("--exclude", "77"), 18, "--exclude names sub-77"),
+        (lambda out: None, ("--exclude", "1"), 16, "sub-1 is to be left out and is not here"),
         (
             lambda out: add_unit(out, "02", 1.0, hashes={**HASHES, "segmentation": "x"}),
             (),

@@ -48,8 +48,10 @@ def test_subjects_are_left_out_by_a_file_and_by_a_column(untrained, capsys):
     assert "3 subjects (4 images" in said
     assert "sub-01: left out: excluded in participants.tsv: tumour" in said
     assert "sub-04: left out: excluded by leave-out.tsv: cortical infarct" in said
-    assert train(untrained, "--exclude", "77", "--dry-run") == 16
-    assert "sub-77" in capsys.readouterr().err
+    assert train(untrained, "--exclude", "77", "--dry-run") == 0
+    assert "sub-77: to be left out (excluded by --exclude), not in" in capsys.readouterr().out
+    assert train(untrained, "--exclude", "4", "--dry-run") == 16
+    assert "sub-4 is to be left out and is not here, and sub-04 is" in capsys.readouterr().err
 
 
 def test_a_unit_whose_table_does_not_tell_its_quality_is_left_out(untrained, capsys):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ctwml_bids.errors import BadDataError, NoInputError, NothingMatchedError
+from ctwml_bids.errors import BadDataError, InvalidInputError, NoInputError, NothingMatchedError
 from tests.workflows.cohorts import add_people, add_status, add_unit, estimates, page_of, run, table
 
 
@@ -92,12 +92,18 @@ def test_sexes_in_other_words_are_told(cohort, words):
     assert f"The sex of {count} units counts as not known" in page_of(cohort)
 
 
-def test_excluding_who_is_not_there_is_an_error_that_names_who_is(cohort):
-    with pytest.raises(NothingMatchedError, match=r"sub-77.*sub-01, sub-02") as caught:
-        run(cohort, exclude=("sub-77",))
-    assert caught.value.exit_code == 18
-    with pytest.raises(NothingMatchedError, match="leaves no unit"):
+def test_excluding_who_is_not_there_is_said_and_a_label_near_one_that_is_there_is_an_error(cohort):
+    page = page_of(cohort, exclude=("sub-77", "sub-02"))
+    assert "To be left out, but without results here: sub-77 (excluded by --exclude)." in page
+    assert [row["unit"] for row in table(cohort / "group/excluded.tsv")] == ["sub-02"]
+    with pytest.raises(InvalidInputError, match="sub-2 is to be left out and is not here, and sub"):
+        run(cohort, exclude=("sub-2",))
+
+
+def test_excluding_everybody_is_an_error(cohort):
+    with pytest.raises(NothingMatchedError, match="leaves no unit") as caught:
         run(cohort, exclude=tuple(f"sub-0{n}" for n in range(1, 6)))
+    assert caught.value.exit_code == 18
 
 
 def test_a_failed_unit_is_named_first_and_its_old_table_is_not_used(cohort):
