@@ -17,7 +17,7 @@ from ctwml_bids.cli.preflight import SCRATCH, Ready
 from ctwml_bids.cli.progress import Progress
 from ctwml_bids.cli.provenance import drop_stale_scratch
 from ctwml_bids.cli.rerun import status_path
-from ctwml_bids.errors import TemporaryError
+from ctwml_bids.errors import BadDataError, TemporaryError
 from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.status import (
     UnitResult,
@@ -126,8 +126,10 @@ def write_skipped(skipped: Sequence[Skipped], ready: Ready) -> list[UnitResult]:
 def _write_skipped(item: Skipped, ready: Ready) -> None:
     path = status_path(item, ready)
     before = read_status(path)
-    # What an earlier run with other filters finished stays finished.
-    if before is not None and before.state == "done":
+    # What an earlier run with other filters finished stays finished. Not so where the images are
+    # there and are refused now: what was measured on them before may be wrong.
+    is_refused = item.exit_code == BadDataError.exit_code
+    if before is not None and before.state == "done" and not is_refused:
         return
     status = UnitStatus(
         item.label,

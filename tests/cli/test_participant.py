@@ -184,6 +184,16 @@ def test_what_another_process_finished_meanwhile_is_done(units, ready):
     assert results["sub-02"].reason == "done by another process"
 
 
+@pytest.mark.parametrize(("exit_code", "state"), [(66, "done"), (65, "skipped")])
+def test_a_unit_of_before_stays_done_unless_its_images_are_refused_now(
+    units, ready, exit_code, state
+):
+    run(units, ready, lambda label: steps.Succeed())
+    write_skipped([Skipped("02", None, "not now", exit_code)], ready)
+    found = read_status(ready.settings.output_dir / "logs/sub-02/status.json")
+    assert found.state == state
+
+
 def test_a_skip_is_not_written_over_the_state_of_a_unit_that_another_process_runs(ready):
     status = ready.settings.output_dir / "logs/sub-01/status.json"
     with hold(status.with_name("lock")):
