@@ -79,7 +79,7 @@ validate: $(VENV)/.installed
 	$(BIN)/ctwml-simulate training/realism --participants 8 --seed 31 --anatomies training/anatomies
 	$(BIN)/python benchmarks/realism.py $(BIDS_REAL) training/realism --out training/real
 	$(BIN)/python benchmarks/gates.py $(BIDS_REAL) training/realism --scratch training/gates --outputs training/real
-	$(BIN)/python scripts/label_anatomies.py $(BIDS_REAL)/../anatomies training/label-anatomies anat-11 anat-17 anat-20
+	$(BIN)/python model_making/label_anatomies.py $(BIDS_REAL)/../anatomies training/label-anatomies anat-11 anat-17 anat-20
 	$(BIN)/python benchmarks/wide_ventricles.py ct
 	$(BIN)/python benchmarks/wide_ventricles.py flair
 	$(BIN)/python benchmarks/hypodensity.py --scratch training/hypodensity --infarcts $(BIDS_REAL)/../infarcts \

@@ -9,7 +9,7 @@
 
 ``make`` simulates the cohort and lays each head on the network's grid as the program would: brain
 masks found on the images, the CT under the FLAIR's mask carried over, poses a little wrong. DIR
-holds the anatomies of two people whom no network saw (``scripts/make_anatomies.py --for-tests``).
+holds the anatomies of two people whom no network saw (``model_making/make_anatomies.py --for-tests``).
 Files in FOLDER are kept, probabilities too, and each step goes on where it stopped; ``--part I/N``
 does every N-th head. ``measure`` segments what is not segmented yet, and reports volumes, Dice and
 Fazekas groups of CT and FLAIR beside their ceilings: the Dice of a second simulated outline, groups
@@ -26,15 +26,16 @@ import numpy as np
 from cohort_numbers import compare, curve, estimated, grouped, judged, shortfall
 from record import write_result
 
-from ctwml_bids.segmentation import ensemble, model_store, shipped_heads
-from ctwml_bids.segmentation.patches import TrainingVolume
+from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.segmentation.precision import choose
-from ctwml_bids.segmentation.train_shipped import TEST_ANATOMIES
 from ctwml_bids.simulation.individual import anatomy_files
 from ctwml_bids.simulation.pair import simulate_pair
 from ctwml_bids.simulation.plan import Participant, plan_cohort
 from ctwml_bids.statistics import fazekas
 from ctwml_bids.statistics.overlap import dice
+from ctwml_bids.training.patches import TrainingVolume
+from model_making import shipped_heads
+from model_making.train_shipped import TEST_ANATOMIES
 
 SEED = 2020  # of the cohort; frozen
 # Slices of the CTs in mm (the paper's 1 to 5, but for the costly 1), and the pixel: finer ones than

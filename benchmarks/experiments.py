@@ -20,12 +20,13 @@ import numpy as np
 from out_of_bag import LARGE_ML, LESIONS_ML, NONE_ML, THRESHOLDS
 from record import write_result
 
-from ctwml_bids.segmentation import ensemble, model_store, networks, shipped_heads
-from ctwml_bids.segmentation.patches import PatchConfig, TrainingVolume, jitter_intensities
-from ctwml_bids.segmentation.train_shipped import choose_heads
-from ctwml_bids.segmentation.training import TrainingConfig, train
+from ctwml_bids.segmentation import ensemble, model_store, networks
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
+from ctwml_bids.training.loop import TrainingConfig, train
+from ctwml_bids.training.patches import PatchConfig, TrainingVolume, jitter_intensities
+from model_making import shipped_heads
+from model_making.train_shipped import choose_heads
 
 MEMBER = 100  # whose choice of heads all experiments share; no shipped network's
 THICK_MM = 4.5

@@ -21,9 +21,9 @@ from record import write_result
 
 from ctwml_bids.preprocessing.flair_brain import brain_probability, flair_mask
 from ctwml_bids.preprocessing.grids import grid_of
-from ctwml_bids.segmentation import train_brain
-from ctwml_bids.segmentation.brain_heads import corrected_mask
 from ctwml_bids.segmentation.brain_network import DEFAULT_FOLDER, predictor
+from model_making import train_brain
+from model_making.brain_heads import corrected_mask
 
 SUBJECTS = ("sub-ll01", "sub-ll03", "sub-ll04", "sub-ll09", "sub-ll12", "sub-ll20")
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from record import write_result
 
-from ctwml_bids.segmentation import ensemble, model_store, shipped_heads
+from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.segmentation.precision import has_bfloat16
+from model_making import shipped_heads
 
 
 def compare(model: ensemble.Ensemble, folder: Path, threads: int, heads: int) -> list[dict]:

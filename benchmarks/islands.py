@@ -21,9 +21,10 @@ import numpy as np
 from out_of_bag import LESIONS_ML, NONE_ML, kinds, networks_of, seen_by
 from record import write_result
 
-from ctwml_bids.segmentation import ensemble, islands, model_store, shipped_heads
+from ctwml_bids.segmentation import ensemble, islands, model_store
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
+from model_making import shipped_heads
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5)
 SMALL_ML = (0.5, 15.0)

@@ -26,12 +26,13 @@ from ctwml_bids.preprocessing.grids import grid_of
 from ctwml_bids.preprocessing.images import orthonormal
 from ctwml_bids.preprocessing.nine_parameters import nine_parameter
 from ctwml_bids.preprocessing.normalisation import from_grid, to_grid
-from ctwml_bids.segmentation import brain_network, ensemble, model_store, shipped_heads
-from ctwml_bids.segmentation.export import export
+from ctwml_bids.segmentation import brain_network, ensemble, model_store
 from ctwml_bids.segmentation.inputs import network_channels
-from ctwml_bids.segmentation.real_heads import LABELLED
-from ctwml_bids.segmentation.training import checkpoint_weights
 from ctwml_bids.statistics.overlap import dice
+from ctwml_bids.training.loop import checkpoint_weights
+from model_making import shipped_heads
+from model_making.export import export
+from model_making.real_heads import LABELLED
 
 THRESHOLDS = (0.25, 0.3, 0.4, 0.5, 0.6)
 _CARD = model_store.load_card(model_store.default("flair"))

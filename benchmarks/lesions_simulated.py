@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 from record import write_result
 
-from ctwml_bids.segmentation import ensemble, model_store, shipped_heads
-from ctwml_bids.segmentation.simulated_heads import make_heads
-from ctwml_bids.segmentation.train_shipped import HELD_OUT_FROM
+from ctwml_bids.segmentation import ensemble, model_store
+from model_making import shipped_heads
+from model_making.simulated_heads import make_heads
+from model_making.train_shipped import HELD_OUT_FROM
 
 # A hundred past the first held-out seed: earlier ones were looked at while the simulation changed.
 FIRST_SEED = HELD_OUT_FROM + 100

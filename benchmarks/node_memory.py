@@ -4,7 +4,7 @@
 
 The slices of a real pair are interpolated to the numbers asked for, 512 x 512 in plane, and the
 unit runs one step at a time in processes of its own, as the program runs them. What each held at
-most (resident set, libraries included) is recorded: `ctwml_bids.workflows.memory` declares the
+most (resident set, libraries included) is recorded: `ctwml_bids.unit.memory` declares the
 memory of steps from these numbers, and a test compares both.
 """
 
@@ -49,12 +49,12 @@ def make_dataset(root: Path, bids_dir: Path, subject: str, ct: int, flair: int) 
 def peaks(root: Path, scratch: Path, options: list[str]) -> dict[str, float]:
     """Run the one unit; return the peak memory (GiB) of each step."""
     from ctwml_bids.bids.query import plan
-    from ctwml_bids.cli.ledger import parts
-    from ctwml_bids.cli.nipype_setup import PRELOAD, worker_environment
     from ctwml_bids.cli.parser import parse
-    from ctwml_bids.cli.preflight import make_folders, preflight
-    from ctwml_bids.cli.resources import resources_of, unit_files
     from ctwml_bids.execution.plugins import IsolatedMultiProcPlugin
+    from ctwml_bids.run.ledger import parts
+    from ctwml_bids.run.nipype_setup import PRELOAD, worker_environment
+    from ctwml_bids.run.preflight import make_folders, preflight
+    from ctwml_bids.run.resources import resources_of, unit_files
     from ctwml_bids.workflows.participant import init_participant_wf
 
     arguments = [str(root), str(scratch / "out"), "participant", "-w", str(scratch / "work")]

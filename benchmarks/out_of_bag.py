@@ -21,17 +21,13 @@ from pathlib import Path
 import numpy as np
 from record import write_result
 
-from ctwml_bids.segmentation import (
-    beginnings,
-    ensemble,
-    model_store,
-    shipped_heads,
-    training_facts,
-)
-from ctwml_bids.segmentation.export import export
-from ctwml_bids.segmentation.train_shipped import choose_heads
+from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
+from ctwml_bids.training import beginnings
+from model_making import shipped_heads, training_facts
+from model_making.export import export
+from model_making.train_shipped import choose_heads
 
 THRESHOLDS = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 LESIONS_ML, LARGE_ML, NONE_ML = 1.0, 15.0, 0.05

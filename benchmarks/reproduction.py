@@ -32,22 +32,23 @@ from reproduction_page import draw, numbers, page
 
 from ctwml_bids.bids import names
 from ctwml_bids.errors import TemporaryError
-from ctwml_bids.execution.locks import hold
-from ctwml_bids.interfaces.training_model import recipe_of
-from ctwml_bids.interfaces.training_units import (
+from ctwml_bids.group.summary import read_units
+from ctwml_bids.run.locks import hold
+from ctwml_bids.segmentation import ensemble, model_store
+from ctwml_bids.statistics import fazekas
+from ctwml_bids.statistics.folds import Split, check_lesions, stratified_splits
+from ctwml_bids.statistics.overlap import dice
+from ctwml_bids.training.jobs import (
     TrainingUnit,
     UnitJob,
     mean_map,
     read_done,
     run_unit,
 )
-from ctwml_bids.segmentation import ensemble, model_store, shipped_heads
-from ctwml_bids.segmentation.mapped_heads import facts_of, open_mapped, save_mapped
-from ctwml_bids.segmentation.patches import TrainingVolume
-from ctwml_bids.statistics import fazekas
-from ctwml_bids.statistics.folds import Split, check_lesions, stratified_splits
-from ctwml_bids.statistics.overlap import dice
-from ctwml_bids.workflows.group import read_units
+from ctwml_bids.training.mapped_heads import facts_of, open_mapped, save_mapped
+from ctwml_bids.training.model import recipe_of
+from ctwml_bids.training.patches import TrainingVolume
+from model_making import shipped_heads
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 2020  # of the cohort, as in cohort.py; and of the splits and the networks

@@ -24,12 +24,13 @@ from record import write_result
 
 from ctwml_bids.preprocessing.brain_extraction import ct_mask
 from ctwml_bids.preprocessing.images import orthonormal
-from ctwml_bids.segmentation import ensemble, model_store, shipped_heads
-from ctwml_bids.segmentation.patches import TrainingVolume
+from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.simulation.pair import simulate_pair
 from ctwml_bids.simulation.plan import Participant, plan_cohort
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
+from ctwml_bids.training.patches import TrainingVolume
+from model_making import shipped_heads
 
 EVERY = 6
 LESIONS_ML = 1.0

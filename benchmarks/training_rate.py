@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 from record import write_result
 
-from ctwml_bids.segmentation.mapped_heads import MappedHeads, save_mapped
-from ctwml_bids.segmentation.patches import PatchConfig, PatchSampler, jitter_intensities
-from ctwml_bids.segmentation.prefetch import BatchSource, ahead
-from ctwml_bids.segmentation.shipped_heads import shipped_grid
-from ctwml_bids.segmentation.training import Batches, TrainingConfig, train
+from ctwml_bids.training.loop import Batches, TrainingConfig, train
+from ctwml_bids.training.mapped_heads import MappedHeads, save_mapped
+from ctwml_bids.training.patches import PatchConfig, PatchSampler, jitter_intensities
+from ctwml_bids.training.prefetch import BatchSource, ahead
+from model_making.shipped_heads import shipped_grid
 
 DIFFERENT = 20
 

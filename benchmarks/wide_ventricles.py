@@ -26,11 +26,12 @@ from ctwml_bids.preprocessing.images import orthonormal
 from ctwml_bids.preprocessing.normalisation import from_grid, nine_parameter, rounded, to_grid
 from ctwml_bids.preprocessing.ventricles import ct_ventricles
 from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
-from ctwml_bids.segmentation import brain_network, ensemble, model_store, shipped_heads
+from ctwml_bids.segmentation import brain_network, ensemble, model_store
 from ctwml_bids.segmentation.inputs import network_channels
 from ctwml_bids.segmentation.islands import outside_white_matter
 from ctwml_bids.simulation.cohort import SimulatedPair, simulate_pair
 from ctwml_bids.statistics.overlap import dice
+from model_making import shipped_heads
 
 FIRST_WIDE_SEED = 910_000
 # Volume of the ventricles (mL), Fazekas grade, age.

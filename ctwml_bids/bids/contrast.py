@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids.contrast_words import plain, said, without_asides
-from ctwml_bids.bids.enhancement import vessels
+from ctwml_bids.preprocessing.enhancement import vessels
 
 # Fields of an image's own series (DICOM group 0018,10xx by dcm2niix's names), and those of the
 # examination, which may hold series with an agent and series without: these are asked only where

@@ -19,21 +19,8 @@ from ctwml_bids import __version__
 from ctwml_bids.bids.acquisitions import write_acquisitions
 from ctwml_bids.bids.participants import refresh_participants, what_to_know
 from ctwml_bids.bids.query import Skipped, Unit, validator_hint
-from ctwml_bids.cli.ledger import lock_path
+from ctwml_bids.bids.status import UnitResult, rebuild_table
 from ctwml_bids.cli.parser import parse
-from ctwml_bids.cli.participant import run_participants, write_skipped
-from ctwml_bids.cli.planning import plan_run
-from ctwml_bids.cli.preflight import Ready, make_folders, preflight
-from ctwml_bids.cli.progress import Progress, log_to, start_logging, stop_logging
-from ctwml_bids.cli.provenance import check_same_run, register_run, run_name
-from ctwml_bids.cli.rerun import done, why_to_run
-from ctwml_bids.cli.summary import (
-    describe_large,
-    describe_machine,
-    describe_plan,
-    exit_code,
-    status_table,
-)
 from ctwml_bids.cli.terminal import on_screen
 from ctwml_bids.errors import (
     BadDataError,
@@ -42,8 +29,21 @@ from ctwml_bids.errors import (
     InputOutputError,
     NoInputError,
 )
-from ctwml_bids.execution.locks import hold
-from ctwml_bids.execution.status import UnitResult, rebuild_table
+from ctwml_bids.run.ledger import lock_path
+from ctwml_bids.run.locks import hold
+from ctwml_bids.run.participant import run_participants, write_skipped
+from ctwml_bids.run.planning import plan_run
+from ctwml_bids.run.preflight import Ready, make_folders, preflight
+from ctwml_bids.run.progress import Progress, log_to, start_logging, stop_logging
+from ctwml_bids.run.provenance import check_same_run, register_run, run_name
+from ctwml_bids.run.rerun import done, why_to_run
+from ctwml_bids.run.summary import (
+    describe_large,
+    describe_machine,
+    describe_plan,
+    exit_code,
+    status_table,
+)
 from ctwml_bids.settings import Settings
 
 LOG = logging.getLogger("ctwml_bids")
@@ -126,7 +126,7 @@ def run(settings: Settings, started: datetime) -> int:
     progress = start_logging(settings.verbose)
     ready = preflight(settings)
     if settings.boilerplate_only:
-        from ctwml_bids.workflows.reporting import boilerplate
+        from ctwml_bids.unit.rewriting import boilerplate
 
         print(
             boilerplate(
@@ -142,7 +142,7 @@ def run(settings: Settings, started: datetime) -> int:
         code = _participant(ready, progress, started)
     if "train" in settings.analysis_levels:
         # torch, which it needs, is slow to import, and the participant level must not have it here.
-        from ctwml_bids.cli.train import run_train
+        from ctwml_bids.training.level import run_train
 
         code = run_train(settings, progress, started) or code
     if "group" in settings.analysis_levels:
@@ -151,7 +151,7 @@ def run(settings: Settings, started: datetime) -> int:
             return code
         log_to(_log_file(settings, started))
         # Plotting and tables are slow to import; --help and --dry-run need none.
-        from ctwml_bids.cli.group import summarise
+        from ctwml_bids.group.level import summarise
 
         try:
             report = summarise(ready)
@@ -214,8 +214,8 @@ def _nothing_to_run(bids_dir: Path, skipped: Sequence[Skipped]) -> CtwmlError:
 
 def _reports_only(units: Sequence[Unit], ready: Ready) -> int:
     """Write reports again; a unit without results is told, and the others go on."""
-    from ctwml_bids.cli.resources import resources_of, unit_files
-    from ctwml_bids.workflows.reporting import rewrite_report
+    from ctwml_bids.run.resources import resources_of, unit_files
+    from ctwml_bids.unit.rewriting import rewrite_report
 
     resources, code = resources_of(ready), 0
     for unit in units:
@@ -233,7 +233,7 @@ def _reports_only(units: Sequence[Unit], ready: Ready) -> int:
 
 def _run_units(units: Sequence[Unit], ready: Ready, progress: Progress) -> list[UnitResult]:
     # Nipype takes a second to import; nothing before this needs it.
-    from ctwml_bids.cli.resources import resources_of, unit_files
+    from ctwml_bids.run.resources import resources_of, unit_files
     from ctwml_bids.workflows.participant import init_participant_wf, workflow_name
 
     resources, work_dir = resources_of(ready), ready.settings.work_dir

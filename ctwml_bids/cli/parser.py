@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ctwml_bids.cli.machine import usable_cpus, usable_memory_gb
 from ctwml_bids.cli.options import build_parser
 from ctwml_bids.cli.values import absolute, file_or_name
 from ctwml_bids.cli.words import Parser
 from ctwml_bids.errors import CtwmlError, UsageError
+from ctwml_bids.run.machine import usable_cpus, usable_memory_gb
 from ctwml_bids.settings import ANALYSIS_LEVELS, MODALITIES, OPTIONS, Settings, read_toml
 
 FOLDERS = ("bids_dir", "output_dir")

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ctwml_bids import templates
-from ctwml_bids.cli.machine import CONTAINER
 from ctwml_bids.cli.values import absolute
 from ctwml_bids.errors import NoInputError, UsageError
 from ctwml_bids.execution.slurm import Program
+from ctwml_bids.run.machine import CONTAINER
 from ctwml_bids.settings import Settings
 
 # Where the image looks for other templates, unless it is told.

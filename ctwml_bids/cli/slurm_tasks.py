@@ -10,18 +10,18 @@ from pathlib import Path
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.query import Unit
-from ctwml_bids.cli.ledger import lock_path
-from ctwml_bids.cli.participant import write_skipped
-from ctwml_bids.cli.planning import asked_again, plan_run
-from ctwml_bids.cli.preflight import Ready, preflight
-from ctwml_bids.cli.provenance import check_same_run
-from ctwml_bids.cli.rerun import why_to_run
+from ctwml_bids.bids.status import rebuild_table
 from ctwml_bids.errors import TemporaryError
-from ctwml_bids.execution.locks import hold
 from ctwml_bids.execution.slurm import Need, Queued, Stage
-from ctwml_bids.execution.status import rebuild_table
+from ctwml_bids.run.ledger import lock_path
+from ctwml_bids.run.locks import hold
+from ctwml_bids.run.participant import write_skipped
+from ctwml_bids.run.planning import asked_again, plan_run
+from ctwml_bids.run.preflight import Ready, preflight
+from ctwml_bids.run.provenance import check_same_run
+from ctwml_bids.run.rerun import why_to_run
 from ctwml_bids.settings import Settings
-from ctwml_bids.workflows.memory import megavoxels, unit_gb
+from ctwml_bids.unit.memory import megavoxels, unit_gb
 
 # docs/hpc.md has what was measured. A unit's largest step is `unit_gb`; the program itself and a
 # second small step beside it took the rest.
@@ -136,10 +136,10 @@ def missing_networks(settings: Settings, cpus: int, work: Path) -> Missing:
         As a training, before its first network.
     """
     # torch, which these need, is slow to import.
-    from ctwml_bids.cli.train_setup import settle
-    from ctwml_bids.workflows.training import TrainingUnit, is_done
-    from ctwml_bids.workflows.training_cases import find_cases
-    from ctwml_bids.workflows.training_plan import check_protocol, read_plan
+    from ctwml_bids.training.cases import find_cases
+    from ctwml_bids.training.plan import check_protocol, read_plan
+    from ctwml_bids.training.protocol import TrainingUnit, is_done
+    from ctwml_bids.training.setup import settle
 
     setup = settle(dataclasses.replace(settings, dry_run=True))
     cases, left_out = find_cases(setup.wanted)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ctwml_bids.settings import Option
-from ctwml_bids.workflows.memory import LEAST_GB
+from ctwml_bids.unit.memory import LEAST_GB
 
 Reader = Callable[[str], object]
 # What one of each unit of memory is in GiB.

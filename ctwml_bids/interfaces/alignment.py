@@ -18,7 +18,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from ctwml_bids.interfaces.base import (
+from ctwml_bids.unit.work_files import (
     load_facts,
     load_image,
     load_mask,
@@ -175,11 +175,11 @@ class FramePair(SimpleInterface):
     output_spec = _PairFrameOutput
 
     def _run_interface(self, runtime):
-        from ctwml_bids.interfaces.measuring import cut_shares
         from ctwml_bids.preprocessing.carried_mask import carry, without_bone
         from ctwml_bids.preprocessing.empty_slices import only_seen, seen_part
         from ctwml_bids.preprocessing.grids import grid_of
         from ctwml_bids.statistics import quality
+        from ctwml_bids.unit.measuring import cut_shares
 
         ct_mask = load_mask(self.inputs.ct_mask)
         flair_mask = load_mask(self.inputs.flair_mask)

@@ -17,7 +17,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from ctwml_bids.interfaces.base import (
+from ctwml_bids.unit.work_files import (
     load_facts,
     load_image,
     load_mask,

@@ -6,7 +6,7 @@ from nipype.pipeline import engine as pe
 
 from ctwml_bids.interfaces.alignment import FramePair, NormaliseNineParameter, RegisterRigid
 from ctwml_bids.interfaces.preprocessing import ExtractBrain, ReadImage
-from ctwml_bids.workflows.resources import Resources, UnitFiles, step
+from ctwml_bids.unit.resources import Resources, UnitFiles, step
 
 
 def add_reading(

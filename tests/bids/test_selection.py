@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from ctwml_bids.bids import contrast
-from ctwml_bids.bids.enhancement import Vessels
 from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.bids.query import Skipped, plan
 from ctwml_bids.bids.selection import geometry, kernel_rank
+from ctwml_bids.preprocessing.enhancement import Vessels
 
 
 def taken(raw) -> str:

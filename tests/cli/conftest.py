@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from ctwml_bids.bids.query import Unit, plan
-from ctwml_bids.cli import nipype_setup
-from ctwml_bids.cli.preflight import Ready, choose_models
-from ctwml_bids.cli.progress import stop_logging
+from ctwml_bids.run import nipype_setup
+from ctwml_bids.run.preflight import Ready, choose_models
+from ctwml_bids.run.progress import stop_logging
 from ctwml_bids.segmentation.model_store import ModelCard, write_model
 from ctwml_bids.settings import Settings
-from tests.cli import trainable
-from tests.cli.training import train
+from tests.training import trainable
+from tests.training.training import train
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,9 @@ from pathlib import Path
 from nipype.pipeline import engine as pe
 
 from ctwml_bids.cli import main as app
-from ctwml_bids.cli import nipype_setup
-from ctwml_bids.cli.participant import run_participants
-from ctwml_bids.cli.preflight import SCRATCH, Ready, choose_models
+from ctwml_bids.run import nipype_setup
+from ctwml_bids.run.participant import run_participants
+from ctwml_bids.run.preflight import SCRATCH, Ready, choose_models
 from tests.execution import steps
 from tests.processes import hears_ctrl_c
 

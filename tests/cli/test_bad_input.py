@@ -12,8 +12,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from ctwml_bids.bids.status import UnitResult, read_status
 from ctwml_bids.cli import main as app
-from ctwml_bids.execution.status import UnitResult, read_status
 from tests.cli.conftest import write_image
 
 

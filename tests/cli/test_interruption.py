@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ctwml_bids.execution.status import read_status
+from ctwml_bids.bids.status import read_status
 from tests.cli.endless_run import has_ended, start
 from tests.processes import hears_ctrl_c, ignores_ctrl_c
 

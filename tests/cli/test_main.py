@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from ctwml_bids.bids.status import UnitResult, UnitStatus, write_status
 from ctwml_bids.cli import main as app
-from ctwml_bids.cli.preflight import Ready
-from ctwml_bids.cli.provenance import check_same_run, hashes, write_record
-from ctwml_bids.cli.rerun import request_of, status_path
-from ctwml_bids.cli.summary import exit_code
 from ctwml_bids.errors import CannotCreateError
-from ctwml_bids.execution.locks import hold
-from ctwml_bids.execution.status import UnitResult, UnitStatus, write_status
+from ctwml_bids.run.locks import hold
+from ctwml_bids.run.preflight import Ready
+from ctwml_bids.run.provenance import check_same_run, hashes, write_record
+from ctwml_bids.run.rerun import request_of, status_path
+from ctwml_bids.run.summary import exit_code
 
 
 @pytest.fixture

@@ -10,18 +10,18 @@ from datetime import datetime
 
 import pytest
 
+from ctwml_bids.bids.status import UnitStatus, read_status, write_status
 from ctwml_bids.cli import slurm
-from ctwml_bids.cli.machine import CONTAINER
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.slurm_program import program
 from ctwml_bids.cli.slurm_tasks import group_need, unit_need
 from ctwml_bids.errors import UsageError
-from ctwml_bids.execution.locks import hold
-from ctwml_bids.execution.status import UnitStatus, read_status, write_status
-from tests.cli import trainable
+from ctwml_bids.run.locks import hold
+from ctwml_bids.run.machine import CONTAINER
 from tests.cli.conftest import write_image
-from tests.cli.toy_run import run as run_units
 from tests.execution import steps
+from tests.run.toy_run import run as run_units
+from tests.training import trainable
 
 
 @pytest.fixture

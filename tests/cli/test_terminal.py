@@ -15,8 +15,8 @@ import pytest
 from ctwml_bids.bids.files import write_text
 from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.cli import main as app
-from ctwml_bids.cli.plugin_file import read_plugin
 from ctwml_bids.cli.terminal import Screen, on_screen
+from ctwml_bids.run.plugin_file import read_plugin
 from ctwml_bids.settings import read_toml
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from ctwml_bids.bids.query import plan
+from ctwml_bids.bids.status import UnitStatus, write_status
 from ctwml_bids.cli.parser import parse
-from ctwml_bids.cli.preflight import Ready, choose_models
-from ctwml_bids.cli.provenance import check_same_run, hashes, write_record
-from ctwml_bids.cli.resources import resources_of, unit_files
-from ctwml_bids.cli.train_setup import settle
 from ctwml_bids.errors import CannotCreateError, InvalidInputError, UsageError
-from ctwml_bids.execution.status import UnitStatus, write_status
 from ctwml_bids.reports.methods import methods_text
+from ctwml_bids.run.preflight import Ready, choose_models
+from ctwml_bids.run.provenance import check_same_run, hashes, write_record
+from ctwml_bids.run.resources import resources_of, unit_files
 from ctwml_bids.settings import from_toml, to_toml
 from ctwml_bids.templates import packaged
+from ctwml_bids.training.setup import settle
 
 # That of both models of the tests.
 OWN = 0.3

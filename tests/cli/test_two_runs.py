@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from ctwml_bids.bids.status import read_status
 from ctwml_bids.cli import main as app
-from ctwml_bids.cli.preflight import SCRATCH
-from ctwml_bids.execution.status import read_status
+from ctwml_bids.run.preflight import SCRATCH
 from tests.cli.endless_run import has_ended, start
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ctwml_bids.cli.plugin_file import read_plugin
-from ctwml_bids.cli.preflight import Ready
+from ctwml_bids.bids.status import read_status
 from ctwml_bids.errors import InvalidInputError, UsageError
-from ctwml_bids.execution.status import read_status
-from tests.cli.toy_run import run
+from ctwml_bids.run.plugin_file import read_plugin
+from ctwml_bids.run.preflight import Ready
 from tests.execution import steps
+from tests.run.toy_run import run
 
 LINEAR = ("p.json", '{"plugin": "Linear"}')
 MULTIPROC = ("p.yml", "plugin: MultiProc\nplugin_args:\n  n_procs: 2\n")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli import trainable
 from tests.containers.conftest import ONE_THREAD, ROOT, call, finish, need, start_bare
+from tests.training import trainable
 
 UNITS = [f"{number:02d}" for number in range(1, 7)]
 # One machine has the CPUs of both nodes, so that all waits are long.

@@ -20,7 +20,7 @@ from ctwml_bids import errors
 from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.cli import main as app
 from ctwml_bids.cli import options, parser, simulate, slurm_options
-from ctwml_bids.cli.plugin_file import read_plugin
+from ctwml_bids.run.plugin_file import read_plugin
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.settings import ANALYSIS_LEVELS, OPTIONS
 from ctwml_bids.statistics.tables import COLUMNS

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from nipype.pipeline import engine as pe
 
-from ctwml_bids.execution.failures import failure_of
 from ctwml_bids.execution.plugins import IsolatedMultiProcPlugin
+from ctwml_bids.run.failures import failure_of
 from tests.execution import steps
 from tests.processes import hears_ctrl_c
 

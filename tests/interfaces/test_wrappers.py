@@ -12,16 +12,16 @@ import pytest
 
 from ctwml_bids.bids import names
 from ctwml_bids.interfaces.alignment import FramePair, NormaliseNineParameter
-from ctwml_bids.interfaces.base import load_facts, save_facts
-from ctwml_bids.interfaces.measuring import measure_unit
-from ctwml_bids.interfaces.outputs import WriteUnit
+from ctwml_bids.interfaces.results import WriteUnit
 from ctwml_bids.interfaces.segmentation import SegmentLesions
-from ctwml_bids.interfaces.writing import _Writer
 from ctwml_bids.preprocessing import normalisation
 from ctwml_bids.segmentation import ensemble
 from ctwml_bids.segmentation.model_store import default, load_card
-from ctwml_bids.segmentation.shipped_heads import shipped_grid, white_matter
 from ctwml_bids.templates import packaged
+from ctwml_bids.unit.measuring import measure_unit
+from ctwml_bids.unit.work_files import load_facts, save_facts
+from ctwml_bids.unit.writing import _Writer
+from model_making.shipped_heads import shipped_grid, white_matter
 
 
 def ball(centre: int) -> nib.Nifti1Image:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from ctwml_bids import templates
-from ctwml_bids.interfaces.base import load_facts
 from ctwml_bids.interfaces.preprocessing import MeasureContrast
 from ctwml_bids.preprocessing.flair_brain import flair_mask
 from ctwml_bids.preprocessing.flair_contrast import flair_contrast
@@ -18,6 +17,7 @@ from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.images import read_flair
 from ctwml_bids.preprocessing.normalisation import compose, nine_parameter
 from ctwml_bids.statistics import fit_gates
+from ctwml_bids.unit.work_files import load_facts
 
 # Brightness of white matter, grey matter and fluid.
 FLAIR, T1W, T2W = (100.0, 115.0, 25.0), (100.0, 82.0, 25.0), (100.0, 125.0, 260.0)

@@ -12,9 +12,9 @@ import torch
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.preprocessing.head_grid import HEAD_SHAPE, HEAD_SPACING_MM
 from ctwml_bids.segmentation import brain_network
-from ctwml_bids.segmentation.brain_augmentation import TrainingHead, random_view
 from ctwml_bids.segmentation.brain_network import BrainNetwork, load, predict, predictor, save
-from ctwml_bids.segmentation.train_brain import NEVER, fit, loss
+from model_making.brain_augmentation import TrainingHead, random_view
+from model_making.train_brain import NEVER, fit, loss
 
 
 def test_packaged_weights_match_their_card():

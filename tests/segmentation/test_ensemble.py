@@ -12,10 +12,10 @@ from ctwml_bids.errors import BadDataError
 from ctwml_bids.segmentation import ensemble
 from ctwml_bids.segmentation.islands import outside_white_matter
 from ctwml_bids.segmentation.model_store import ModelCard, write_model
-from ctwml_bids.segmentation.patches import PatchConfig
 from ctwml_bids.segmentation.precision import has_bfloat16
-from ctwml_bids.segmentation.training import TrainingConfig, train
 from ctwml_bids.segmentation.uresnet import UResNet
+from ctwml_bids.training.loop import TrainingConfig, train
+from ctwml_bids.training.patches import PatchConfig
 from tests.segmentation.toy import toy_head
 
 CARD = ModelCard(

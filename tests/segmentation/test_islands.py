@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ctwml_bids.segmentation import islands
-from ctwml_bids.segmentation.shipped_heads import shipped_grid, white_matter
+from model_making.shipped_heads import shipped_grid, white_matter
 
 SHAPE = (12, 12, 6)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ctwml_bids.segmentation.patches import TrainingVolume
+from ctwml_bids.training.patches import TrainingVolume
 
 
 def toy_head(seed: int = 0, *, lesions: int = 4, shape=(48, 56, 3)) -> TrainingVolume:

@@ -20,8 +20,8 @@ from ctwml_bids.cli.main import main
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.templates import packaged
 from ctwml_bids.workflows.participant import Resources, UnitFiles, init_unit_wf
-from tests.workflows.cohorts import CT, FLAIR, add_unit, big_cohort
-from tests.workflows.cohorts import run as summarise
+from tests.group.cohorts import CT, FLAIR, add_unit, big_cohort
+from tests.group.cohorts import run as summarise
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ctwml_bids.cli.nipype_setup import preload
+from ctwml_bids.run.nipype_setup import preload
 from ctwml_bids.workflows.participant import workflow_name
 
 

@@ -278,7 +278,7 @@ def test_plain_functions_in_a_loop_give_the_same_maps_as_the_workflow(real_run):
 
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(real_run, tmp_path, monkeypatch):
     from ctwml_bids.errors import InputOutputError
-    from ctwml_bids.interfaces import writing
+    from ctwml_bids.unit import writing
 
     def full(source, target, **_):
         raise OSError(28, "No space left on device", str(target))

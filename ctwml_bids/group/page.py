@@ -1,0 +1,85 @@
+"""Tables on the page of a cohort, from its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ctwml_bids.group.figures import by_group, rated
+from ctwml_bids.reports import sentences
+from ctwml_bids.statistics.cohort import IMAGES, Cohort
+from ctwml_bids.statistics.strata import ALL, summarise_measure
+
+
+def cohort_notes(cohort: Cohort) -> list[str]:
+    """Say what a reader must know of the units that take part, in sentences."""
+    rows, notes = cohort.rows(), []
+    for image in IMAGES:
+        count = sum(image in row["out_of_fold"].split() for row in rows)
+        if count:
+            notes.append(
+                f"The {image.upper()} lesions of {count} of {len(rows)} units are as networks see "
+                "them that were not trained on the subject (column out_of_fold of units.tsv)."
+            )
+    subjects = len({row["participant_id"] for row in rows})
+    if subjects < len(rows):
+        notes.append(
+            f"{len(rows)} units are of {subjects} subjects: intervals by bootstrap and the "
+            "cross-validation keep those of one subject together, intervals by formula do not."
+        )
+    return notes
+
+
+def measure_table(
+    cohort: Cohort,
+) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
+    """Return the page's table of measures: headings, then a label and one text for each."""
+    parts = [(ALL, "All"), *((g, rated(g)) for g in by_group(cohort))]
+    taking = cohort.rows()
+    members = [[r for r in taking if part in (ALL, r["fazekas_group"])] for part, _ in parts]
+    rows = []
+    for name, (label, digits) in sentences.MEASURES.items():
+        summaries = [asdict(summarise_measure(of, name)) for of in members]
+        if summaries[0]["count"]:
+            rows.append((label, tuple(sentences.spread(found, digits) for found in summaries)))
+    return tuple(heading for _, heading in parts), tuple(rows)
+
+
+def confusion_tables(cohort: Cohort) -> tuple[tuple[str, list[list[int]], str], ...]:
+    """Return the page's confusion matrices: image, counts with the rated group by rows, share."""
+    whole = cohort.whole
+    return tuple(
+        (image.upper(), counts.tolist(), sentences.percent(asdict(whole.share_right[image])))
+        for image, counts in whole.counts.items()
+        if counts.sum()
+    )
+
+
+def strata_rows(cohort: Cohort, headings: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the page's table of results by scanner and scan; `headings` names each kind."""
+    rows = []
+    for part in cohort.parts:
+        if part.by not in headings or part.by in (ALL, "fazekas"):
+            continue
+        found = asdict(part.agreement)
+        rows.append(
+            {
+                "part": f"{headings[part.by][0].upper()}{headings[part.by][1:]}: {part.stratum}",
+                "units": part.units,
+                "pairs": found["pairs"],
+                "r": _short(found["pearson"]),
+                "slope": _short(found["slope"]),
+                "bias": _short(found["bias"], 1),
+                "ccc": _short(found["ccc"]),
+                "dice": _short(asdict(part.dice)),
+                "right": _short(asdict(part.share_right["ct"])),
+            }
+        )
+    return rows
+
+
+def _short(estimate: Mapping[str, float], digits: int = 2) -> str:
+    if not sentences.known(estimate):
+        return "–"
+    return sentences.with_interval(estimate, digits).replace("95% CI ", "")

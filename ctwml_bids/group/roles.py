@@ -1,0 +1,103 @@
+"""Which units take part in what, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ctwml_bids.bids.exclusions import Exclusions
+from ctwml_bids.errors import NothingMatchedError
+from ctwml_bids.group.units import SHOWN, Failure
+from ctwml_bids.statistics.cohort import IMAGES
+from ctwml_bids.statistics.tables import MISSING
+
+BY_NAME = "no: excluded by name"
+
+
+def with_roles(
+    units: Sequence[Mapping[str, Any]],
+    output_dir: Path,
+    *,
+    exclude: Exclusions,
+    include_failed_qc: bool = False,
+) -> list[dict[str, Any]]:
+    """Add ``included`` and ``in_agreement`` to every unit: ``yes``, or why not.
+
+    Parameters
+    ----------
+    units, output_dir
+        From `read_units`, and what it read.
+    exclude
+        Who is left out.
+    include_failed_qc
+        Keep units with a failed quality gate.
+
+    Raises
+    ------
+    NothingMatchedError
+        Nobody is left.
+    """
+    found = [_with_role(row, exclude, include_failed_qc) for row in units]
+    if all(row["included"] == BY_NAME for row in found):
+        raise NothingMatchedError(
+            f"{output_dir}: --exclude, with the column exclude of participants.tsv, leaves no unit "
+            "to summarise."
+        )
+    return found
+
+
+def _with_role(
+    row: Mapping[str, Any], exclude: Exclusions, include_failed_qc: bool
+) -> dict[str, Any]:
+    included = "yes"
+    if {row["unit"], row["participant_id"]} & exclude.reasons.keys():
+        included = BY_NAME
+    elif row["qc"] == "fail" and not include_failed_qc:
+        included = "no: failed a quality gate"
+    missing = [image.upper() for image in IMAGES if row[f"{image}_wml_ml"] == MISSING]
+    compared = included
+    if missing:
+        compared = f"no: without {missing[0]}"
+    elif included == "yes" and MISSING in (row["ct_in_flair_ml"], row["dice"]):
+        compared = "no: CT and FLAIR do not line up"
+    return {**row, "included": included, "in_agreement": compared}
+
+
+def excluded_rows(
+    units: Sequence[Mapping[str, Any]], failures: Sequence[Failure], exclude: Exclusions
+) -> list[dict[str, str]]:
+    """Return the rows of excluded.tsv: who takes part in nothing, and why.
+
+    Parameters
+    ----------
+    units, failures
+        From `with_roles` and `read_units`.
+    exclude
+        Who was left out.
+    """
+    rows = [
+        {
+            "unit": failure["unit"],
+            "why": "unfinished",
+            "reason": f"{failure['state']}: {failure['reason'] or 'no reason was recorded'}",
+        }
+        for failure in failures
+    ]
+    for row in units:
+        if row["included"] == BY_NAME:
+            reasons = exclude.reasons
+            reason = reasons.get(row["unit"]) or reasons[row["participant_id"]]
+            rows.append({"unit": row["unit"], "why": "excluded", "reason": reason})
+        elif row["included"] != "yes":
+            reason = row["qc_reason"] or "a quality gate failed"
+            rows.append({"unit": row["unit"], "why": "quality", "reason": reason})
+    return sorted(rows, key=lambda row: row["unit"])
+
+
+def left_out(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Say in the log who takes part in nothing, and why; the first ones where there are many."""
+    lines = [f"{row['unit']} takes part in nothing: {row['reason']}" for row in rows[:SHOWN]]
+    if len(rows) > SHOWN:
+        lines.append(f"{len(rows) - SHOWN} more units take part in nothing, see excluded.tsv")
+    return lines

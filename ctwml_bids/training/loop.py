@@ -1,0 +1,275 @@
+"""Training of one uResNet on patches; stops and resumes without a difference.
+
+Adam with unweighted cross-entropy, as reported for uResNet; the learning rate falls along half a
+cosine, and the weights that are kept are a running mean over the last steps. Every random draw
+of a step comes from (seed, step), so that a resumed training goes on as an unbroken one would.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ctwml_bids.segmentation import networks
+from ctwml_bids.segmentation.precision import choose
+from ctwml_bids.training.checkpoint import (
+    TrainingState,
+    checkpoint_weights,
+    plain_weights,
+    restore_latest,
+    save,
+)
+from ctwml_bids.training.log import LOG_FILE, Tally, append_row, cut_log
+from ctwml_bids.training.patches import (
+    Augmentation,
+    PatchConfig,
+    PatchSampler,
+    TrainingVolume,
+    offsets,
+)
+
+__all__ = [
+    "TrainingConfig",
+    "TrainingResult",
+    "checkpoint_weights",
+    "learning_rate",
+    "segmentation_loss",
+    "train",
+]
+
+LOSSES = ("cross-entropy", "dice+cross-entropy")
+Batches = Generator[tuple[np.ndarray, np.ndarray], None, None]
+# Settings that may change between a checkpoint and its resumption without changing the result.
+FREE = ("device", "threads", "checkpoint_every", "log_every")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How one network is trained.
+
+    Attributes
+    ----------
+    steps, batch
+        Optimiser steps, and patches in each.
+    learning_rate
+        Of Adam at the first step; it falls to 2% of this along half a cosine.
+    mean_weight
+        Weight of the past in the running mean of the network's weights.
+    variant, classes
+        See `networks.build`.
+    loss
+        "cross-entropy", or "dice+cross-entropy" as nnU-Net's.
+    patches
+        How patches are drawn.
+    seed
+        Of the initial weights and of all draws.
+    precision
+        "auto", "float32" or "bfloat16" (see `precision.choose`).
+    init
+        What the network begins from, for the record; empty for fresh weights.
+    device, threads
+        Where, and on how many CPU threads.
+    checkpoint_every, log_every
+        In steps.
+    """
+
+    steps: int = 3000
+    batch: int = 32
+    learning_rate: float = 5e-4
+    mean_weight: float = 0.995
+    variant: str = "standard"
+    classes: int = 2
+    loss: str = "cross-entropy"
+    patches: PatchConfig = field(default_factory=PatchConfig)
+    seed: int = 0
+    precision: str = "auto"
+    init: str = ""
+    device: str = "cpu"
+    threads: int = 1
+    checkpoint_every: int = 250
+    log_every: int = 50
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained network: weights by name (the running mean), and the log's rows."""
+
+    weights: dict[str, Tensor]
+    log: tuple[dict[str, float], ...]
+
+
+def train(
+    volumes: Sequence[TrainingVolume],
+    config: TrainingConfig,
+    folder: Path | None = None,
+    *,
+    augment: Augmentation | None = None,
+    on_log: Callable[[dict[str, float]], None] | None = None,
+    initial: Mapping[str, Tensor] | None = None,
+    batches: Callable[[int], Batches] | None = None,
+) -> TrainingResult:
+    """Train one network, or go on where a checkpoint in ``folder`` ends.
+
+    Parameters
+    ----------
+    volumes
+        Heads on the network's grid.
+    config
+        How to train.
+    folder
+        Where the checkpoint (``checkpoint.safetensors``) and the log (``log.tsv``)
+        are kept.
+    augment
+        See `patches.PatchSampler.batch`.
+    on_log
+        Called with every row of the log.
+    initial
+        Weights to begin from instead of fresh ones; ``config.init`` names them.
+    batches
+        Yields the batches from a step on, as `drawn` does, made elsewhere (`prefetch`).
+
+    Raises
+    ------
+    BadDataError
+        If the heads cannot be trained on, or the checkpoint is of another kind of training.
+    InputOutputError
+        If a checkpoint cannot be written.
+    """
+    torch.set_num_threads(config.threads)
+    slices = len(offsets(config.patches.context))
+    state = _initial_state(config, slices * volumes[0].channels.shape[0], initial)
+    checkpoint = folder / "checkpoint.safetensors" if folder else None
+    if checkpoint is not None:
+        restore_latest(state, checkpoint, _fixed(config))
+        cut_log(folder / LOG_FILE, state.step)
+    rows: list[dict[str, float]] = []
+    tally = Tally()
+    source = batches(state.step) if batches else drawn(volumes, config, augment, state.step)
+    with closing(source):
+        for step in range(state.step, config.steps):
+            channels, labels = next(source)
+            tally.add(*_step(state, channels, labels, step, config))
+            last = step + 1 == config.steps
+            if (step + 1) % config.log_every == 0 or last:
+                rows.append(tally.row(step + 1, learning_rate(config, step)))
+                tally = Tally()
+                if folder:
+                    append_row(folder / LOG_FILE, rows[-1])
+                if on_log:
+                    on_log(rows[-1])
+            if checkpoint and ((step + 1) % config.checkpoint_every == 0 or last):
+                save(state, checkpoint, _fixed(config))
+    return TrainingResult(plain_weights(state.mean), tuple(rows))
+
+
+def drawn(
+    volumes: Sequence[TrainingVolume],
+    config: TrainingConfig,
+    augment: Augmentation | None,
+    first: int,
+) -> Batches:
+    """Yield the batches of a training from step ``first`` on, without an end."""
+    sampler = PatchSampler(volumes, config.patches)
+    for step in itertools.count(first):
+        rng = np.random.default_rng([config.seed, step])
+        yield sampler.batch(rng, config.batch, augment)
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """Half a cosine from the first rate to 2% of it."""
+    share = 0.5 * (1 + math.cos(math.pi * step / max(config.steps, 1)))
+    return config.learning_rate * (0.02 + 0.98 * share)
+
+
+def _initial_state(
+    config: TrainingConfig, channels: int, initial: Mapping[str, Tensor] | None
+) -> TrainingState:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = networks.build(config.variant, channels, config.classes)
+    if initial is not None:
+        networks.load(network, initial, config.init)
+    network.to(config.device, memory_format=torch.channels_last)
+    mean = networks.build(config.variant, channels, config.classes).to(config.device)
+    mean.load_state_dict(network.state_dict())
+    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    return TrainingState(network, mean, optimiser)
+
+
+def _step(
+    state: TrainingState,
+    channels: np.ndarray,
+    labels: np.ndarray,
+    step: int,
+    config: TrainingConfig,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One optimiser step; returns the loss and the two sums of which Dice is the quotient.
+
+    They stay on the device: to ask a GPU for a number is to wait for it.
+    """
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(config, step)
+    x = torch.from_numpy(channels).to(config.device, memory_format=torch.channels_last)
+    y = torch.from_numpy(labels).to(config.device)
+    dtype = choose(config.precision, config.device)
+    state.network.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed * 1_000_003 + step)  # for dropout
+        with torch.autocast(
+            torch.device(config.device).type, torch.bfloat16, enabled=dtype is torch.bfloat16
+        ):
+            logits = state.network(x)
+        loss = segmentation_loss(logits.float(), y, config.loss)
+        state.optimiser.zero_grad()
+        loss.backward()
+        state.optimiser.step()
+    state.step = step + 1
+    _update_mean(state, config.mean_weight)
+    with torch.no_grad():
+        found, wanted = logits.argmax(1) > 0, y > 0
+        return loss.detach(), 2 * (found & wanted).sum(), found.sum() + wanted.sum()
+
+
+def segmentation_loss(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
+    """Return the loss of logits (n, classes, rows, columns) against labels (n, rows, columns).
+
+    ``kind`` is "cross-entropy", or "dice+cross-entropy": less the soft Dice of the whole batch's
+    lesions.
+    """
+    entropy = nn.functional.cross_entropy(logits, labels)
+    if kind == "cross-entropy":
+        return entropy
+    lesion, wanted = 1 - logits.softmax(1)[:, 0], (labels > 0).float()
+    # One voxel's worth in both parts: a batch without lesions has no zero below.
+    return entropy - (2 * (lesion * wanted).sum() + 1) / (lesion.sum() + wanted.sum() + 1)
+
+
+def _update_mean(state: TrainingState, weight: float) -> None:
+    """Move the running mean; early on it forgets faster, so that the start leaves no trace."""
+    keep = min(weight, (1 + state.step) / (10 + state.step))
+    with torch.no_grad():
+        pairs = zip(
+            state.mean.state_dict().values(), state.network.state_dict().values(), strict=True
+        )
+        for mean, now in pairs:
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - keep)
+            else:
+                mean.copy_(now)
+
+
+def _fixed(config: TrainingConfig) -> dict:
+    """Return the settings that a checkpoint's training must have to be gone on with."""
+    values = dataclasses.asdict(config)
+    if not config.init:
+        del values["init"]  # which checkpoints of fresh networks never had
+    return {key: value for key, value in values.items() if key not in FREE}

@@ -1,0 +1,143 @@
+"""A unit's table of volumes with the rows of its out-of-fold segmentation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from ctwml_bids.bids import names
+from ctwml_bids.bids.files import read_tsv, write_json, write_tsv
+from ctwml_bids.errors import NoInputError
+from ctwml_bids.preprocessing.grids import Grid, grid_of
+from ctwml_bids.statistics import overlap, regions, tables
+from ctwml_bids.statistics.gates import Gate, overall
+from ctwml_bids.training.heads import Case
+
+# Field of the table's sidecar by which images that were measured anew since are noticed.
+IMAGES = "ImagesSHA256"
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What all maps of a training have in common.
+
+    Attributes
+    ----------
+    output_dir, bids_dir
+        Where maps go, and the data set.
+    model_label
+        The ``--desc`` of the run.
+    model
+        Name of the training's model.
+    threshold
+        A voxel is a lesion where the mean probability is above this.
+    grid
+        The network's.
+    about
+        For sidecars: folds, repeats...
+    """
+
+    output_dir: Path
+    bids_dir: Path
+    model_label: str
+    model: str
+    threshold: float
+    grid: Grid
+    about: Mapping[str, Any]
+
+
+def write_table(
+    case: Case,
+    measures: regions.LesionMeasures,
+    gates: Sequence[Gate],
+    seen: Mapping[str, np.ndarray],
+    writing: Writing,
+) -> None:
+    """Write the participant's table with the rows that the out-of-fold segmentation changes.
+
+    Parameters
+    ----------
+    case
+        The unit.
+    measures
+        Of the out-of-fold lesions, in their image's space.
+    gates
+        Of the out-of-fold lesions; they take the place of the participant level's of the same name.
+    seen
+        "ct" and/or "flair", the image that lesions were seen in → bool, (x, y, z); of a pair both,
+        in FLAIR space.
+    writing
+        How.
+
+    Raises
+    ------
+    NoInputError
+        If the participant's table is missing.
+    """
+    out, of = writing.output_dir, (case.subject, case.session)
+    label = writing.model_label
+    path = out / names.cross_validated_stats(*of, model_label=label)
+    before = path if is_current(path, case.fingerprints) else _measured_table(out, case, label)
+    rows = {row["image"]: row for row in read_tsv(before)}
+    about = json.loads(names.sidecar(before).read_text(encoding="utf-8"))
+    judged = {gate["name"]: gate for gate in about["QualityGates"]}
+    judged |= {gate.name: asdict(gate) for gate in gates}
+    qc = overall(Gate(**gate) for gate in judged.values())
+    pair = None
+    if "pair" in rows and len(seen) == 2:
+        affine = grid_of(nib.load(case.images["flair"])).affine
+        pair = overlap.compare(seen["ct"], seen["flair"], affine=affine)
+    modality = case.modality
+    made = tables.unit_rows(
+        {modality: measures},
+        qc=qc,
+        thresholds={modality: writing.threshold},
+        models={modality: writing.model},
+        pair=pair,
+    )
+    rows |= {row["image"]: row for row in made}
+    rows = {image: {**row, "qc": qc} for image, row in rows.items()}
+    validated = {**about.get("CrossValidation", {}), modality: dict(writing.about)}
+    write_json(
+        names.sidecar(path),
+        {
+            **about,
+            "QualityGates": list(judged.values()),
+            "CrossValidation": validated,
+            IMAGES: dict(case.fingerprints),
+        },
+    )
+    ordered = [rows[image] for image in ("ct", "flair", "pair") if image in rows]
+    write_tsv(path, ordered, list(tables.COLUMNS))
+
+
+def _measured_table(output_dir: Path, case: Case, label: str) -> Path:
+    """Return the participant level's table of a unit, that of a label where it has one."""
+    for model_label in (label, ""):
+        path = output_dir / names.stats(case.subject, case.session, model_label=model_label)
+        if path.is_file():
+            return path
+    raise NoInputError(f"{path}: the table of {case.label} is missing; run `participant` again.")
+
+
+def is_current(table: Path, images: Mapping[str, Any]) -> bool:
+    """Tell whether an out-of-fold table is there and was made from images as they are now.
+
+    Parameters
+    ----------
+    table
+        The table.
+    images
+        Name of each image in the data set → its SHA-256.
+    """
+    try:
+        about = json.loads(names.sidecar(table).read_text(encoding="utf-8"))
+        return table.is_file() and about.get(IMAGES) == dict(images)
+    except (OSError, ValueError, AttributeError):
+        return False

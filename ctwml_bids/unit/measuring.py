@@ -1,0 +1,270 @@
+"""From a unit's files to its numbers: measures per image, agreement of the pair, quality gates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.preprocessing.ct_quality import ct_quality
+from ctwml_bids.preprocessing.empty_slices import seen_part
+from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
+from ctwml_bids.preprocessing.slice_spacing import VAULT_RATIO
+from ctwml_bids.statistics import fit_gates, overlap, quality, regions, scan_gates, tables
+from ctwml_bids.statistics.thresholds import from_record, stated
+from ctwml_bids.unit.work_files import load_facts, load_image, load_mask
+
+
+def on_native(path: str, native: Grid) -> np.ndarray:
+    """Bring a work mask onto an input image's grid; both lie in the same RAS mm space."""
+    mask = load_image(path)
+    return resample(np.asarray(mask.dataobj), mask.affine, native) >= 0.5
+
+
+def cut_shares(brain: np.ndarray) -> dict[str, float]:
+    """Return the brain's area on each face of the image as a share of its largest section.
+
+    Parameters
+    ----------
+    brain
+        Mask, shape (x, y, z), axes towards right, front and top.
+
+    Returns
+    -------
+    dict
+        ``left``, ``right``, ``back``, ``front``, ``bottom`` and ``top`` → 0–1, compared with the
+        largest section in parallel.
+    """
+    shares = {}
+    for axis, ends in enumerate((("left", "right"), ("back", "front"), ("bottom", "top"))):
+        areas = np.count_nonzero(brain, axis=tuple({0, 1, 2} - {axis}))
+        shares |= dict(zip(ends, (areas[[0, -1]] / areas.max()).tolist(), strict=True))
+    return shares
+
+
+def spacing_ratio(facts: Mapping[str, Any]) -> float:
+    """Return by what factor a CT's slices seem to lie unevenly: 1 where nothing says so."""
+    ratios = [facts["slice_gap_ratio"] or 1.0]
+    stated = facts["stated_spacing_ratio"]
+    if stated is not None:
+        ratios.append(max(stated, 1.0 / stated))
+    vault = facts["vault_ratio"]
+    if vault is not None and not VAULT_RATIO[0] <= vault <= VAULT_RATIO[1]:
+        ratios.append(max(vault, 1.0 / vault))
+    return max(ratios)
+
+
+def measure_unit(
+    files: Mapping[str, str], raw: Mapping[str, str], context: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Measure everything that the statistics table and the report state.
+
+    Parameters
+    ----------
+    files
+        Names of `UNIT_FILES` → paths in the work folder.
+    raw
+        ``ct`` and/or ``flair`` → the input image.
+    context
+        Thresholds and model names of the run.
+
+    Returns
+    -------
+    dict
+        JSON-able: ``rows`` and ``lesions`` of the tables, ``gates``, ``qc``, ``pair``, ``facts``.
+    """
+    measures, gates, facts = {}, [], {}
+    for name in raw:
+        measures[name], image_gates, facts[name] = _measure_image(name, files, raw[name])
+        gates += image_gates
+    pair = None
+    if len(raw) == 2:
+        registration = load_facts(files["registration_facts"])
+        facts["registration"] = {**registration, **load_facts(files["frame_facts"])}
+        gates.append(
+            quality.registration(
+                registration["verdict"],
+                registration["reason"],
+                mirror_ratio=registration["mirror_ratio"],
+                nmi_gain=registration["nmi_after"] - registration["nmi_before"],
+                mask_dice=registration["mask_dice"],
+                limits=registration["limits"],
+            )
+        )
+        if facts["registration"]["mask_from"] == "FLAIR":
+            gates.append(quality.carried_mask(_missed(files)))
+            frame = facts["registration"]
+            # A carried mask of nothing has nothing taken out; other gates tell of it.
+            share = frame["removed_ml"] / max(frame["carried_ml"], 0.1)
+            gates.append(fit_gates.bone_in_mask(share))
+        # Images that do not line up are not compared: the numbers would look like real ones.
+        if registration["verdict"] != "fail":
+            pair = _compare(files, raw)
+    qc = quality.overall(gates)
+    rows = tables.unit_rows(
+        measures,
+        qc=qc,
+        thresholds=context["thresholds"],
+        models={name: context["models"][name]["name"] for name in raw},
+        pair=pair,
+    )
+    if context.get("fazekas"):
+        rows, facts["fazekas"] = stated(rows, from_record(context["fazekas"]))
+    return {
+        "rows": rows,
+        "lesions": [row for name in measures for row in tables.lesion_rows(name, measures[name])],
+        "gates": [asdict(gate) for gate in gates],
+        "qc": qc,
+        "facts": facts,
+    }
+
+
+def _measure_image(
+    name: str, files: Mapping[str, str], raw: str
+) -> tuple[regions.LesionMeasures, list[quality.Gate], dict[str, Any]]:
+    native = grid_of(nib.load(raw))
+    label = name.upper()
+    lesions = np.asarray(nib.load(files[f"{name}_in_{name}_mask"]).dataobj) > 0
+    probability = np.asarray(nib.load(files[f"{name}_in_{name}_probability"]).dataobj)
+    # Of a pair, the CT's is the FLAIR's: volumes and percentages are those inside it.
+    brain = on_native(files[f"{name}_used_brain"], native)
+    # The guide's midline is x = 0; another template's need not be.
+    native_to_guide = np.linalg.inv(np.loadtxt(files[f"guide_to_{name}"]))
+    ventricles = on_native(files[f"{name}_ventricles"], native)
+    found = regions.measure(
+        lesions,
+        affine=native.affine,
+        brain=brain,
+        ventricles=ventricles,
+        left=regions.left_of_midline(native.shape, native.affine, native_to_guide),
+    )
+    fit = load_facts(files[f"{name}_fit"])
+    facts = {
+        **load_facts(files[f"{name}_facts"]),
+        "brain_mask": load_facts(files[f"{name}_brain_facts"]),
+        "network": load_facts(files[f"{name}_network_facts"]),
+        "normalisation": fit,
+    }
+    used = np.asarray(load_mask(files[f"{name}_used_brain"]).dataobj)
+    cut = cut_shares(seen_part(used, facts["brain_mask"].get("empty_slices")))
+    gates = [
+        quality.brain_volume(float(brain.sum()) * native.voxel_ml, image=label),
+        quality.coverage(cut, image=label),
+        fit_gates.template_fit(fit["dice"], fit["scales"], image=label),
+        *lesion_gates(probability, lesions, brain, native, label),
+        fluid_gate(lesions & ventricles, facts["network"]["fluid_ml"], native, label),
+        *_scan_gates(facts, label),
+    ]
+    if name == "ct":
+        gates += _ct_gates(files, facts)
+    else:
+        facts["contrast"] = contrast = load_facts(files["flair_contrast"])
+        gates.append(fit_gates.flair_contrast(**contrast))
+    return found, gates, facts
+
+
+def _scan_gates(facts: Mapping[str, Any], image: str) -> list[quality.Gate]:
+    """Judge the scan itself by what its reader and its own brain mask found."""
+    own = facts["brain_mask"]
+    empty = own.get("empty_slices") or {}
+    numbers = empty.get("numbers", ())
+    gates = []
+    if "way_up" in own:
+        gates.append(scan_gates.way_up(**own["way_up"], image=image))
+    if numbers:
+        gates.append(
+            scan_gates.empty_slices(
+                len(numbers), empty["slices"], empty["unseen_ml"], own["brain_ml"], image=image
+            )
+        )
+    if "hu_step" in facts:
+        gates.append(scan_gates.value_steps(facts["hu_step"]))
+    return gates
+
+
+def lesion_gates(
+    probability: np.ndarray, lesions: np.ndarray, brain: np.ndarray, grid: Grid, image: str
+) -> list[quality.Gate]:
+    """Judge a segmentation by how much it marks, and where.
+
+    Parameters
+    ----------
+    probability, lesions, brain
+        0–1, bool and bool, (x, y, z) on the image's grid.
+    grid
+        The image's.
+    image
+        ``CT`` or ``FLAIR``.
+    """
+    near = regions.share_near_border(np.where(lesions, probability, 0), brain, affine=grid.affine)
+    ml = float(np.count_nonzero(lesions)) * grid.voxel_ml
+    return [
+        quality.lesions_near_skull(near, image=image, lesion_ml=ml),
+        quality.lesion_volume(ml, image=image),
+    ]
+
+
+def fluid_gate(inside: np.ndarray, left_out_ml: float, grid: Grid, image: str) -> quality.Gate:
+    """Judge a segmentation by what it marks in the ventricles.
+
+    Parameters
+    ----------
+    inside
+        Lesions within the ventricle mask, bool, (x, y, z) on the image's grid.
+    left_out_ml
+        What the network marked in their fluid, which is no part of the lesions, in mL.
+    grid
+        The image's.
+    image
+        ``CT`` or ``FLAIR``.
+    """
+    inside_ml = float(np.count_nonzero(inside)) * grid.voxel_ml
+    return fit_gates.lesions_in_ventricles(inside_ml, left_out_ml, image=image)
+
+
+def _ct_gates(files: Mapping[str, str], facts: dict[str, Any]) -> list[quality.Gate]:
+    """Judge what only HU can tell, on the working image.
+
+    In the CT's own brain mask: the FLAIR's, carried to it, reaches into the vault, and the border
+    of bone would read as blood (14 mL instead of 0.4 on the real pair sub-dv01).
+    """
+    numbers = ct_quality(
+        load_image(files["ct_image"]),
+        load_mask(files["ct_brain"]),
+        load_mask(files["ct_ventricles"]),
+        np.loadtxt(files["guide_to_ct"]),
+    )
+    facts["quality"] = numbers
+    median = numbers["tissue_hu"]
+    return [
+        quality.tissue_hu(math.nan if median is None else median),
+        quality.bright(numbers["bright_ml"]),
+        quality.hypodensity(numbers["dark_region_ml"]),
+        quality.slice_spacing(spacing_ratio(facts), image="CT"),
+    ]
+
+
+def _missed(files: Mapping[str, str]) -> float:
+    """Return the share of the brain found on the CT that the mask it is measured in leaves out."""
+    own, used = (
+        np.asarray(load_mask(files[f"ct_{key}"]).dataobj) for key in ("brain", "used_brain")
+    )
+    return np.count_nonzero((own > 0) & (used == 0)) / max(np.count_nonzero(own), 1)
+
+
+def _compare(files: Mapping[str, str], raw: Mapping[str, str]) -> overlap.Overlap:
+    """Compare the lesions of CT and FLAIR in FLAIR space."""
+    ct, flair = (
+        np.asarray(nib.load(files[f"{seen}_in_flair_mask"]).dataobj) for seen in ("ct", "flair")
+    )
+    if ct.shape != flair.shape:
+        raise BadDataError(
+            f"{files['ct_in_flair_mask']}: the CT's lesions in FLAIR space have the shape "
+            f"{ct.shape}, the FLAIR's {flair.shape}; run again with --clean-workdir."
+        )
+    return overlap.compare(ct, flair, affine=grid_of(nib.load(raw["flair"])).affine)

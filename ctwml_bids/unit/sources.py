@@ -1,0 +1,187 @@
+"""Which files each derivative of a unit was made from, as BIDS URIs for its ``Sources``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctwml_bids.bids import names
+from ctwml_bids.unit.work_files import load_facts
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What took part in a unit's results.
+
+    Attributes
+    ----------
+    raw
+        ``ct`` and/or ``flair`` → URI of the input image.
+    subject, session, model_label
+        As in the names.
+    template
+        Name of the template, as in the names.
+    carried
+        The CT's brain mask and frame are the FLAIR's.
+    deformed
+        Image that was registered to the template with ``--normalisation syn``, or None.
+    guide_is_template
+        Anatomy was looked up in the frame that is written, not in one of the packaged template's
+        own.
+    """
+
+    raw: Mapping[str, str]
+    subject: str
+    session: str | None
+    model_label: str
+    template: str
+    carried: bool
+    deformed: str | None
+    guide_is_template: bool
+
+    def brain(self, image: str, *, carried: bool | None = None) -> str:
+        """Return the brain mask that an image was measured in, or of the two the one asked for."""
+        carried = image == "ct" and self.carried if carried is None else carried
+        return self._uri(names.brain_mask, space=image.upper(), carried=carried)
+
+    def of_brain(self, image: str, *, carried: bool) -> list[str]:
+        """Return what a brain mask was made from: its image, or the other's mask and the way."""
+        if not carried:
+            return [self.raw[image]]
+        return [self.raw["flair"], self.raw["ct"], self.brain("flair"), self._xfm("FLAIR", "CT")]
+
+    def of_ventricles(self, image: str) -> list[str]:
+        """Return what the ventricles were found from."""
+        frame = [self._xfm(image.upper(), self.template)] if self.guide_is_template else []
+        return [self.raw[image], self.brain(image), *frame]
+
+    def of_lesions(self, seen: str, space: str, kind: str) -> list[str]:
+        """Return what a map of the lesions seen in one image was made from.
+
+        Parameters
+        ----------
+        seen
+            ``ct`` or ``flair``.
+        space
+            ``ct``, ``flair`` or ``template``.
+        kind
+            ``mask``, ``probseg`` or ``std``.
+        """
+        # The FLAIR is no direct source of its CT's lesions, yet no one should miss that it took
+        # part: mask and frame are its own.
+        others = [self.raw["flair"]] if seen == "ct" and self.carried else []
+        frame = self._xfm(seen.upper(), self.template)
+        found = [self.raw[seen], *others, self.brain(seen), frame, self.ventricles(seen)]
+        if space == "template" and self._is_deformed(seen):
+            found.append(self._field(self.deformed.upper(), self.template))
+        elif space not in ("template", seen):
+            found.append(self._xfm(seen.upper(), space.upper()))
+            # The grid that it lies on.
+            found += [self.raw[space]] if self.raw[space] not in found else []
+        if kind == "mask":
+            label = self.template if space == "template" else space.upper()
+            found.append(self.lesions(seen, label, "probseg"))
+        return found
+
+    def lesions(self, seen: str, label: str, kind: str) -> str:
+        """Return the URI of a lesion map in the space of that label."""
+        return self._uri(
+            names.wml, space=label, seen_in=seen, kind=kind, model_label=self.model_label
+        )
+
+    def of_affine(self, source: str, target: str, *, inverse: bool) -> list[str]:
+        """Return what an affine transform was found from; an inverse, from the other."""
+        if inverse:
+            return [self._xfm(target, source)]
+        if self.template != target:
+            images = ("ct", "flair")
+            masks = [self.brain(image, carried=False) for image in images]
+            return [*(self.raw[image] for image in images), *masks]
+        if source == "CT" and self.carried:
+            return [self._xfm("CT", "FLAIR"), self._xfm("FLAIR", self.template)]
+        return [self.brain(source.lower())]
+
+    def of_field(self) -> list[str]:
+        """Return what the displacement fields of the deformable registration were found from."""
+        image = self.deformed
+        return [self.raw[image], self.brain(image), self._xfm(image.upper(), self.template)]
+
+    def of_volumes(self) -> list[str]:
+        """Return what the table of volumes was measured on."""
+        found = list(self.raw.values())
+        for image in self.raw:
+            found += [self.lesions(image, image.upper(), kind) for kind in ("mask", "probseg")]
+            found += [self.brain(image), self.ventricles(image)]
+            if self.guide_is_template:
+                found.append(self._xfm(image.upper(), self.template))
+        if len(self.raw) == 2:
+            found.append(self.lesions("ct", "FLAIR", "mask"))
+        if self.carried:
+            found.append(self.brain("ct", carried=False))
+        return found
+
+    def of_lesion_table(self) -> list[str]:
+        """Return what the lesion table was measured on."""
+        return [
+            uri
+            for image in self.raw
+            for uri in (self.lesions(image, image.upper(), "mask"), self.ventricles(image))
+        ]
+
+    def ventricles(self, image: str) -> str:
+        """Return the URI of an image's ventricle mask."""
+        return self._uri(names.ventricle_mask, space=image.upper())
+
+    def _is_deformed(self, seen: str) -> bool:
+        """Tell whether a map went through the field: a CT in its own frame does not share it."""
+        return self.deformed is not None and (self.deformed == seen or self.carried)
+
+    def _xfm(self, source: str, target: str) -> str:
+        return self._uri(names.xfm, source=source, target=target)
+
+    def _field(self, source: str, target: str) -> str:
+        return self._uri(names.xfm, source=source, target=target, deformable=True)
+
+    def _uri(self, of: Any, **entities: Any) -> str:
+        return names.bids_uri(of(self.subject, self.session, **entities))
+
+
+def lineage(
+    files: Mapping[str, str], raw: Mapping[str, str], context: Mapping[str, Any]
+) -> Lineage:
+    """Find out what took part in a unit's results.
+
+    Parameters
+    ----------
+    files
+        Names of `UNIT_FILES` → paths in the work folder.
+    raw
+        ``ct`` and/or ``flair`` → the input image.
+    context
+        What is known of the unit and the run.
+    """
+    frame = load_facts(files["frame_facts"]) if "frame_facts" in files else {}
+    return Lineage(
+        raw={
+            image: names.bids_uri(Path(path), Path(context["bids_dir"]), dataset="raw")
+            for image, path in raw.items()
+        },
+        subject=context["subject"],
+        session=context["session"],
+        model_label=context["model_label"],
+        template=context["template"],
+        # Where a gate failed, the CT was measured with its own mask and nothing was carried.
+        carried=frame.get("mask_from") == "FLAIR",
+        deformed=("flair" if "flair" in raw else "ct") if "syn_forward" in files else None,
+        guide_is_template=all(
+            np.array_equal(
+                np.loadtxt(files[f"guide_to_{i}"]), np.loadtxt(files[f"template_to_{i}"])
+            )
+            for i in raw
+            if f"guide_to_{i}" in files
+        ),
+    )

@@ -1,0 +1,126 @@
+"""Trained networks as a model with its card: what it saw, whose data that was, how well it does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.segmentation import model_store
+from ctwml_bids.training import beginnings
+from ctwml_bids.training.loop import checkpoint_weights
+from model_making import shipped_heads
+
+# The paper's for CT; `benchmarks/out_of_bag.py` finds others.
+_THRESHOLDS = {"ct": 0.25, "flair": 0.5}
+_NEVER = ("sub-ge01", "sub-dv01", "sub-sr01", "sub-ll12", "sub-ll20")
+# By the first letters of the subjects that the development data set took from there.
+_SOURCES = {
+    "lj": "Lesjak et al., Neuroinformatics 2018 (CC-BY; muschellij2/open_ms_data@6570490)",
+    "ll": "Lesjak et al., Neuroinformatics 2016 (CC-BY; muschellij2/open_ms_data@6570490)",
+    "mb": "Sim-Vent-WMH-Seg (MIT; Mahdi-Bashiri/Sim-Vent-WMH-Seg@914e4ed)",
+}
+
+
+def export(
+    runs: Sequence[Path],
+    folder: Path,
+    *,
+    name: str,
+    modality: str,
+    version: str,
+    accuracy: dict | None = None,
+    flip: bool = False,
+    threshold: float | None = None,
+    mean_with: Path | None = None,
+    island_share: float | None = None,
+) -> model_store.ModelCard:
+    """Write the networks of finished or running trainings as a model with its card.
+
+    With ``mean_with``, the model that the trainings began from, each network's weights are the
+    mean of those that it began from and those that it ended with: on heads like the former ones
+    it keeps more of what it knew (Wortsman et al., CVPR 2022).
+
+    Raises
+    ------
+    NoInputError
+        If there is no model to take the mean with.
+    BadDataError
+        If one saw a subject that the shipped models are tested on, or did not begin from the
+        network to take the mean with.
+    """
+    networks, members = [], []
+    begun = {"mean_with": model_store.load_card(mean_with).name} if mean_with else {}
+    for run in runs:
+        weights, step = checkpoint_weights(run / "checkpoint.safetensors")
+        facts = json.loads((run / "facts.json").read_text())
+        if mean_with is not None:
+            weights = beginnings.mean_with_beginning(weights, mean_with, facts["config"])
+        networks.append({key: tensor.numpy() for key, tensor in weights.items()})
+        members.append(facts | begun | {"steps_done": step})
+    if tested := set(_NEVER).intersection(
+        _people(members, "anatomies") + _people(members, "real_subjects")
+    ):
+        raise BadDataError(f"Trained on {', '.join(sorted(tested))}, which models are tested on.")
+    channels = shipped_heads.CHANNELS[modality]
+    config = members[0]["config"]
+    context = config["patches"].get("context", 0)
+    sources = _sources(members)
+    card = model_store.ModelCard(
+        name=name,
+        modality=modality,
+        version=version,
+        network={
+            "variant": config["variant"],
+            "in_channels": len(channels) * (2 * context + 1),
+            "classes": config["classes"],
+        },
+        channels=channels,
+        threshold=_THRESHOLDS[modality] if threshold is None else threshold,
+        members=(),
+        license="CC-BY-4.0" if sources else "Apache-2.0",
+        context=context,
+        flip=flip,
+        island_share=island_share,
+        training={
+            "data": _data(members),
+            "sources": sources,
+            "command": "python -m model_making.train_shipped",
+            # Of networks from before their facts said it, this machine's.
+            "torch": ", ".join(sorted({m.get("torch", torch.__version__) for m in members})),
+            "members": members,
+        },
+        accuracy=accuracy or {},
+        never_trained_on=_NEVER,
+    )
+    return model_store.write_model(folder / name, card, networks)
+
+
+def _people(members: Sequence[dict], kind: str) -> list[str]:
+    return sorted({name for member in members for name in member[kind]})
+
+
+def _sources(members: Sequence[dict]) -> list[str]:
+    """Name the data sets to which the licence asks attribution."""
+    people = _people(members, "anatomies") + _people(members, "real_subjects")
+    return [
+        text
+        for prefix, text in _SOURCES.items()
+        if any(name.removeprefix("sub-").startswith(prefix) for name in people)
+    ]
+
+
+def _data(members: Sequence[dict]) -> str:
+    """Say what a model was trained on."""
+    anatomies, real = _people(members, "anatomies"), _people(members, "real_subjects")
+    text = f"simulated heads (ctwml_bids.simulation; anatomies: {', '.join(anatomies)})"
+    if factors := [end for member in members for end in member.get("ct_noise_factors", ())]:
+        text += (
+            f", at last with CT noise of {min(factors):.1f} to {max(factors):.1f} times as usual"
+        )
+    if real:
+        text += f" and real FLAIR images with expert lesion masks ({', '.join(real)})"
+    return text

@@ -1,0 +1,132 @@
+"""Simulated heads on the network's grid, for the shipped models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.preprocessing.grids import Grid
+from ctwml_bids.simulation.cohort import simulate_pair
+from model_making import shipped_heads
+
+# Share of heads without any lesion: specificity is the hard part.
+_NORMAL_SHARE = 0.4
+# Share of heads seen under the brain mask that the program finds; the others under the true one
+# with errors of its size.
+_FOUND_SHARE = 0.67
+
+
+def make_heads(
+    folder: Path,
+    seeds: Sequence[int],
+    poses: int = 1,
+    lesion_ml: tuple[float, float] | None = None,
+    anatomies: Sequence[Path] = (),
+    ct_noise: tuple[float, float] | None = None,
+) -> None:
+    """Simulate pairs and lay both images on the network's grid, each in ``poses`` poses.
+
+    Parameters
+    ----------
+    folder, seeds, poses
+        Where heads are kept, and which; one that is there is not made again.
+    lesion_ml
+        Every head has lesions of a volume between these (mL): Fazekas 3 goes on far above the
+        mean of its grade, and networks that never saw that mark the core alone.
+    anatomies
+        Files of individual anatomies (see `simulate_pair`).
+    ct_noise
+        Each CT's noise is multiplied by a factor drawn between these, evenly in its logarithm:
+        scanners and protocols differ by more than the simulation does.
+
+    Raises
+    ------
+    BadDataError
+        If a head is there whose noise was multiplied by another factor.
+    """
+    grid = shipped_heads.shipped_grid()
+    for seed in seeds:
+        factor = noise_factor(seed, ct_noise)
+        if (folder / _name(seed, poses - 1, "flair", "_image.npy")).is_file():
+            _check_noise(folder / _name(seed, poses - 1, "ct", "_facts.json"), factor)
+        else:
+            _make_head(folder, seed, poses, grid, lesion_ml, anatomies, factor)
+            print(f"head {seed} done", flush=True)
+
+
+def noise_factor(seed: int, limits: tuple[float, float] | None) -> float:
+    """Draw the factor of a head's CT noise between limits, evenly in its logarithm; 1 without."""
+    if limits is None:
+        return 1.0
+    # A stream of its own: person, lesions and slices are those of the head with other noise.
+    return float(np.exp(np.random.default_rng([seed, 12]).uniform(*np.log(limits))))
+
+
+def _check_noise(facts: Path, factor: float) -> None:
+    """Refuse to go on in a folder of heads with other noise: which is which could not be told."""
+    made = json.loads(facts.read_text()).get("ct_noise_factor", 1.0)
+    if not np.isclose(made, factor):
+        raise BadDataError(
+            f"{facts} is of a head whose CT noise was multiplied by {made:.2f}, not {factor:.2f}: "
+            "make heads with another --ct-noise in another folder."
+        )
+
+
+def _make_head(
+    folder: Path,
+    seed: int,
+    poses: int,
+    grid: Grid,
+    lesion_ml: tuple[float, float] | None,
+    anatomies: Sequence[Path],
+    ct_noise: float,
+) -> None:
+    # Another stream than those of `simulate_pair`, [seed, 0] to [seed, 7] without ratings.
+    rng = np.random.default_rng([seed, 11])
+    person = _person(rng)
+    if lesion_ml is not None:
+        person = {"fazekas": 3, "lesion_ml": float(rng.uniform(*lesion_ml))}
+    pair = simulate_pair(seed, **person, **_scans(rng), ct_noise=ct_noise, anatomies=anatomies)
+    images = {
+        "ct": (pair.ct, pair.ct_truth, pair.template_to_ct),
+        "flair": (pair.flair, pair.flair_truth, pair.template_to_flair),
+    }
+    masks = shipped_heads.found_masks(pair)
+    for modality, (image, truth, transform) in images.items():
+        for pose in range(poses):
+            # The program's masks, and in a third of the heads errors beyond those seen here.
+            found = None
+            if masks[modality] and rng.random() < _FOUND_SHARE:
+                found = masks[modality][int(rng.integers(len(masks[modality])))]
+            head = shipped_heads.on_grid(
+                rng, image, truth.lesion_fraction, truth.brain, transform, grid, modality, found
+            )
+            channels, labels = shipped_heads.training_arrays(rng, head, grid, modality)
+            facts = dict(pair.facts) | {"grid_voxel_ml": head.voxel_ml}
+            if modality == "ct" and ct_noise != 1:
+                facts["ct_noise_factor"] = ct_noise
+            name = _name(seed, pose, modality)
+            shipped_heads.save_head(folder, name, channels, labels, facts)
+
+
+def _person(rng: np.random.Generator) -> dict:
+    """Draw who is simulated: the lesion-free are young and old in equal parts."""
+    if rng.random() < _NORMAL_SHARE:
+        age = float(rng.uniform(18, 60) if rng.random() < 0.5 else rng.uniform(60, 90))
+        return {"fazekas": 0, "lesion_ml": 0.0, "age": age}
+    return {"fazekas": int(rng.choice([1, 2, 3], p=[0.25, 0.35, 0.4]))}
+
+
+def _scans(rng: np.random.Generator) -> dict:
+    """Draw voxel sizes (mm): clinical slices; in plane no finer than the grid can use."""
+    pixel = rng.uniform(0.6, 1.0)
+    thickness = float(rng.choice([1.5, 2.5, 3.0, 4.0, 5.0, 5.0, 6.0, 8.0]))
+    return {"ct_spacing": (pixel, pixel, thickness)}
+
+
+def _name(seed: int, pose: int, modality: str, suffix: str = "") -> str:
+    return f"head-{seed:06d}_pose-{pose}_{modality}{suffix}"

@@ -1,0 +1,108 @@
+"""What a network of a shipped model was trained on and how: kept beside it, told in its card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.training.loop import FREE, TrainingConfig
+from ctwml_bids.training.patches import TrainingVolume
+
+FACTS = "facts.json"
+# What trainings from before it was recorded are taken to have; the others go uncompared there.
+_FORMER = {"augment": "intensities"}
+
+
+def describe(
+    chosen: Sequence[tuple[TrainingVolume, dict]],
+    config: TrainingConfig,
+    augment: str,
+    leave_out: Sequence[str],
+) -> dict:
+    """Return the facts of a training: counts, whom it sees in which form, settings; JSON-able.
+
+    Parameters
+    ----------
+    chosen
+        Heads with their facts, from `train_shipped.choose_heads`.
+    config, augment, leave_out
+        As the network is trained with.
+    """
+    volumes = [volume for volume, _ in chosen]
+    names = {volume.name for volume in volumes}
+    factors = [row["ct_noise_factor"] for _, row in chosen if "ct_noise_factor" in row]
+    return {
+        "heads": len({person_of(volume) for volume in volumes}),
+        "volumes": len(names),
+        "volumes_sha256": names_sha256(names),
+        "volumes_without_lesion": sum(not volume.labels.any() for volume in volumes),
+        "anatomies": sorted({anatomy(row) for _, row in chosen if "subject" not in row}),
+        "real_subjects": sorted(
+            {row[key] for _, row in chosen for key in ("subject", "texture") if key in row}
+        ),
+        "leave_out": sorted(leave_out),
+        "config": asdict(config),
+        "augment": augment,
+        "torch": torch.__version__,
+    } | ({"ct_noise_factors": [min(factors), max(factors)]} if factors else {})
+
+
+def names_sha256(names: Collection[str]) -> str:
+    """Return the SHA-256 of the names of the heads that a network was trained on."""
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+
+
+def settle(folder: Path, facts: dict) -> None:
+    """Write the facts of a training that begins; check them where one goes on.
+
+    Which torch and which device it began on stays as it was written first.
+
+    Raises
+    ------
+    BadDataError
+        If the folder has another training; the message names what differs.
+    """
+    path = folder / FACTS
+    if path.is_file():
+        before, now = (_compared(found) for found in (json.loads(path.read_text()), facts))
+        if differing := sorted(key for key in before if before[key] != now.get(key)):
+            raise BadDataError(
+                f"{folder} has another training (differs in {', '.join(differing)}): train into "
+                "another folder, or remove it to start again."
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(facts, indent=2))
+    os.replace(part, path)
+
+
+def _compared(facts: dict) -> dict:
+    """Return what may not differ when a training goes on, settings by their own names."""
+    facts = _FORMER | facts
+    config = {"init": ""} | facts.pop("config")
+    settings = {key: value for key, value in config.items() if key not in FREE}
+    facts.pop("torch", None)
+    return json.loads(json.dumps(facts | settings))  # tuples become lists, as in the file
+
+
+def anatomy(facts: dict) -> str:
+    """Return whose folds a simulated head has: "template" or a subject."""
+    return facts.get("anatomy", "template").removesuffix("-mirrored")
+
+
+def shown_in(facts: dict) -> set[str]:
+    """Return everyone whose image, anatomy or fine structure a head has."""
+    return {anatomy(facts), *(facts[key] for key in ("subject", "texture") if key in facts)}
+
+
+def person_of(volume: TrainingVolume) -> str:
+    """Return the part of a head's name that its poses and copies share."""
+    return volume.name.split("_")[0]
