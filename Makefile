@@ -47,51 +47,51 @@ RECIPES := baseline three-slices dice-loss plain-unet plain-unet-three shipped s
 CHANGES := shipped plain-unet-three zscore-only hu-only five-slices wide dropout few-lesion-patches \
 	many-lesion-patches no-lesion-free-heads no-jitter thick-slices-only
 validate: $(VENV)/.installed
-	$(BIN)/python benchmarks/normalisation.py --with-ants --trials 4
-	$(BIN)/python benchmarks/brain_masks.py --pairs 5
-	$(BIN)/python benchmarks/registration.py --bids-real $(BIDS_REAL)
-	$(BIN)/python benchmarks/flair_brain.py --data $(BIDS_REAL) --scratch training/flair-brain --steps 1500
-	$(BIN)/python benchmarks/lesions_simulated.py ct
-	$(BIN)/python benchmarks/lesions_simulated.py flair
-	$(BIN)/python benchmarks/inference_precision.py ct
-	$(BIN)/python benchmarks/inference_precision.py flair
+	$(BIN)/python -m benchmarks.normalisation --with-ants --trials 4
+	$(BIN)/python -m benchmarks.brain_masks --pairs 5
+	$(BIN)/python -m benchmarks.registration --bids-real $(BIDS_REAL)
+	$(BIN)/python -m benchmarks.flair_brain --data $(BIDS_REAL) --scratch training/flair-brain --steps 1500
+	$(BIN)/python -m benchmarks.lesions_simulated ct
+	$(BIN)/python -m benchmarks.lesions_simulated flair
+	$(BIN)/python -m benchmarks.inference_precision ct
+	$(BIN)/python -m benchmarks.inference_precision flair
 	$(BIN)/python run.py $(BIDS_REAL) training/real participant --random-seed 1
-	$(BIN)/python benchmarks/real_images.py $(BIDS_REAL) training/real
-	$(BIN)/python benchmarks/out_of_bag.py training/heads5 training/ct5-? --modality ct --heads 22
-	$(BIN)/python benchmarks/out_of_bag.py training/heads7 training/ct7-? --modality ct --heads 18 --no-flip \
+	$(BIN)/python -m benchmarks.real_images $(BIDS_REAL) training/real
+	$(BIN)/python -m benchmarks.out_of_bag training/heads5 training/ct5-? --modality ct --heads 22
+	$(BIN)/python -m benchmarks.out_of_bag training/heads7 training/ct7-? --modality ct --heads 18 --no-flip \
 		--mean-with training/models/ct-sim6
-	$(BIN)/python benchmarks/out_of_bag.py training/heads5 training/flair5-? --modality flair --heads 22
-	$(BIN)/python benchmarks/islands.py training/heads7 training/ct7-? --modality ct \
+	$(BIN)/python -m benchmarks.out_of_bag training/heads5 training/flair5-? --modality flair --heads 22
+	$(BIN)/python -m benchmarks.islands training/heads7 training/ct7-? --modality ct \
 		--model ctwml_bids/data/models/ct-sim7
-	$(BIN)/python benchmarks/islands.py training/heads5 training/loo5/* --modality flair --heads 24
-	$(BIN)/python benchmarks/left_out.py $(BIDS_REAL) training/loo5
-	$(BIN)/python benchmarks/experiments.py training/heads training/experiments --only $(RECIPES)
-	$(BIN)/python benchmarks/experiments.py training/heads5 training/experiments-shipped --only $(CHANGES) \
+	$(BIN)/python -m benchmarks.islands training/heads5 training/loo5/* --modality flair --heads 24
+	$(BIN)/python -m benchmarks.left_out $(BIDS_REAL) training/loo5
+	$(BIN)/python -m benchmarks.experiments training/heads training/experiments --only $(RECIPES)
+	$(BIN)/python -m benchmarks.experiments training/heads5 training/experiments-shipped --only $(CHANGES) \
 		--steps 1500 --name experiments_ct_shipped
-	$(BIN)/python benchmarks/cohort.py make training/cohort --anatomies training/test-anatomies
-	$(BIN)/python benchmarks/cohort.py measure training/cohort --name whole
-	$(BIN)/python benchmarks/cohort.py make training/cohort-second --anatomies training/test-anatomies --seed 2021
-	$(BIN)/python benchmarks/cohort.py measure training/cohort-second --name second
-	$(BIN)/python benchmarks/cohort_compare.py ct-sim6 whole
-	$(BIN)/python benchmarks/fazekas_cuts.py
-	$(BIN)/python benchmarks/robustness.py training/robustness --anatomies training/test-anatomies --people 24
-	$(BIN)/python benchmarks/ratings.py
+	$(BIN)/python -m benchmarks.cohort make training/cohort --anatomies training/test-anatomies
+	$(BIN)/python -m benchmarks.cohort measure training/cohort --name whole
+	$(BIN)/python -m benchmarks.cohort make training/cohort-second --anatomies training/test-anatomies --seed 2021
+	$(BIN)/python -m benchmarks.cohort measure training/cohort-second --name second
+	$(BIN)/python -m benchmarks.cohort_compare ct-sim6 whole
+	$(BIN)/python -m benchmarks.fazekas_cuts
+	$(BIN)/python -m benchmarks.robustness training/robustness --anatomies training/test-anatomies --people 24
+	$(BIN)/python -m benchmarks.ratings
 	$(BIN)/ctwml-simulate training/realism --participants 8 --seed 31 --anatomies training/anatomies
-	$(BIN)/python benchmarks/realism.py $(BIDS_REAL) training/realism --out training/real
-	$(BIN)/python benchmarks/gates.py $(BIDS_REAL) training/realism --scratch training/gates --outputs training/real
-	$(BIN)/python model_making/label_anatomies.py $(BIDS_REAL)/../anatomies training/label-anatomies anat-11 anat-17 anat-20
-	$(BIN)/python benchmarks/wide_ventricles.py ct
-	$(BIN)/python benchmarks/wide_ventricles.py flair
-	$(BIN)/python benchmarks/hypodensity.py --scratch training/hypodensity --infarcts $(BIDS_REAL)/../infarcts \
+	$(BIN)/python -m benchmarks.realism $(BIDS_REAL) training/realism --out training/real
+	$(BIN)/python -m benchmarks.gates $(BIDS_REAL) training/realism --scratch training/gates --outputs training/real
+	$(BIN)/python -m model_making.label_anatomies $(BIDS_REAL)/../anatomies training/label-anatomies anat-11 anat-17 anat-20
+	$(BIN)/python -m benchmarks.wide_ventricles ct
+	$(BIN)/python -m benchmarks.wide_ventricles flair
+	$(BIN)/python -m benchmarks.hypodensity --scratch training/hypodensity --infarcts $(BIDS_REAL)/../infarcts \
 		--anatomies training/label-anatomies --bids-real $(BIDS_REAL)
-	$(BIN)/python benchmarks/reproduction.py training/reproduction --name cpu-reduced --cohort training/cohort \
+	$(BIN)/python -m benchmarks.reproduction training/reproduction --name cpu-reduced --cohort training/cohort \
 		--people 60 --folds 4 --repeats 1 --steps 500
-	$(BIN)/python benchmarks/training_rate.py
-	$(BIN)/python benchmarks/unit_cost.py $(BIDS_REAL) dv01
-	$(BIN)/python benchmarks/unit_cost.py $(BIDS_REAL) dv01 --slices 400 --runs 1
-	$(BIN)/python benchmarks/group_scale.py
-	$(BIN)/python benchmarks/node_memory.py $(BIDS_REAL) dv01 --option output-spaces=MNI152NLin2009aSym
-	$(BIN)/python benchmarks/page.py
+	$(BIN)/python -m benchmarks.training_rate
+	$(BIN)/python -m benchmarks.unit_cost $(BIDS_REAL) dv01
+	$(BIN)/python -m benchmarks.unit_cost $(BIDS_REAL) dv01 --slices 400 --runs 1
+	$(BIN)/python -m benchmarks.group_scale
+	$(BIN)/python -m benchmarks.node_memory $(BIDS_REAL) dv01 --option output-spaces=MNI152NLin2009aSym
+	$(BIN)/python -m benchmarks.page
 
 clean:
 	rm -rf $(DEMO) build dist

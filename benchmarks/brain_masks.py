@@ -1,6 +1,6 @@
 """Brain masks and ventricles of CT and FLAIR on simulated heads with truth.
 
-    python benchmarks/brain_masks.py [--pairs 12]
+    python -m benchmarks.brain_masks [--pairs 12]
 
 Pairs of seeds from 7000 on (no training and no tuning saw them), clinical matrices. The pose of
 the template that the ventricles need is found from the found brain mask, as in the program.
@@ -15,8 +15,8 @@ os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
 
 import nibabel as nib
 import numpy as np
-from record import write_result
 
+from benchmarks.record import write_result
 from ctwml_bids import templates
 from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
 from ctwml_bids.preprocessing.flair_ventricles import flair_ventricles

@@ -1,15 +1,15 @@
 """The paper's tables on a simulated cohort of 147 whose heads no lesion network saw.
 
-    python benchmarks/cohort.py make FOLDER --anatomies DIR [--participants 147] [--part 0/1]
+    python -m benchmarks.cohort make FOLDER --anatomies DIR [--participants 147] [--part 0/1]
         [--seed 2020]
-    python benchmarks/cohort.py segment FOLDER [--ct MODEL] [--flair MODEL] [--part 0/1]
+    python -m benchmarks.cohort segment FOLDER [--ct MODEL] [--flair MODEL] [--part 0/1]
         [--device cpu]
-    python benchmarks/cohort.py measure FOLDER [--ct MODEL] [--flair MODEL] [--name NAME]
+    python -m benchmarks.cohort measure FOLDER [--ct MODEL] [--flair MODEL] [--name NAME]
         [--device cpu]
 
 ``make`` simulates the cohort and lays each head on the network's grid as the program would: brain
 masks found on the images, the CT under the FLAIR's mask carried over, poses a little wrong. DIR
-holds the anatomies of two people whom no network saw (``model_making/make_anatomies.py --for-tests``).
+holds the anatomies of two people whom no network saw (``model_making.make_anatomies --for-tests``).
 Files in FOLDER are kept, probabilities too, and each step goes on where it stopped; ``--part I/N``
 does every N-th head. ``measure`` segments what is not segmented yet, and reports volumes, Dice and
 Fazekas groups of CT and FLAIR beside their ceilings: the Dice of a second simulated outline, groups
@@ -23,9 +23,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from cohort_numbers import compare, curve, estimated, grouped, judged, shortfall
-from record import write_result
 
+from benchmarks.cohort_numbers import compare, curve, estimated, grouped, judged, shortfall
+from benchmarks.record import write_result
 from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.segmentation.precision import choose
 from ctwml_bids.simulation.individual import anatomy_files

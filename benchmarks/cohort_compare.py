@@ -1,6 +1,6 @@
 """Two models on the simulated cohort: people who are alike in the results of both.
 
-    python benchmarks/cohort_compare.py ct-sim6 whole
+    python -m benchmarks.cohort_compare ct-sim6 whole
 
 Reads results/cohort_NAME.json of ``benchmarks/cohort.py``. Anatomies are made anew on each machine
 and differ a little each time; then some people get other lesions, and are left out here. Writes
@@ -14,9 +14,9 @@ import argparse
 import json
 
 import numpy as np
-from cohort_numbers import compare, grouped, judged, shortfall
-from record import RESULTS, write_result
 
+from benchmarks.cohort_numbers import compare, grouped, judged, shortfall
+from benchmarks.record import RESULTS, write_result
 from ctwml_bids.statistics import fazekas
 
 # True volumes of one person in both results differ by no more than this, or this share.

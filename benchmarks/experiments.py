@@ -1,6 +1,6 @@
 """What was tried for the CT network, each network with the same heads, steps and seed.
 
-    python benchmarks/experiments.py HEADS FOLDER [--steps 1000] [--only NAME ...] [--name RESULT]
+    python -m benchmarks.experiments HEADS FOLDER [--steps 1000] [--only NAME ...] [--name RESULT]
 
 The first experiments change one thing of "baseline", which is the paper's recipe; what was best of
 them, "shipped", is what the others change one thing of. All train on the same 85% of the simulated
@@ -17,9 +17,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from out_of_bag import LARGE_ML, LESIONS_ML, NONE_ML, THRESHOLDS
-from record import write_result
 
+from benchmarks.out_of_bag import LARGE_ML, LESIONS_ML, NONE_ML, THRESHOLDS
+from benchmarks.record import write_result
+from ctwml_bids import modality
 from ctwml_bids.segmentation import ensemble, model_store, networks
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
@@ -199,7 +200,7 @@ def run(name: str, heads: list, folder: Path, steps: int, threads: int, device: 
         modality="ct",
         version="0",
         network={"variant": config.variant, "in_channels": images, "classes": config.classes},
-        channels=tuple(shipped_heads.CHANNELS["ct"][index] for index in experiment.channels),
+        channels=tuple(modality.CT.channels[index] for index in experiment.channels),
         threshold=0.25,
         members=(),
         license="",

@@ -1,6 +1,6 @@
 """Thresholds between Fazekas groups, by a smooth count of who is right and by plain counting.
 
-    python benchmarks/fazekas_cuts.py [--cohorts 300]
+    python -m benchmarks.fazekas_cuts [--cohorts 300]
 
 Lesion volumes are drawn from log-normal distributions, one a group; thresholds are fitted to them
 in several ways, and the share of heads of the same distributions that they put right follows from
@@ -14,9 +14,9 @@ import argparse
 from dataclasses import dataclass
 
 import numpy as np
-from record import write_result
 from scipy.special import ndtr
 
+from benchmarks.record import write_result
 from ctwml_bids.statistics.fazekas import Thresholds, fit_thresholds
 
 # SD of the smooth count; None: the rule of thumb that the program has.

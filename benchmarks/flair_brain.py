@@ -1,6 +1,6 @@
 """FLAIR brain masks against the reference masks of the real data, each subject left out.
 
-    python benchmarks/flair_brain.py --data BIDS_DIR --scratch FOLDER
+    python -m benchmarks.flair_brain --data BIDS_DIR --scratch FOLDER
 
 Subjects that the packaged network was trained on are measured with a network trained without
 them (made in the scratch folder unless it is there from an earlier run); the others with the
@@ -17,8 +17,8 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from record import write_result
 
+from benchmarks.record import write_result
 from ctwml_bids.preprocessing.flair_brain import brain_probability, flair_mask
 from ctwml_bids.preprocessing.grids import grid_of
 from ctwml_bids.segmentation.brain_network import DEFAULT_FOLDER, predictor

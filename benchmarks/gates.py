@@ -1,6 +1,6 @@
 """What the gates of FLAIR contrast, template fit and bone in the carried mask measure.
 
-    python benchmarks/gates.py BIDS_DIR [BIDS_DIR ...] --scratch FOLDER [--outputs OUT_DIR ...]
+    python -m benchmarks.gates BIDS_DIR [BIDS_DIR ...] --scratch FOLDER [--outputs OUT_DIR ...]
 
 Every FLAIR, T1w and T2w image is treated as if it were called FLAIR: brain mask, nine parameters,
 lesions, contrast, fit; masks and frames are kept in the scratch folder. From output
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from record import write_result
 
+from benchmarks.record import write_result
 from ctwml_bids import templates
 from ctwml_bids.preprocessing.flair_brain import flair_mask
 from ctwml_bids.preprocessing.flair_contrast import flair_contrast

@@ -1,6 +1,6 @@
 """How long the group level takes for many units, and the image metrics of one pair.
 
-    python benchmarks/group_scale.py [--units 10000] [--folder FOLDER]
+    python -m benchmarks.group_scale [--units 10000] [--folder FOLDER]
 
 Writes simulated units (tables, sidecars, status files, no images) and runs ``group`` on them in a
 process of its own, once whole and once after a unit was added. Then it compares CT with FLAIR masks
@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from record import write_result
 from scipy import ndimage
 
+from benchmarks.record import write_result
 from ctwml_bids.bids import names
 from ctwml_bids.statistics.overlap import compare
 from ctwml_bids.statistics.tables import COLUMNS

@@ -1,6 +1,6 @@
 """What the gate of large hypodensities says of heads without an infarct, and of painted infarcts.
 
-    python benchmarks/hypodensity.py --scratch FOLDER --infarcts DIR [--anatomies DIR ...]
+    python -m benchmarks.hypodensity --scratch FOLDER --infarcts DIR [--anatomies DIR ...]
         [--seeds 9400 9412] [--anatomy-seeds 9300 9308] [--bids-real DIR]
 
 Simulated CTs of people of 20 to 85 years whom a rater gives Fazekas grade 0: false alarms. Real
@@ -19,9 +19,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from record import write_result
 from scipy import ndimage
 
+from benchmarks.record import write_result
 from ctwml_bids import templates
 from ctwml_bids.preprocessing.brain_extraction import ct_mask
 from ctwml_bids.preprocessing.ct_quality import ct_quality

@@ -1,6 +1,6 @@
 """Inference in bfloat16 against float32: are the masks the same, and how fast is each?
 
-    python benchmarks/inference_precision.py [--model FOLDER] [--threads 1] {ct,flair}
+    python -m benchmarks.inference_precision [--model FOLDER] [--threads 1] {ct,flair}
 
 Runs on the held-out simulated heads that ``lesions_simulated.py`` made. The table goes to
 ``benchmarks/results``.
@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from record import write_result
 
+from benchmarks.record import write_result
 from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.segmentation.precision import has_bfloat16
 from model_making import shipped_heads

@@ -1,6 +1,6 @@
 """Regions of lesion probability outside the white matter, and what leaving them out costs.
 
-    python benchmarks/islands.py HEADS RUN [RUN ...] --modality {ct,flair} [--model MODEL]
+    python -m benchmarks.islands HEADS RUN [RUN ...] --modality {ct,flair} [--model MODEL]
         [--heads 40] [--threshold T] [--device cpu]
 
 Heads in HEADS that some of the RUN folders' networks did not see are segmented by those (three at
@@ -18,9 +18,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from out_of_bag import LESIONS_ML, NONE_ML, kinds, networks_of, seen_by
-from record import write_result
 
+from benchmarks.out_of_bag import LESIONS_ML, NONE_ML, kinds, networks_of, seen_by
+from benchmarks.record import write_result
 from ctwml_bids.segmentation import ensemble, islands, model_store
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice

@@ -1,6 +1,6 @@
 """FLAIR networks on real images with expert masks, each by networks that never saw the subject.
 
-    python benchmarks/left_out.py BIDS_DIR RUNS
+    python -m benchmarks.left_out BIDS_DIR RUNS
 
 RUNS (``scripts/make_models.sh`` makes training/loo5) holds trainings for each of the six subjects
 that left it out, perhaps with another; all that did are taken together, two as in the shipped
@@ -19,8 +19,8 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from record import RESULTS, write_result
 
+from benchmarks.record import RESULTS, write_result
 from ctwml_bids.preprocessing.brain_extraction import flair_mask
 from ctwml_bids.preprocessing.grids import grid_of
 from ctwml_bids.preprocessing.images import orthonormal

@@ -1,6 +1,6 @@
 """Accuracy of a lesion model on simulated heads that no training saw.
 
-    python benchmarks/lesions_simulated.py [--heads 18] [--model FOLDER]
+    python -m benchmarks.lesions_simulated [--heads 18] [--model FOLDER]
         [--device cpu] {ct,flair}
 
 Heads of held-out seeds are simulated (and kept in ``training/held-out``), laid on the network's
@@ -15,8 +15,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from record import write_result
 
+from benchmarks.record import write_result
 from ctwml_bids.segmentation import ensemble, model_store
 from model_making import shipped_heads
 from model_making.simulated_heads import make_heads

@@ -1,6 +1,6 @@
 """Memory of each step, for a pair whose images are resampled to more slices.
 
-    python benchmarks/node_memory.py BIDS_DIR SUBJECT [--ct 56 400] [--flair 28]
+    python -m benchmarks.node_memory BIDS_DIR SUBJECT [--ct 56 400] [--flair 28]
 
 The slices of a real pair are interpolated to the numbers asked for, 512 x 512 in plane, and the
 unit runs one step at a time in processes of its own, as the program runs them. What each held at
@@ -19,7 +19,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from nibabel.processing import resample_from_to
-from record import write_result
+
+from benchmarks.record import write_result
 
 IN_PLANE = 512
 

@@ -1,6 +1,6 @@
 """Nine-parameter normalisation against known transforms of the template's brain mask.
 
-    python benchmarks/normalisation.py [--trials 10]
+    python -m benchmarks.normalisation [--trials 10]
 
 Masks on 0.5 × 0.5 × 5 mm grids; scales 0.85–1.2, rotations ±25°, translations ±40 mm; whole, with
 a rough border, without the lowest slices, and cut by the image's end. The error is the mean
@@ -16,9 +16,9 @@ import time
 import nibabel as nib
 import numpy as np
 from nibabel.affines import apply_affine
-from record import write_result
 from scipy import ndimage
 
+from benchmarks.record import write_result
 from ctwml_bids import templates
 from ctwml_bids.preprocessing import transforms
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample

@@ -1,6 +1,6 @@
 """Thresholds of a lesion model, on training heads that a member did not see.
 
-    python benchmarks/out_of_bag.py HEADS RUN [RUN ...] --modality {ct,flair} [--heads 18]
+    python -m benchmarks.out_of_bag HEADS RUN [RUN ...] --modality {ct,flair} [--heads 18]
         [--no-flip] [--device cpu] [--mean-with MODEL] [--island-share SHARE]
 
 Every member of an ensemble is trained on its own choice of the simulated heads. Each network in a
@@ -19,8 +19,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from record import write_result
 
+from benchmarks.record import write_result
 from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice

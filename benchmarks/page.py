@@ -1,6 +1,6 @@
 """The tables of docs/validation.md, made of the files in ``results``.
 
-    python benchmarks/page.py [--check]
+    python -m benchmarks.page [--check]
 
 A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; what is between is replaced.
 With ``--check`` nothing is written, and the exit status is 1 if a table is not that of its results.
@@ -15,11 +15,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import tables_cohort as cohort
-import tables_faults as faults
-import tables_models as models
-import tables_steps as steps
-from page_words import Table
+from benchmarks import tables_cohort as cohort
+from benchmarks import tables_faults as faults
+from benchmarks import tables_models as models
+from benchmarks import tables_steps as steps
+from benchmarks.page_words import Table
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/validation.md"
 TABLES: dict[str, Callable[[], Table]] = {

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
-from record import RESULTS
+
+from benchmarks.record import RESULTS
 
 Table = list[list[str]]
 

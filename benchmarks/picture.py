@@ -1,6 +1,6 @@
 """The picture of the README: lesions found on one unit's CT, axial brain slices only.
 
-python benchmarks/picture.py BIDS_DIR OUT_DIR sub-ge01 docs/images/ge01.png
+python -m benchmarks.picture BIDS_DIR OUT_DIR sub-ge01 docs/images/ge01.png
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How simulated lesions are rated and outlined again: volumes by grade, agreement of two raters.
 
-    python benchmarks/ratings.py [--participants 60] [--seed 606]
+    python -m benchmarks.ratings [--participants 60] [--seed 606]
 
 Heads of a cohort's plan, with the template's anatomy and before any scanner. The seed is not one of
 those on which limits between grades and the spread of volumes were adjusted. Writes
@@ -13,8 +13,8 @@ import argparse
 from itertools import pairwise
 
 import numpy as np
-from record import write_result
 
+from benchmarks.record import write_result
 from ctwml_bids.simulation.anatomy import make_head
 from ctwml_bids.simulation.plan import Participant, plan_cohort
 from ctwml_bids.simulation.rated import OUTLINE_STREAM, draw_rated_lesions

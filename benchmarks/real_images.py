@@ -1,7 +1,7 @@
 """What a participant run found on the real images, against the references that exist.
 
     python run.py BIDS_DIR OUT_DIR participant --random-seed 1
-    python benchmarks/real_images.py BIDS_DIR OUT_DIR
+    python -m benchmarks.real_images BIDS_DIR OUT_DIR
 
 Lesion Dice against expert masks (sub-mb*, sub-lj*), lesion volume of the images without
 reference, brain volumes, and the share of the reference ventricles marked as lesion. Rows of units
@@ -18,8 +18,8 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from record import RESULTS, write_result
 
+from benchmarks.record import RESULTS, write_result
 from ctwml_bids.statistics.overlap import dice
 
 

@@ -1,6 +1,6 @@
 """Real beside simulated CT: slices, HU histograms, noise power, contrast of tissues and lesions.
 
-    python benchmarks/realism.py BIDS_REAL SIMULATED [--out OUT_DIR]
+    python -m benchmarks.realism BIDS_REAL SIMULATED [--out OUT_DIR]
 
 ``SIMULATED`` is a data set of ``ctwml-simulate``; ``OUT_DIR`` a participant run on the real data,
 whose lesion mask of sub-ge01 gives the real lesion contrast (it has no expert mask). Brain masks
@@ -18,9 +18,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import nibabel as nib
 import numpy as np
-from record import write_result
 from scipy import ndimage
 
+from benchmarks.record import write_result
 from ctwml_bids import templates
 from ctwml_bids.preprocessing.brain_extraction import ct_mask
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample

@@ -1,6 +1,6 @@
 """CT to FLAIR registration and its gate, on simulated and real pairs.
 
-    python benchmarks/registration.py [--bids-real FOLDER] [--pairs 20] [--reposes 20]
+    python -m benchmarks.registration [--bids-real FOLDER] [--pairs 20] [--reposes 20]
                                       [--parts simulated,reposed,gate]
 
 - simulated: simulated pairs, re-posed by up to 40 mm and 20°; the target error is the distance
@@ -26,8 +26,8 @@ os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
 import nibabel as nib
 import numpy as np
 from nibabel.affines import apply_affine
-from record import RESULTS, write_result
 
+from benchmarks.record import RESULTS, write_result
 from ctwml_bids.preprocessing import registration
 from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.preprocessing.images import orthonormal

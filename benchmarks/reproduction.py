@@ -1,8 +1,8 @@
 """The paper's experiment on the simulated cohort, and its tables and figures beside ours.
 
-    python benchmarks/reproduction.py FOLDER --name NAME --cohort training/cohort [--people 147]
+    python -m benchmarks.reproduction FOLDER --name NAME --cohort training/cohort [--people 147]
         [--folds 10] [--repeats 10] [--steps 3000] [--device cpu]
-    python benchmarks/reproduction.py FOLDER --name NAME [--people 147] [--anatomies DIR] ...
+    python -m benchmarks.reproduction FOLDER --name NAME [--people 147] [--anatomies DIR] ...
 
 With ``--cohort`` the heads are those that ``cohort.py make`` laid on the network's grid, none of
 whose people a shipped network saw: the shipped FLAIR networks segment the FLAIRs, new CT networks
@@ -27,9 +27,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from record import RESULTS, machine, named, write_result
-from reproduction_page import draw, numbers, page
 
+from benchmarks.record import RESULTS, machine, named, write_result
+from benchmarks.reproduction_page import draw, numbers, page
 from ctwml_bids.bids import names
 from ctwml_bids.errors import TemporaryError
 from ctwml_bids.group.summary import read_units

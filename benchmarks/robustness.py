@@ -1,6 +1,6 @@
 """A CT model on the same people scanned in other ways: slices, noise, a misplaced mask.
 
-    python benchmarks/robustness.py FOLDER --anatomies DIR [--people 24] [--ct MODEL] [--part 0/1]
+    python -m benchmarks.robustness FOLDER --anatomies DIR [--people 24] [--ct MODEL] [--part 0/1]
         [--device cpu]
 
 Every sixth person of the cohort of 147 (``benchmarks/cohort.py``) is scanned again: slices of 1,
@@ -19,9 +19,10 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from cohort import PIXEL_MM, SEED, anatomies_for_tests, kept_probability
-from record import write_result
 
+from benchmarks.cohort import PIXEL_MM, SEED, anatomies_for_tests, kept_probability
+from benchmarks.record import write_result
+from ctwml_bids import modality
 from ctwml_bids.preprocessing.brain_extraction import ct_mask
 from ctwml_bids.preprocessing.images import orthonormal
 from ctwml_bids.segmentation import ensemble, model_store
@@ -94,7 +95,7 @@ def make(folder: Path, people: list[Participant], anatomies: list[Path]) -> None
 
 def _mask(rng: np.random.Generator, image: nib.Nifti1Image, off_mm: float) -> nib.Nifti1Image:
     """Find the brain, and move the mask in a random direction."""
-    mask = ct_mask(orthonormal(image, shipped_heads.FILL["ct"])).mask
+    mask = ct_mask(orthonormal(image, modality.CT.fill)).mask
     direction = rng.normal(size=3)
     shift = np.eye(4)
     shift[:3, 3] = off_mm * direction / np.linalg.norm(direction)

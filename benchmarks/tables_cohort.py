@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from page_words import Table, fisher_interval, number, percent, result
 
+from benchmarks.page_words import Table, fisher_interval, number, percent, result
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.statistics import fazekas
 

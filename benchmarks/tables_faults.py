@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from page_words import Table, number, result
+from benchmarks.page_words import Table, number, result
 
 
 def hypodensity() -> Table:

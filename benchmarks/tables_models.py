@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from page_words import Table, number, result
-
+from benchmarks.page_words import Table, number, result
 from ctwml_bids.segmentation import model_store
 
 FORMER = "ct-sim6"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from page_words import Table, between, mean_lowest, number, result
-from record import RESULTS
+from benchmarks.page_words import Table, between, mean_lowest, number, result
+from benchmarks.record import RESULTS
 
 
 def brain_masks() -> Table:

@@ -1,6 +1,6 @@
 """Time of what a training does besides its networks: heads onto the grid, and the merge.
 
-    python benchmarks/training_cost.py OUTPUT_DIR BIDS_DIR [--repeats 10]
+    python -m benchmarks.training_cost OUTPUT_DIR BIDS_DIR [--repeats 10]
 
 OUTPUT_DIR holds finished units of the participant level of BIDS_DIR, at least two; it is copied.
 Networks of two steps stand in for trained ones, as neither laying nor merging depends on them. It
@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from record import write_result
+from benchmarks.record import write_result
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -1,6 +1,6 @@
 """Does the training ever wait for its patches, and how much memory do 2,000 heads take?
 
-    python benchmarks/training_rate.py [--heads 10 2000] [--device cuda] [--workers N] [--steps N]
+    python -m benchmarks.training_rate [--heads 10 2000] [--device cuda] [--workers N] [--steps N]
 
 Heads of noise on the network's own grid are written as `train` writes them; 20 are different, the
 others are links to them, so that 2,000 need no 20 GB of disk. Steps with the same batch again and
@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from record import write_result
 
+from benchmarks.record import write_result
 from ctwml_bids.training.loop import Batches, TrainingConfig, train
 from ctwml_bids.training.mapped_heads import MappedHeads, save_mapped
 from ctwml_bids.training.patches import PatchConfig, PatchSampler, jitter_intensities

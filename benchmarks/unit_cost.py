@@ -1,6 +1,6 @@
 """Time and memory of one unit, from command line to report.
 
-    python benchmarks/unit_cost.py BIDS_DIR SUBJECT [--runs 3] [--slices 400]
+    python -m benchmarks.unit_cost BIDS_DIR SUBJECT [--runs 3] [--slices 400]
 
 With ``--slices`` both images are interpolated to that many slices first, as the largest images that
 are to be expected. Processor time is that of all processes. Memory is the largest sum of
@@ -23,8 +23,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from record import write_result
 from scipy import ndimage
+
+from benchmarks.record import write_result
 
 ROOT = Path(__file__).resolve().parents[1]
 

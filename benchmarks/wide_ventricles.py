@@ -1,6 +1,6 @@
 """What leaving out fluid of the ventricles does on wide and on ordinary simulated heads.
 
-    python benchmarks/wide_ventricles.py {ct,flair} [--ordinary 12] [--networks N] [--device cpu]
+    python -m benchmarks.wide_ventricles {ct,flair} [--ordinary 12] [--networks N] [--device cpu]
 
 Wide heads have lateral ventricles of 128, 190 and 250 mL; ordinary ones are of the held-out seeds
 of ``lesions_simulated.py``. Brain mask, frame and ventricles are found as the program finds them.
@@ -15,10 +15,11 @@ from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
-from lesions_simulated import FIRST_SEED
-from record import write_result
 
+from benchmarks.lesions_simulated import FIRST_SEED
+from benchmarks.record import write_result
 from ctwml_bids import templates
+from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
 from ctwml_bids.preprocessing.flair_ventricles import flair_ventricles
 from ctwml_bids.preprocessing.grids import grid_of
@@ -43,7 +44,7 @@ def measure(pair: SimulatedPair, model: ensemble.Ensemble, device: str) -> dict:
     """Measure one head with the rule and without it."""
     card, is_ct = model.card, model.card.modality == "ct"
     image, truth = (pair.ct, pair.ct_truth) if is_ct else (pair.flair, pair.flair_truth)
-    fill, template = shipped_heads.FILL[card.modality], templates.packaged()
+    fill, template = MODALITIES[card.modality].fill, templates.packaged()
     array = np.maximum(np.asarray(image.dataobj, dtype=np.float32), fill)
     upright = orthonormal(nib.Nifti1Image(array, image.affine), fill)
     brain = (ct_mask(upright) if is_ct else flair_mask(upright, brain_network.predictor())).mask

@@ -1,7 +1,7 @@
 """Build the packaged MNI152NLin2009aSym resource from nilearn's embedded ICBM volumes.
 
 The result has TemplateFlow's layout and names. Run from the repository root with the
-``template`` extra installed: ``python model_making/build_template.py``.
+``template`` extra installed: ``python -m model_making.build_template``.
 """
 
 from __future__ import annotations

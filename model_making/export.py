@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.modality import MODALITIES
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.training import beginnings
 from ctwml_bids.training.loop import checkpoint_weights
-from model_making import shipped_heads
 
 # The paper's for CT; `benchmarks/out_of_bag.py` finds others.
 _THRESHOLDS = {"ct": 0.25, "flair": 0.5}
@@ -65,7 +65,7 @@ def export(
         _people(members, "anatomies") + _people(members, "real_subjects")
     ):
         raise BadDataError(f"Trained on {', '.join(sorted(tested))}, which models are tested on.")
-    channels = shipped_heads.CHANNELS[modality]
+    channels = MODALITIES[modality].channels
     config = members[0]["config"]
     context = config["patches"].get("context", 0)
     sources = _sources(members)

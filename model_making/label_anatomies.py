@@ -1,6 +1,7 @@
 """Make individual anatomies for the simulation from whole-head label maps (FreeSurfer's labels).
 
-``python model_making/label_anatomies.py FOLDER_OF_LABELS training/label-anatomies anat-11 anat-17``.
+    python -m model_making.label_anatomies LABELS training/label-anatomies anat-11 anat-17
+
 The nine parameters that carry the template's brain to a head bring its labels to the template, so
 its folds and cisterns stay its own. Lesions become white matter.
 """

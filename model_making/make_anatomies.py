@@ -3,7 +3,7 @@
 One file a subject: tissue fractions, brain and lateral ventricles on the simulation's working
 grid in the template's frame. The deformation to the template is stiff, so that skull, eyes and
 ventricles fit while the folds stay the subject's own. Run from the repository root:
-``python model_making/make_anatomies.py BIDS_DIR training/anatomies --participant-label ll01 lj07``.
+``python -m model_making.make_anatomies BIDS_DIR training/anatomies --participant-label ll01 lj07``.
 Anatomies that networks are tested on (``--for-tests``) go to a folder of their own.
 The files hold what real people's brains look like; they are not distributed.
 """

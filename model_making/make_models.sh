@@ -3,7 +3,7 @@
 # subject out. Heads and trainings go on where they were stopped; a day and more on two cores, most of it the
 # later stages on CT, which take minutes on a GPU (DEVICE=cuda).
 #
-#     scripts/make_models.sh BIDS_REAL
+#     model_making/make_models.sh BIDS_REAL
 #
 # Models are written to training/models; what is measured on them is in docs/validation.md, and
 # the thresholds below come from there.
@@ -16,11 +16,11 @@ heads=training/heads
 export OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1
 at_once() { xargs --max-procs="${PROCESSES:-2}" --delimiter='\n' --replace bash -c '{}'; }
 
-$python model_making/make_anatomies.py "$bids_real" training/anatomies-4 \
+$python -m model_making.make_anatomies "$bids_real" training/anatomies-4 \
     --participant-label lj07 lj19 ll01 ll03
-$python model_making/make_anatomies.py "$bids_real" training/anatomies \
+$python -m model_making.make_anatomies "$bids_real" training/anatomies \
     --participant-label lj07 lj19 ll01 ll03 ll04 ll19
-$python model_making/make_anatomies.py "$bids_real" training/test-anatomies \
+$python -m model_making.make_anatomies "$bids_real" training/test-anatomies \
     --participant-label ll12 ll20 --for-tests
 
 # The first 144 heads were made before two of the anatomies were.

@@ -19,6 +19,7 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.modality import CT, FLAIR, MODALITIES
 from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
 from ctwml_bids.preprocessing.carried_mask import carry, without_bone
 from ctwml_bids.preprocessing.distances import signed_distance
@@ -35,8 +36,6 @@ from ctwml_bids.segmentation.inputs import network_channels
 from ctwml_bids.simulation.cohort import SimulatedPair
 from ctwml_bids.training.patches import TrainingVolume
 
-CHANNELS = {"ct": ("zscore", "hu"), "flair": ("zscore",)}
-FILL = {"ct": -1000.0, "flair": 0.0}
 # Errors of the nine-parameter pose: degrees, mm, and share of the scales (uniform, both ways).
 _POSE = (3.0, 4.0, 0.03)
 # Errors of a brain mask's surface: offset as a whole (uniform, both ways), waves of this SD and
@@ -117,7 +116,7 @@ def on_grid(
     """Bring a simulated image onto the grid in a slightly wrong pose, its masks along with it."""
     transform = template_to_native @ pose_error(rng, grid)
     return GridHead(
-        to_grid(image, transform, grid, fill=FILL[modality]),
+        to_grid(image, transform, grid, fill=MODALITIES[modality].fill),
         to_grid(brain, transform, grid, fill=0.0),
         to_grid(lesions, transform, grid, fill=0.0),
         grid.voxel_ml * float(abs(np.linalg.det(transform[:3, :3]))),
@@ -164,7 +163,7 @@ def found_masks(pair: SimulatedPair) -> dict[str, list[nib.Nifti1Image]]:
         the FLAIR's own. Empty lists where none was found.
     """
     masks: dict[str, list[nib.Nifti1Image]] = {"ct": [], "flair": []}
-    ct = orthonormal(pair.ct, FILL["ct"])
+    ct = orthonormal(pair.ct, CT.fill)
     # What is bone is known from the CT's own mask alone; without it the carried one stays whole.
     bone_hu = np.inf
     with suppress(BadDataError):
@@ -172,7 +171,7 @@ def found_masks(pair: SimulatedPair) -> dict[str, list[nib.Nifti1Image]]:
         masks["ct"].append(own.mask)
         bone_hu = own.facts["bone_threshold_hu"]
     with suppress(BadDataError):
-        upright = orthonormal(pair.flair, FILL["flair"])
+        upright = orthonormal(pair.flair, FLAIR.fill)
         found = flair_mask(upright, brain_network.predictor()).mask
         masks["flair"].append(found)
         grid = grid_of(ct)
@@ -192,7 +191,7 @@ def training_arrays(
     mask = None if head.found is None else head.found > 0.5
     if mask is None or _dice(mask, head.brain > 0.5) < _LEAST_DICE:
         mask = disturb_mask(rng, head.brain, grid.spacing)
-    channels = network_channels(head.image, mask, CHANNELS[modality])
+    channels = network_channels(head.image, mask, MODALITIES[modality].channels)
     return channels.astype(np.float16), (head.lesions >= 0.5).astype(np.uint8)
 
 

@@ -88,6 +88,34 @@ def read_list(path: Path) -> Exclusions:
     return Exclusions(reasons, places, asides)
 
 
+def excluded(exclude: Sequence[str]) -> Exclusions:
+    """Return who is left out, and why.
+
+    Parameters
+    ----------
+    exclude
+        Labels of subjects or units, or absolute paths of files (`read_list`).
+
+    Raises
+    ------
+    NoInputError, BadDataError
+        A file is not there, or cannot be read.
+    InvalidInputError
+        A label, or a line of a file, is none.
+    """
+    found = Exclusions()
+    for one in exclude:
+        found |= read_list(Path(one)) if "/" in one else _named(one)
+    return found
+
+
+def _named(text: str) -> Exclusions:
+    try:
+        return Exclusions({read_unit(text): "excluded by --exclude"})
+    except ValueError as error:
+        raise InvalidInputError(f"--exclude: {error}") from error
+
+
 def strangers(exclusions: Exclusions, units: Collection[str]) -> dict[str, str]:
     """Return those who are left out but are not there, with why they were to be left out.
 

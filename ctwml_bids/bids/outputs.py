@@ -6,11 +6,17 @@ last line says that all are in place. So they are known also when the writer is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from ctwml_bids.bids import names
 from ctwml_bids.bids.files import COMPLETE
 from ctwml_bids.bids.status import read_status
+
+# Field of an out-of-fold table's sidecar by which images that were measured anew are noticed.
+IMAGES_SHA256 = "ImagesSHA256"
 
 
 def read_notes(notes: Path) -> tuple[list[str], bool]:
@@ -98,3 +104,20 @@ def _is_ours(output_dir: Path, name: str) -> bool:
     inside = path.parent.resolve().is_relative_to(output_dir.resolve())
     # A link, as DataLad makes of a file that it keeps, is removed as one.
     return inside and (path.is_file() or path.is_symlink())
+
+
+def is_current(table: Path, images: Mapping[str, Any]) -> bool:
+    """Tell whether an out-of-fold table is there and was made from images as they are now.
+
+    Parameters
+    ----------
+    table
+        The table.
+    images
+        Name of each image in the data set → its SHA-256.
+    """
+    try:
+        about = json.loads(names.sidecar(table).read_text(encoding="utf-8"))
+        return table.is_file() and about.get(IMAGES_SHA256) == dict(images)
+    except (OSError, ValueError, AttributeError):
+        return False

@@ -11,7 +11,7 @@ from typing import Any
 
 from ctwml_bids import __version__
 from ctwml_bids.cli import values
-from ctwml_bids.cli.exclusions import label_or_file
+from ctwml_bids.cli.values import label_or_file
 from ctwml_bids.cli.words import Parser, hyphened
 from ctwml_bids.settings import ANALYSIS_LEVELS, OPTIONS, Option, Settings
 

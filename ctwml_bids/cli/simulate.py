@@ -59,7 +59,7 @@ def build_parser() -> Parser:
         "--anatomies",
         type=Path,
         metavar="DIR",
-        help="folder of individual anatomies (made by model_making/make_anatomies.py): most heads get "
+        help="folder of individual anatomies (made by model_making.make_anatomies): most heads get "
         "their folds, the others the template's (default: the template alone)",
     )
     parser.add_argument(

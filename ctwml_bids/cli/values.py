@@ -154,3 +154,14 @@ def part(text: str) -> str:
     raise argparse.ArgumentTypeError(
         f"{text!r} is none of heads, REPEAT:FOLD (such as 1:10), final:MEMBER and merge"
     )
+
+
+def label_or_file(text: str) -> str:
+    """Read the label of a unit, or the path of a file; a path has a dot or a slash.
+
+    Returns
+    -------
+    str
+        ``sub-X``, ``sub-X_ses-Y``, or an absolute path.
+    """
+    return str(Path(text).resolve()) if re.search(r"[./]", text) else unit_label(text)

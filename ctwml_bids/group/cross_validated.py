@@ -9,8 +9,8 @@ from typing import Any
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv
+from ctwml_bids.bids.outputs import is_current
 from ctwml_bids.statistics.tables import MISSING
-from ctwml_bids.training.tables import is_current
 
 
 def preferred(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ctwml_bids import __version__, templates
 from ctwml_bids.bids.dataset import is_made_from, refresh_participants
+from ctwml_bids.bids.exclusions import excluded
 from ctwml_bids.bids.people_tables import Sources
 from ctwml_bids.bids.status import UnitStatus, collect, rebuild_table
-from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.group.summary import GroupOptions, run_group
 from ctwml_bids.run.preflight import Ready
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from ctwml_bids import templates
 from ctwml_bids.bids import names
 from ctwml_bids.bids.dataset import check_output_dir
+from ctwml_bids.bids.exclusions import excluded
 from ctwml_bids.bids.people import read_people
-from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.errors import (
     CannotCreateError,
     InputOutputError,
@@ -22,11 +22,11 @@ from ctwml_bids.errors import (
     TemporaryError,
     UsageError,
 )
-from ctwml_bids.group.fazekas import ThresholdSet, read_thresholds
 from ctwml_bids.run.locks import hold
 from ctwml_bids.run.machine import choose_device, free_gb, prepare_environment
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.settings import Settings
+from ctwml_bids.statistics.thresholds import ThresholdSet, read_thresholds
 
 # Space (GiB) that one unit takes. Scratch was 2.7 with a CT of 512 x 512 x 400 and its FLAIR.
 WORK_GB = 3.0

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.geometry import bounding_box
 from ctwml_bids.segmentation import model_store, networks
+from ctwml_bids.segmentation.inputs import with_neighbours
 from ctwml_bids.segmentation.islands import outside_white_matter
 from ctwml_bids.segmentation.precision import choose
-from ctwml_bids.training.patches import with_neighbours
 
 LESION = 1
 # Axial slices that pass through a network together; bounds the memory, too.

@@ -43,3 +43,17 @@ def network_channels(array: np.ndarray, mask: np.ndarray, channels: Sequence[str
         low, high = SOFT_TISSUE_HU
         inside &= (array > low) & (array < high)
     return network_input(array, inside, channels)
+
+
+def with_neighbours(channels: np.ndarray, context: int, fill: float) -> np.ndarray:
+    """Give every slice its neighbours: (channels, x, y, z) → (slices · channels, x, y, z).
+
+    Images are ordered from the slice below to the one above, the channels of each together;
+    ``fill`` lies beyond the first and the last slice.
+    """
+    if context == 0:
+        return channels
+    depth = channels.shape[-1]
+    ends = [(0, 0)] * (channels.ndim - 1) + [(context, context)]
+    padded = np.pad(channels, ends, constant_values=fill)
+    return np.concatenate([padded[..., k : k + depth] for k in range(2 * context + 1)])

@@ -5,11 +5,14 @@ A threshold is worth what the cohort it came from is worth: a statement of a gro
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from ctwml_bids.errors import InvalidInputError, NoInputError
 from ctwml_bids.statistics.fazekas import GROUPS, Thresholds
 from ctwml_bids.statistics.tables import MISSING, number_in
 
@@ -182,3 +185,35 @@ def _ml(value: float) -> str:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def read_thresholds(value: str) -> ThresholdSet:
+    """Read thresholds from a file that `group` saved, or take the cold start by its name.
+
+    Parameters
+    ----------
+    value
+        A path, or ``literature``.
+
+    Raises
+    ------
+    NoInputError
+        The file is not there.
+    InvalidInputError
+        It is something else than saved thresholds.
+    """
+    if value == LITERATURE:
+        return literature()
+    path = Path(value)
+    try:
+        return from_record(json.loads(path.read_text(encoding="utf-8-sig")))
+    except OSError as error:
+        raise NoInputError(
+            f"{path}: the Fazekas thresholds cannot be read ({error.strerror}); give the "
+            f"fazekas_thresholds.json of a group, or {LITERATURE}."
+        ) from error
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{path}: is no file of Fazekas thresholds: {error}. Give the fazekas_thresholds.json "
+            f"that the group level saved, or {LITERATURE}."
+        ) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.errors import BadDataError, InputOutputError, UsageError
+from ctwml_bids.modality import MODALITIES
 from ctwml_bids.training.jobs import read_network
 
 # The paper names none; uResNet's is this one.
@@ -45,11 +46,10 @@ def recipe_of(
         If another context or variant is asked for than the networks to begin from have.
     """
     from ctwml_bids.segmentation.model_store import load_card
-    from model_making.shipped_heads import CHANNELS
 
     fresh = {
         "variant": variant or "standard",
-        "channels": CHANNELS[modality],
+        "channels": MODALITIES[modality].channels,
         "context": context or 0,
         "flip": False,
         "loss": loss or PAPERS_LOSS,

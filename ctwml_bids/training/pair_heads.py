@@ -13,12 +13,12 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.preprocessing.hounsfield import read_ct
 from ctwml_bids.preprocessing.images import read_flair
 from ctwml_bids.preprocessing.normalisation import to_grid
 from ctwml_bids.segmentation.inputs import network_channels
-from model_making.shipped_heads import FILL
 
 # A CT's own brain mask further from the one it was measured in would have failed a gate.
 _LEAST_DICE = 0.9
@@ -117,7 +117,8 @@ def image_on_grid(
         If it is missing or cannot be used.
     """
     read = read_ct if modality == "ct" else read_flair
-    return to_grid(read(path, settled=True).image, template_to_image, grid, fill=FILL[modality])
+    image = read(path, settled=True).image
+    return to_grid(image, template_to_image, grid, fill=MODALITIES[modality].fill)
 
 
 def load_mask(path: Path) -> nib.Nifti1Image:

@@ -127,7 +127,7 @@ class PatchSampler:
         -------
         channels
             float32, (patches, images, size, size); rows along x, columns along y; images as in
-            `with_neighbours`.
+            `inputs.with_neighbours`.
         labels
             int64, (patches, size, size).
         """
@@ -200,20 +200,6 @@ def crop(plane: np.ndarray, centre: tuple[int, int], size: int, fill: float) -> 
 def offsets(context: int) -> range:
     """Return where the slices of a patch lie, from below to above."""
     return range(-context, context + 1)
-
-
-def with_neighbours(channels: np.ndarray, context: int, fill: float) -> np.ndarray:
-    """Give every slice its neighbours: (channels, x, y, z) → (slices · channels, x, y, z).
-
-    Images are ordered from the slice below to the one above, the channels of each together;
-    ``fill`` lies beyond the first and the last slice.
-    """
-    if context == 0:
-        return channels
-    depth = channels.shape[-1]
-    ends = [(0, 0)] * (channels.ndim - 1) + [(context, context)]
-    padded = np.pad(channels, ends, constant_values=fill)
-    return np.concatenate([padded[..., k : k + depth] for k in range(2 * context + 1)])
 
 
 def jitter_intensities(

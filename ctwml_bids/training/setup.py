@@ -9,10 +9,9 @@ from typing import Any
 
 from ctwml_bids import __version__, templates
 from ctwml_bids.bids import names
-from ctwml_bids.bids.exclusions import strangers
+from ctwml_bids.bids.exclusions import excluded, strangers
 from ctwml_bids.bids.people import units_in
 from ctwml_bids.bids.people_tables import Sources, read_sources
-from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.errors import UsageError
 from ctwml_bids.run.machine import choose_device
 from ctwml_bids.segmentation import model_store

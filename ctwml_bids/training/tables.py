@@ -13,14 +13,12 @@ import numpy as np
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv, write_json, write_tsv
+from ctwml_bids.bids.outputs import IMAGES_SHA256, is_current
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.preprocessing.grids import Grid, grid_of
 from ctwml_bids.statistics import overlap, regions, tables
 from ctwml_bids.statistics.gates import Gate, overall
 from ctwml_bids.training.heads import Case
-
-# Field of the table's sidecar by which images that were measured anew since are noticed.
-IMAGES = "ImagesSHA256"
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def write_table(
             **about,
             "QualityGates": list(judged.values()),
             "CrossValidation": validated,
-            IMAGES: dict(case.fingerprints),
+            IMAGES_SHA256: dict(case.fingerprints),
         },
     )
     ordered = [rows[image] for image in ("ct", "flair", "pair") if image in rows]
@@ -124,20 +122,3 @@ def _measured_table(output_dir: Path, case: Case, label: str) -> Path:
         if path.is_file():
             return path
     raise NoInputError(f"{path}: the table of {case.label} is missing; run `participant` again.")
-
-
-def is_current(table: Path, images: Mapping[str, Any]) -> bool:
-    """Tell whether an out-of-fold table is there and was made from images as they are now.
-
-    Parameters
-    ----------
-    table
-        The table.
-    images
-        Name of each image in the data set → its SHA-256.
-    """
-    try:
-        about = json.loads(names.sidecar(table).read_text(encoding="utf-8"))
-        return table.is_file() and about.get(IMAGES) == dict(images)
-    except (OSError, ValueError, AttributeError):
-        return False

@@ -6,7 +6,8 @@ from nipype.pipeline import engine as pe
 
 from ctwml_bids.interfaces.alignment import FramePair, NormaliseNineParameter, RegisterRigid
 from ctwml_bids.interfaces.preprocessing import ExtractBrain, ReadImage
-from ctwml_bids.unit.resources import Resources, UnitFiles, step
+from ctwml_bids.unit.resources import Resources, UnitFiles
+from ctwml_bids.workflows.steps import step
 
 
 def add_reading(

@@ -7,7 +7,8 @@ from nipype.pipeline import engine as pe
 from ctwml_bids.interfaces.alignment import Deform
 from ctwml_bids.interfaces.preprocessing import FindVentricles, MeasureContrast
 from ctwml_bids.interfaces.segmentation import SegmentLesions, ToNative, ToTemplate
-from ctwml_bids.unit.resources import Resources, UnitFiles, step
+from ctwml_bids.unit.resources import Resources, UnitFiles
+from ctwml_bids.workflows.steps import step
 
 
 def add_segmentation(

@@ -8,9 +8,10 @@ from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
 from ctwml_bids.interfaces.results import UNIT_FILES, MeasureUnit, ReportUnit, WriteUnit
-from ctwml_bids.unit.resources import Resources, UnitFiles, step
+from ctwml_bids.unit.resources import Resources, UnitFiles
 from ctwml_bids.workflows.frames import add_pair, add_reading, add_single
 from ctwml_bids.workflows.lesions import add_across, add_segmentation, add_template_space
+from ctwml_bids.workflows.steps import step
 
 __all__ = ["Resources", "UnitFiles", "init_participant_wf", "init_unit_wf", "workflow_name"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ctwml_bids.cli.exclusions import excluded, label_or_file
+from ctwml_bids.bids.exclusions import excluded
+from ctwml_bids.cli.values import label_or_file
 from ctwml_bids.errors import InvalidInputError, NoInputError
 
 

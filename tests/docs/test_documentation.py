@@ -232,6 +232,9 @@ def test_what_was_measured_on_the_shipped_models_is_in_their_cards_and_on_the_pa
 
 def test_tables_of_the_validation_page_are_those_of_the_results():
     made = subprocess.run(
-        [sys.executable, ROOT / "benchmarks/page.py", "--check"], capture_output=True, text=True
+        [sys.executable, "-m", "benchmarks.page", "--check"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     assert made.returncode == 0, made.stderr

@@ -7,9 +7,8 @@ import json
 import pytest
 
 from ctwml_bids.bids.files import write_json
-from ctwml_bids.group.fazekas import read_thresholds
 from ctwml_bids.statistics.fazekas import Thresholds
-from ctwml_bids.statistics.thresholds import ThresholdSet
+from ctwml_bids.statistics.thresholds import ThresholdSet, read_thresholds
 from tests.group.cohorts import add_people, add_unit, big_cohort, estimates, page_of, run, table
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.segmentation.inputs import with_neighbours
 from ctwml_bids.training.patches import (
     PatchConfig,
     PatchSampler,
     TrainingVolume,
     crop,
     jitter_intensities,
-    with_neighbours,
 )
 from tests.segmentation.toy import toy_head
 
