@@ -41,7 +41,7 @@ check: $(VENV)/.installed
 	$(BIN)/ruff check .
 
 # Days on two cores; writes benchmarks/results, and the tables of docs/validation.md from them. Heads, networks
-# and anatomies in training/ are what scripts/make_models.sh makes.
+# and anatomies in training/ are what model_making/make_models.sh makes.
 BIDS_REAL ?= ../shared/data/bids-real
 RECIPES := baseline three-slices dice-loss plain-unet plain-unet-three shipped shipped-long
 CHANGES := shipped plain-unet-three zscore-only hu-only five-slices wide dropout few-lesion-patches \
