@@ -2,8 +2,9 @@
 
     python -m benchmarks.left_out BIDS_DIR RUNS
 
-RUNS (``model_making/make_models.sh`` makes training/loo5) holds trainings for each of the six subjects
-that left it out, perhaps with another; all that did are taken together, two as in the shipped
+RUNS (``model_making/make_models.sh`` makes training/loo5) holds trainings for each of the six
+subjects that left it out, perhaps with another; all that did are taken together, two as in the
+shipped
 ensemble. Each image goes through the program's own steps (brain mask, nine parameters, grid and
 back) and is compared with its mask on its own voxels. Anatomies and fine structure of the subject
 are left out with it. Writes results/left_out.json; an image of which RUNS has no network keeps its

@@ -8,8 +8,8 @@
     train  training/heads training/ct-0 --modality ct --member 0
     export training/ct-0 training/ct-1 --modality ct --name mine --to training/models
 
-Each step goes on where it was stopped. ``model_making/make_models.sh`` has the options of the shipped
-models; ``benchmarks/lesions_simulated.py`` measures the result on heads of other seeds.
+Each step goes on where it was stopped. ``model_making/make_models.sh`` has the options of the
+shipped models; ``benchmarks/lesions_simulated.py`` measures the result on heads of other seeds.
 """
 
 from __future__ import annotations
