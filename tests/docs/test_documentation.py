@@ -34,7 +34,7 @@ OPTIONS_PAGE, OUTPUTS, REFUSED = DOCS / "options.md", DOCS / "outputs.md", DOCS 
 OF_USE = (DOCS / "first-run.md", OPTIONS_PAGE, DOCS / "group.md", DOCS / "training.md", REFUSED)
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 each_linked_page = pytest.mark.parametrize(
-    "page", (*PAGES, ROOT / "CHANGES.md"), ids=lambda path: path.name
+    "page", [*PAGES, ROOT / "CHANGES.md"], ids=lambda path: path.name
 )
 
 
