@@ -13,13 +13,13 @@ from typing import Any
 
 from ctwml_bids.bids import names, outputs
 from ctwml_bids.bids.files import read_tsv, sweep
-from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.bids.status import (
     UnitResult,
     UnitStatus,
     now,
     write_status,
 )
+from ctwml_bids.bids.units import Skipped, Unit
 from ctwml_bids.errors import TemporaryError
 from ctwml_bids.run.failures import failure_of
 from ctwml_bids.run.locks import hold

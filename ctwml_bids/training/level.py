@@ -18,8 +18,8 @@ from ctwml_bids.errors import BadDataError, InputOutputError, TemporaryError, Us
 from ctwml_bids.run.locks import hold
 from ctwml_bids.run.machine import free_gb
 from ctwml_bids.run.pace import Pace
-from ctwml_bids.run.progress import Progress, log_to
-from ctwml_bids.run.provenance import WAIT_S, run_name, versions
+from ctwml_bids.run.progress import Progress, log_file, log_to, run_name
+from ctwml_bids.run.provenance import WAIT_S, versions
 from ctwml_bids.settings import Settings, to_toml
 from ctwml_bids.training import protocol as steps
 from ctwml_bids.training.cases import find_cases
@@ -74,7 +74,7 @@ def run_train(settings: Settings, progress: Progress, started: datetime) -> int:
         lines = [*_describe(setup, training.plan), f"{done} of {len(units)} networks are trained"]
         print("\n".join(lines))
         return 0
-    log_to(settings.output_dir / "logs" / f"{run_name(started)}.log")
+    log_to(log_file(settings.output_dir, started))
     plan = _settle_plan(setup, cases, left_out, started)
     training = _training(setup, plan)
     units = _asked_for(settings, plan)

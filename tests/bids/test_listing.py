@@ -5,8 +5,10 @@ import os
 import pytest
 
 from ctwml_bids.bids.listing import list_subject, list_subjects
-from ctwml_bids.bids.query import Skipped, Unit, plan, subjects_of
+from ctwml_bids.bids.query import subjects_of
+from ctwml_bids.bids.units import Skipped, Unit
 from ctwml_bids.errors import NothingMatchedError
+from tests.bids.planned import plan
 
 CT = "sub-01/ct/sub-01_ct.nii.gz"
 
