@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.out_of_bag import LARGE_ML, LESIONS_ML, NONE_ML, THRESHOLDS
 from benchmarks.record import write_result
 from ctwml_bids import modality
-from ctwml_bids.segmentation import ensemble, model_store, networks
+from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
 from ctwml_bids.training.loop import TrainingConfig, train
@@ -86,12 +86,12 @@ EXPERIMENTS = {
     ),
     "plain-unet": Experiment(
         "plain U-Net, one slice, Dice and cross-entropy, as nnU-Net",
-        _shipped(variant=networks.PLAIN_UNET, context=0),
+        _shipped(variant="plain-unet", context=0),
         flip=True,
     ),
     "plain-unet-three": Experiment(
         "the plain U-Net with a slice above and below",
-        _shipped(variant=networks.PLAIN_UNET),
+        _shipped(variant="plain-unet"),
         flip=True,
     ),
     "shipped": Experiment("three slices, Dice and cross-entropy", _shipped(), flip=True),

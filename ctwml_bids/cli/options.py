@@ -13,6 +13,7 @@ from ctwml_bids import __version__
 from ctwml_bids.cli import values
 from ctwml_bids.cli.values import label_or_file
 from ctwml_bids.cli.words import Parser, hyphened
+from ctwml_bids.segmentation import networks
 from ctwml_bids.settings import ANALYSIS_LEVELS, OPTIONS, Option, Settings
 
 DESCRIPTION = """\
@@ -43,6 +44,9 @@ READERS: dict[str, values.Reader] = {
     "mem_gb": values.memory_in("M"),
     "--mem-gb": values.memory_in("G"),
 }
+
+# Choices of fields whose values describe themselves elsewhere than in `Settings`.
+CHOICES: dict[str, tuple[str, ...]] = {"network": tuple(networks.ARCHITECTURES)}
 
 
 def build_parser(optional: Sequence[str] = ()) -> Parser:
@@ -143,8 +147,8 @@ def _add(group: argparse._ArgumentGroup, name: str, declared: Option, hint: Any)
         return
     if several:
         facts |= {"nargs": "+", "action": "extend"}
-    if declared.choices:
-        facts["choices"] = declared.choices
+    if choices := declared.choices or CHOICES.get(name):
+        facts["choices"] = choices
     else:
         facts |= {"metavar": declared.metavar, "type": _reader(name, kind, declared)}
     apart = [flag for flag in declared.flags if flag in READERS]

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ctwml_bids.cli.options import build_parser
+from ctwml_bids.cli.options import CHOICES, build_parser
 from ctwml_bids.cli.values import absolute, file_or_name
 from ctwml_bids.cli.words import Parser
-from ctwml_bids.errors import CtwmlError, UsageError
+from ctwml_bids.errors import CtwmlError, InvalidInputError, UsageError
 from ctwml_bids.run.machine import usable_cpus, usable_memory_gb
 from ctwml_bids.settings import ANALYSIS_LEVELS, MODALITIES, OPTIONS, Settings, read_toml
 
@@ -197,5 +197,11 @@ def _config(argv: Sequence[str] | None) -> dict[str, Any]:
     """Read the file named by --config-file, if there is one."""
     finder = Parser(prog="ctwml_bids", add_help=False)
     finder.add_argument("--config-file", type=Path)
-    known, _ = finder.parse_known_args(argv)
-    return read_toml(known.config_file) if known.config_file else {}
+    path = finder.parse_known_args(argv)[0].config_file
+    config = read_toml(path) if path else {}
+    for name, choices in CHOICES.items():
+        if name in config and config[name] not in choices:
+            raise InvalidInputError(
+                f"{name} in {path} is {config[name]!r}; known: {', '.join(choices)}."
+            )
+    return config

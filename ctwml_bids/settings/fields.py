@@ -239,15 +239,15 @@ class Settings:
         None,
         "--loss",
         choices=("cross-entropy", "dice+cross-entropy"),
-        help="what is made small (default cross-entropy, as uResNet's; with --init shipped that "
-        "of the shipped networks)",
+        help="what is made small (default cross-entropy; with --init shipped that of the "
+        "shipped networks)",
     )
     network: str | None = _train(
         None,
         "--network",
-        choices=("standard", "wide", "dropout", "plain-unet"),
-        help="uResNet's variant (default standard, as the shipped networks), or a plain U-Net of "
-        "nnU-Net's kind; with --init shipped it is that of the shipped networks",
+        metavar="NAME",
+        help="kind of network to train (default: the first, as the shipped networks; with --init "
+        "shipped it is theirs)",
     )
     precision: str = _train(
         "auto",

@@ -20,6 +20,7 @@ from ctwml_bids.run.machine import free_gb
 from ctwml_bids.run.pace import Pace
 from ctwml_bids.run.progress import Progress, log_file, log_to, run_name
 from ctwml_bids.run.provenance import WAIT_S, versions
+from ctwml_bids.segmentation import networks
 from ctwml_bids.settings import Settings, to_toml
 from ctwml_bids.training import protocol as steps
 from ctwml_bids.training.cases import find_cases
@@ -36,9 +37,8 @@ from ctwml_bids.training.results import Merging, merge
 from ctwml_bids.training.setup import SCRATCH, Setup, of_people, settle
 
 LOG = logging.getLogger("ctwml_bids")
-# A head on the grid under two brain masks (22 MB), and what a unit's checkpoints take: up to three
-# at a time, each with 16 bytes a parameter (1.1 to 1.7 million; a plain U-Net has 7.8).
-HEAD_GB, UNIT_GB, PLAIN_UNET_GB = 0.025, 0.1, 0.4
+# A head on the grid under two brain masks takes 22 MB.
+HEAD_GB = 0.025
 # A task waits this long for another that lays the same head.
 HEAD_WAIT_S = 1800.0
 
@@ -192,7 +192,7 @@ def _describe(setup: Setup, plan: Plan) -> list[str]:
 
 
 def _network(variant: str) -> str:
-    return "plain U-Net" if variant == "plain-unet" else f"uResNet ({variant})"
+    return networks.ARCHITECTURES[variant].label
 
 
 def _slices(context: int) -> str:
@@ -226,8 +226,7 @@ def _train(
 ) -> list[TrainingUnit]:
     """Train networks one after another; return those that another process works on."""
     pace = Pace(len(units), training.plan.protocol["steps"])
-    plain = training.plan.protocol["variant"] == "plain-unet"
-    need_gb = PLAIN_UNET_GB if plain else UNIT_GB
+    need_gb = networks.ARCHITECTURES[training.plan.protocol["variant"]].checkpoint_gb
     progress.begin(len(units))
     busy = []
     try:

@@ -86,7 +86,7 @@ class TrainingConfig:
     batch: int = 32
     learning_rate: float = 5e-4
     mean_weight: float = 0.995
-    variant: str = "standard"
+    variant: str = networks.DEFAULT
     classes: int = 2
     loss: str = "cross-entropy"
     patches: PatchConfig = field(default_factory=PatchConfig)
@@ -193,13 +193,14 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 def _initial_state(
     config: TrainingConfig, channels: int, initial: Mapping[str, Tensor] | None
 ) -> TrainingState:
+    architecture = networks.ARCHITECTURES[config.variant]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = networks.build(config.variant, channels, config.classes)
+        network = architecture.build(channels, config.classes)
     if initial is not None:
         networks.load(network, initial, config.init)
     network.to(config.device, memory_format=torch.channels_last)
-    mean = networks.build(config.variant, channels, config.classes).to(config.device)
+    mean = architecture.build(channels, config.classes).to(config.device)
     mean.load_state_dict(network.state_dict())
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     return TrainingState(network, mean, optimiser)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ctwml_bids.execution.slurm import Need, Stage
 from ctwml_bids.run.missing import Missing
+from ctwml_bids.segmentation import networks
 from ctwml_bids.settings import Settings
 from ctwml_bids.training.cases import find_cases
 from ctwml_bids.training.plan import check_protocol, read_plan
@@ -17,8 +18,6 @@ from ctwml_bids.training.setup import settle
 # Steps a second of one network on one thread, and how much slower a machine may be: without
 # bfloat16 there were 0.7 to 0.9.
 STEPS_A_SECOND, SLOWER = 3.6, 6.0
-# A plain U-Net's steps took from a tenth less to a half more time than uResNet's.
-PLAIN_UNET_SLOWER = 1.5
 TRAIN_GB = 3
 # Laying took 20 s a pair of full size, merging ten repeats 21 s, start included.
 HEADS_A_MINUTE = 1
@@ -64,7 +63,7 @@ def missing_networks(settings: Settings, cpus: int, work: Path) -> Missing:
     )
     minutes = math.ceil(15 + len(cases) / HEADS_A_MINUTE)
     heads = Need(cpus, TRAIN_GB, minutes)
-    slower = SLOWER * (PLAIN_UNET_SLOWER if settings.network == "plain-unet" else 1)
+    slower = SLOWER * networks.ARCHITECTURES[setup.recipe["variant"]].slowness
     network = Need(cpus, TRAIN_GB, math.ceil(15 + slower * settings.steps / STEPS_A_SECOND / 60))
     before = [
         Stage("heads", ("train", "--only", "heads"), heads, work=work),

@@ -8,6 +8,7 @@ from typing import Any
 
 from ctwml_bids.errors import BadDataError, InputOutputError, UsageError
 from ctwml_bids.modality import MODALITIES
+from ctwml_bids.segmentation import networks
 from ctwml_bids.training.jobs import read_network
 
 # The paper names none; uResNet's is this one.
@@ -48,7 +49,7 @@ def recipe_of(
     from ctwml_bids.segmentation.model_store import load_card
 
     fresh = {
-        "variant": variant or "standard",
+        "variant": variant or networks.DEFAULT,
         "channels": MODALITIES[modality].channels,
         "context": context or 0,
         "flip": False,
@@ -62,7 +63,7 @@ def recipe_of(
                 f"--context {context}: the networks of {card.name}, which --init shipped begins "
                 f"from, see {card.context} slices below and above; leave --context out."
             )
-        begun = card.network.get("variant", "standard")
+        begun = networks.of_card(card.name, card.network).name
         if variant not in (None, begun):
             raise UsageError(
                 f"--network {variant}: those of {card.name}, which --init shipped begins from, are "
@@ -141,9 +142,9 @@ def write_trained_model(
     from ctwml_bids.segmentation.model_store import write_model
     from ctwml_bids.training.cross_validation import Recipe, card_of
 
-    networks = [read_network(member) for member in members]
+    weights = [read_network(member) for member in members]
     try:
-        write_model(folder, card_of(Recipe(**recipe), **facts), networks)
+        write_model(folder, card_of(Recipe(**recipe), **facts), weights)
     except SafetensorError as error:
         raise InputOutputError(
             f"{folder}: the model cannot be written ({error}). Make room and run the same command "
