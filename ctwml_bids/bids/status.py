@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,9 @@ class UnitStatus:
     request: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
+
+
+_FIELDS = tuple(item.name for item in fields(UnitStatus))
 
 
 @dataclass(frozen=True)
@@ -191,8 +194,8 @@ def read_status(path: Path) -> UnitStatus | None:
     """Read a status; None where there is none, or none that can be read."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        known = {name: raw[name] for name in UnitStatus.__dataclass_fields__ if name in raw}
-        return UnitStatus(**known)
+        status = UnitStatus(**{name: raw[name] for name in _FIELDS if name in raw})
+        return status if isinstance(status.request, dict) else None
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 

@@ -23,17 +23,9 @@ from ctwml_bids.cli.slurm_program import program, split
 from ctwml_bids.cli.terminal import on_screen
 from ctwml_bids.cli.values import absolute
 from ctwml_bids.errors import CtwmlError, TemporaryError, UsageError
-from ctwml_bids.execution.slurm import (
-    SUBMIT,
-    SUBMITTED,
-    TASKS,
-    Need,
-    Program,
-    Site,
-    Stage,
-    script,
-    submission,
-)
+from ctwml_bids.execution.slurm import SUBMIT, SUBMITTED, TASKS, Need, Program, Site, Stage
+from ctwml_bids.execution.slurm_script import script
+from ctwml_bids.execution.slurm_submission import submission
 from ctwml_bids.settings import OPTIONS, Settings
 
 if TYPE_CHECKING:

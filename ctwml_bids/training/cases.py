@@ -6,7 +6,6 @@ table of participants and perhaps manual masks are read.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv
 from ctwml_bids.bids.people_tables import People
+from ctwml_bids.bids.status import read_status
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.statistics.gates import ORDER
 from ctwml_bids.training.heads import Case
@@ -112,16 +112,14 @@ def _is_asked_for(wanted: Wanted, subject: str, session: str | None) -> bool:
 
 def _case(wanted: Wanted, status_path: Path, subject: str, session: str | None) -> Case | str:
     """Return a unit's case, or why it is left out."""
-    try:
-        status = json.loads(status_path.read_text(encoding="utf-8"))
-        state, inputs = status["state"], status["request"].get("inputs", {})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    if (status := read_status(status_path)) is None:
         return "its status file cannot be read"
+    inputs = status.request.get("inputs", {})
     for label in (names.stem(subject, session), names.stem(subject)):
         if reason := wanted.exclude.get(label):
             return reason
-    if state != "done":
-        return f"the participant level has not finished it ({state})"
+    if status.state != "done":
+        return f"the participant level has not finished it ({status.state})"
     images = {_modality(name): wanted.bids_dir / name for name in inputs}
     if wanted.modality not in images:
         return f"it has no {wanted.modality.upper()}"
