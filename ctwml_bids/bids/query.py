@@ -114,11 +114,6 @@ def plan_units(
     return planned, describe_matches(filters, *matched.values()) if filters else ""
 
 
-def subjects_of(bids_dir: Path, *, skip_validation: bool = False) -> list[str]:
-    """Labels of the subjects of a data set, sorted (raises as `plan_units`)."""
-    return _subjects(Path(bids_dir), skip_validation=skip_validation)[0]
-
-
 def _subjects(root: Path, *, skip_validation: bool) -> tuple[list[str], list[Skipped]]:
     """List the subjects, and what looks like one and is not used (raises as `plan_units`)."""
     if not root.is_dir():

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ctwml_bids.bids.files import write_json, write_text
+from ctwml_bids.bids import names
+from ctwml_bids.bids.files import read_tsv, write_json, write_text
 
 # Where the statuses of an output folder are, and the table made from them.
 PATTERN = "logs/*/status*.json"
@@ -198,6 +199,18 @@ def read_status(path: Path) -> UnitStatus | None:
         return status if isinstance(status.request, dict) else None
     except (OSError, ValueError, TypeError, AttributeError):
         return None
+
+
+def read_quality(
+    output_dir: Path, subject: str, session: str | None, *, model_label: str = ""
+) -> str:
+    """Read the worst quality gate of a unit from its table; empty where that does not say."""
+    try:
+        return read_tsv(output_dir / names.stats(subject, session, model_label=model_label))[0][
+            "qc"
+        ]
+    except (OSError, ValueError, IndexError, KeyError):
+        return ""
 
 
 def what_differs(

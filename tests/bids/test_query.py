@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ctwml_bids.bids.filters import parse_filters
-from ctwml_bids.bids.query import plan_units, subjects_of, validator_hint
+from ctwml_bids.bids.query import plan_units, validator_hint
 from ctwml_bids.bids.units import Skipped, Unit
 from ctwml_bids.errors import InvalidInputError, NoInputError, NothingMatchedError
 from tests.bids.planned import plan
@@ -124,7 +124,7 @@ def test_without_a_description_it_is_not_bids_unless_validation_is_skipped(raw):
 
 def test_a_data_set_without_subjects_is_invalid(raw):
     with pytest.raises(InvalidInputError, match="no subject"):
-        subjects_of(raw.root)
+        plan(raw.root)
 
 
 def test_an_unknown_label_is_named_with_the_closest_that_exist(raw):
