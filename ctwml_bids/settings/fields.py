@@ -107,6 +107,7 @@ class Settings:
     template: str = _method(
         "MNI152NLin2009aSym",
         "--template",
+        hashed=True,
         levels=(PARTICIPANT, TRAIN),
         metavar="NAME",
         help="TemplateFlow template to normalise to (default: `MNI152NLin2009aSym`, in the "
@@ -116,6 +117,7 @@ class Settings:
         "nine",
         "--normalisation",
         "--normalization",
+        hashed=True,
         choices=("nine", "syn"),
         help="`nine`: nine parameters (default); `syn`: a deformable registration besides, for "
         "maps in the template's space; the networks see the nine-parameter frame either way",
@@ -129,6 +131,7 @@ class Settings:
     random_seed: int = _method(
         1,
         "--random-seed",
+        hashed=True,
         levels=(PARTICIPANT, TRAIN),
         metavar="N",
         above=0,

@@ -51,6 +51,8 @@ class Option:
         The name that may stand in the place of a file.
     machine
         Whether it belongs to the machine that a run is on, and not to the next one's.
+    hashed
+        Whether what comes before the networks depends on it: it counts in the settings hash.
     """
 
     flags: tuple[str, ...]
@@ -68,6 +70,7 @@ class Option:
     form: str = ""
     word: str = ""
     machine: bool = False
+    hashed: bool = False
 
     @property
     def allowed(self) -> str:
