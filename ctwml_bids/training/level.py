@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ctwml_bids import __version__
 from ctwml_bids.bids import names
-from ctwml_bids.bids.dataset import start_dataset, write_text
-from ctwml_bids.bids.files import make_folder
+from ctwml_bids.bids.dataset import start_dataset
+from ctwml_bids.bids.files import make_folder, write_text
 from ctwml_bids.bids.status import is_same_file, read_status
 from ctwml_bids.errors import BadDataError, InputOutputError, TemporaryError, UsageError
 from ctwml_bids.run.locks import hold
