@@ -12,10 +12,9 @@ from ctwml_bids.errors import BadDataError
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.training import beginnings
-from ctwml_bids.training.loop import checkpoint_weights
+from ctwml_bids.training.checkpoint import checkpoint_weights
+from ctwml_bids.training.recipe import THRESHOLDS
 
-# The paper's for CT; `benchmarks/out_of_bag.py` finds others.
-_THRESHOLDS = {"ct": 0.25, "flair": 0.5}
 _NEVER = ("sub-ge01", "sub-dv01", "sub-sr01", "sub-ll12", "sub-ll20")
 # By the first letters of the subjects that the development data set took from there.
 _SOURCES = {
@@ -79,7 +78,8 @@ def export(
             "classes": config["classes"],
         },
         channels=channels,
-        threshold=_THRESHOLDS[modality] if threshold is None else threshold,
+        # `benchmarks/out_of_bag.py` finds others than the paper's.
+        threshold=THRESHOLDS[modality] if threshold is None else threshold,
         members=(),
         license="CC-BY-4.0" if sources else "Apache-2.0",
         context=context,

@@ -26,8 +26,9 @@ from ctwml_bids.errors import BadDataError, UsageError
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.simulation.individual import anatomy_files
 from ctwml_bids.training import beginnings
-from ctwml_bids.training.loop import LOSSES, TrainingConfig, train
+from ctwml_bids.training.loop import train
 from ctwml_bids.training.patches import PatchConfig, TrainingVolume, jitter_intensities
+from ctwml_bids.training.recipe import LOSSES, TrainingConfig
 from model_making import real_heads, shipped_heads, simulated_heads, textures, training_facts
 from model_making.contrast_augmentation import jitter_contrasts
 from model_making.export import export
@@ -256,8 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             device=args.device,
             threads=args.threads,
             loss=args.loss,
-            patches=PatchConfig(lesion_share=0.5, context=args.context),
-            checkpoint_every=100,
+            patches=PatchConfig(context=args.context),
         )
         train_member(
             args.heads,

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.training.loop import FREE, TrainingConfig
 from ctwml_bids.training.patches import TrainingVolume
+from ctwml_bids.training.recipe import FREE, TrainingConfig
 
 FACTS = "facts.json"
 # What trainings from before it was recorded are taken to have; the others go uncompared there.

@@ -14,8 +14,9 @@ from ctwml_bids.segmentation.islands import outside_white_matter
 from ctwml_bids.segmentation.model_store import ModelCard, write_model
 from ctwml_bids.segmentation.precision import has_bfloat16
 from ctwml_bids.segmentation.uresnet import UResNet
-from ctwml_bids.training.loop import TrainingConfig, train
+from ctwml_bids.training.loop import train
 from ctwml_bids.training.patches import PatchConfig
+from ctwml_bids.training.recipe import TrainingConfig
 from tests.segmentation.toy import toy_head
 
 CARD = ModelCard(
