@@ -25,8 +25,7 @@ import numpy as np
 from ctwml_bids.errors import BadDataError, UsageError
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.simulation.individual import anatomy_files
-from ctwml_bids.training import beginnings
-from ctwml_bids.training.loop import train
+from ctwml_bids.training.loop import initial_weights, train
 from ctwml_bids.training.patches import PatchConfig, TrainingVolume, jitter_intensities
 from ctwml_bids.training.recipe import LOSSES, TrainingConfig
 from model_making import real_heads, shipped_heads, simulated_heads, textures, training_facts
@@ -95,11 +94,11 @@ def train_member(
     chosen = choose_heads(loaded, config.seed, leave_out, with_copies=with_copies)
     initial = None
     if begin_from:
-        initial, checksum = beginnings.initial_weights(begin_from, config.seed)
+        initial, checksum = initial_weights(begin_from, config.seed)
         config = replace(config, init=checksum)
     facts = training_facts.describe(chosen, config, augment, leave_out)
     if begin_from:
-        facts = beginnings.with_beginning(facts, begin_from, config.seed)
+        facts = training_facts.with_beginning(facts, begin_from, config.seed)
         if seen := {*facts["anatomies"], *facts["real_subjects"]}.intersection(leave_out):
             raise BadDataError(
                 f"The network of {begin_from} to begin from saw {', '.join(sorted(seen))}."

@@ -17,11 +17,10 @@ from torch import Tensor
 
 from ctwml_bids.bids.files import write_json
 from ctwml_bids.segmentation import ensemble
-from ctwml_bids.segmentation.precision import choose
-from ctwml_bids.training.beginnings import initial_weights
+from ctwml_bids.segmentation.precision import choose, name_of
 from ctwml_bids.training.heads import head_name, heads_of
 from ctwml_bids.training.log import LOG_FILE, read_log
-from ctwml_bids.training.loop import train
+from ctwml_bids.training.loop import initial_weights, train
 from ctwml_bids.training.mapped_heads import MappedHeads, open_mapped
 from ctwml_bids.training.patches import jitter_intensities
 from ctwml_bids.training.prefetch import BatchSource, ahead
@@ -95,7 +94,7 @@ def run_unit(
         "segmented": sorted(left_out),
         "seed": recipe.seed_of(unit),
         "device": device,
-        "precision": str(choose(recipe.network.precision, device)).removeprefix("torch."),
+        "precision": name_of(choose(recipe.network.precision, device)),
         "seconds": round(time.monotonic() - began, 1),
         "log": read_log(folder / LOG_FILE),
     }

@@ -23,10 +23,11 @@ from ctwml_bids.preprocessing.images import read_flair
 from ctwml_bids.preprocessing.normalisation import to_grid
 from ctwml_bids.preprocessing.transforms import read_itk
 from ctwml_bids.segmentation.inputs import network_channels
+from ctwml_bids.statistics.overlap import dice
 from ctwml_bids.training.mapped_heads import facts_of, save_mapped
 
-# A CT's own brain mask further from the one it was measured in would have failed a gate.
-_LEAST_DICE = 0.9
+# A brain mask further than this from the better one would have failed a gate.
+LEAST_DICE = 0.9
 
 
 @dataclass(frozen=True)
@@ -187,8 +188,7 @@ def _brain_masks(case: Case, frame: np.ndarray, grid: Grid) -> dict[str, np.ndar
     masks = {"used": _mask_on(case.brain, frame, grid)}
     if case.own_brain is not None:
         own = _mask_on(case.own_brain, frame, grid)
-        both = np.count_nonzero(own & masks["used"])
-        if 2 * both >= _LEAST_DICE * (np.count_nonzero(own) + np.count_nonzero(masks["used"])):
+        if dice(own, masks["used"]) >= LEAST_DICE:
             masks["own"] = own
     return masks
 

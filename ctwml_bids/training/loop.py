@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ctwml_bids.segmentation import networks
+from ctwml_bids.segmentation import model_store, networks
 from ctwml_bids.segmentation.precision import choose
 from ctwml_bids.training.checkpoint import TrainingState, plain_weights, restore_latest, save
 from ctwml_bids.training.log import LOG_FILE, Tally, append_row, cut_log
@@ -99,6 +99,32 @@ def train(
             if checkpoint and ((step + 1) % config.checkpoint_every == 0 or last):
                 save(state, checkpoint, config.to_record())
     return TrainingResult(plain_weights(state.mean), tuple(rows))
+
+
+def initial_weights(model: Path, member: int) -> tuple[dict[str, Tensor], str]:
+    """Return the weights of one of a model's networks to begin a training from.
+
+    Parameters
+    ----------
+    model
+        Its folder.
+    member
+        Which network, modulo their number.
+
+    Returns
+    -------
+    weights, checksum
+        The arrays by name, and the SHA-256 of the network's file.
+
+    Raises
+    ------
+    NoInputError, BadDataError
+        If there is no such model, or it is damaged.
+    """
+    card = model_store.load_card(model)
+    chosen = card.members[member % len(card.members)]
+    arrays = model_store.load_weights(model / chosen.file)
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, chosen.sha256
 
 
 def drawn(

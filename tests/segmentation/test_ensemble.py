@@ -40,10 +40,7 @@ def folder(tmp_path_factory):
     )
     heads = [toy_head(i) for i in range(3)]
     networks = [
-        {
-            k: v.numpy()
-            for k, v in train(heads, TrainingConfig(**{**vars(config), "seed": s})).weights.items()
-        }
+        {k: v.numpy() for k, v in train(heads, replace(config, seed=s)).weights.items()}
         for s in range(2)
     ]
     folder = tmp_path_factory.mktemp("models") / "toy"
