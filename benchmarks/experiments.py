@@ -24,8 +24,9 @@ from ctwml_bids import modality
 from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
-from ctwml_bids.training.loop import TrainingConfig, train
+from ctwml_bids.training.loop import train
 from ctwml_bids.training.patches import PatchConfig, TrainingVolume, jitter_intensities
+from ctwml_bids.training.recipe import TrainingConfig
 from model_making import shipped_heads
 from model_making.train_shipped import choose_heads
 
@@ -180,14 +181,7 @@ def run(name: str, heads: list, folder: Path, steps: int, threads: int, device: 
     names = {volume.name for volume, _ in seen}
     unseen = [head for head in heads if head[0].name not in names]
     steps = round(steps * experiment.longer)
-    config = replace(
-        experiment.config,
-        steps=steps,
-        seed=MEMBER,
-        device=device,
-        threads=threads,
-        checkpoint_every=100,
-    )
+    config = replace(experiment.config, steps=steps, seed=MEMBER, device=device, threads=threads)
     result = train(
         prepare(seen, experiment),
         config,

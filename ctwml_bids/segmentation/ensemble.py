@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from ctwml_bids.geometry import bounding_box
 from ctwml_bids.segmentation import model_store, networks
 from ctwml_bids.segmentation.inputs import with_neighbours
 from ctwml_bids.segmentation.islands import outside_white_matter
-from ctwml_bids.segmentation.precision import choose
+from ctwml_bids.segmentation.precision import choose, cpu_threads, name_of
 
 LESION = 1
 # Axial slices that pass through a network together; bounds the memory, too.
@@ -166,7 +165,7 @@ def predict(
     ]
     dtype = choose(precision, device)
     members = np.zeros((len(ensemble.members), *brain.shape), dtype=np.float32)
-    with _threads(threads), torch.inference_mode():
+    with cpu_threads(threads), torch.inference_mode():
         for found, network in zip(members, ensemble.members, strict=True):
             network = _on_device(network, architecture, device, dtype)
             _segment(network, parts, found, device, card.flip)
@@ -189,8 +188,7 @@ def predict(
         )
         islands[outside] = probability[outside]
         probability[outside] = disagreement[outside] = 0
-    precision_used = str(dtype).removeprefix("torch.")
-    return Prediction(probability, disagreement, islands, in_fluid, precision_used)
+    return Prediction(probability, disagreement, islands, in_fluid, name_of(dtype))
 
 
 def _regions(brain: np.ndarray) -> Iterator[Region]:
@@ -247,14 +245,3 @@ def _segment(
         rows, columns, _ = (part.stop - part.start for part in region)
         # (z, x, y) → (x, y, z), padding cut off
         found[region] = probability[:, :rows, :columns].cpu().numpy().transpose(1, 2, 0)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Run with a number of CPU threads, and restore the process's own."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -8,11 +8,9 @@ from pathlib import Path
 
 from ctwml_bids.execution.slurm import Need, Stage
 from ctwml_bids.run.missing import Missing
-from ctwml_bids.segmentation import networks
 from ctwml_bids.settings import Settings
 from ctwml_bids.training.cases import find_cases
-from ctwml_bids.training.plan import check_protocol, read_plan
-from ctwml_bids.training.protocol import TrainingUnit, is_done
+from ctwml_bids.training.plan import read_plan
 from ctwml_bids.training.setup import settle
 
 # Steps a second of one network on one thread, and how much slower a machine may be: without
@@ -40,31 +38,20 @@ def missing_networks(settings: Settings, cpus: int, work: Path) -> Missing:
     CtwmlError
         As a training, before its first network.
     """
-    setup = settle(dataclasses.replace(settings, dry_run=True))
-    cases, left_out = find_cases(setup.wanted)
-    if (plan := read_plan(setup.folder)) is not None:
-        check_protocol(setup.folder, plan, setup.protocol)
-    every = {
-        f"{repeat}:{fold}": TrainingUnit(repeat, fold)
-        for repeat in range(1, settings.repeats + 1)
-        for fold in range(1, settings.folds + 1)
-    }
-    every |= {
-        f"final:{member}": TrainingUnit(0, member) for member in range(1, settings.members + 1)
-    }
-    tasks = [
-        (part.replace(":", "-"), "--only", part)
-        for part, unit in every.items()
-        if not is_done(setup.folder, unit)
-    ]
+    training = settle(dataclasses.replace(settings, dry_run=True))
+    recipe = training.recipe
+    cases, left_out = find_cases(training.wanted)
+    read_plan(training.folder, recipe)  # refuses other settings
+    todo = [unit for unit in recipe.units if not training.is_done(unit)]
+    tasks = [(unit.part.replace(":", "-"), "--only", unit.part) for unit in todo]
     lines = [f"{label}: left out: {reason}" for label, reason in left_out.items()]
-    lines.append(
-        f"{len(tasks)} networks to train on {len(cases)} images, {len(every) - len(tasks)} done"
-    )
+    done = len(recipe.units) - len(tasks)
+    lines.append(f"{len(tasks)} networks to train on {len(cases)} images, {done} done")
     minutes = math.ceil(15 + len(cases) / HEADS_A_MINUTE)
     heads = Need(cpus, TRAIN_GB, minutes)
-    slower = SLOWER * networks.ARCHITECTURES[setup.recipe["variant"]].slowness
-    network = Need(cpus, TRAIN_GB, math.ceil(15 + slower * settings.steps / STEPS_A_SECOND / 60))
+    slower = SLOWER * recipe.network.architecture.slowness
+    steps_s = slower * recipe.network.steps / STEPS_A_SECOND
+    network = Need(cpus, TRAIN_GB, math.ceil(15 + steps_s / 60))
     before = [
         Stage("heads", ("train", "--only", "heads"), heads, work=work),
         Stage("networks", ("train",), network, array=True, after="afterok", work=work),

@@ -159,7 +159,7 @@ def test_a_wrong_one_in_a_file_is_refused(text):
 )
 def test_a_training_takes_that_of_its_image(tmp_path: Path, words, expected):
     settings = parse([str(tmp_path), str(tmp_path / "out"), "train", "--dry-run", *words])
-    assert settle(settings).threshold == expected
+    assert settle(settings).recipe.threshold == expected
 
 
 def test_a_training_refuses_that_of_the_other_image(tmp_path):

@@ -16,8 +16,9 @@ from ctwml_bids.reports.methods import methods_text
 from ctwml_bids.segmentation import ensemble, networks
 from ctwml_bids.segmentation.model_store import ModelCard, write_model
 from ctwml_bids.segmentation.networks import ARCHITECTURES, DEFAULT, Architecture
-from ctwml_bids.training.loop import TrainingConfig, train
+from ctwml_bids.training.loop import train
 from ctwml_bids.training.patches import PatchConfig
+from ctwml_bids.training.recipe import TrainingConfig
 from tests.segmentation.toy import toy_head
 
 CARD = ModelCard(

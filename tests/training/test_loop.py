@@ -11,17 +11,11 @@ import torch
 from ctwml_bids import settings
 from ctwml_bids.errors import BadDataError, InputOutputError
 from ctwml_bids.segmentation.networks import ARCHITECTURES, DEFAULT
-from ctwml_bids.training.checkpoint import TrainingState, save
+from ctwml_bids.training.checkpoint import TrainingState, checkpoint_weights, save
 from ctwml_bids.training.log import cut_log, read_log
-from ctwml_bids.training.loop import (
-    LOSSES,
-    TrainingConfig,
-    checkpoint_weights,
-    learning_rate,
-    segmentation_loss,
-    train,
-)
+from ctwml_bids.training.loop import learning_rate, segmentation_loss, train
 from ctwml_bids.training.patches import PatchConfig, jitter_intensities
+from ctwml_bids.training.recipe import LOSSES, TrainingConfig
 from tests.segmentation.toy import toy_head
 
 HEADS = [toy_head(i) for i in range(3)]
