@@ -16,7 +16,8 @@ from ctwml_bids import __version__
 from ctwml_bids.bids import names
 from ctwml_bids.bids.dataset import start_dataset
 from ctwml_bids.bids.files import write_text
-from ctwml_bids.bids.status import UnitStatus, fingerprints, statuses
+from ctwml_bids.bids.fingerprints import fingerprints
+from ctwml_bids.bids.status import UnitStatus, statuses
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import CannotCreateError
 from ctwml_bids.run.identity import Used, check_same_dataset, identity

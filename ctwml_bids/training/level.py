@@ -10,7 +10,8 @@ from datetime import datetime
 from ctwml_bids.bids import names
 from ctwml_bids.bids.dataset import start_dataset
 from ctwml_bids.bids.files import make_folder, write_text
-from ctwml_bids.bids.status import is_same_file, read_status
+from ctwml_bids.bids.fingerprints import is_same_file
+from ctwml_bids.bids.status import read_status
 from ctwml_bids.errors import (
     BadDataError,
     InputOutputError,
