@@ -21,11 +21,12 @@ import numpy as np
 from benchmarks.out_of_bag import LARGE_ML, LESIONS_ML, NONE_ML, THRESHOLDS
 from benchmarks.record import write_result
 from ctwml_bids import modality
-from ctwml_bids.segmentation import ensemble, model_store, networks
+from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
-from ctwml_bids.training.loop import TrainingConfig, train
+from ctwml_bids.training.loop import train
 from ctwml_bids.training.patches import PatchConfig, TrainingVolume, jitter_intensities
+from ctwml_bids.training.recipe import TrainingConfig
 from model_making import shipped_heads
 from model_making.train_shipped import choose_heads
 
@@ -86,12 +87,12 @@ EXPERIMENTS = {
     ),
     "plain-unet": Experiment(
         "plain U-Net, one slice, Dice and cross-entropy, as nnU-Net",
-        _shipped(variant=networks.PLAIN_UNET, context=0),
+        _shipped(variant="plain-unet", context=0),
         flip=True,
     ),
     "plain-unet-three": Experiment(
         "the plain U-Net with a slice above and below",
-        _shipped(variant=networks.PLAIN_UNET),
+        _shipped(variant="plain-unet"),
         flip=True,
     ),
     "shipped": Experiment("three slices, Dice and cross-entropy", _shipped(), flip=True),
@@ -180,14 +181,7 @@ def run(name: str, heads: list, folder: Path, steps: int, threads: int, device: 
     names = {volume.name for volume, _ in seen}
     unseen = [head for head in heads if head[0].name not in names]
     steps = round(steps * experiment.longer)
-    config = replace(
-        experiment.config,
-        steps=steps,
-        seed=MEMBER,
-        device=device,
-        threads=threads,
-        checkpoint_every=100,
-    )
+    config = replace(experiment.config, steps=steps, seed=MEMBER, device=device, threads=threads)
     result = train(
         prepare(seen, experiment),
         config,

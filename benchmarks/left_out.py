@@ -30,7 +30,7 @@ from ctwml_bids.preprocessing.normalisation import from_grid, to_grid
 from ctwml_bids.segmentation import brain_network, ensemble, model_store
 from ctwml_bids.segmentation.inputs import network_channels
 from ctwml_bids.statistics.overlap import dice
-from ctwml_bids.training.loop import checkpoint_weights
+from ctwml_bids.training.checkpoint import checkpoint_weights
 from model_making import shipped_heads
 from model_making.export import export
 from model_making.real_heads import LABELLED

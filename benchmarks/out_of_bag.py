@@ -24,7 +24,7 @@ from benchmarks.record import write_result
 from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
-from ctwml_bids.training import beginnings
+from ctwml_bids.training.loop import initial_weights
 from model_making import shipped_heads, training_facts
 from model_making.export import export
 from model_making.train_shipped import choose_heads
@@ -54,7 +54,7 @@ def networks_of(run: Path, args: argparse.Namespace) -> dict[str, ensemble.Ensem
     if args.mean_with is not None:
         found["mean"] = exported(args.mean_with)
         member = json.loads((run / "facts.json").read_text())["config"]["seed"]
-        weights, _ = beginnings.initial_weights(args.mean_with, member)
+        weights, _ = initial_weights(args.mean_with, member)
         card = found["trained"].card
         found["begun from"] = ensemble.from_weights(card, [weights], str(args.mean_with))
     return found

@@ -21,7 +21,6 @@ import csv
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,29 +29,25 @@ import numpy as np
 
 from benchmarks.record import RESULTS, machine, named, write_result
 from benchmarks.reproduction_page import draw, numbers, page
+from ctwml_bids import __version__
 from ctwml_bids.bids import names
 from ctwml_bids.errors import TemporaryError
 from ctwml_bids.group.summary import read_units
+from ctwml_bids.modality import CT
 from ctwml_bids.run.locks import hold
 from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.statistics import fazekas
 from ctwml_bids.statistics.folds import Split, check_lesions, stratified_splits
 from ctwml_bids.statistics.overlap import dice
-from ctwml_bids.training.jobs import (
-    TrainingUnit,
-    UnitJob,
-    mean_map,
-    read_done,
-    run_unit,
-)
+from ctwml_bids.training.cross_validation import run_unit
 from ctwml_bids.training.mapped_heads import facts_of, open_mapped, save_mapped
-from ctwml_bids.training.model import recipe_of
 from ctwml_bids.training.patches import TrainingVolume
+from ctwml_bids.training.recipe import THRESHOLDS, Recipe, TrainingConfig, TrainingUnit
+from ctwml_bids.training.units import mean_map, read_done
 from model_making import shipped_heads
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 2020  # of the cohort, as in cohort.py; and of the splits and the networks
-THRESHOLD = 0.25
 
 
 def label_heads(args: argparse.Namespace) -> dict[str, dict]:
@@ -123,24 +118,23 @@ def train_all(args: argparse.Namespace, people: dict[str, dict]) -> list[Split]:
     with_lesions = {p for p in people if np.asarray(open_mapped(heads, f"{p}_used").labels).any()}
     check_lesions(splits, with_lesions)
     busy: list[str] = []
-    for unit in units(args):
+    how = recipe(args)
+    for unit in how.cross_validation:
         split, folder = splits[unit.repeat - 1], args.folder / "units" / unit.name
         out = [person for person in people if split[person] == unit.fold - 1]
-        job = UnitJob(
-            unit=unit,
-            folder=folder,
-            heads=heads,
-            train_on=[person for person in people if person not in out],
-            left_out=out,
-            recipe=recipe(args),
-            machine={"device": args.device, "threads": args.threads, "workers": args.workers},
-            seed=SEED,
-            keep_network=False,
-        )
         try:
             with hold(folder / "lock"):
                 if read_done(folder) is None:
-                    run_unit(job, lambda row, of=unit.name: print(of, json.dumps(row), flush=True))
+                    run_unit(
+                        unit,
+                        how,
+                        folder=folder,
+                        heads=heads,
+                        train_on=[person for person in people if person not in out],
+                        left_out=out,
+                        keep_network=False,
+                        on_log=lambda row, of=unit.name: print(of, json.dumps(row), flush=True),
+                    )
         except TemporaryError as error:
             busy.append(f"{unit.name}: {error}")
     if busy:
@@ -148,26 +142,28 @@ def train_all(args: argparse.Namespace, people: dict[str, dict]) -> list[Split]:
     return list(splits)
 
 
-def recipe(args: argparse.Namespace) -> dict:
+def recipe(args: argparse.Namespace) -> Recipe:
     """Return the paper's: fresh networks, one slice, cross-entropy."""
-    return recipe_of(
-        "ct",
-        steps=args.steps,
-        batch=args.batch,
-        learning_rate=None,
-        precision="auto",
-        context=None,
-        loss=None,
-        variant=None,
-        shipped=None,
+    return Recipe(
+        version=__version__,
+        modality="ct",
+        labels="flair",
+        folds=args.folds,
+        repeats=args.repeats,
+        members=0,
+        template="",
+        network=TrainingConfig(
+            steps=args.steps,
+            batch=args.batch,
+            seed=SEED,
+            device=args.device,
+            threads=args.threads,
+        ),
+        channels=CT.channels,
+        flip=False,
+        threshold=THRESHOLDS["ct"],
+        workers=args.workers,
     )
-
-
-def units(args: argparse.Namespace) -> Iterator[TrainingUnit]:
-    """Yield the networks of the cross-validation."""
-    for repeat in range(1, args.repeats + 1):
-        for fold in range(1, args.folds + 1):
-            yield TrainingUnit(repeat, fold)
 
 
 def from_cohort(args: argparse.Namespace) -> list[dict]:
@@ -180,7 +176,7 @@ def from_cohort(args: argparse.Namespace) -> list[dict]:
             args.folder / "units" / TrainingUnit(repeat, split[person] + 1).name
             for repeat, split in enumerate(splits, start=1)
         ]
-        ct = mean_map(folders, person)[0] > THRESHOLD
+        ct = mean_map(folders, person)[0] > THRESHOLDS["ct"]
         flair = np.asarray(open_mapped(args.folder / "heads", f"{person}_used").labels) > 0
         volumes = {
             "ct_ml": ct,

@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.record import write_result
-from ctwml_bids.training.loop import Batches, TrainingConfig, train
+from ctwml_bids.training.loop import Batches, train
 from ctwml_bids.training.mapped_heads import MappedHeads, save_mapped
 from ctwml_bids.training.patches import PatchConfig, PatchSampler, jitter_intensities
 from ctwml_bids.training.prefetch import BatchSource, ahead
+from ctwml_bids.training.recipe import TrainingConfig
 from model_making.shipped_heads import shipped_grid
 
 DIFFERENT = 20
@@ -86,10 +87,8 @@ def measure(folder: Path, names: list[str], args: argparse.Namespace) -> dict:
     train(heads, config, batches=partial(the_same, batch), on_log=bare)
     batches = None
     if args.workers:
-        source = BatchSource(
-            folder, names, config.patches, config.batch, config.seed, jitter_intensities
-        )
-        batches = partial(ahead, source, args.workers, steps=config.steps)
+        source = BatchSource(folder, names, config, jitter_intensities)
+        batches = partial(ahead, source, args.workers)
     train(heads, config, augment=jitter_intensities, batches=batches, on_log=whole)
     start = time.process_time()
     for step in range(10):

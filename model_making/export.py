@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.segmentation import model_store
-from ctwml_bids.training import beginnings
-from ctwml_bids.training.loop import checkpoint_weights
+from ctwml_bids.training.checkpoint import checkpoint_weights
+from ctwml_bids.training.loop import initial_weights
+from ctwml_bids.training.recipe import THRESHOLDS
+from model_making.training_facts import FACTS, NEVER
 
-# The paper's for CT; `benchmarks/out_of_bag.py` finds others.
-_THRESHOLDS = {"ct": 0.25, "flair": 0.5}
-_NEVER = ("sub-ge01", "sub-dv01", "sub-sr01", "sub-ll12", "sub-ll20")
 # By the first letters of the subjects that the development data set took from there.
 _SOURCES = {
     "lj": "Lesjak et al., Neuroinformatics 2018 (CC-BY; muschellij2/open_ms_data@6570490)",
@@ -56,12 +56,12 @@ def export(
     begun = {"mean_with": model_store.load_card(mean_with).name} if mean_with else {}
     for run in runs:
         weights, step = checkpoint_weights(run / "checkpoint.safetensors")
-        facts = json.loads((run / "facts.json").read_text())
+        facts = json.loads((run / FACTS).read_text())
         if mean_with is not None:
-            weights = beginnings.mean_with_beginning(weights, mean_with, facts["config"])
+            weights = _mean_with_beginning(weights, mean_with, facts["config"])
         networks.append({key: tensor.numpy() for key, tensor in weights.items()})
         members.append(facts | begun | {"steps_done": step})
-    if tested := set(_NEVER).intersection(
+    if tested := set(NEVER).intersection(
         _people(members, "anatomies") + _people(members, "real_subjects")
     ):
         raise BadDataError(f"Trained on {', '.join(sorted(tested))}, which models are tested on.")
@@ -79,7 +79,8 @@ def export(
             "classes": config["classes"],
         },
         channels=channels,
-        threshold=_THRESHOLDS[modality] if threshold is None else threshold,
+        # `benchmarks/out_of_bag.py` finds others than the paper's.
+        threshold=THRESHOLDS[modality] if threshold is None else threshold,
         members=(),
         license="CC-BY-4.0" if sources else "Apache-2.0",
         context=context,
@@ -94,9 +95,42 @@ def export(
             "members": members,
         },
         accuracy=accuracy or {},
-        never_trained_on=_NEVER,
+        never_trained_on=NEVER,
     )
     return model_store.write_model(folder / name, card, networks)
+
+
+def _mean_with_beginning(
+    weights: Mapping[str, Tensor], model: Path, config: Mapping
+) -> dict[str, Tensor]:
+    """Return the mean of a network's weights and of those that its training began from.
+
+    Running statistics of batch norms are averaged as well, and not measured again.
+
+    Parameters
+    ----------
+    weights
+        Arrays by name after the training; counters among them are returned as they are.
+    model
+        Folder of the model that it began from.
+    config
+        Of the training: "seed" is the member's number, "init" the checksum of its beginning.
+
+    Raises
+    ------
+    NoInputError, BadDataError
+        If there is no such model, it is damaged, or the training began from another network.
+    """
+    first, checksum = initial_weights(model, config["seed"])
+    if config.get("init") != checksum:
+        raise BadDataError(
+            f"Training {config['seed']} did not begin from a network of {model}: there is no mean "
+            "to take with it."
+        )
+    return {
+        name: (first[name].to(now.dtype) + now) / 2 if now.is_floating_point() else now
+        for name, now in weights.items()
+    }
 
 
 def _people(members: Sequence[dict], kind: str) -> list[str]:

@@ -19,7 +19,14 @@ import ants
 import matplotlib.pyplot as plt
 import nibabel as nib
 import numpy as np
-from anatomy_tissues import (
+from scipy import ndimage
+
+from ctwml_bids.preprocessing.flair_brain import flair_mask
+from ctwml_bids.preprocessing.transforms import to_ants
+from ctwml_bids.segmentation.brain_network import predictor
+from ctwml_bids.simulation import canonical
+from ctwml_bids.simulation.individual import write_anatomy
+from model_making.anatomy_tissues import (
     CSF,
     GREY,
     WHITE,
@@ -29,16 +36,8 @@ from anatomy_tissues import (
     with_deep_grey,
     without_lesions,
 )
-from scipy import ndimage
+from model_making.training_facts import NEVER
 
-from ctwml_bids.preprocessing.flair_brain import flair_mask
-from ctwml_bids.preprocessing.transforms import to_ants
-from ctwml_bids.segmentation.brain_network import predictor
-from ctwml_bids.simulation import canonical
-from ctwml_bids.simulation.individual import write_anatomy
-
-# Subjects that the program is tested on: neither their images nor their anatomies train it.
-TEST_SUBJECTS = {"ge01", "dv01", "sr01", "ll12", "ll20"}
 # Smoothing (SD, mm) of the maps that steer the deformation: folds are narrower than this.
 STEER_MM = {"brain": 2.0, "ventricles": 1.5, "white": 3.5}
 REGISTRATION_MM = 3.0
@@ -222,7 +221,7 @@ def main(argv: list[str] | None = None) -> int:
         "--for-tests", action="store_true", help="allow subjects that no network may be trained on"
     )
     options = parser.parse_args(argv)
-    refused = TEST_SUBJECTS & set(options.participant_label)
+    refused = {label for label in options.participant_label if f"sub-{label}" in NEVER}
     if refused and not options.for_tests:
         raise SystemExit(
             f"the program is tested on {sorted(refused)}: give --for-tests and a folder that no "

@@ -11,13 +11,13 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from ctwml_bids import templates
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.modality import CT, FLAIR, MODALITIES
 from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
@@ -34,6 +34,8 @@ from ctwml_bids.preprocessing.normalisation import (
 from ctwml_bids.segmentation import brain_network
 from ctwml_bids.segmentation.inputs import network_channels
 from ctwml_bids.simulation.cohort import SimulatedPair
+from ctwml_bids.statistics.overlap import dice
+from ctwml_bids.training.heads import LEAST_DICE
 from ctwml_bids.training.patches import TrainingVolume
 
 # Errors of the nine-parameter pose: degrees, mm, and share of the scales (uniform, both ways).
@@ -41,8 +43,6 @@ _POSE = (3.0, 4.0, 0.03)
 # Errors of a brain mask's surface: offset as a whole (uniform, both ways), waves of this SD and
 # length, shift along each axis (SD); mm.
 _SURFACE, _WAVE, _WAVE_LENGTH, _SHIFT = 1.5, 1.2, 12.0, 0.7
-# A found mask further from the truth than this would have failed the program's own gate.
-_LEAST_DICE = 0.9
 
 
 @dataclass(frozen=True)
@@ -70,19 +70,15 @@ class GridHead:
 
 def template_mask() -> nib.Nifti1Image:
     """Return the packaged template's brain mask."""
-    return _template("desc-brain_mask")
+    return nib.load(templates.packaged().brain_mask)
 
 
 @cache
 def white_matter() -> np.ndarray:
     """Say where white matter may be on the network's grid, by the packaged template."""
-    images = (_template("label-WM_probseg"), _template("label-lateralventricles_mask"))
+    template = templates.packaged()
+    images = (nib.load(path) for path in (template.wm, template.ventricles))
     return white_matter_on_grid(*images, shipped_grid(), np.eye(4), np.eye(4))
-
-
-def _template(suffix: str) -> nib.Nifti1Image:
-    folder = resources.files("ctwml_bids") / "data/templates/tpl-MNI152NLin2009aSym"
-    return nib.load(str(folder / f"tpl-MNI152NLin2009aSym_res-1_{suffix}.nii.gz"))
 
 
 def shipped_grid() -> Grid:
@@ -189,14 +185,10 @@ def training_arrays(
     the same size instead.
     """
     mask = None if head.found is None else head.found > 0.5
-    if mask is None or _dice(mask, head.brain > 0.5) < _LEAST_DICE:
+    if mask is None or dice(mask, head.brain > 0.5) < LEAST_DICE:
         mask = disturb_mask(rng, head.brain, grid.spacing)
     channels = network_channels(head.image, mask, MODALITIES[modality].channels)
     return channels.astype(np.float16), (head.lesions >= 0.5).astype(np.uint8)
-
-
-def _dice(a: np.ndarray, b: np.ndarray) -> float:
-    return 2 * float((a & b).sum()) / max(float(a.sum() + b.sum()), 1.0)
 
 
 def save_head(folder: Path, name: str, channels: np.ndarray, labels: np.ndarray, facts: dict):

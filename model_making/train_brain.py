@@ -23,13 +23,13 @@ from ctwml_bids.segmentation.precision import has_bfloat16
 from ctwml_bids.simulation.pair import simulate_pair
 from model_making.brain_augmentation import TrainingHead, random_view
 from model_making.brain_heads import labelled_heads, training_head
+from model_making.training_facts import NEVER
 
 LOG = logging.getLogger(__name__)
 
 LABELLED = ("sub-ll01", "sub-ll03", "sub-ll04", "sub-ll09")
 # Heads without a brain mask join half-way with the mask that the network then gives them.
 UNLABELLED = ("sub-ll19", "sub-mb104252", "sub-mb105074", "sub-mb105465", "sub-mb105911")
-NEVER = ("sub-ge01", "sub-dv01", "sub-sr01", "sub-ll12", "sub-ll20")
 # Simulated heads have exact masks, and skulls, marrow and faces that the few real heads lack.
 SIMULATED_SEED = 770000
 # Finer than any clinical FLAIR: random views make thick slices of it.

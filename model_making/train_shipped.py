@@ -25,9 +25,9 @@ import numpy as np
 from ctwml_bids.errors import BadDataError, UsageError
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.simulation.individual import anatomy_files
-from ctwml_bids.training import beginnings
-from ctwml_bids.training.loop import LOSSES, TrainingConfig, train
+from ctwml_bids.training.loop import initial_weights, train
 from ctwml_bids.training.patches import PatchConfig, TrainingVolume, jitter_intensities
+from ctwml_bids.training.recipe import LOSSES, TrainingConfig
 from model_making import real_heads, shipped_heads, simulated_heads, textures, training_facts
 from model_making.contrast_augmentation import jitter_contrasts
 from model_making.export import export
@@ -94,11 +94,11 @@ def train_member(
     chosen = choose_heads(loaded, config.seed, leave_out, with_copies=with_copies)
     initial = None
     if begin_from:
-        initial, checksum = beginnings.initial_weights(begin_from, config.seed)
+        initial, checksum = initial_weights(begin_from, config.seed)
         config = replace(config, init=checksum)
     facts = training_facts.describe(chosen, config, augment, leave_out)
     if begin_from:
-        facts = beginnings.with_beginning(facts, begin_from, config.seed)
+        facts = training_facts.with_beginning(facts, begin_from, config.seed)
         if seen := {*facts["anatomies"], *facts["real_subjects"]}.intersection(leave_out):
             raise BadDataError(
                 f"The network of {begin_from} to begin from saw {', '.join(sorted(seen))}."
@@ -256,8 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             device=args.device,
             threads=args.threads,
             loss=args.loss,
-            patches=PatchConfig(lesion_share=0.5, context=args.context),
-            checkpoint_every=100,
+            patches=PatchConfig(context=args.context),
         )
         train_member(
             args.heads,

@@ -12,10 +12,13 @@ from pathlib import Path
 import torch
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.training.loop import FREE, TrainingConfig
+from ctwml_bids.segmentation import model_store
 from ctwml_bids.training.patches import TrainingVolume
+from ctwml_bids.training.recipe import FREE, TrainingConfig
 
 FACTS = "facts.json"
+# Subjects that the program is tested on: neither their images nor their anatomies train anything.
+NEVER = ("sub-ge01", "sub-dv01", "sub-sr01", "sub-ll12", "sub-ll20")
 # What trainings from before it was recorded are taken to have; the others go uncompared there.
 _FORMER = {"augment": "intensities"}
 
@@ -52,6 +55,34 @@ def describe(
         "augment": augment,
         "torch": torch.__version__,
     } | ({"ct_noise_factors": [min(factors), max(factors)]} if factors else {})
+
+
+def with_beginning(facts: dict, model: Path, member: int) -> dict:
+    """Add to a training's facts what the network that it began from had seen.
+
+    Parameters
+    ----------
+    facts
+        With "anatomies" and "real_subjects" that were trained on; in the result these are all
+        that either training saw, and "began_from" has the facts of the first.
+    model, member
+        See `loop.initial_weights`.
+
+    Raises
+    ------
+    BadDataError
+        If the model's card does not say it.
+    """
+    card = model_store.load_card(model)
+    members = card.training.get("members")
+    if not members:
+        raise BadDataError(
+            f"The card of {model} does not list what each of its networks was trained on, so that "
+            "no shipped network can begin from one of them."
+        )
+    seen = members[member % len(members)]
+    people = {kind: sorted({*facts[kind], *seen[kind]}) for kind in ("anatomies", "real_subjects")}
+    return facts | people | {"began_from": {"model": card.name} | seen}
 
 
 def names_sha256(names: Collection[str]) -> str:

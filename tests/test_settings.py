@@ -82,7 +82,6 @@ def test_models_found_for_a_run_are_recorded_but_not_read_back():
         ("context = -1", "context"),
         ("threshold = 25.0", "threshold"),
         ('loss = "dice"', "cross-entropy"),
-        ('network = "nnunet"', "plain-unet"),
         ("participant_labels = [1]", "participant_labels"),
         ("machine = 3", "machine"),
         ("[machine]\ncores = 3", "cores"),

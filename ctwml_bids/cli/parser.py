@@ -12,18 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ctwml_bids.cli.options import build_parser
+from ctwml_bids.cli.options import CHOICES, OTHERS, build_parser
 from ctwml_bids.cli.values import absolute, file_or_name
 from ctwml_bids.cli.words import Parser
-from ctwml_bids.errors import CtwmlError, UsageError
+from ctwml_bids.errors import CtwmlError, InvalidInputError, UsageError
 from ctwml_bids.run.machine import usable_cpus, usable_memory_gb
 from ctwml_bids.settings import ANALYSIS_LEVELS, MODALITIES, OPTIONS, Settings, read_toml
 
 FOLDERS = ("bids_dir", "output_dir")
 POSITIONALS = (*FOLDERS, "analysis_levels")
-# The Fazekas thresholds that go by a name; all others are files.
-LITERATURE = "literature"
-NOT_SETTINGS = ("notrack", "config_file")
 ORDER = (
     "The order is bids_dir output_dir analysis_level, then the options: "
     "ctwml_bids /data/bids /data/derivatives participant"
@@ -156,8 +153,8 @@ def _settled(name: str, value: Any, hint: Any) -> Any:
         value = _merged(name, value) if isinstance(value, list) else value
         paths = Path in typing.get_args(hint)
         return {key: _path(one) if paths else one for key, one in value.items()}
-    if name == "fazekas_thresholds":
-        return file_or_name(value, LITERATURE)
+    if name in OPTIONS and (word := OPTIONS[name].word):
+        return file_or_name(value, word)
     return _path(Path(value)) if name in FOLDERS or isinstance(value, Path) else value
 
 
@@ -190,12 +187,18 @@ def _was_given(name: str, value: Any) -> bool:
     """Tell what was typed from argparse's stand-ins for positionals that were not."""
     if name in POSITIONALS:
         return value != [] and str(value) != argparse.SUPPRESS
-    return name not in NOT_SETTINGS
+    return name not in OTHERS
 
 
 def _config(argv: Sequence[str] | None) -> dict[str, Any]:
     """Read the file named by --config-file, if there is one."""
     finder = Parser(prog="ctwml_bids", add_help=False)
     finder.add_argument("--config-file", type=Path)
-    known, _ = finder.parse_known_args(argv)
-    return read_toml(known.config_file) if known.config_file else {}
+    path = finder.parse_known_args(argv)[0].config_file
+    config = read_toml(path) if path else {}
+    for name, choices in CHOICES.items():
+        if name in config and config[name] not in choices:
+            raise InvalidInputError(
+                f"{name} in {path} is {config[name]!r}; known: {', '.join(choices)}."
+            )
+    return config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 REFERENCES = {
     "avants": "Avants BB, Tustison NJ, Song G, Cook PA, Klein A, Gee JC (2011). A reproducible "
@@ -25,12 +25,6 @@ REFERENCES = {
     "griffanti": "Griffanti L, Jenkinson M, Suri S, et al (2018). Classification and "
     "characterization of periventricular and deep white matter hyperintensities on MRI: a study "
     "in older adults. NeuroImage 170:174–181.",
-    "guerrero": "Guerrero R, Qin C, Oktay O, et al (2018). White matter hyperintensity and stroke "
-    "lesion segmentation and differentiation using convolutional neural networks. NeuroImage: "
-    "Clinical 17:918–934.",
-    "isensee": "Isensee F, Jaeger PF, Kohl SAA, Petersen J, Maier-Hein KH (2021). nnU-Net: a "
-    "self-configuring method for deep learning-based biomedical image segmentation. Nature Methods "
-    "18:203–211.",
     "kuijf": "Kuijf HJ, Biesbroek JM, de Bresser J, et al (2019). Standardized assessment of "
     "automatic segmentation of white matter hyperintensities and results of the WMH Segmentation "
     "Challenge. IEEE Transactions on Medical Imaging 38:2556–2568.",
@@ -45,6 +39,22 @@ REFERENCES = {
 }
 
 
+class Network(Protocol):
+    """A kind of network in words, such as `segmentation.networks.Architecture` has them."""
+
+    @property
+    def kind(self) -> str:
+        """What such networks are called, in the singular."""
+
+    @property
+    def citation(self) -> str:
+        """Source as it is cited."""
+
+    @property
+    def reference(self) -> str:
+        """Source in full."""
+
+
 @dataclass(frozen=True)
 class MethodsSection:
     """A methods section: paragraphs, and the references that they cite, in full."""
@@ -56,6 +66,7 @@ class MethodsSection:
 def methods(
     *,
     version: str,
+    networks: Mapping[str, Network],
     images: tuple[str, ...] = ("ct", "flair"),
     template: str = "MNI152NLin2009aSym",
     normalisation: str = "nine",
@@ -68,12 +79,14 @@ def methods(
     ----------
     version
         Version of ctwml_bids.
+    networks
+        ``ct`` and/or ``flair`` → kind of the networks that segmented it.
     images
         What was segmented: ``ct``, ``flair`` or both.
     template, normalisation
         TemplateFlow name; ``nine`` or ``syn``.
     models
-        ``ct`` and/or ``flair`` → fields of its model card: name, version, kind and number of
+        ``ct`` and/or ``flair`` → fields of its model card: name, version, number of
         networks, neighbouring slices, threshold and training data are mentioned where given.
     precision
         ``ct`` and/or ``flair`` → number format that its network ran in, where that is known.
@@ -92,20 +105,23 @@ def methods(
         "(Gorgolewski et al. 2016, 2017) that follows the method of Pitkänen et al. (2020) and "
         "runs on Nipype (Gorgolewski et al. 2011). " + " ".join(step for step in steps if step),
         " ".join(
-            _network_text(image, cards.get(image, {}), formats.get(image)) for image in images
+            _network_text(image, cards.get(image, {}), networks[image], formats.get(image))
+            for image in images
         ),
         _measure_text(has_pair=has_pair),
     ]
     cited = ["bids", "bidsapps", "ciric", "fonov", "nipype", "griffanti", "pitkanen"]
-    cited += sorted({_source(cards.get(image, {})) for image in images})
     cited += ["avants"] if has_pair or normalisation == "syn" else []
     cited += ["bland", "kuijf", "studholme"] if has_pair else []
-    return MethodsSection(tuple(paragraphs), tuple(sorted(REFERENCES[key] for key in cited)))
+    references = {networks[image].reference for image in images}
+    references |= {REFERENCES[key] for key in cited}
+    return MethodsSection(tuple(paragraphs), tuple(sorted(references)))
 
 
 def methods_text(
     *,
     version: str,
+    networks: Mapping[str, Network],
     images: tuple[str, ...] = ("ct", "flair"),
     template: str = "MNI152NLin2009aSym",
     normalisation: str = "nine",
@@ -114,6 +130,7 @@ def methods_text(
     """Return `methods` as plain text, references last; parameters as there."""
     found = methods(
         version=version,
+        networks=networks,
         images=images,
         template=template,
         normalisation=normalisation,
@@ -160,27 +177,19 @@ def _normalisation_text(template: str, normalisation: str, *, has_pair: bool) ->
     return text
 
 
-def _source(card: Mapping[str, Any]) -> str:
-    """Return the key of the reference for a model's kind of network."""
-    plain = card.get("network", {}).get("variant") == "plain-unet"
-    return "isensee" if plain else "guerrero"
-
-
-def _network_text(image: str, card: Mapping[str, Any], precision: str | None = None) -> str:
+def _network_text(
+    image: str, card: Mapping[str, Any], network: Network, precision: str | None
+) -> str:
     name = f"the model {card['name']}" if "name" in card else "a model"
     name += f" (version {card['version']})" if "version" in card else ""
     members = card.get("members", ())
-    plain = _source(card) == "isensee"
-    kind = "plain U-Net" if plain else "uResNet"
+    kind = network.kind
     size = f"an ensemble of {len(members)} {kind}s" if members else f"an ensemble of {kind}s"
     averaged = ["of its members"]
     if len(members) == 1:
         size, averaged = f"a single {kind}", []
     averaged += ["of the image and its mirror image"] if card.get("flip") else []
-    source = "after Isensee et al. 2021" if plain else "Guerrero et al. 2018"
-    if (variant := card.get("network", {}).get("variant")) in ("wide", "dropout"):
-        source += f', variant "{variant}"'
-    text = f"Lesions on {image.upper()} were segmented with {name}, {size} ({source})"
+    text = f"Lesions on {image.upper()} were segmented with {name}, {size} ({network.citation})"
     if context := card.get("context", 0):
         neighbours = "the slice" if context == 1 else f"{context} slices"
         text += f" that saw each axial slice together with {neighbours} below and above"

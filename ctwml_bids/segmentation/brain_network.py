@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.segmentation.model_store import sha256
+from ctwml_bids.segmentation.precision import cpu_threads
 
 DEFAULT_FOLDER = Path(__file__).resolve().parents[1] / "data" / "models" / "flair-brain"
 
@@ -79,14 +80,9 @@ def predict(network: BrainNetwork, array: np.ndarray, *, threads: int = 1) -> np
     numpy.ndarray
         float32 (x, y, z) in [0, 1].
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))[None, None]
-            return torch.sigmoid(network(batch))[0, 0].numpy()
-    finally:
-        torch.set_num_threads(before)
+    with cpu_threads(threads), torch.inference_mode():
+        batch = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))[None, None]
+        return torch.sigmoid(network(batch))[0, 0].numpy()
 
 
 def predictor(
@@ -103,11 +99,10 @@ def save(network: BrainNetwork, folder: Path, card: dict) -> None:
     path = folder / "weights.safetensors"
     save_file(weights, path)
     path.chmod(0o644)  # safetensors writes for its owner alone; models are shared
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     card = {
         **card,
         "network": {"variant": "unet3d", "channels": list(network.channels)},
-        "weights": {"file": path.name, "sha256": digest},
+        "weights": {"file": path.name, "sha256": sha256(path)},
     }
     text = json.dumps(card, indent=2, ensure_ascii=False)
     (folder / "card.json").write_text(text + "\n", encoding="utf-8")
@@ -148,7 +143,7 @@ def load(folder: Path = DEFAULT_FOLDER) -> BrainNetwork:
         ) from error
     if not path.is_file():
         raise NoInputError(f"the weights {path} that {card_path} names are missing")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = sha256(path)
     if found != wanted:
         raise BadDataError(
             f"{path} is not the file its card describes (sha256 {found[:12]}…, card says "

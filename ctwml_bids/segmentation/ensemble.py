@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from ctwml_bids.geometry import bounding_box
 from ctwml_bids.segmentation import model_store, networks
 from ctwml_bids.segmentation.inputs import with_neighbours
 from ctwml_bids.segmentation.islands import outside_white_matter
-from ctwml_bids.segmentation.precision import choose
+from ctwml_bids.segmentation.precision import choose, cpu_threads, name_of
 
 LESION = 1
 # Axial slices that pass through a network together; bounds the memory, too.
@@ -75,32 +74,28 @@ def load(folder: Path) -> Ensemble:
         If a file is damaged, foreign, or does not fit the network that the card names.
     """
     card = model_store.load_card(folder)
-    return Ensemble(card, tuple(_member(Path(folder) / m.file, card) for m in card.members))
+    members = []
+    for path in (Path(folder) / member.file for member in card.members):
+        arrays = model_store.load_weights(path)
+        weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        members.append(_member(card, weights, path))
+    return Ensemble(card, tuple(members))
 
 
 def from_weights(
     card: model_store.ModelCard, weights: Sequence[Mapping[str, Tensor]], source: str
 ) -> Ensemble:
     """Make an ensemble of networks that are in memory; the card's members are not looked at."""
-    members = []
-    for arrays in weights:
-        network = networks.build(
-            card.network["variant"], card.network["in_channels"], card.network["classes"]
-        )
-        networks.load(network, arrays, source)
-        members.append(networks.for_inference(network))
-    return Ensemble(card, tuple(members))
+    return Ensemble(card, tuple(_member(card, arrays, source) for arrays in weights))
 
 
-def _member(path: Path, card: model_store.ModelCard) -> nn.Module:
-    variant = card.network.get("variant", "standard")
-    if variant not in networks.NAMES:
-        known = ", ".join(networks.NAMES)
-        raise BadDataError(f"The model {card.name} is a {variant!r} network; known are {known}.")
-    network = networks.build(variant, card.network["in_channels"], card.network["classes"])
-    weights = {k: torch.from_numpy(v) for k, v in model_store.load_weights(path).items()}
-    networks.load(network, weights, path)
-    return networks.for_inference(network)
+def _member(
+    card: model_store.ModelCard, weights: Mapping[str, Tensor], source: object
+) -> nn.Module:
+    architecture = networks.of_card(card.name, card.network)
+    network = architecture.build(card.network["in_channels"], card.network["classes"])
+    networks.load(network, weights, source)
+    return architecture.for_inference(network)
 
 
 def predict(
@@ -163,16 +158,17 @@ def predict(
     brain = np.pad(inside[box], around)
     head = np.pad(channels[(slice(None), *box)], ((0, 0), *around), constant_values=card.background)
     head = with_neighbours(head, card.context, card.background)
-    stride = networks.stride(card.network.get("variant", "standard"))
+    architecture = networks.of_card(card.name, card.network)
     parts = [
-        (region, _padded_slices(head[(slice(None), *region)], card.background, stride))
+        (region, _padded_slices(head[(slice(None), *region)], card.background, architecture.stride))
         for region in _regions(brain)
     ]
     dtype = choose(precision, device)
     members = np.zeros((len(ensemble.members), *brain.shape), dtype=np.float32)
-    with _threads(threads), torch.inference_mode():
+    with cpu_threads(threads), torch.inference_mode():
         for found, network in zip(members, ensemble.members, strict=True):
-            _segment(network, parts, found, device, dtype, card.flip)
+            network = _on_device(network, architecture, device, dtype)
+            _segment(network, parts, found, device, card.flip)
     members = members[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
     probability, disagreement = np.zeros((2, *inside.shape), dtype=np.float32)
     probability[box], disagreement[box] = members.mean(axis=0), members.std(axis=0)
@@ -192,8 +188,7 @@ def predict(
         )
         islands[outside] = probability[outside]
         probability[outside] = disagreement[outside] = 0
-    precision_used = str(dtype).removeprefix("torch.")
-    return Prediction(probability, disagreement, islands, in_fluid, precision_used)
+    return Prediction(probability, disagreement, islands, in_fluid, name_of(dtype))
 
 
 def _regions(brain: np.ndarray) -> Iterator[Region]:
@@ -216,15 +211,10 @@ def _padded_slices(channels: np.ndarray, background: float, stride: int) -> Tens
     return torch.from_numpy(np.ascontiguousarray(padded.transpose(3, 0, 1, 2), dtype=np.float32))
 
 
-def _segment(
-    network: nn.Module,
-    parts: Sequence[tuple[Region, Tensor]],
-    found: np.ndarray,
-    device: str,
-    dtype: torch.dtype,
-    flip: bool,
-) -> None:
-    """Write one network's lesion probability; with ``flip`` averaged with the mirror image's.
+def _on_device(
+    network: nn.Module, architecture: networks.Architecture, device: str, dtype: torch.dtype
+) -> nn.Module:
+    """Return a copy of a network on the device, its convolutions in ``dtype``.
 
     Input, first element, logits and softmax are in float32 whatever the convolutions between them
     run in: these two ends cost a hundredth of the work and most of the rounding.
@@ -232,8 +222,20 @@ def _segment(
     # A copy: Module.to works in place, and a return from bfloat16 would not restore the weights.
     network = copy.deepcopy(network).to(device, dtype, memory_format=torch.channels_last)
     if dtype is not torch.float32:
-        network.encoder[0].float().register_forward_hook(lambda _, __, x: x.to(dtype))
-        network.head.float().register_forward_pre_hook(lambda _, x: x[0].float())
+        first, head = (network.get_submodule(n) for n in (architecture.first, architecture.head))
+        first.float().register_forward_hook(lambda _, __, x: x.to(dtype))
+        head.float().register_forward_pre_hook(lambda _, x: x[0].float())
+    return network
+
+
+def _segment(
+    network: nn.Module,
+    parts: Sequence[tuple[Region, Tensor]],
+    found: np.ndarray,
+    device: str,
+    flip: bool,
+) -> None:
+    """Write one network's lesion probability; with ``flip`` averaged with the mirror image's."""
     for region, slices in parts:
         x = slices.to(device, memory_format=torch.channels_last)
         probability = network(x).softmax(1)[:, LESION]
@@ -243,14 +245,3 @@ def _segment(
         rows, columns, _ = (part.stop - part.start for part in region)
         # (z, x, y) → (x, y, z), padding cut off
         found[region] = probability[:, :rows, :columns].cpu().numpy().transpose(1, 2, 0)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Run with a number of CPU threads, and restore the process's own."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

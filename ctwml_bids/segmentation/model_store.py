@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class ModelCard:
     modality
         "ct" or "flair".
     network
-        "variant", "in_channels", "classes": arguments of `networks.build`.
+        "variant" (a name in `networks.ARCHITECTURES`), "in_channels" and "classes".
     channels
         Names of the input channels (`normalisation.network_input`).
     threshold
@@ -218,7 +218,7 @@ def write_model(
     for stale in folder.glob("member-*.safetensors"):
         if stale.name not in {member.file for member in members}:
             stale.unlink()
-    written = ModelCard(**{**_fields(card), "members": tuple(members)})
+    written = replace(card, members=tuple(members))
     part = folder / f"{CARD}.part"
     part.write_text(json.dumps(asdict(written), indent=2, ensure_ascii=False) + "\n")
     os.replace(part, folder / CARD)
@@ -229,10 +229,6 @@ def sha256(path: Path) -> str:
     """Return a file's SHA-256 in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fields(card: ModelCard) -> dict[str, Any]:
-    return {name: getattr(card, name) for name in card.__dataclass_fields__}
 
 
 def _parse(path: Path) -> ModelCard:

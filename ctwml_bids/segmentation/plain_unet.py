@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 WIDTHS = (32, 64, 128, 256, 512)
-STRIDE = 16
 _SLOPE = 0.01  # of the leaky ReLU
 
 

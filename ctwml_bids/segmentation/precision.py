@@ -1,6 +1,9 @@
-"""Which number format the convolutions run in."""
+"""Which number format networks run in, and on how many CPU threads."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -37,3 +40,19 @@ def choose(precision: str = "auto", device: str = "cpu") -> torch.dtype:
         raise UsageError(
             f"Precision {precision!r} is unknown; use auto, float32 or bfloat16."
         ) from None
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """Name a type as users do: "float32" or "bfloat16"."""
+    return str(dtype).removeprefix("torch.")
+
+
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """Run with a number of CPU threads, and restore the process's own."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -23,8 +23,6 @@ import torch
 from torch import Tensor, nn
 
 WIDTHS = (32, 64, 128, 256)
-# Three 2×2 poolings: image edges must be multiples of this.
-STRIDE = 8
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The statistics table of one unit: its columns and its rows.
+"""The statistics table of one unit: its columns and its rows; columns of other tables of units.
 
 One row per image (``ct``, ``flair``) and, where both exist, one row ``pair`` with the agreement
 of the two in FLAIR space. What a row does not have is ``n/a``, as BIDS asks of tables.
@@ -110,6 +110,28 @@ LESION_COLUMNS: dict[str, dict[str, str]] = {
         "Description": "From its nearest voxel to the ventricles",
         "Units": "mm",
     },
+}
+
+# Out-of-fold accuracy: the reference is the truth there, whichever image it is on.
+ACCURACY_NAMES = {"ct_only_ml": "cv_only_ml", "flair_only_ml": "truth_only_ml"}
+ACCURACY_COLUMNS: dict[str, dict[str, str]] = {
+    "unit": {"Description": "Subject, or subject and session"},
+    "participant_id": {"Description": "Subject"},
+    "fazekas": {"Description": "Fazekas grade of a visual rating, where participants.tsv has one"},
+    "truth_ml": {"Description": "Volume of the lesions to learn from", "Units": "mL"},
+    "cv_ml": {
+        "Description": "Volume of the out-of-fold segmentation, in its image's space",
+        "Units": "mL",
+    },
+    "dice": {"Description": "Dice overlap of both in the truth's space; 1 if both are empty"},
+    "both_empty": {"Description": "Neither has a lesion: the Dice of 1 says nothing"},
+    "true_positive_ml": {"Description": "Lesion volume in both", "Units": "mL"},
+    "cv_only_ml": {"Description": "Lesion volume in the segmentation alone", "Units": "mL"},
+    "truth_only_ml": {"Description": "Lesion volume in the truth alone", "Units": "mL"},
+    "h95_mm": {"Description": "95th-percentile Hausdorff distance", "Units": "mm"},
+    "avd_percent": {"Description": "Absolute volume difference", "Units": "%"},
+    "lesion_recall": {"Description": "Share of true lesions that the segmentation touches"},
+    "lesion_f1": {"Description": "F1 over 26-connected lesions"},
 }
 
 

@@ -6,63 +6,26 @@ was given; it refuses to segment any of them as left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from ctwml_bids.errors import BadDataError
-from ctwml_bids.segmentation import ensemble, model_store
-from ctwml_bids.segmentation.precision import choose
-from ctwml_bids.training import beginnings
-from ctwml_bids.training.loop import TrainingConfig, train
+from ctwml_bids.bids.files import write_json
+from ctwml_bids.segmentation import ensemble
+from ctwml_bids.segmentation.precision import choose, name_of
+from ctwml_bids.training.heads import head_name, heads_of
+from ctwml_bids.training.log import LOG_FILE, read_log
+from ctwml_bids.training.loop import initial_weights, train
 from ctwml_bids.training.mapped_heads import MappedHeads, open_mapped
-from ctwml_bids.training.patches import PatchConfig, jitter_intensities
+from ctwml_bids.training.patches import jitter_intensities
 from ctwml_bids.training.prefetch import BatchSource, ahead
-
-# Checkpoints cost a tenth of a second, and a restart repeats this many steps at most.
-CHECKPOINT_EVERY, LOG_EVERY = 100, 50
-LESION_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What all networks of a model have in common.
-
-    Attributes
-    ----------
-    steps, batch, learning_rate, precision
-        As in `training.TrainingConfig`.
-    variant, channels, context, flip
-        As in `model_store.ModelCard`.
-    loss
-        As in `training.TrainingConfig`.
-    init
-        Folder of the model whose networks they begin from, or None for fresh ones.
-    """
-
-    steps: int
-    batch: int
-    learning_rate: float
-    precision: str
-    variant: str
-    channels: tuple[str, ...]
-    context: int
-    flip: bool
-    loss: str = "cross-entropy"
-    init: Path | None = None
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where networks are trained: device, CPU threads, processes that make batches (0: none)."""
-
-    device: str = "cpu"
-    threads: int = 1
-    workers: int = 0
+from ctwml_bids.training.recipe import Recipe, TrainingUnit
+from ctwml_bids.training.units import DONE, check_apart, tidy, write_map, write_network
 
 
 @dataclass(frozen=True)
@@ -84,68 +47,96 @@ class Network:
     name: str
 
 
-def subject_of(head: str) -> str:
-    """Return ``sub-X`` of a head's name, which begins with its unit's label."""
-    return head.split("_")[0]
+def run_unit(
+    unit: TrainingUnit,
+    recipe: Recipe,
+    *,
+    folder: Path,
+    heads: Path,
+    train_on: Sequence[str],
+    left_out: Sequence[str],
+    keep_network: bool,
+    on_log: Callable[[dict[str, float]], None],
+) -> None:
+    """Train a unit's network, or go on with it, and segment those that it left out.
+
+    Parameters
+    ----------
+    unit, recipe
+        Which network, and how all are trained.
+    folder, heads
+        Its own folder, and that of the heads on the grid.
+    train_on, left_out
+        Labels of the units of the data set to train on, and to segment afterwards.
+    keep_network
+        Whether the network is kept.
+    on_log
+        Called every few steps with step, loss, Dice and rate.
+
+    Raises
+    ------
+    CtwmlError
+        If it cannot be done; what is done is kept.
+    """
+    began = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    of = [name for label in train_on for name in heads_of(heads, label)]
+    network = train_network(unit, recipe, folder=folder, heads=heads, names=of, on_log=on_log)
+    labels = {head_name(label): label for label in left_out}
+    for name, probability in predict_left_out(network, heads, list(labels), recipe):
+        write_map(folder, labels[name], probability)
+    if keep_network:
+        write_network(folder, {name: array.numpy() for name, array in network.weights.items()})
+    device = recipe.network.device
+    about = {
+        "unit": unit.name,
+        "trained_on": sorted(network.subjects),
+        "segmented": sorted(left_out),
+        "seed": recipe.seed_of(unit),
+        "device": device,
+        "precision": name_of(choose(recipe.network.precision, device)),
+        "seconds": round(time.monotonic() - began, 1),
+        "log": read_log(folder / LOG_FILE),
+    }
+    write_json(folder / DONE, about)
+    tidy(folder)
 
 
 def train_network(
-    heads: Path,
-    names: Sequence[str],
+    unit: TrainingUnit,
     recipe: Recipe,
     *,
-    seed: int,
-    member: int,
     folder: Path,
-    machine: Machine,
+    heads: Path,
+    names: Sequence[str],
     on_log: Callable[[dict[str, float]], None] | None = None,
 ) -> Network:
     """Train one network, or go on where its checkpoint ends.
 
     Parameters
     ----------
-    heads, names
-        Folder of the heads on the grid, and which to train on.
-    recipe
-        How.
-    seed
-        Of the weights and of every draw.
-    member
-        Which network of ``recipe.init`` to begin from, modulo their number.
+    unit, recipe
+        Which network, and how all are trained.
     folder
         Of its checkpoint and log; its name is that of the network.
-    machine
-        Where.
+    heads, names
+        Folder of the heads on the grid, and which to train on.
     on_log
-        See `training.train`.
+        See `loop.train`.
 
     Raises
     ------
     BadDataError, InputOutputError, TemporaryError
-        See `training.train` and `prefetch.ahead`.
+        See `loop.train` and `prefetch.ahead`.
     """
-    initial, init = beginnings.initial_weights(recipe.init, member) if recipe.init else (None, "")
-    config = TrainingConfig(
-        steps=recipe.steps,
-        batch=recipe.batch,
-        learning_rate=recipe.learning_rate,
-        variant=recipe.variant,
-        loss=recipe.loss,
-        patches=PatchConfig(lesion_share=LESION_SHARE, context=recipe.context),
-        seed=seed,
-        precision=recipe.precision,
-        init=init,
-        device=machine.device,
-        threads=machine.threads,
-        checkpoint_every=CHECKPOINT_EVERY,
-        log_every=LOG_EVERY,
-    )
+    config, initial = replace(recipe.network, seed=recipe.seed_of(unit)), None
+    if recipe.beginning:
+        initial, checksum = initial_weights(recipe.beginning.folder, unit.fold - 1)
+        config = replace(config, init=checksum)
     batches = None
-    if machine.workers:
-        source = BatchSource(
-            heads, tuple(names), config.patches, config.batch, seed, jitter_intensities
-        )
-        batches = partial(ahead, source, machine.workers, steps=config.steps)
+    if recipe.workers:
+        source = BatchSource(heads, tuple(names), config, jitter_intensities)
+        batches = partial(ahead, source, recipe.workers)
     result = train(
         MappedHeads(heads, names),
         config,
@@ -159,7 +150,7 @@ def train_network(
 
 
 def predict_left_out(
-    network: Network, heads: Path, names: Sequence[str], recipe: Recipe, machine: Machine
+    network: Network, heads: Path, names: Sequence[str], recipe: Recipe
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Segment heads of subjects that a network never saw.
 
@@ -169,7 +160,7 @@ def predict_left_out(
         The network.
     heads, names
         Folder of the heads on the grid, and which to segment.
-    recipe, machine
+    recipe
         As it was trained.
 
     Yields
@@ -183,65 +174,19 @@ def predict_left_out(
         If one of the subjects was among those that it was trained on; none is segmented then.
     """
     check_apart(network.subjects, {subject_of(name) for name in names}, network.name)
-    model = ensemble.from_weights(card_of(recipe), [network.weights], network.name)
+    model = ensemble.from_weights(recipe.card(), [network.weights], network.name)
     for name in names:
         channels = np.asarray(open_mapped(heads, name).channels, dtype=np.float32)
         found = ensemble.predict(
             model,
             channels,
-            device=machine.device,
-            threads=machine.threads,
-            precision=recipe.precision,
+            device=recipe.network.device,
+            threads=recipe.network.threads,
+            precision=recipe.network.precision,
         )
         yield name, found.probability
 
 
-def compute_precision(recipe: Recipe, machine: Machine) -> str:
-    """Name the number format that the convolutions run in: "float32" or "bfloat16"."""
-    return str(choose(recipe.precision, machine.device)).removeprefix("torch.")
-
-
-def check_apart(trained_on: Collection[str], left_out: Collection[str], what: str) -> None:
-    """Refuse to segment a subject with a network that saw it.
-
-    Parameters
-    ----------
-    trained_on, left_out
-        Subjects that a network was trained on, and those that it is to segment.
-    what
-        The network, for the message.
-
-    Raises
-    ------
-    BadDataError
-        If a subject is in both.
-    """
-    if both := sorted(set(trained_on) & set(left_out)):
-        raise BadDataError(
-            f"The network of {what} was trained on {', '.join(both)}, which it is to segment as if "
-            "it had never seen them: the split leaks. Remove this unit's folder and train it again."
-        )
-
-
-def card_of(recipe: Recipe, **facts: object) -> model_store.ModelCard:
-    """Return the card of a model made by a recipe, without members; ``facts`` are its fields."""
-    about = {
-        "name": "in training",
-        "modality": "ct" if "hu" in recipe.channels else "flair",
-        "version": "1",
-        "threshold": 0.5,
-        "license": "not stated",
-        **facts,
-    }
-    return model_store.ModelCard(
-        network={
-            "variant": recipe.variant,
-            "in_channels": len(recipe.channels) * (2 * recipe.context + 1),
-            "classes": 2,
-        },
-        channels=recipe.channels,
-        members=(),
-        context=recipe.context,
-        flip=recipe.flip,
-        **about,
-    )
+def subject_of(head: str) -> str:
+    """Return ``sub-X`` of a head's name, which begins with its unit's label."""
+    return head.split("_")[0]

@@ -1,4 +1,8 @@
-"""One unit's results of the participant level, as a head that networks are trained on."""
+"""One unit's results of the participant level, as a head that networks are trained on.
+
+Image and brain mask come onto the network's grid through the same functions as at the participant
+level, the lesions in one interpolation from the image that they were drawn or found on.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids.names import stem
-from ctwml_bids.errors import BadDataError
-from ctwml_bids.preprocessing.grids import Grid
+from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.modality import MODALITIES
+from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
+from ctwml_bids.preprocessing.hounsfield import read_ct
+from ctwml_bids.preprocessing.images import read_flair
+from ctwml_bids.preprocessing.normalisation import to_grid
+from ctwml_bids.preprocessing.transforms import read_itk
+from ctwml_bids.segmentation.inputs import network_channels
+from ctwml_bids.statistics.overlap import dice
 from ctwml_bids.training.mapped_heads import facts_of, save_mapped
+
+# A brain mask further than this from the better one would have failed a gate.
+LEAST_DICE = 0.9
 
 
 @dataclass(frozen=True)
@@ -70,8 +85,6 @@ class Case:
         source, target
             "ct", "flair" or "template".
         """
-        from ctwml_bids.preprocessing.transforms import read_itk
-
         if source == target:
             return np.eye(4)
         # What resamples the target's image onto the source maps points of the source to it.
@@ -116,9 +129,6 @@ def check_unchanged(case: Case, known: str) -> None:
 
 def lesion_ml(case: Case) -> float:
     """Return the volume of a case's true lesions in mL, on the mask's own grid."""
-    from ctwml_bids.preprocessing.grids import grid_of
-    from ctwml_bids.training.pair_heads import load_mask
-
     mask = load_mask(case.truth)
     return float(np.count_nonzero(mask.dataobj)) * grid_of(mask).voxel_ml
 
@@ -142,6 +152,9 @@ def laid_key(identity_: str, grid: Grid, channels: tuple[str, ...]) -> str:
 def lay_case(case: Case, key: str, grid: Grid, channels: tuple[str, ...], folder: Path) -> None:
     """Write a case's head, under each of its brain masks, to a folder.
 
+    A CT whose own brain mask is at hand is laid under both masks: networks that saw the FLAIR's
+    alone would meet the CT's for the first time on a patient without a FLAIR.
+
     Parameters
     ----------
     case
@@ -158,28 +171,69 @@ def lay_case(case: Case, key: str, grid: Grid, channels: tuple[str, ...], folder
     NoInputError, BadDataError
         If a file is missing or cannot be used.
     """
-    from ctwml_bids.training.pair_heads import HeadFiles, lay
-
-    head = lay(
-        HeadFiles(
-            modality=case.modality,
-            image=case.images[case.modality],
-            brain=case.brain,
-            own_brain=case.own_brain,
-            template_to_image=case.matrix("template", case.modality),
-            truth=case.truth,
-            image_to_truth=case.matrix(case.modality, case.truth_space),
-        ),
-        grid,
-        channels,
-    )
+    frame = case.matrix("template", case.modality)
+    array = image_on_grid(case.images[case.modality], case.modality, frame, grid)
+    masks = _brain_masks(case, frame, grid)
+    truth_frame = case.matrix(case.modality, case.truth_space) @ frame
+    labels = _mask_on(case.truth, truth_frame, grid).astype(np.uint8)
+    facts = {"key": key, "masks": sorted(masks), "lesion_voxels": int(labels.sum())}
     # The one under the mask that it was measured in comes last: `is_laid` looks for it.
-    for mask in sorted(head.inputs):
-        facts = {"key": key, "masks": sorted(head.inputs), "lesion_voxels": int(head.labels.sum())}
-        save_mapped(folder, head_name(case.label, mask), head.inputs[mask], head.labels, facts)
+    for name in sorted(masks):
+        inputs = network_channels(array, masks[name], channels)
+        save_mapped(folder, head_name(case.label, name), inputs, labels, facts)
+
+
+def _brain_masks(case: Case, frame: np.ndarray, grid: Grid) -> dict[str, np.ndarray]:
+    """Bring the brain masks onto the grid: "used", and "own" where there is one near it."""
+    masks = {"used": _mask_on(case.brain, frame, grid)}
+    if case.own_brain is not None:
+        own = _mask_on(case.own_brain, frame, grid)
+        if dice(own, masks["used"]) >= LEAST_DICE:
+            masks["own"] = own
+    return masks
 
 
 def heads_of(folder: Path, label: str) -> list[str]:
     """Name all heads of a unit, one for each brain mask that it was laid under."""
     facts = facts_of(folder, head_name(label)) or {}
     return [head_name(label, mask) for mask in facts.get("masks", ())]
+
+
+def image_on_grid(
+    path: Path, modality: str, template_to_image: np.ndarray, grid: Grid
+) -> np.ndarray:
+    """Read a CT (HU) or FLAIR of the data set onto the network's grid, float32, (x, y, z).
+
+    Raises
+    ------
+    NoInputError, BadDataError
+        If it is missing or cannot be used.
+    """
+    read = read_ct if modality == "ct" else read_flair
+    image = read(path, settled=True).image
+    return to_grid(image, template_to_image, grid, fill=MODALITIES[modality].fill)
+
+
+def load_mask(path: Path) -> nib.Nifti1Image:
+    """Load a mask as float32 of 0 and 1, on its own grid.
+
+    Raises
+    ------
+    NoInputError, BadDataError
+        If it is missing, or is no 3D image.
+    """
+    if not path.is_file():
+        raise NoInputError(f"{path}: there is no such mask; run `participant` again for it.")
+    try:
+        image = nib.load(path)
+        values = np.asarray(image.dataobj)
+    except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
+        raise BadDataError(f"{path}: this mask cannot be read ({error}).") from error
+    values = values.reshape(values.shape[:3]) if values.ndim > 3 else values
+    if values.ndim != 3:
+        raise BadDataError(f"{path}: a mask has three dimensions, this has {values.ndim}.")
+    return image_on((values > 0).astype(np.float32), grid_of(image))
+
+
+def _mask_on(path: Path, transform: np.ndarray, grid: Grid) -> np.ndarray:
+    return to_grid(load_mask(path), transform, grid, fill=0.0) >= 0.5

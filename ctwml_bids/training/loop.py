@@ -1,102 +1,32 @@
-"""Training of one uResNet on patches; stops and resumes without a difference.
+"""Training of one network on patches; stops and resumes without a difference.
 
-Adam with unweighted cross-entropy, as reported for uResNet; the learning rate falls along half a
-cosine, and the weights that are kept are a running mean over the last steps. Every random draw
-of a step comes from (seed, step), so that a resumed training goes on as an unbroken one would.
+Adam, by default with unweighted cross-entropy as reported by Guerrero et al. 2018; the learning
+rate falls along half a cosine, and the weights that are kept are a running mean over the last
+steps. Every random draw of a step comes from (seed, step), so that a resumed training goes on as an
+unbroken one would.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ctwml_bids.segmentation import networks
+from ctwml_bids.segmentation import model_store, networks
 from ctwml_bids.segmentation.precision import choose
-from ctwml_bids.training.checkpoint import (
-    TrainingState,
-    checkpoint_weights,
-    plain_weights,
-    restore_latest,
-    save,
-)
+from ctwml_bids.training.checkpoint import TrainingState, plain_weights, restore_latest, save
 from ctwml_bids.training.log import LOG_FILE, Tally, append_row, cut_log
-from ctwml_bids.training.patches import (
-    Augmentation,
-    PatchConfig,
-    PatchSampler,
-    TrainingVolume,
-    offsets,
-)
+from ctwml_bids.training.patches import Augmentation, PatchSampler, TrainingVolume, offsets
+from ctwml_bids.training.recipe import TrainingConfig
 
-__all__ = [
-    "TrainingConfig",
-    "TrainingResult",
-    "checkpoint_weights",
-    "learning_rate",
-    "segmentation_loss",
-    "train",
-]
-
-LOSSES = ("cross-entropy", "dice+cross-entropy")
 Batches = Generator[tuple[np.ndarray, np.ndarray], None, None]
-# Settings that may change between a checkpoint and its resumption without changing the result.
-FREE = ("device", "threads", "checkpoint_every", "log_every")
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How one network is trained.
-
-    Attributes
-    ----------
-    steps, batch
-        Optimiser steps, and patches in each.
-    learning_rate
-        Of Adam at the first step; it falls to 2% of this along half a cosine.
-    mean_weight
-        Weight of the past in the running mean of the network's weights.
-    variant, classes
-        See `networks.build`.
-    loss
-        "cross-entropy", or "dice+cross-entropy" as nnU-Net's.
-    patches
-        How patches are drawn.
-    seed
-        Of the initial weights and of all draws.
-    precision
-        "auto", "float32" or "bfloat16" (see `precision.choose`).
-    init
-        What the network begins from, for the record; empty for fresh weights.
-    device, threads
-        Where, and on how many CPU threads.
-    checkpoint_every, log_every
-        In steps.
-    """
-
-    steps: int = 3000
-    batch: int = 32
-    learning_rate: float = 5e-4
-    mean_weight: float = 0.995
-    variant: str = "standard"
-    classes: int = 2
-    loss: str = "cross-entropy"
-    patches: PatchConfig = field(default_factory=PatchConfig)
-    seed: int = 0
-    precision: str = "auto"
-    init: str = ""
-    device: str = "cpu"
-    threads: int = 1
-    checkpoint_every: int = 250
-    log_every: int = 50
 
 
 @dataclass(frozen=True)
@@ -149,7 +79,7 @@ def train(
     state = _initial_state(config, slices * volumes[0].channels.shape[0], initial)
     checkpoint = folder / "checkpoint.safetensors" if folder else None
     if checkpoint is not None:
-        restore_latest(state, checkpoint, _fixed(config))
+        restore_latest(state, checkpoint, config.to_record())
         cut_log(folder / LOG_FILE, state.step)
     rows: list[dict[str, float]] = []
     tally = Tally()
@@ -167,8 +97,34 @@ def train(
                 if on_log:
                     on_log(rows[-1])
             if checkpoint and ((step + 1) % config.checkpoint_every == 0 or last):
-                save(state, checkpoint, _fixed(config))
+                save(state, checkpoint, config.to_record())
     return TrainingResult(plain_weights(state.mean), tuple(rows))
+
+
+def initial_weights(model: Path, member: int) -> tuple[dict[str, Tensor], str]:
+    """Return the weights of one of a model's networks to begin a training from.
+
+    Parameters
+    ----------
+    model
+        Its folder.
+    member
+        Which network, modulo their number.
+
+    Returns
+    -------
+    weights, checksum
+        The arrays by name, and the SHA-256 of the network's file.
+
+    Raises
+    ------
+    NoInputError, BadDataError
+        If there is no such model, or it is damaged.
+    """
+    card = model_store.load_card(model)
+    chosen = card.members[member % len(card.members)]
+    arrays = model_store.load_weights(model / chosen.file)
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, chosen.sha256
 
 
 def drawn(
@@ -193,13 +149,14 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 def _initial_state(
     config: TrainingConfig, channels: int, initial: Mapping[str, Tensor] | None
 ) -> TrainingState:
+    architecture = config.architecture
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = networks.build(config.variant, channels, config.classes)
+        network = architecture.build(channels, config.classes)
     if initial is not None:
         networks.load(network, initial, config.init)
     network.to(config.device, memory_format=torch.channels_last)
-    mean = networks.build(config.variant, channels, config.classes).to(config.device)
+    mean = architecture.build(channels, config.classes).to(config.device)
     mean.load_state_dict(network.state_dict())
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     return TrainingState(network, mean, optimiser)
@@ -265,11 +222,3 @@ def _update_mean(state: TrainingState, weight: float) -> None:
                 mean.lerp_(now, 1 - keep)
             else:
                 mean.copy_(now)
-
-
-def _fixed(config: TrainingConfig) -> dict:
-    """Return the settings that a checkpoint's training must have to be gone on with."""
-    values = dataclasses.asdict(config)
-    if not config.init:
-        del values["init"]  # which checkpoints of fresh networks never had
-    return {key: value for key, value in values.items() if key not in FREE}

@@ -15,10 +15,12 @@ from ctwml_bids.bids.files import write_bytes, write_json, write_nifti
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.normalisation import from_grid, rounded
 from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
-from ctwml_bids.statistics import overlap, regions
+from ctwml_bids.statistics import overlap, regions, tables
 from ctwml_bids.statistics.gates import Gate
-from ctwml_bids.training.heads import Case
-from ctwml_bids.training.tables import Writing, write_table
+from ctwml_bids.training.heads import Case, image_on_grid, load_mask
+from ctwml_bids.training.picture import picture
+from ctwml_bids.training.setup import Training
+from ctwml_bids.training.tables import write_table
 from ctwml_bids.unit.measuring import fluid_gate, lesion_gates
 
 # Thresholds whose Dice is told beside that of the one that is used.
@@ -26,7 +28,11 @@ THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 
 def write_case(
-    case: Case, mean: np.ndarray, disagreement: np.ndarray, writing: Writing
+    case: Case,
+    mean: np.ndarray,
+    disagreement: np.ndarray,
+    training: Training,
+    about: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write a unit's out-of-fold maps, table and example picture.
 
@@ -36,8 +42,10 @@ def write_case(
         The unit.
     mean, disagreement
         Mean and SD over the repeats, (x, y, z) on the network's grid.
-    writing
-        How.
+    training
+        The training.
+    about
+        What sidecars say of the cross-validation.
 
     Returns
     -------
@@ -45,8 +53,8 @@ def write_case(
         Its row of the accuracy table, and under "sweep" its Dice at each of `THRESHOLDS`.
     """
     frame = case.matrix("template", case.modality)
-    fluid = _fluid(case, frame, writing)
-    left_out_ml = np.count_nonzero(mean[fluid] > writing.threshold) * writing.grid.voxel_ml
+    fluid = _fluid(case, frame, training)
+    left_out_ml = np.count_nonzero(mean[fluid] > training.recipe.threshold) * training.grid.voxel_ml
     left_out_ml *= float(abs(np.linalg.det(frame[:3, :3])))
     mean, disagreement = (np.where(fluid, 0, array) for array in (mean, disagreement))
     probabilities, masks, grids = {}, {}, {}
@@ -54,21 +62,21 @@ def write_case(
         grids[space] = grid_of(nib.load(path))
         transform = case.matrix(case.modality, space) @ frame
         probabilities[space], spread = (
-            rounded(from_grid(array, writing.grid, transform, grids[space]))
+            rounded(from_grid(array, training.grid, transform, grids[space]))
             for array in (mean, disagreement)
         )
-        masks[space] = probabilities[space] > writing.threshold
+        masks[space] = probabilities[space] > training.recipe.threshold
         arrays = {"cv": probabilities[space], "cvmask": masks[space].astype(np.uint8)}
-        if writing.about["Repeats"] > 1:
+        if training.recipe.repeats > 1:
             arrays["cvstd"] = spread
         else:
-            _drop_spread(case, space, writing)
-        _write_maps(case, space, arrays, grids[space], writing)
+            _drop_spread(case, space, training)
+        _write_maps(case, space, arrays, grids[space], training, about)
     found = (probabilities[case.modality], masks[case.modality], grids[case.modality])
-    measures, gates = _measure(case, *found, frame, left_out_ml, writing)
-    seen = _in_one_space(case, masks, writing)
-    write_table(case, measures, gates, seen, writing)
-    _write_picture(case, seen, grids["flair" if "flair" in grids else "ct"], writing)
+    measures, gates = _measure(case, *found, frame, left_out_ml, training)
+    seen = _in_one_space(case, masks, training)
+    write_table(case, measures, gates, seen, training, about)
+    _write_picture(case, seen, grids["flair" if "flair" in grids else "ct"], training)
     grid = grids[case.truth_space]
     truth = _on(case.truth, grid)
     found = overlap.compare(masks[case.truth_space], truth, affine=grid.affine)
@@ -78,32 +86,9 @@ def write_case(
         "fazekas": case.fazekas,
         "truth_ml": float(np.count_nonzero(truth)) * grid.voxel_ml,
         "cv_ml": measures.total_ml,
-        **{ACCURACY_NAMES.get(name, name): value for name, value in asdict(found).items()},
+        **{tables.ACCURACY_NAMES.get(name, name): value for name, value in asdict(found).items()},
         "sweep": [overlap.dice(probabilities[case.truth_space] > t, truth) for t in THRESHOLDS],
     }
-
-
-# The reference is the truth here, whichever image it is on.
-ACCURACY_NAMES = {"ct_only_ml": "cv_only_ml", "flair_only_ml": "truth_only_ml"}
-ACCURACY_COLUMNS: dict[str, dict[str, str]] = {
-    "unit": {"Description": "Subject, or subject and session"},
-    "participant_id": {"Description": "Subject"},
-    "fazekas": {"Description": "Fazekas grade of a visual rating, where participants.tsv has one"},
-    "truth_ml": {"Description": "Volume of the lesions to learn from", "Units": "mL"},
-    "cv_ml": {
-        "Description": "Volume of the out-of-fold segmentation, in its image's space",
-        "Units": "mL",
-    },
-    "dice": {"Description": "Dice overlap of both in the truth's space; 1 if both are empty"},
-    "both_empty": {"Description": "Neither has a lesion: the Dice of 1 says nothing"},
-    "true_positive_ml": {"Description": "Lesion volume in both", "Units": "mL"},
-    "cv_only_ml": {"Description": "Lesion volume in the segmentation alone", "Units": "mL"},
-    "truth_only_ml": {"Description": "Lesion volume in the truth alone", "Units": "mL"},
-    "h95_mm": {"Description": "95th-percentile Hausdorff distance", "Units": "mm"},
-    "avd_percent": {"Description": "Absolute volume difference", "Units": "%"},
-    "lesion_recall": {"Description": "Share of true lesions that the segmentation touches"},
-    "lesion_f1": {"Description": "F1 over 26-connected lesions"},
-}
 
 
 _SHOWS = {
@@ -114,37 +99,42 @@ _SHOWS = {
 
 
 def _write_maps(
-    case: Case, space: str, arrays: Mapping[str, np.ndarray], grid: Grid, writing: Writing
+    case: Case,
+    space: str,
+    arrays: Mapping[str, np.ndarray],
+    grid: Grid,
+    training: Training,
+    about: Mapping[str, Any],
 ) -> None:
-    sources = _sources(case, space, writing)
-    of_probability = _map_name(case, case.modality, space, "cv", writing.model_label)
+    sources = _sources(case, space, training)
+    of_probability = _map_name(case, case.modality, space, "cv", training.label)
     for kind, array in arrays.items():
-        name = _map_name(case, case.modality, space, kind, writing.model_label)
+        name = _map_name(case, case.modality, space, kind, training.label)
         is_mask = kind == "cvmask"
-        write_nifti(writing.output_dir / name, image_on(array, grid))
+        write_nifti(training.settings.output_dir / name, image_on(array, grid))
         sidecar = dataset.map_sidecar(
             sources=[*sources, *([names.bids_uri(of_probability)] if is_mask else [])],
             space=space.upper(),
-            spatial_reference=_raw(case, space, writing),
+            spatial_reference=_raw(case, space, training),
             kind="Lesion" if is_mask else None,
-            threshold=writing.threshold if is_mask else None,
-            model=writing.model,
+            threshold=training.recipe.threshold if is_mask else None,
+            model=training.model_name,
             description=f"{_SHOWS[kind]} seen in the {case.modality.upper()} by networks that were "
             f"not trained on this subject: {'' if kind == 'cvstd' else 'mean over '}"
-            f"{writing.about['Repeats']} repeats of a {writing.about['Folds']}-fold "
+            f"{training.recipe.repeats} repeats of a {training.recipe.folds}-fold "
             "cross-validation",
         )
         write_json(
-            writing.output_dir / names.sidecar(name),
-            {**sidecar, "CrossValidation": dict(writing.about)},
+            training.settings.output_dir / names.sidecar(name),
+            {**sidecar, "CrossValidation": dict(about)},
         )
 
 
-def _drop_spread(case: Case, space: str, writing: Writing) -> None:
+def _drop_spread(case: Case, space: str, training: Training) -> None:
     """Remove the spread that a former training with more repeats left."""
-    name = _map_name(case, case.modality, space, "cvstd", writing.model_label)
+    name = _map_name(case, case.modality, space, "cvstd", training.label)
     for path in (name, names.sidecar(name)):
-        (writing.output_dir / path).unlink(missing_ok=True)
+        (training.settings.output_dir / path).unlink(missing_ok=True)
 
 
 def _map_name(case: Case, seen: str, space: str, kind: str, label: str) -> Any:
@@ -158,24 +148,22 @@ def _map_name(case: Case, seen: str, space: str, kind: str, label: str) -> Any:
     )
 
 
-def _raw(case: Case, image: str, writing: Writing) -> str:
-    return names.bids_uri(case.images[image], writing.bids_dir, dataset="raw")
+def _raw(case: Case, image: str, training: Training) -> str:
+    return names.bids_uri(case.images[image], training.settings.bids_dir, dataset="raw")
 
 
-def _sources(case: Case, space: str, writing: Writing) -> list[str]:
+def _sources(case: Case, space: str, training: Training) -> list[str]:
     frame = case.transforms[case.modality, "template"]
-    made = [case.brain, frame, _ventricles(case, writing)]
+    made = [case.brain, frame, _ventricles(case, training)]
     if space != case.modality:
         made.append(case.transforms[case.modality, space])
-    raw = [_raw(case, case.modality, writing)]
-    raw += [_raw(case, space, writing)] if space != case.modality else []
-    return [*raw, *(names.bids_uri(path, writing.output_dir) for path in made)]
+    raw = [_raw(case, case.modality, training)]
+    raw += [_raw(case, space, training)] if space != case.modality else []
+    return [*raw, *(names.bids_uri(path, training.settings.output_dir) for path in made)]
 
 
 def _on(path: Path, grid: Grid) -> np.ndarray:
     """Load a mask on a grid that it should have; one of another grid is looked up at its points."""
-    from ctwml_bids.training.pair_heads import load_mask
-
     mask = load_mask(path)
     array = np.asarray(mask.dataobj)
     if array.shape == grid.shape and np.allclose(mask.affine, grid.affine, atol=1e-3):
@@ -190,10 +178,10 @@ def _measure(
     grid: Grid,
     frame: np.ndarray,
     left_out_ml: float,
-    writing: Writing,
+    training: Training,
 ) -> tuple[regions.LesionMeasures, list[Gate]]:
     space = case.modality.upper()
-    ventricles = _on(_ventricles(case, writing), grid)
+    ventricles = _on(_ventricles(case, training), grid)
     brain = _on(case.brain, grid)
     measures = regions.measure(
         mask,
@@ -208,27 +196,27 @@ def _measure(
     ]
 
 
-def _ventricles(case: Case, writing: Writing) -> Path:
+def _ventricles(case: Case, training: Training) -> Path:
     space = case.modality.upper()
-    return writing.output_dir / names.ventricle_mask(case.subject, case.session, space=space)
+    return training.settings.output_dir / names.ventricle_mask(
+        case.subject, case.session, space=space
+    )
 
 
-def _fluid(case: Case, frame: np.ndarray, writing: Writing) -> np.ndarray:
+def _fluid(case: Case, frame: np.ndarray, training: Training) -> np.ndarray:
     """Find fluid on the network's grid: no lesion is there, as at the participant level."""
-    from ctwml_bids.training.pair_heads import image_on_grid, load_mask
-
     image = case.images[case.modality]
     return ventricular_fluid(
-        image_on_grid(image, case.modality, frame, writing.grid),
-        load_mask(_ventricles(case, writing)),
+        image_on_grid(image, case.modality, frame, training.grid),
+        load_mask(_ventricles(case, training)),
         frame,
-        writing.grid,
+        training.grid,
         hounsfield=case.modality == "ct",
     )
 
 
 def _in_one_space(
-    case: Case, masks: Mapping[str, np.ndarray], writing: Writing
+    case: Case, masks: Mapping[str, np.ndarray], training: Training
 ) -> dict[str, np.ndarray]:
     """Return the lesions seen in each image: of a pair in FLAIR space, the other's too."""
     if len(case.images) == 1:
@@ -236,21 +224,21 @@ def _in_one_space(
     other = "flair" if case.modality == "ct" else "ct"
     return {
         case.modality: masks["flair"],
-        other: _other_mask(case, other, writing.output_dir, writing.model_label),
+        other: _other_mask(case, other, training.settings.output_dir, training.label),
     }
 
 
 def _write_picture(
-    case: Case, seen: Mapping[str, np.ndarray], grid: Grid, writing: Writing
+    case: Case, seen: Mapping[str, np.ndarray], grid: Grid, training: Training
 ) -> None:
-    from ctwml_bids.training.picture import picture
-
     of = (case.subject, case.session)
     space = "FLAIR" if "flair" in case.images else "CT"
-    png = picture(case, seen, grid, writing.output_dir / names.brain_mask(*of, space=space))
+    png = picture(
+        case, seen, grid, training.settings.output_dir / names.brain_mask(*of, space=space)
+    )
     if png is not None:
-        name = names.example(*of, model_label=writing.model_label, cross_validated=True)
-        write_bytes(writing.output_dir / name, png)
+        name = names.example(*of, model_label=training.label, cross_validated=True)
+        write_bytes(training.settings.output_dir / name, png)
 
 
 def _other_mask(case: Case, seen: str, out: Path, label: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The plan of a training: who is in it, who is left out together, and how networks are trained.
+"""The plan of a training: who is in it, and who is left out together.
 
 It is made once and written beside the results, so that all tasks of a job array split alike, and a
 later run with other subjects or settings is refused instead of mixed in.
@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from ctwml_bids.bids.files import write_json
 from ctwml_bids.errors import BadDataError, CannotCreateError, InvalidInputError
@@ -18,22 +17,42 @@ from ctwml_bids.settings import differences
 from ctwml_bids.statistics.fazekas import group_of_grade
 from ctwml_bids.statistics.folds import Split, check_lesions, strata_of_volumes, stratified_splits
 from ctwml_bids.training.heads import Case, identity, lesion_ml
-from ctwml_bids.training.jobs import TrainingUnit
+from ctwml_bids.training.recipe import Recipe, TrainingUnit
 
 PLAN = "plan.json"
 BY_RATING, BY_VOLUME = "Fazekas group", "lesion volume"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Who is trained on, and how.
+class PlannedCase:
+    """What a plan says of a unit of the data set.
 
     Attributes
     ----------
-    protocol
-        JSON-able settings that decide the result: folds, repeats, members, seed, recipe...
+    subject
+        ``sub-X``.
+    identity
+        Checksum of its files (`heads.identity`).
+    fazekas
+        Grade 0–3 of a visual rating, or None.
+    lesion_ml
+        Volume of its lesions in mL.
+    """
+
+    subject: str
+    identity: str
+    fazekas: int | None
+    lesion_ml: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who is trained on.
+
+    Attributes
+    ----------
     cases
-        Label of each unit → "subject", "identity" (of its files), "fazekas" and "lesion_ml".
+        Units of the data set, by label.
     stratified_by
         `BY_RATING` or `BY_VOLUME`.
     splits
@@ -42,60 +61,43 @@ class Plan:
         Label → why it is not trained on.
     """
 
-    protocol: Mapping[str, Any]
-    cases: Mapping[str, Mapping[str, Any]]
+    cases: Mapping[str, PlannedCase]
     stratified_by: str
     splits: Sequence[Split]
     left_out: Mapping[str, str]
 
     @property
-    def folds(self) -> list[TrainingUnit]:
-        """All units of the cross-validation."""
-        return [
-            TrainingUnit(repeat, fold)
-            for repeat in range(1, self.protocol["repeats"] + 1)
-            for fold in range(1, self.protocol["folds"] + 1)
-        ]
-
-    @property
-    def members(self) -> list[TrainingUnit]:
-        """The networks of the final model."""
-        return [TrainingUnit(0, member) for member in range(1, self.protocol["members"] + 1)]
-
-    @property
     def subjects(self) -> list[str]:
         """``sub-X`` of all that are trained on."""
-        return sorted({case["subject"] for case in self.cases.values()})
+        return sorted({case.subject for case in self.cases.values()})
+
+    @property
+    def volumes(self) -> list[float]:
+        """Lesion volumes of all units in mL."""
+        return [case.lesion_ml for case in self.cases.values()]
 
     def labels(self, unit: TrainingUnit) -> tuple[list[str], list[str]]:
         """Return the labels of those that a unit is trained on, and of those that it leaves out."""
-        if unit.repeat == 0:
+        if unit.is_final:
             return sorted(self.cases), []
-        split = self.splits[unit.repeat - 1]
-        out = [
-            label for label in sorted(self.cases) if split[self._subject(label)] == unit.fold - 1
-        ]
-        return [label for label in sorted(self.cases) if label not in set(out)], out
+        split, every = self.splits[unit.repeat - 1], sorted(self.cases)
+        out = [label for label in every if split[self.cases[label].subject] == unit.fold - 1]
+        return [label for label in every if label not in set(out)], out
 
     def unit_without(self, label: str, repeat: int) -> TrainingUnit:
         """Return the unit of a repeat (counted from 1) that leaves a label out."""
-        return TrainingUnit(repeat, self.splits[repeat - 1][self._subject(label)] + 1)
-
-    def _subject(self, label: str) -> str:
-        return self.cases[label]["subject"]
+        return TrainingUnit(repeat, self.splits[repeat - 1][self.cases[label].subject] + 1)
 
 
-def make_plan(
-    cases: Sequence[Case], left_out: Mapping[str, str], protocol: Mapping[str, Any]
-) -> Plan:
+def make_plan(cases: Sequence[Case], left_out: Mapping[str, str], recipe: Recipe) -> Plan:
     """Split the subjects.
 
     Parameters
     ----------
     cases, left_out
         From `find_cases`.
-    protocol
-        With "folds", "repeats" and "seed" among its settings.
+    recipe
+        Of the training.
 
     Raises
     ------
@@ -104,33 +106,32 @@ def make_plan(
         names of two subjects.
     """
     _check_twins(cases)
-    about = {
-        case.label: {
-            "subject": case.participant,
-            "identity": identity(case),
-            "fazekas": case.fazekas,
-            "lesion_ml": round(lesion_ml(case), 4),
-        }
+    planned = {
+        case.label: PlannedCase(
+            subject=case.participant,
+            identity=identity(case),
+            fazekas=case.fazekas,
+            lesion_ml=round(lesion_ml(case), 4),
+        )
         for case in cases
     }
-    of_subject: dict[str, list[Mapping[str, Any]]] = {}
-    for facts in about.values():
-        of_subject.setdefault(facts["subject"], []).append(facts)
+    of_subject: dict[str, list[PlannedCase]] = {}
+    for case in planned.values():
+        of_subject.setdefault(case.subject, []).append(case)
     volumes = {
-        subject: sum(facts["lesion_ml"] for facts in units) / len(units)
+        subject: sum(case.lesion_ml for case in units) / len(units)
         for subject, units in of_subject.items()
     }
-    grades = {subject: units[0]["fazekas"] for subject, units in of_subject.items()}
+    grades = {subject: units[0].fazekas for subject, units in of_subject.items()}
     rated = None not in grades.values()
     if rated:
         groups = group_of_grade(list(grades.values())).tolist()
         strata = dict(zip(grades, groups, strict=True))
     else:
-        strata = strata_of_volumes(volumes, protocol["folds"])
-    splits = stratified_splits(strata, protocol["folds"], protocol["repeats"], protocol["seed"])
+        strata = strata_of_volumes(volumes, recipe.folds)
+    splits = stratified_splits(strata, recipe.folds, recipe.repeats, recipe.network.seed)
     check_lesions(splits, {subject for subject in volumes if volumes[subject] > 0})
-    by = BY_RATING if rated else BY_VOLUME
-    return Plan(dict(protocol), about, by, splits, dict(left_out))
+    return Plan(planned, BY_RATING if rated else BY_VOLUME, splits, dict(left_out))
 
 
 def _check_twins(cases: Sequence[Case]) -> None:
@@ -147,46 +148,40 @@ def _check_twins(cases: Sequence[Case]) -> None:
                 )
 
 
-def write_plan(folder: Path, plan: Plan) -> None:
-    """Write a plan into a training's folder."""
-    write_json(folder / PLAN, asdict(plan))
+def write_plan(folder: Path, recipe: Recipe, plan: Plan) -> None:
+    """Write a plan into a training's folder, with the settings that it was made under."""
+    write_json(folder / PLAN, {"protocol": recipe.to_record(), **asdict(plan)})
 
 
-def read_plan(folder: Path) -> Plan | None:
+def read_plan(folder: Path, recipe: Recipe) -> Plan | None:
     """Read the plan of a training's folder; None where there is none.
 
     Raises
     ------
     InvalidInputError
         If there is one that cannot be read.
+    CannotCreateError
+        If it is of a training with other settings; the message says what differs and what to do.
     """
     path = folder / PLAN
     try:
-        return Plan(**json.loads(path.read_text(encoding="utf-8")))
+        record = json.loads(path.read_text(encoding="utf-8"))
+        protocol = record.pop("protocol")
+        cases = {label: PlannedCase(**facts) for label, facts in record.pop("cases").items()}
+        plan = Plan(cases, **record)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InvalidInputError(
             f"{path}: the plan of this training cannot be read ({error}); remove {folder} to begin "
             "anew."
         ) from error
-
-
-def check_protocol(folder: Path, plan: Plan, protocol: Mapping[str, Any]) -> None:
-    """Refuse to go on with a training under other settings.
-
-    Raises
-    ------
-    CannotCreateError
-        The message says what differs and what to do.
-    """
-    # As JSON has it: tuples are lists there.
-    now = json.loads(json.dumps(protocol))
-    if changed := differences(plan.protocol, now):
+    if changed := differences(protocol, recipe.to_record()):
         raise CannotCreateError(
             f"{folder}: a training with other settings was begun here ({'; '.join(changed)}). Use "
             "the same settings, give --desc LABEL to keep both, or remove this folder."
         )
+    return plan
 
 
 def check_cases(folder: Path, plan: Plan, now: Plan) -> None:
@@ -199,9 +194,7 @@ def check_cases(folder: Path, plan: Plan, now: Plan) -> None:
     """
     gone, new = sorted(set(plan.cases) - set(now.cases)), sorted(set(now.cases) - set(plan.cases))
     both = sorted(set(plan.cases) & set(now.cases))
-    changed = [
-        label for label in both if plan.cases[label]["identity"] != now.cases[label]["identity"]
-    ]
+    changed = [label for label in both if plan.cases[label].identity != now.cases[label].identity]
     what = [
         f"{', '.join(labels[:5])}{f' and {len(labels) - 5} more' if len(labels) > 5 else ''} {how}"
         for labels, how in ((new, "new"), (gone, "gone"), (changed, "changed"))

@@ -21,7 +21,8 @@ import numpy as np
 
 from ctwml_bids.errors import TemporaryError
 from ctwml_bids.training.mapped_heads import OPEN_AT_MOST, MappedHeads
-from ctwml_bids.training.patches import Augmentation, PatchConfig, PatchSampler
+from ctwml_bids.training.patches import Augmentation, PatchSampler
+from ctwml_bids.training.recipe import TrainingConfig
 
 # Batches under way for each process: one that is made, one that waits.
 _AHEAD = 2
@@ -37,21 +38,19 @@ class BatchSource:
     ----------
     folder, names
         Heads, as `MappedHeads` takes them.
-    patches, batch, seed, augment
-        As in `training.TrainingConfig` and `training.train`; the augmentation is a function of a
-        module, so that it can be sent to another process.
+    config, augment
+        As in `loop.train`; the augmentation is a function of a module, so that it can be sent to
+        another process.
     """
 
     folder: Path
     names: Sequence[str]
-    patches: PatchConfig
-    batch: int
-    seed: int
+    config: TrainingConfig
     augment: Augmentation | None = None
 
 
-def ahead(source: BatchSource, workers: int, first: int, steps: int) -> Generator[Batch]:
-    """Yield the batches of steps ``first`` to ``steps`` - 1 in order.
+def ahead(source: BatchSource, workers: int, first: int) -> Generator[Batch]:
+    """Yield the batches of a training's steps in order, from step ``first`` on.
 
     Parameters
     ----------
@@ -59,8 +58,8 @@ def ahead(source: BatchSource, workers: int, first: int, steps: int) -> Generato
         Where from.
     workers
         Processes.
-    first, steps
-        As in `training.train`.
+    first
+        Step, counted from 0.
 
     Raises
     ------
@@ -72,6 +71,7 @@ def ahead(source: BatchSource, workers: int, first: int, steps: int) -> Generato
     # Each has its own heads open; together as many as one process would have.
     open_at_most = max(8, OPEN_AT_MOST // workers)
     pool = ProcessPoolExecutor(workers, context, _begin, (source, open_at_most))
+    steps = source.config.steps
     waiting: deque[Future[Batch]] = deque()
     try:
         for step in range(first, steps):
@@ -98,7 +98,7 @@ def _begin(source: BatchSource, open_at_most: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     global _sampler, _source
     heads = MappedHeads(source.folder, source.names, open_at_most)
-    _sampler, _source = PatchSampler(heads, source.patches), source
+    _sampler, _source = PatchSampler(heads, source.config.patches), source
 
 
 def _end_with_parent() -> None:
@@ -110,5 +110,5 @@ def _end_with_parent() -> None:
 
 
 def _batch(step: int) -> Batch:
-    rng = np.random.default_rng([_source.seed, step])
-    return _sampler.batch(rng, _source.batch, _source.augment)
+    rng = np.random.default_rng([_source.config.seed, step])
+    return _sampler.batch(rng, _source.config.batch, _source.augment)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+
+import nibabel as nib
 
 from ctwml_bids import __version__, templates
 from ctwml_bids.bids import names
@@ -13,13 +15,26 @@ from ctwml_bids.bids.exclusions import excluded, strangers
 from ctwml_bids.bids.people import units_in
 from ctwml_bids.bids.people_tables import Sources, read_sources
 from ctwml_bids.errors import UsageError
+from ctwml_bids.modality import MODALITIES
+from ctwml_bids.preprocessing.grids import Grid
+from ctwml_bids.preprocessing.normalisation import network_grid
 from ctwml_bids.run.machine import choose_device
-from ctwml_bids.segmentation import model_store
+from ctwml_bids.segmentation import model_store, networks
 from ctwml_bids.settings import Settings
-from ctwml_bids.training import protocol as steps
 from ctwml_bids.training.cases import Wanted
+from ctwml_bids.training.patches import PatchConfig
 from ctwml_bids.training.plan import Plan
+from ctwml_bids.training.recipe import (
+    LOSSES,
+    THRESHOLDS,
+    Beginning,
+    Recipe,
+    TrainingConfig,
+    TrainingUnit,
+)
+from ctwml_bids.training.units import read_done
 
+UNITS = "units"
 # The folder in the work folder that heads on the grid are in.
 SCRATCH = "train_heads"
 # As its data sets say.
@@ -30,53 +45,65 @@ MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
-class Setup:
-    """What is known of a training before its plan.
+class Training:
+    """What is known of a training besides its plan, and where things are.
 
     Attributes
     ----------
     settings
         Of the run.
+    recipe
+        How networks are trained.
     wanted
         Which units of the data set.
     template_mask
         Brain mask of the template.
-    recipe, machine
-        Fields of `cross_validation.Recipe` and `.Machine`.
-    protocol
-        All settings that decide the result.
-    threshold
-        A voxel is a lesion where the mean probability is above this.
-    init
-        Card of the model that the networks begin from; None for fresh ones.
     cautions
         Sentences on what the accuracy does not mean, for the log and the report.
     """
 
     settings: Settings
+    recipe: Recipe
     wanted: Wanted
     template_mask: Path
-    recipe: dict[str, Any]
-    machine: dict[str, Any]
-    protocol: dict[str, Any]
-    threshold: float
-    init: model_store.ModelCard | None
     cautions: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The ``--desc`` of the run; empty without one."""
+        return self.settings.desc or ""
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model that comes of it."""
+        return f"{self.label or 'trained'}-{self.recipe.modality}"
 
     @property
     def folder(self) -> Path:
         """Folder of the plan, the units and the model."""
-        of = names.training_folder(self.settings.modality, self.settings.desc or "")
-        return self.settings.output_dir / of
+        return self.settings.output_dir / names.training_folder(self.recipe.modality, self.label)
 
     @property
     def heads(self) -> Path:
         """Folder of the heads on the grid."""
-        of = names.training_folder(self.settings.modality, self.settings.desc or "")
+        of = names.training_folder(self.recipe.modality, self.label)
         return self.settings.work_dir / SCRATCH / of
 
+    @cached_property
+    def grid(self) -> Grid:
+        """The network's."""
+        return network_grid(nib.load(self.template_mask))
 
-def settle(settings: Settings) -> Setup:
+    def folder_of(self, unit: TrainingUnit) -> Path:
+        """Return the folder of a unit."""
+        return self.folder / UNITS / unit.name
+
+    def is_done(self, unit: TrainingUnit) -> bool:
+        """Tell whether a unit was finished before."""
+        return read_done(self.folder_of(unit), network=unit.is_final) is not None
+
+
+def settle(settings: Settings) -> Training:
     """Check the settings of a training against each other and the machine.
 
     Raises
@@ -97,52 +124,105 @@ def settle(settings: Settings) -> Setup:
             f"{settings.modality.upper()}; give --threshold {settings.modality}=P."
         )
     template = templates.get(settings.template)
-    shipped = model_store.default(settings.modality) if settings.init == "shipped" else None
-    card = model_store.load_card(shipped) if shipped else None
-    recipe = steps.recipe_of(
-        settings.modality,
-        steps=settings.steps,
-        batch=settings.batch,
-        learning_rate=settings.learning_rate,
-        precision=settings.precision,
-        context=settings.context,
-        loss=settings.loss,
-        variant=settings.network,
-        shipped=shipped,
-    )
-    return Setup(
+    recipe = _recipe(settings, template.name)
+    card = recipe.beginning.card if recipe.beginning else None
+    return Training(
         settings=settings,
+        recipe=recipe,
         wanted=_wanted(settings, template.name, card),
         template_mask=template.brain_mask,
-        recipe=recipe,
-        machine=_machine(settings),
-        protocol=steps.protocol_of(
-            version=__version__,
-            modality=settings.modality,
-            labels=settings.labels,
-            folds=settings.folds,
-            repeats=settings.repeats,
-            members=settings.members,
-            seed=settings.random_seed,
-            template=template.name,
-            recipe=recipe,
-            init=card.checksum if card else "",
-        ),
-        threshold=settings.threshold.get(settings.modality, _threshold(settings.modality, card)),
-        init=card,
         cautions=_cautions(settings.bids_dir, card),
     )
 
 
-def of_people(setup: Setup, plan: Plan) -> list[str]:
+def _recipe(settings: Settings, template: str) -> Recipe:
+    """Put together how networks are trained.
+
+    What is not asked for is the paper's (a slice at a time, cross-entropy, the default network),
+    or with ``--init shipped`` what the shipped networks have.
+
+    Raises
+    ------
+    UsageError
+        If another context or network is asked for than the networks to begin from have.
+    """
+    modality = settings.modality
+    variant, context = settings.network or networks.DEFAULT, settings.context or 0
+    loss, rate, threshold = settings.loss or LOSSES[0], 5e-4, THRESHOLDS[modality]
+    channels, flip, beginning = MODALITIES[modality].channels, False, None
+    if settings.init == "shipped":
+        folder = model_store.default(modality)
+        card = model_store.load_card(folder)
+        beginning = Beginning(folder, card)
+        variant, context = _as_begun(settings, card)
+        # A threshold belongs to a loss: with Dice in it, probabilities lie at 0 and 1.
+        loss, rate, threshold = settings.loss or card.loss or LOSSES[0], 1e-4, card.threshold
+        channels, flip = card.channels, card.flip
+    device, threads, workers = _machine(settings)
+    return Recipe(
+        version=__version__,
+        modality=modality,
+        labels=settings.labels,
+        folds=settings.folds,
+        repeats=settings.repeats,
+        members=settings.members,
+        template=template,
+        network=TrainingConfig(
+            steps=settings.steps,
+            batch=settings.batch,
+            learning_rate=rate if settings.learning_rate is None else settings.learning_rate,
+            variant=variant,
+            loss=loss,
+            patches=PatchConfig(context=context),
+            seed=settings.random_seed,
+            precision=settings.precision,
+            device=device,
+            threads=threads,
+        ),
+        channels=channels,
+        flip=flip,
+        threshold=settings.threshold.get(modality, threshold),
+        beginning=beginning,
+        workers=workers,
+    )
+
+
+def _as_begun(settings: Settings, card: model_store.ModelCard) -> tuple[str, int]:
+    """Return variant and context of the networks to begin from; others are refused."""
+    if settings.context not in (None, card.context):
+        raise UsageError(
+            f"--context {settings.context}: the networks of {card.name}, which --init shipped "
+            f"begins from, see {card.context} slices below and above; leave --context out."
+        )
+    begun = networks.of_card(card.name, card.network).name
+    if settings.network not in (None, begun):
+        raise UsageError(
+            f"--network {settings.network}: those of {card.name}, which --init shipped begins "
+            f"from, are {begun!r}; leave --network out, or begin with fresh weights."
+        )
+    return begun, card.context
+
+
+def _machine(settings: Settings) -> tuple[str, int, int]:
+    """Return device, CPU threads, and processes that make batches."""
+    threads = settings.inference_threads
+    if settings.dry_run:
+        return settings.device, threads, 0
+    device = choose_device(settings.device)
+    # On a CPU, patches take a hundredth of a step: processes for them only where CPUs are idle.
+    idle = max(0, settings.nprocs - (1 if device == "cuda" else threads))
+    return device, threads, min(idle, MOST_WORKERS if device == "cuda" else 1)
+
+
+def of_people(training: Training, plan: Plan) -> list[str]:
     """Say what is to be known of the tables of people."""
-    people, absent = setup.wanted.people, setup.wanted.absent
+    people, absent = training.wanted.people, training.wanted.absent
     lines = [
         f"{label}: to be left out ({why}), not in the data set" for label, why in absent.items()
     ]
     for table in people.tables:
         lines += table.told_strangers("not in the data set")
-    unrated = [label for label, case in plan.cases.items() if case["fazekas"] is None]
+    unrated = [label for label, case in plan.cases.items() if case.fazekas is None]
     if people.column is not None and unrated:
         lines.append(
             f"{len(unrated)} of {len(plan.cases)} images have no Fazekas grade (column "
@@ -177,14 +257,6 @@ def _wanted(settings: Settings, template: str, card: model_store.ModelCard | Non
     )
 
 
-def _threshold(modality: str, init: model_store.ModelCard | None) -> float:
-    """Return the paper's threshold; networks that go on from others keep to theirs.
-
-    A threshold belongs to a loss: with Dice in it, probabilities lie at 0 and 1.
-    """
-    return init.threshold if init else steps.THRESHOLDS[modality]
-
-
 def _saw(init: model_store.ModelCard | None) -> dict[str, str]:
     """Return whom the networks to begin from saw: none of them can be left out any more."""
     if init is None:
@@ -213,17 +285,3 @@ def _makers(bids_dir: Path) -> list[str]:
         return [str(maker["Name"]) for maker in json.loads(text)["GeneratedBy"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-
-
-def _machine(settings: Settings) -> dict[str, Any]:
-    if settings.dry_run:
-        return {}
-    device = choose_device(settings.device)
-    threads = settings.inference_threads
-    # On a CPU, patches take a hundredth of a step: processes for them only where CPUs are idle.
-    idle = settings.nprocs - (1 if device == "cuda" else threads)
-    return {
-        "device": device,
-        "threads": threads,
-        "workers": max(0, min(idle, MOST_WORKERS)) if device == "cuda" else min(max(idle, 0), 1),
-    }

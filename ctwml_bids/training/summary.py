@@ -10,26 +10,26 @@ import numpy as np
 
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.fazekas import GROUPS, group_of_grade
-from ctwml_bids.training.jobs import TrainingUnit
 from ctwml_bids.training.maps import THRESHOLDS
+from ctwml_bids.training.recipe import Recipe, TrainingUnit
 
 
-def summarise(rows: Sequence[Mapping[str, Any]], protocol: Mapping[str, Any]) -> dict[str, Any]:
+def summarise(rows: Sequence[Mapping[str, Any]], recipe: Recipe) -> dict[str, Any]:
     """Return the cross-validated accuracy, JSON-able.
 
     Parameters
     ----------
     rows
         From `write_case`.
-    protocol
-        Of the plan.
+    recipe
+        Of the training.
     """
     with_lesions = [row for row in rows if not row["both_empty"]]
     found = agreement([row["cv_ml"] for row in rows], [row["truth_ml"] for row in rows])
     sweeps = np.array([row["sweep"] for row in with_lesions])
     means = sweeps.mean(axis=0).tolist() if len(sweeps) else []
     return {
-        "what": f"{protocol['folds']}-fold cross-validation repeated {protocol['repeats']} times, "
+        "what": f"{recipe.folds}-fold cross-validation repeated {recipe.repeats} times, "
         "mean of the out-of-fold probabilities above the threshold, against the lesions that the "
         "networks learn from",
         "units": len(rows),

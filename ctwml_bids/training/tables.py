@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +15,11 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv, write_json, write_tsv
 from ctwml_bids.bids.outputs import IMAGES_SHA256, is_current
 from ctwml_bids.errors import NoInputError
-from ctwml_bids.preprocessing.grids import Grid, grid_of
+from ctwml_bids.preprocessing.grids import grid_of
 from ctwml_bids.statistics import overlap, regions, tables
 from ctwml_bids.statistics.gates import Gate, overall
 from ctwml_bids.training.heads import Case
-
-
-@dataclass(frozen=True)
-class Writing:
-    """What all maps of a training have in common.
-
-    Attributes
-    ----------
-    output_dir, bids_dir
-        Where maps go, and the data set.
-    model_label
-        The ``--desc`` of the run.
-    model
-        Name of the training's model.
-    threshold
-        A voxel is a lesion where the mean probability is above this.
-    grid
-        The network's.
-    about
-        For sidecars: folds, repeats...
-    """
-
-    output_dir: Path
-    bids_dir: Path
-    model_label: str
-    model: str
-    threshold: float
-    grid: Grid
-    about: Mapping[str, Any]
+from ctwml_bids.training.setup import Training
 
 
 def write_table(
@@ -55,7 +27,8 @@ def write_table(
     measures: regions.LesionMeasures,
     gates: Sequence[Gate],
     seen: Mapping[str, np.ndarray],
-    writing: Writing,
+    training: Training,
+    about: Mapping[str, Any],
 ) -> None:
     """Write the participant's table with the rows that the out-of-fold segmentation changes.
 
@@ -70,21 +43,22 @@ def write_table(
     seen
         "ct" and/or "flair", the image that lesions were seen in → bool, (x, y, z); of a pair both,
         in FLAIR space.
-    writing
-        How.
+    training
+        The training.
+    about
+        What sidecars say of the cross-validation.
 
     Raises
     ------
     NoInputError
         If the participant's table is missing.
     """
-    out, of = writing.output_dir, (case.subject, case.session)
-    label = writing.model_label
-    path = out / names.cross_validated_stats(*of, model_label=label)
+    out, label = training.settings.output_dir, training.label
+    path = out / names.cross_validated_stats(case.subject, case.session, model_label=label)
     before = path if is_current(path, case.fingerprints) else _measured_table(out, case, label)
     rows = {row["image"]: row for row in read_tsv(before)}
-    about = json.loads(names.sidecar(before).read_text(encoding="utf-8"))
-    judged = {gate["name"]: gate for gate in about["QualityGates"]}
+    sidecar = json.loads(names.sidecar(before).read_text(encoding="utf-8"))
+    judged = {gate["name"]: gate for gate in sidecar["QualityGates"]}
     judged |= {gate.name: asdict(gate) for gate in gates}
     qc = overall(Gate(**gate) for gate in judged.values())
     pair = None
@@ -95,17 +69,17 @@ def write_table(
     made = tables.unit_rows(
         {modality: measures},
         qc=qc,
-        thresholds={modality: writing.threshold},
-        models={modality: writing.model},
+        thresholds={modality: training.recipe.threshold},
+        models={modality: training.model_name},
         pair=pair,
     )
     rows |= {row["image"]: row for row in made}
     rows = {image: {**row, "qc": qc} for image, row in rows.items()}
-    validated = {**about.get("CrossValidation", {}), modality: dict(writing.about)}
+    validated = {**sidecar.get("CrossValidation", {}), modality: dict(about)}
     write_json(
         names.sidecar(path),
         {
-            **about,
+            **sidecar,
             "QualityGates": list(judged.values()),
             "CrossValidation": validated,
             IMAGES_SHA256: dict(case.fingerprints),

@@ -17,6 +17,7 @@ from ctwml_bids.reports.examples import Shown, example
 from ctwml_bids.reports.figures import CT_WINDOW, image_window
 from ctwml_bids.reports.methods import methods
 from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
+from ctwml_bids.segmentation import networks
 from ctwml_bids.unit.measuring import on_native
 from ctwml_bids.unit.work_files import load_image, model_card
 
@@ -69,6 +70,10 @@ def report_unit(
             gates=tuple(measures["gates"]),
             methods=methods(
                 version=context["versions"]["ctwml_bids"],
+                networks={
+                    name: networks.of_card(card.get("name", ""), card.get("network", {}))
+                    for name, card in cards.items()
+                },
                 images=tuple(raw),
                 template=context["template"],
                 normalisation=context["normalisation"],

@@ -13,6 +13,7 @@ from ctwml_bids.bids.files import read_tsv, write_bytes, write_text
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.reports.methods import methods_text
+from ctwml_bids.segmentation import networks
 from ctwml_bids.statistics.tables import read_cell
 from ctwml_bids.statistics.thresholds import from_record, stated
 
@@ -26,7 +27,13 @@ def boilerplate(
 ) -> str:
     """Return the methods text of a run, as plain text with its references."""
     return methods_text(
-        version=version, template=template, normalisation=normalisation, models=models
+        version=version,
+        networks={
+            image: networks.of_card(card["name"], card["network"]) for image, card in models.items()
+        },
+        template=template,
+        normalisation=normalisation,
+        models=models,
     )
 
 

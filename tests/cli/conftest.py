@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from ctwml_bids.bids.query import Unit, plan
+from ctwml_bids.bids.units import Unit
 from ctwml_bids.run import nipype_setup
 from ctwml_bids.run.preflight import Ready, choose_models
 from ctwml_bids.run.progress import stop_logging
 from ctwml_bids.segmentation.model_store import ModelCard, write_model
 from ctwml_bids.settings import Settings
-from tests.training import trainable
-from tests.training.training import train
+from tests.bids.planned import plan
 
 
 @pytest.fixture(autouse=True)
@@ -92,26 +90,3 @@ def units(dataset) -> list[Unit]:
 def light_workers(monkeypatch) -> None:
     """For steps that need neither ANTs nor torch, which take seconds to import."""
     monkeypatch.setattr(nipype_setup, "PRELOAD", ("nipype.pipeline.engine",))
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Path:
-    """A training that ran in one go; to look at only."""
-    root = tmp_path_factory.mktemp("trained")
-    trainable.make(root)
-    assert train(root) == 0
-    return root
-
-
-@pytest.fixture
-def trained_copy(trained, tmp_path) -> Path:
-    """A copy of it to spoil."""
-    shutil.copytree(trained, tmp_path / "copy")
-    return tmp_path / "copy"
-
-
-@pytest.fixture
-def untrained(tmp_path) -> Path:
-    """Nothing is trained yet."""
-    trainable.make(tmp_path)
-    return tmp_path

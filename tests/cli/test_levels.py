@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from ctwml_bids.cli.options import of_level, without
+from ctwml_bids.cli.options import CHOICES, of_level, without
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.errors import InvalidInputError, UsageError
 from ctwml_bids.settings import ANALYSIS_LEVELS, OPTIONS, Settings, to_toml
@@ -18,6 +20,7 @@ VALUES = {
     "learning_rate": "0.01",
     "fazekas_thresholds": "literature",
 }
+CHOSEN = {name: one.choices for name, one in OPTIONS.items() if one.choices} | CHOICES
 
 
 def typed(name: str) -> list[str]:
@@ -25,7 +28,7 @@ def typed(name: str) -> list[str]:
     declared, default = OPTIONS[name], getattr(Settings, name, None)
     if declared.counted or isinstance(default, bool):
         return [declared.flags[0]]
-    value = VALUES.get(name) or (declared.choices[0] if declared.choices else "1")
+    value = VALUES.get(name) or CHOSEN.get(name, ("1",))[0]
     return [declared.flags[0], value]
 
 
@@ -131,9 +134,6 @@ def test_a_limit_holds_on_the_command_line_and_in_a_file(name, tmp_path):
             parse(["bids", "out", declared.levels[0], "--config-file", str(path)])
 
 
-CHOSEN = [name for name in OPTIONS if OPTIONS[name].choices]
-
-
 @pytest.mark.parametrize("name", CHOSEN)
 def test_a_choice_holds_on_the_command_line_and_in_a_file(name, tmp_path):
     declared = OPTIONS[name]
@@ -142,5 +142,5 @@ def test_a_choice_holds_on_the_command_line_and_in_a_file(name, tmp_path):
     path = tmp_path / "c.toml"
     several = isinstance(getattr(Settings, name), tuple)
     path.write_text(f"{name} = " + ('["neither"]' if several else '"neither"') + "\n")
-    with pytest.raises(InvalidInputError, match=declared.choices[0]):
+    with pytest.raises(InvalidInputError, match=", ".join(map(re.escape, CHOSEN[name]))):
         parse(["bids", "out", declared.levels[0], "--config-file", str(path)])

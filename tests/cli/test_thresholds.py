@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ctwml_bids.bids.query import plan
 from ctwml_bids.bids.status import UnitStatus, write_status
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.errors import CannotCreateError, InvalidInputError, UsageError
@@ -19,6 +18,7 @@ from ctwml_bids.run.resources import resources_of, unit_files
 from ctwml_bids.settings import from_toml, to_toml
 from ctwml_bids.templates import packaged
 from ctwml_bids.training.setup import settle
+from tests.bids.planned import plan
 
 # That of both models of the tests.
 OWN = 0.3
@@ -159,7 +159,7 @@ def test_a_wrong_one_in_a_file_is_refused(text):
 )
 def test_a_training_takes_that_of_its_image(tmp_path: Path, words, expected):
     settings = parse([str(tmp_path), str(tmp_path / "out"), "train", "--dry-run", *words])
-    assert settle(settings).threshold == expected
+    assert settle(settings).recipe.threshold == expected
 
 
 def test_a_training_refuses_that_of_the_other_image(tmp_path):

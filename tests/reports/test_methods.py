@@ -5,12 +5,16 @@ import re
 import pytest
 
 from ctwml_bids.reports.methods import REFERENCES, methods, methods_text
+from ctwml_bids.segmentation.networks import ARCHITECTURES, DEFAULT
+
+NETWORKS = dict.fromkeys(("ct", "flair"), ARCHITECTURES[DEFAULT])
+PLAIN = ARCHITECTURES["plain-unet"]
 
 
 @pytest.mark.parametrize("images", [("ct",), ("flair",), ("ct", "flair")])
 @pytest.mark.parametrize("normalisation", ["nine", "syn"])
 def test_every_citation_has_a_reference_and_every_reference_is_cited(images, normalisation):
-    found = methods(version="1.2.3", images=images, normalisation=normalisation)
+    found = methods(version="1.2.3", networks=NETWORKS, images=images, normalisation=normalisation)
     text = " ".join(found.paragraphs)
     # (Name et al. 2020, 2021; Name and Other 1999) and Name et al. (2020)
     for reference in found.references:
@@ -23,64 +27,82 @@ def test_every_citation_has_a_reference_and_every_reference_is_cited(images, nor
 
 
 def test_ct_alone_speaks_of_no_registration_and_no_comparison():
-    text = " ".join(methods(version="1", images=("ct",)).paragraphs)
+    text = " ".join(methods(version="1", networks=NETWORKS, images=("ct",)).paragraphs)
     assert "registered rigidly" not in text
     assert "FLAIR" not in text
-    assert REFERENCES["bland"] not in methods(version="1", images=("ct",)).references
+    assert (
+        REFERENCES["bland"]
+        not in methods(version="1", networks=NETWORKS, images=("ct",)).references
+    )
 
 
 def test_the_model_and_its_threshold_are_named():
     card = {"name": "ct-x", "version": "3", "threshold": 0.25, "members": [1, 2, 3]}
     card["training"] = {"data": "simulated heads only"}
-    text = methods_text(version="1", images=("ct",), models={"ct": card})
+    text = methods_text(version="1", networks=NETWORKS, images=("ct",), models={"ct": card})
     assert "the model ct-x (version 3), an ensemble of 3 uResNets" in text
     assert "voxels above 0.25 counted as lesions. It was trained on simulated heads only." in text
     assert "Pitkänen J" in text
 
 
 def test_another_network_and_neighbouring_slices_are_named_with_their_source():
-    card = {"name": "ct-x", "members": [1, 2], "network": {"variant": "plain-unet"}, "context": 1}
-    found = methods(version="1", images=("ct",), models={"ct": card})
+    card = {"name": "ct-x", "members": [1, 2], "context": 1}
+    found = methods(version="1", networks={"ct": PLAIN}, images=("ct",), models={"ct": card})
     text = " ".join(found.paragraphs)
     assert "an ensemble of 2 plain U-Nets (after Isensee et al. 2021) that saw each axial" in text
     assert "together with the slice below and above" in text
-    assert REFERENCES["isensee"] in found.references
-    assert REFERENCES["guerrero"] not in found.references
+    assert PLAIN.reference in found.references
+    assert ARCHITECTURES[DEFAULT].reference not in found.references
 
 
 def test_another_variant_of_uresnet_is_named():
-    card = {"name": "ct-x", "members": [1, 2], "network": {"variant": "wide"}}
-    text = methods_text(version="1", images=("ct",), models={"ct": card})
+    card = {"name": "ct-x", "members": [1, 2]}
+    wide = {"ct": ARCHITECTURES["wide"]}
+    text = methods_text(version="1", networks=wide, images=("ct",), models={"ct": card})
     assert 'an ensemble of 2 uResNets (Guerrero et al. 2018, variant "wide")' in text
 
 
 def test_a_single_network_is_not_called_an_ensemble():
     card = {"name": "ct-x", "members": [1], "threshold": 0.25}
-    text = methods_text(version="1", images=("ct",), models={"ct": card})
+    text = methods_text(version="1", networks=NETWORKS, images=("ct",), models={"ct": card})
     assert "a single uResNet" in text
     assert "ensemble" not in text
-    mirrored = methods_text(version="1", images=("ct",), models={"ct": {**card, "flip": True}})
+    mirrored = methods_text(
+        version="1", networks=NETWORKS, images=("ct",), models={"ct": {**card, "flip": True}}
+    )
     assert "the image and its mirror image were averaged" in mirrored
 
 
 def test_the_number_format_is_named_where_it_is_known():
     card = {"name": "ct-x", "threshold": 0.25}
-    known = methods(version="1", images=("ct",), models={"ct": card}, precision={"ct": "bfloat16"})
+    known = methods(
+        version="1",
+        networks=NETWORKS,
+        images=("ct",),
+        models={"ct": card},
+        precision={"ct": "bfloat16"},
+    )
     assert "counted as lesions; convolutions ran in bfloat16." in known.paragraphs[1]
-    unknown = methods(version="1", images=("ct",), models={"ct": card}, precision={"ct": None})
+    unknown = methods(
+        version="1", networks=NETWORKS, images=("ct",), models={"ct": card}, precision={"ct": None}
+    )
     assert "convolutions" not in unknown.paragraphs[1]
 
 
 def test_what_is_left_out_outside_the_white_matter_is_said():
     card = {"name": "ct-x", "threshold": 0.25, "island_share": 0.35}
-    text = methods_text(version="1", images=("ct",), models={"ct": card})
+    text = methods_text(version="1", networks=NETWORKS, images=("ct",), models={"ct": card})
     assert "small regions with less than 35% of their probability in the white matter" in text
     card["island_share"] = None
-    assert "white matter of" not in methods_text(version="1", images=("ct",), models={"ct": card})
+    assert "white matter of" not in methods_text(
+        version="1", networks=NETWORKS, images=("ct",), models={"ct": card}
+    )
 
 
 def test_settings_appear():
-    text = methods_text(version="9.9", template="MNI152NLin6Asym", normalisation="syn")
+    text = methods_text(
+        version="9.9", networks=NETWORKS, template="MNI152NLin6Asym", normalisation="syn"
+    )
     assert "ctwml_bids 9.9" in text
     assert "MNI152NLin6Asym" in text
     assert "diffeomorphic" in text

@@ -13,8 +13,7 @@ from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.preprocessing.head_grid import HEAD_SHAPE, HEAD_SPACING_MM
 from ctwml_bids.segmentation import brain_network
 from ctwml_bids.segmentation.brain_network import BrainNetwork, load, predict, predictor, save
-from model_making.brain_augmentation import TrainingHead, random_view
-from model_making.train_brain import NEVER, fit, loss
+from model_making.training_facts import NEVER
 
 
 def test_packaged_weights_match_their_card():
@@ -78,43 +77,3 @@ def test_card_with_other_channels_is_refused(tmp_path):
     (tmp_path / "card.json").write_text(json.dumps(card))
     with pytest.raises(BadDataError, match="does not fit"):
         load(tmp_path)
-
-
-def test_loss_is_lowest_for_the_truth():
-    fraction = torch.zeros(1, 1, 8, 8, 8)
-    fraction[..., 2:6] = 1
-    good = loss(20 * fraction - 10, fraction)
-    bad = loss(10 - 20 * fraction, fraction)
-    assert good < 0.01 < bad
-
-
-def ball_head() -> TrainingHead:
-    """A bright ball of 60 mm radius (brain) in a dim one of 75 mm, on the fine grid."""
-    shape = (111, 143, 111)
-    axes = [2.0 * (np.arange(n) - (n - 1) / 2) for n in shape]
-    radius = np.sqrt(sum(a**2 for a in np.meshgrid(*axes, indexing="ij")))
-    image = np.where(radius < 60, 1.0, np.where(radius < 75, 0.4, 0.0))
-    return TrainingHead(
-        "ball",
-        (image.astype(np.float16),),
-        (radius < 60).astype(np.float16),
-        (radius - 60).astype(np.float16),
-        92,
-    )
-
-
-def test_random_views_repeat_with_the_seed_and_keep_the_brain_in_view():
-    head = ball_head()
-    views = [random_view(head, np.random.default_rng(s), HEAD_SHAPE, 4.0) for s in (1, 1, 2)]
-    np.testing.assert_array_equal(views[0][0], views[1][0])
-    assert not np.array_equal(views[0][0], views[2][0])
-    for image, brain in views:
-        assert image.shape == brain.shape == HEAD_SHAPE
-        assert 0 <= image.min() <= image.max() <= 2
-        # 905 mL scaled by 0.87³ to 1.15³, at most a sixth cut away.
-        assert 450 < brain.sum() * 0.064 < 1400
-
-
-def test_same_seed_trains_the_same_network():
-    first, second = (fit([ball_head()], steps=2, seed=3).state_dict() for _ in range(2))
-    assert all(torch.equal(first[name], second[name]) for name in first)

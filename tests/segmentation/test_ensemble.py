@@ -14,8 +14,9 @@ from ctwml_bids.segmentation.islands import outside_white_matter
 from ctwml_bids.segmentation.model_store import ModelCard, write_model
 from ctwml_bids.segmentation.precision import has_bfloat16
 from ctwml_bids.segmentation.uresnet import UResNet
-from ctwml_bids.training.loop import TrainingConfig, train
+from ctwml_bids.training.loop import train
 from ctwml_bids.training.patches import PatchConfig
+from ctwml_bids.training.recipe import TrainingConfig
 from tests.segmentation.toy import toy_head
 
 CARD = ModelCard(
@@ -39,10 +40,7 @@ def folder(tmp_path_factory):
     )
     heads = [toy_head(i) for i in range(3)]
     networks = [
-        {
-            k: v.numpy()
-            for k, v in train(heads, TrainingConfig(**{**vars(config), "seed": s})).weights.items()
-        }
+        {k: v.numpy() for k, v in train(heads, replace(config, seed=s)).weights.items()}
         for s in range(2)
     ]
     folder = tmp_path_factory.mktemp("models") / "toy"

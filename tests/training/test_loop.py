@@ -10,18 +10,12 @@ import torch
 
 from ctwml_bids import settings
 from ctwml_bids.errors import BadDataError, InputOutputError
-from ctwml_bids.segmentation import networks
-from ctwml_bids.training.checkpoint import TrainingState, save
+from ctwml_bids.segmentation.networks import ARCHITECTURES, DEFAULT
+from ctwml_bids.training.checkpoint import TrainingState, checkpoint_weights, save
 from ctwml_bids.training.log import cut_log, read_log
-from ctwml_bids.training.loop import (
-    LOSSES,
-    TrainingConfig,
-    checkpoint_weights,
-    learning_rate,
-    segmentation_loss,
-    train,
-)
+from ctwml_bids.training.loop import learning_rate, segmentation_loss, train
 from ctwml_bids.training.patches import PatchConfig, jitter_intensities
+from ctwml_bids.training.recipe import LOSSES, TrainingConfig
 from tests.segmentation.toy import toy_head
 
 HEADS = [toy_head(i) for i in range(3)]
@@ -66,10 +60,6 @@ def test_resumed_training_equals_the_unbroken_one(tmp_path, variant):
 
 def test_the_losses_that_a_user_can_choose_are_those_there_are():
     assert settings.OPTIONS["loss"].choices == LOSSES
-
-
-def test_the_networks_that_a_user_can_choose_are_those_there_are():
-    assert settings.OPTIONS["network"].choices == networks.NAMES
 
 
 def test_dice_loss_is_that_of_the_formula_and_finite_without_lesions():
@@ -182,7 +172,7 @@ def test_a_checkpoint_that_has_no_room_leaves_the_one_before(tmp_path):
 
 
 def _state() -> TrainingState:
-    network, mean = (networks.build("standard", 1, 2) for _ in range(2))
+    network, mean = (ARCHITECTURES[DEFAULT].build(1, 2) for _ in range(2))
     return TrainingState(network, mean, torch.optim.Adam(network.parameters()))
 
 

@@ -14,10 +14,11 @@ import pytest
 import torch
 
 from ctwml_bids.errors import NoInputError
-from ctwml_bids.training.loop import TrainingConfig, drawn, train
+from ctwml_bids.training.loop import drawn, train
 from ctwml_bids.training.mapped_heads import MappedHeads, facts_of, save_mapped
 from ctwml_bids.training.patches import PatchConfig, PatchSampler, jitter_intensities
 from ctwml_bids.training.prefetch import BatchSource, ahead
+from ctwml_bids.training.recipe import TrainingConfig
 from tests.segmentation.toy import toy_head
 
 HEADS = [toy_head(i, lesions=i) for i in range(5)]
@@ -62,14 +63,14 @@ def test_a_head_is_there_once_it_is_whole(folder, tmp_path):
 
 def test_processes_make_the_same_batches_and_the_same_network(folder):
     config = TrainingConfig(steps=4, batch=4, patches=PATCHES, precision="float32", seed=7)
-    source = BatchSource(folder, NAMES, PATCHES, 4, 7, jitter_intensities)
+    source = BatchSource(folder, NAMES, config, jitter_intensities)
     for (a, b), (c, d) in zip(
-        ahead(source, 2, 1, 4), drawn(HEADS, config, jitter_intensities, 1), strict=False
+        ahead(source, 2, 1), drawn(HEADS, config, jitter_intensities, 1), strict=False
     ):
         np.testing.assert_array_equal(a, c)
         np.testing.assert_array_equal(b, d)
     here = train(HEADS, config, augment=jitter_intensities).weights
-    there = train(HEADS, config, batches=partial(ahead, source, 2, steps=4)).weights
+    there = train(HEADS, config, batches=partial(ahead, source, 2)).weights
     assert all(torch.equal(here[name], there[name]) for name in here)
 
 
@@ -77,11 +78,12 @@ TRAINING = """
 import sys
 from ctwml_bids.training.patches import PatchConfig
 from ctwml_bids.training.prefetch import BatchSource, ahead
+from ctwml_bids.training.recipe import TrainingConfig
 
 if __name__ == "__main__":
     import multiprocessing, time
-    source = BatchSource(sys.argv[1], sys.argv[2:], PatchConfig(size=32, shift=12), 4, 7)
-    batches = ahead(source, 2, 0, 100)
+    config = TrainingConfig(steps=100, batch=4, seed=7, patches=PatchConfig(size=32, shift=12))
+    batches = ahead(BatchSource(sys.argv[1], sys.argv[2:], config), 2, 0)
     next(batches)
     for process in multiprocessing.active_children():
         print(process.pid, flush=True)

@@ -1,4 +1,4 @@
-"""What is missing of an output folder, as tasks of a job array, and what each task asks for."""
+"""The units that an output folder lacks, as tasks of a job array, and what a task asks for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.query import Unit
 from ctwml_bids.bids.status import rebuild_table
+from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import TemporaryError
 from ctwml_bids.execution.slurm import Need, Queued, Stage
 from ctwml_bids.run.ledger import lock_path
@@ -31,14 +30,6 @@ BESIDE_GB = 1.5
 UNIT_MINUTES, MEGAVOXEL_MINUTES = 15.0, 0.5
 GROUP = Need(cpus=1, memory_gb=2, minutes=30)
 GROUP_UNITS_A_MINUTE = 60
-# Steps a second of one network on one thread, and how much slower a machine may be: without
-# bfloat16 there were 0.7 to 0.9.
-STEPS_A_SECOND, SLOWER = 3.6, 6.0
-# A plain U-Net's steps took from a tenth less to a half more time than uResNet's.
-PLAIN_UNET_SLOWER = 1.5
-TRAIN_GB = 3
-# Laying took 20 s a pair of full size, merging ten repeats 21 s, start included.
-HEADS_A_MINUTE = 1
 
 
 @dataclass(frozen=True)
@@ -116,62 +107,6 @@ def missing_units(settings: Settings, cpus: int) -> Missing:
         queued=_queued(settings),
         note=note,
     )
-
-
-def missing_networks(settings: Settings, cpus: int, work: Path) -> Missing:
-    """List the networks of a training that are not done, one a task; heads before, merge after.
-
-    Parameters
-    ----------
-    settings
-        Of the training.
-    cpus
-        Of one task.
-    work
-        Scratch folder that all tasks share.
-
-    Raises
-    ------
-    CtwmlError
-        As a training, before its first network.
-    """
-    # torch, which these need, is slow to import.
-    from ctwml_bids.training.cases import find_cases
-    from ctwml_bids.training.plan import check_protocol, read_plan
-    from ctwml_bids.training.protocol import TrainingUnit, is_done
-    from ctwml_bids.training.setup import settle
-
-    setup = settle(dataclasses.replace(settings, dry_run=True))
-    cases, left_out = find_cases(setup.wanted)
-    if (plan := read_plan(setup.folder)) is not None:
-        check_protocol(setup.folder, plan, setup.protocol)
-    every = {
-        f"{repeat}:{fold}": TrainingUnit(repeat, fold)
-        for repeat in range(1, settings.repeats + 1)
-        for fold in range(1, settings.folds + 1)
-    }
-    every |= {
-        f"final:{member}": TrainingUnit(0, member) for member in range(1, settings.members + 1)
-    }
-    tasks = [
-        (part.replace(":", "-"), "--only", part)
-        for part, unit in every.items()
-        if not is_done(setup.folder, unit)
-    ]
-    lines = [f"{label}: left out: {reason}" for label, reason in left_out.items()]
-    lines.append(
-        f"{len(tasks)} networks to train on {len(cases)} images, {len(every) - len(tasks)} done"
-    )
-    minutes = math.ceil(15 + len(cases) / HEADS_A_MINUTE)
-    heads = Need(cpus, TRAIN_GB, minutes)
-    slower = SLOWER * (PLAIN_UNET_SLOWER if settings.network == "plain-unet" else 1)
-    network = Need(cpus, TRAIN_GB, math.ceil(15 + slower * settings.steps / STEPS_A_SECOND / 60))
-    before = [
-        Stage("heads", ("train", "--only", "heads"), heads, work=work),
-        Stage("networks", ("train",), network, array=True, after="afterok", work=work),
-    ]
-    merge = Stage("merge", ("train", "--only", "merge"), heads, work=work)
-    return Missing(tasks, [*(before if tasks else ()), merge], lines)
 
 
 def unit_need(units: Sequence[Unit], settings: Settings, cpus: int) -> Need:
