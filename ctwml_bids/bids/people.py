@@ -90,6 +90,23 @@ def units_in(folder: Path) -> set[str]:
     return units
 
 
+def unit_of(image: str) -> str:
+    """Return the label of the folders that an image lies in.
+
+    Parameters
+    ----------
+    image
+        Its path in the data set, or the BIDS URI of that.
+
+    Returns
+    -------
+    str
+        ``sub-X`` or ``sub-X_ses-Y``; empty for what lies in no subject's folder.
+    """
+    found = re.match(rf"(?:bids:\w*:)?(sub-{LABEL})/(?:(ses-{LABEL})/)?", image)
+    return "_".join(filter(None, found.groups())) if found else ""
+
+
 def read_people(
     path: Path, advice: str = "Correct it there.", units: Collection[str] = ()
 ) -> PeopleTable:

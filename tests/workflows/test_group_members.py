@@ -147,3 +147,40 @@ def test_no_finished_unit_is_no_input(tmp_path):
         run(tmp_path)
     assert caught.value.exit_code == 66
     assert not (tmp_path / "group.html").exists()
+
+
+@pytest.fixture(params=["status", "sidecar"])
+def lent(request, cohort):
+    """A CT has the FLAIR of another session, as its status says, or its table's sidecar alone."""
+    table = add_unit(cohort, "08", 3.0, 3.0, session="ct")
+    images = ["sub-08/ses-ct/ct/sub-08_ses-ct_ct.nii", "sub-08/ses-mri/anat/sub-08_FLAIR.nii"]
+    status = cohort / "logs/sub-08_ses-ct/status.json"
+    if request.param == "status":
+        inputs = {"inputs": {image: [1, 2, "0"] for image in images}}
+        status.write_text(json.dumps({**json.loads(status.read_text()), "request": inputs}))
+    else:
+        sidecar = table.with_suffix(".json")
+        sources = ["bids::sub-08/ses-ct/x.nii", *(f"bids:raw:{image}" for image in images)]
+        sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "Sources": sources}))
+    return cohort
+
+
+@pytest.mark.parametrize("told", ["option", "column"])
+def test_a_session_that_is_left_out_lends_no_flair(lent, told):
+    if told == "column":
+        (lent / "participants.tsv").write_text(
+            "participant_id\tsession_id\texclude\nsub-08\tses-ct\tno\nsub-08\tmri\tmoved\n"
+        )
+    page = page_of(lent, exclude=("sub-08_ses-mri",) if told == "option" else ())
+    (row,) = table(lent / "group/excluded.tsv")
+    assert (row["unit"], row["why"]) == ("sub-08_ses-ct", "excluded")
+    assert "its image sub-08_FLAIR.nii is of sub-08_ses-mri: excluded" in row["reason"]
+    assert "is of sub-08_ses-mri: excluded" in page
+    assert estimates(lent)["pairs"]["value"] == "5"
+
+
+@pytest.mark.parametrize("lent", ["status"], indirect=True)
+@pytest.mark.parametrize("typed", ["sub-08_ses-MRI", "sub-8_ses-mri", "sub-008_ses-mri"])
+def test_a_session_that_lent_a_flair_has_a_label_to_come_near(lent, typed):
+    with pytest.raises(InvalidInputError, match="is not here, and sub-08_ses-mri is"):
+        run(lent, exclude=(typed,))
