@@ -13,7 +13,7 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.exclusions import why_left_out
 from ctwml_bids.bids.files import read_tsv
 from ctwml_bids.bids.people import unit_of, units_in
-from ctwml_bids.errors import InvalidInputError
+from ctwml_bids.errors import BadDataError, InvalidInputError
 from ctwml_bids.settings import differences
 from ctwml_bids.statistics.gates import ORDER
 from ctwml_bids.statistics.tables import MISSING, NOT_NUMBERS, unit_columns
@@ -58,14 +58,14 @@ def read_units(
     InvalidInputError
         The units were not made with the same settings.
     """
-    failures = _unfinished(output_dir, model_label)
+    failures, void = _unfinished(output_dir, model_label)
     units, settings = [], {}
     pattern = f"*_desc-wml{names.check_model_label(model_label)}_stats.tsv"
     tables = [*output_dir.glob(f"sub-*/anat/{pattern}")]
     tables += output_dir.glob(f"sub-*/ses-*/anat/{pattern}")
     for table in sorted(tables):
         unit = table.name.split("_desc-")[0]
-        if failures.get(unit, {}).get("state") in ("failed", "running"):
+        if unit in void:
             continue
         failures.pop(unit, None)
         try:
@@ -94,17 +94,27 @@ def units_there(output_dir: Path) -> set[str]:
     return labels | {unit_of(image) for image in images} - {""} | units_in(output_dir)
 
 
-def _unfinished(output_dir: Path, model_label: str) -> dict[str, Failure]:
-    """Return the units whose status file says something else than done, by label.
+def _unfinished(output_dir: Path, model_label: str) -> tuple[dict[str, Failure], set[str]]:
+    """Return the units whose status file says something else than done.
 
-    Those that are said to be done are there too, for whoever finds no table of theirs.
+    Returns
+    -------
+    failures
+        By label. Those that are said to be done are there too, for whoever finds no table of
+        theirs.
+    void
+        Labels of those of which a table that is there does not count: a later run failed, is not
+        at its end, or refused the images that the table is of. One that found no images, for
+        instance by its filters, takes nothing back.
     """
     name = names.status("X", None, model_label=model_label).name
-    found = {}
+    found, void = {}, set()
     for path in sorted(output_dir.glob(f"logs/*/{name}")):
+        code = None
         try:
             status = json.loads(path.read_text(encoding="utf-8"))
             unit, state, reason = status["label"], status["state"], status.get("reason", "")
+            code = status.get("exit_code")
         except (OSError, ValueError, KeyError, TypeError):
             unit, state, reason = path.parent.name, "unknown", "its status file cannot be read"
         if state == "running":
@@ -112,7 +122,10 @@ def _unfinished(output_dir: Path, model_label: str) -> dict[str, Failure]:
         if state == "done":
             state, reason = "missing", "its results are gone: run `participant` again for it"
         found[unit] = {"unit": unit, "state": state, "reason": reason}
-    return found
+        refused = state == "skipped" and code == BadDataError.exit_code
+        if refused or state in ("failed", "running"):
+            void.add(unit)
+    return found, void
 
 
 def _read_unit(

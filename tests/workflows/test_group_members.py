@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ctwml_bids.bids import names
 from ctwml_bids.errors import BadDataError, InvalidInputError, NoInputError, NothingMatchedError
 from tests.workflows.cohorts import add_people, add_status, add_unit, estimates, page_of, run, table
 
@@ -115,6 +116,35 @@ def test_a_failed_unit_is_named_first_and_its_old_table_is_not_used(cohort):
     assert units == ["sub-01", "sub-03", "sub-04", "sub-05"]
     listed = {row["unit"]: row["why"] for row in table(cohort / "group/excluded.tsv")}
     assert listed == {"sub-02": "unfinished", "sub-99": "unfinished"}
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "counts"),
+    [
+        ("skipped", 65, False),
+        ("failed", 65, False),
+        ("failed", 1, False),
+        ("running", 0, False),
+        ("skipped", 66, True),
+        ("queued", 0, True),
+    ],
+)
+@pytest.mark.parametrize("label", ["", "mine"])
+def test_a_table_of_images_that_are_refused_now_is_not_used(cohort, state, code, counts, label):
+    for number in range(1, 4):
+        add_unit(cohort, f"0{number}", 3.0, 4.0, label=label)
+    path = cohort / names.status("02", None, model_label=label)
+    status = {**json.loads(path.read_text()), "state": state, "exit_code": code, "reason": "why"}
+    path.write_text(json.dumps(status))
+    page = page_of(cohort, model_label=label)
+    folder = cohort / names.group_folder(label)
+    units = [row["unit"] for row in table(folder / "units.tsv")]
+    assert ("sub-02" in units) is counts
+    if not counts:
+        (row,) = table(folder / "excluded.tsv")
+        assert (row["unit"], row["why"]) == ("sub-02", "unfinished")
+        assert row["reason"].startswith(f"{state}: why")
+        assert "why" in page
 
 
 def test_units_that_do_not_line_up_are_not_compared(cohort):
