@@ -75,7 +75,7 @@ def preflight(settings: Settings) -> Ready:
         The first thing found that would make the run fail, with its exit code.
     """
     names.check_model_label(settings.desc or "")
-    # The group level reads the output folder alone; nothing else of the data set need be there.
+    # The group level reads the output folder, and of the data set participants.tsv if it is there.
     participant = "participant" in settings.analysis_levels
     check_folders(settings, images=participant or "train" in settings.analysis_levels)
     prepare_environment(settings.work_dir)

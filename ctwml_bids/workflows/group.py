@@ -1,4 +1,4 @@
-"""The group level: reads the output folder alone, compares CT with FLAIR over all units.
+"""The group level: reads results and tables of people, compares CT with FLAIR over all units.
 
 Plain functions without Nipype: there is nothing to distribute in reading a few small tables.
 """
@@ -100,7 +100,7 @@ def run_group(
     Parameters
     ----------
     output_dir
-        The derivative data set; the raw one is not needed.
+        The derivative data set; the raw one is not read here (`cli.group` copies its table).
     version
         Of ctwml_bids, for the page.
     options
@@ -146,7 +146,7 @@ def run_group(
     folder = output_dir / names.group_folder(options.model_label)
     excluded = excluded_rows(cohort.units, failures, exclude)
     write_tables(folder, cohort, excluded, _about(cohort))
-    dataset = _dataset_name(output_dir)
+    dataset = dataset_name(output_dir)
     if (used := options.thresholds) is None:
         path, models = folder / "fazekas_thresholds.json", _models(cohort)
         used = write_thresholds(
@@ -213,7 +213,7 @@ def _models(cohort: Cohort) -> dict[str, str]:
     return found
 
 
-def _dataset_name(output_dir: Path) -> str:
+def dataset_name(output_dir: Path) -> str:
     """Return what the input data set calls itself, as the output's description repeats it."""
     try:
         content = json.loads((output_dir / "dataset_description.json").read_text(encoding="utf-8"))
