@@ -80,7 +80,7 @@ def plan_subject(
             hints += without_times(root / stem(subject), tables)
     except BadDataError as error:
         return [Skipped(subject, None, str(error), error.exit_code)]
-    units = pair_subject(subject, *usable.values(), times, hints)
+    units = pair_subject(subject, *usable.values(), times, hints, all_usable=not refused)
     planned = [
         _with_left_out(_with_notes(unit, notes, images, copies, refused), images.found, kept)
         if isinstance(unit, Unit)
@@ -127,7 +127,7 @@ def _with_notes(
     told = [f"warning: {readable(copy.shown)}: {copy.fault}" for copy in beside]
     if unread := [why for session, why in images.unread if session in sessions]:
         told.append(f"not read: {_some(unread)}")
-    if refused and (unit.ct is None or unit.flair_session != unit.session):
+    if refused and (None in (unit.ct, unit.flair) or unit.flair_session != unit.session):
         left = ", ".join(item.label for item in refused)
         told.append(f"warning: no partner for it was looked for in {left}: skipped")
     return replace(unit, notes=(*unit.notes, *notes, *told))
