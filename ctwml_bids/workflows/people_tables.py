@@ -51,7 +51,7 @@ class People:
     rated_in, column
         Table and column of the visual ratings; None without.
     excluded
-        Whom the column ``exclude`` leaves out.
+        Whom the column ``exclude`` of any of the tables leaves out.
     """
 
     people: PeopleTable | None = None
@@ -95,7 +95,8 @@ def read_sources(
     ----------
     own
         The participants.tsv that is read where no other table is given; it need not be there. Its
-        column ``exclude`` counts too where the given table has none.
+        column ``exclude`` counts too where the given table of people has none, and that of the
+        table of ratings always.
     sources
         What was given.
     units
@@ -113,11 +114,12 @@ def read_sources(
     mine = None
     if there and (people is None or people.column(EXCLUDE) is None):
         mine = read_people(own, advice, units)
+    rated = _given(sources.fazekas_file, units)
     excluded = Exclusions()
-    for table in filter(None, (mine, people)):
+    for table in filter(None, (mine, rated, people)):
         excluded |= left_out(table, units)
     people = people or mine
-    rated_in = _given(sources.fazekas_file, units) or people
+    rated_in = rated or people
     if rated_in is None and sources.fazekas_column is not None:
         raise NoInputError(
             f"{own.parent}: has no {own.name} that could have the column "

@@ -74,6 +74,18 @@ def test_the_copied_column_counts_where_another_table_has_none(cohort, tmp_path_
     assert table(cohort / "group/excluded.tsv") == []
 
 
+@pytest.mark.parametrize("column", ["exclude", "Exclude", "EXCLUDE "])
+@pytest.mark.parametrize("own", ["age", "exclude", None])
+def test_the_column_exclude_of_the_ratings_counts(cohort, tmp_path_factory, column, own):
+    if own:
+        (cohort / "participants.tsv").write_text(f"participant_id\t{own}\nsub-01\tn/a\n")
+    rated = tmp_path_factory.mktemp("tables") / "fazekas.tsv"
+    rated.write_text(f"participant_id\tfazekas\t{column}\n02\t1\ttumour\nsub-03\t2\tno\n")
+    run(cohort, fazekas_file=rated)
+    (row,) = table(cohort / "group/excluded.tsv")
+    assert (row["unit"], row["reason"]) == ("sub-02", "excluded in fazekas.tsv: tumour")
+
+
 @pytest.mark.parametrize("written", ["sub-2", "002", "2", "sub-02_ses-a"])
 def test_a_near_label_in_the_column_stops_the_group(cohort, written):
     who, _, session = written.partition("_ses-")
