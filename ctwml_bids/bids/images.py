@@ -15,6 +15,7 @@ from ctwml_bids.bids.filenames import (
     contradiction,
     read_name,
     readable,
+    resembles,
 )
 from ctwml_bids.bids.filters import INDICES, Filters
 from ctwml_bids.bids.listing import Listing
@@ -39,6 +40,9 @@ class Images:
         their fault says what to do.
     unread
         What else looks like a CT or FLAIR and is not read, each with its session and why.
+    alike
+        Of `unread`, those that are an image of a kind by a word of their name or by their folder,
+        under no name of that kind: the kind, the session, and the path.
     orphans
         Sidecars with a fault that belong to no image, each with its session and the fault.
     others
@@ -48,6 +52,7 @@ class Images:
     found: dict[str, list[Candidate]] = field(default_factory=lambda: {k: [] for k in KINDS})
     copies: dict[str, list[Candidate]] = field(default_factory=lambda: {k: [] for k in KINDS})
     unread: list[tuple[str | None, str]] = field(default_factory=list)
+    alike: list[tuple[str, str | None, str]] = field(default_factory=list)
     orphans: list[tuple[str | None, str]] = field(default_factory=list)
     others: set[str] = field(default_factory=set)
 
@@ -93,8 +98,11 @@ def judge(
         if name is not None and name.kind in ignore:
             continue
         if name is None or not (name.is_exact or name.is_copy):
-            if path.parent.name == "ct":
-                images.unread.append((session, f"{shown} (its name does not end in _ct)"))
+            kind = resembles(path.name) or ("ct" if path.parent.name == "ct" else None)
+            if kind is not None and kind not in ignore:
+                ending = f"_{SUFFIXES[kind][0]}"
+                images.unread.append((session, f"{shown} (its name does not end in {ending})"))
+                images.alike.append((kind, session, shown))
             images.others.add(_suffix(path))
         elif computed := sorted(DERIVED & name.entities.keys() - _asked(filters, name.kind)):
             why = f"{computed[0]}- says that it was computed from another image"
