@@ -75,7 +75,7 @@ def what_to_know(bids_dir: Path, output_dir: Path) -> str:
     """
     people, copy = input_people(bids_dir, output_dir), Path(output_dir) / TABLE
     if people is not None:
-        return "".join(people.told_strangers("not in the data set"))
+        return "; ".join(people.told_strangers("not in the data set"))
     if copy.is_file():
         return (
             f"{copy}: the data set has no {TABLE}, so this copy stays as it is and the group level "

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctwml_bids.bids.labels import LABEL, near, read_label, subjects_of
@@ -19,6 +19,9 @@ from ctwml_bids.bids.tables import MISSING, Table, is_missing, read_table
 from ctwml_bids.errors import BadDataError, InvalidInputError
 
 PERSON, SESSION = "participant_id", "session_id"
+# Folders of images, as `listing` has them.
+READ = ("ct", "anat")
+SHOWN = 3  # names in a message
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "o": "O", "other": "O"}
 
 
@@ -34,11 +37,15 @@ class PeopleTable:
         (participant, session or None) → line in the file, and cells by column.
     strangers
         How many people it lists besides the subjects that it was read for.
+    visits
+        Subjects without sessions of whom it has rows by session → the first, where all rows say
+        the same; None where they differ, so that none of them is used.
     """
 
     table: Table
     rows: Mapping[tuple[str, str | None], tuple[int, Mapping[str, str]]]
     strangers: int = 0
+    visits: Mapping[str, tuple[int, Mapping[str, str]] | None] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -61,11 +68,22 @@ class PeopleTable:
         return {who for who, _ in self.rows}
 
     def told_strangers(self, where: str) -> list[str]:
-        """Count those whom it was not read for and who are `where`; nothing without any."""
-        if not self.strangers:
-            return []
-        who = "1 person who is" if self.strangers == 1 else f"{self.strangers} people who are"
-        return [f"{self.path.name} lists {who} {where}"]
+        """Count those whom it was not read for and who are `where`; nothing without any.
+
+        With subjects of whom it has several rows by visit and no session is there.
+        """
+        told = []
+        if self.strangers:
+            who = "1 person who is" if self.strangers == 1 else f"{self.strangers} people who are"
+            told.append(f"{self.path.name} lists {who} {where}")
+        if differ := sorted(who for who, row in self.visits.items() if row is None):
+            more = f" and {len(differ) - SHOWN} more" if len(differ) > SHOWN else ""
+            told.append(
+                f"{self.path.name} has rows by {SESSION} that differ, and the data set no "
+                f"sessions, of {', '.join(differ[:SHOWN])}{more}: none of these rows is used; a "
+                f"row with {MISSING} as {SESSION} is"
+            )
+        return told
 
     def column(self, name: str) -> str | None:
         """Return a column's name as the file spells it (raises as `Table.column`)."""
@@ -73,19 +91,21 @@ class PeopleTable:
 
     def of(self, participant: str, session: str | None) -> tuple[int, Mapping[str, str]] | None:
         """Return the line and row of a session, else of its participant; None without either."""
-        return self.rows.get((participant, session)) or self.rows.get((participant, None))
+        own = self.rows.get((participant, session)) or self.rows.get((participant, None))
+        return own or self.visits.get(participant)
 
 
 def units_in(folder: Path) -> set[str]:
     """Return ``sub-X`` or ``sub-X_ses-Y`` of all units that a data set has folders of.
 
-    A subject with sessions counts as a unit of its own too where it has other folders besides them.
+    A subject with sessions counts as a unit of its own too where images may lie beside them: other
+    folders (``eeg``, those of git and DataLad) are no matter.
     """
     units = set()
     for subject in _folders(folder, "sub"):
         sessions = _folders(subject, "ses")
         units |= {f"{subject.name}_{session.name}" for session in sessions}
-        if not sessions or any(path.is_dir() for path in set(subject.iterdir()) - sessions):
+        if not sessions or any((subject / name).is_dir() for name in READ):
             units.add(subject.name)
     return units
 
@@ -147,11 +167,14 @@ def read_people(
                 f"and {line}, of which only one can be right. {advice}"
             )
         rows[who, when] = (line, row)
-    found = PeopleTable(table, rows, len({who for who, _ in rows} - subjects) if units else 0)
+    strangers = len({who for who, _ in rows} - subjects) if units else 0
+    found = PeopleTable(table, rows, strangers, _visits(rows, units, session))
     without = {unit for unit in units if found.of(*_parted(unit)) is None}
     for (who, when), (line, _) in rows.items():
         label = joined(who, when)
-        if label not in units and (like := _without_row(label, without)):
+        if label in units or who in found.visits:
+            continue
+        if like := _without_row(label, without, units):
             raise BadDataError(told_near(table, line, label, like))
     return found
 
@@ -256,11 +279,37 @@ def _label(
         ) from error
 
 
-def _without_row(label: str, without: Collection[str]) -> str:
+def _without_row(label: str, without: Collection[str], units: Collection[str]) -> str:
     """Return the unit, of those without a row, that a label may have been meant for."""
-    if "_ses-" in label:
-        return next(iter(near(label, without)), "")
-    return next(iter(near(label, subjects_of(without))), "")
+    if "_ses-" not in label:
+        return next(iter(near(label, subjects_of(without))), "")
+    if not near(label, without):
+        return ""
+    # Whether a subject has sessions can be told of all units alone.
+    return next((like for like in near(label, units) if like in without), "")
+
+
+def _visits(
+    rows: Mapping[tuple[str, str | None], tuple[int, Mapping[str, str]]],
+    units: Collection[str],
+    session: str | None,
+) -> dict[str, tuple[int, Mapping[str, str]] | None]:
+    """Find subjects without sessions of whom a table has several rows by session, and no other.
+
+    They are about visits that are not here, and which one the images are of is not known.
+    """
+    by_visit: dict[str, list[tuple[int, Mapping[str, str]]]] = {}
+    for (who, when), found in rows.items():
+        if when is not None and who in units and (who, None) not in rows:
+            by_visit.setdefault(who, []).append(found)
+    with_sessions = subjects_of(unit for unit in units if "_ses-" in unit)
+    visits: dict[str, tuple[int, Mapping[str, str]] | None] = {}
+    for who, found in by_visit.items():
+        if len(found) < 2 or who in with_sessions:
+            continue
+        said = [{name: cell for name, cell in row.items() if name != session} for _, row in found]
+        visits[who] = found[0] if all(one == said[0] for one in said) else None
+    return visits
 
 
 def _parted(unit: str) -> tuple[str, str | None]:

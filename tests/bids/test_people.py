@@ -84,6 +84,54 @@ def test_sessions_in_a_table_of_subjects_without_sessions_are_refused(tmp_path):
         read_people(path, units={"sub-01"})
 
 
+@pytest.mark.parametrize(
+    "folder", ["eeg", ".git/annex", ".datalad", "figures", "beh", "ses_old", "code"]
+)
+@pytest.mark.parametrize("sessions", [("1",), ("1", "2")])
+def test_other_folders_beside_sessions_are_no_unit(tmp_path, folder, sessions):
+    for session in sessions:
+        (tmp_path / f"sub-01/ses-{session}/ct").mkdir(parents=True)
+    (tmp_path / "sub-01" / folder).mkdir(parents=True)
+    units = units_in(tmp_path)
+    assert units == {f"sub-01_ses-{session}" for session in sessions}
+    rows = "".join(f"sub-01\t{session}\t6{session}\n" for session in (*sessions, "3", "4"))
+    path = write(tmp_path, f"participant_id\tsession_id\tage\n{rows}")
+    table = read_people(path, units=units)
+    assert age_of(table, *table.of("sub-01", "ses-1")) == 61.0
+    assert table.told_strangers("elsewhere") == []
+
+
+@pytest.mark.parametrize("rows", ["ses-1\t60\n01\tses-3\t63", "1\t60\nsub-01\t3\t63"])
+def test_a_visit_that_is_not_here_is_no_other_name_of_images_beside_the_sessions(tmp_path, rows):
+    path = write(tmp_path, f"participant_id\tsession_id\tage\nsub-01\t{rows}\n")
+    table = read_people(path, units={"sub-01", "sub-01_ses-1"})
+    assert table.of("sub-01", None) is None
+    assert age_of(table, *table.of("sub-01", "ses-1")) == 60.0
+
+
+@pytest.mark.parametrize(
+    ("ages", "age"),
+    [(("60", "63"), None), (("60", "60", "63"), None), (("60", "60"), 60.0), (("60", "n/a"), None)],
+)
+def test_rows_by_visit_of_a_subject_without_sessions_stop_nothing(tmp_path, ages, age):
+    rows = "".join(f"sub-01\tses-{n}\t{text}\n" for n, text in enumerate(ages))
+    text = f"participant_id\tsession_id\tage\n{rows}sub-02\tn/a\t50\n"
+    table = read_people(write(tmp_path, text), units={"sub-01", "sub-02"})
+    found = table.of("sub-01", None)
+    assert (found and age_of(table, *found)) == age
+    told = table.told_strangers("elsewhere")
+    assert len(told) == (age is None)
+    assert age is not None or "of sub-01: none of these rows is used" in told[0]
+
+
+@pytest.mark.parametrize("written", ["1", "001", "sub-1", "1.0"])
+def test_rows_by_visit_under_another_label_are_refused(tmp_path, written):
+    rows = "".join(f"{written}\tses-{n}\t60\n" for n in "ab")
+    path = write(tmp_path, f"participant_id\tsession_id\tage\n{rows}")
+    with pytest.raises(BadDataError, match="line 2: "):
+        read_people(path, units={"sub-01"})
+
+
 def test_units_are_the_folders_of_a_data_set(tmp_path):
     for folder in ("sub-01/ct", "sub-02/ses-a/ct", "sub-02/ses-b", "sub-03/ses-a", "sub-03/anat"):
         (tmp_path / folder).mkdir(parents=True)
