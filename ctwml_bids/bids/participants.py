@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ctwml_bids.bids.files import copy_into, write_tsv
-from ctwml_bids.bids.people import PERSON, SESSION, PeopleTable, read_people, units_in
+from ctwml_bids.bids.people import PERSON, SESSION, PeopleTable, read_people, refused_in, units_in
 
 TABLE = "participants.tsv"
 
@@ -28,7 +28,8 @@ def input_people(bids_dir: Path, output_dir: Path) -> PeopleTable | None:
     if not os.path.lexists(table):
         return None
     units = units_in(Path(bids_dir)) | units_in(Path(output_dir))
-    return read_people(table, units=units)
+    refused = refused_in(Path(bids_dir), Path(output_dir))
+    return read_people(table, units=units, refused=refused)
 
 
 def refresh_participants(output_dir: Path, bids_dir: Path) -> None:

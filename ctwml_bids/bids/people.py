@@ -110,6 +110,33 @@ def units_in(folder: Path) -> set[str]:
     return units
 
 
+def refused_in(*folders: Path) -> set[str]:
+    """Return the names of what looks like a subject or session and is not used for its name.
+
+    Parameters
+    ----------
+    folders
+        Data sets. Of what was refused in the raw one, the logs of a derivative one have folders.
+
+    Returns
+    -------
+    set of str
+        Those of sessions after the name of their subject and an underscore.
+    """
+    found = set()
+    for root in folders:
+        for path in (*root.glob("[sS]ub*"), *root.glob("logs/sub-*")):
+            if not path.is_dir():
+                continue
+            if re.fullmatch(rf"sub-{LABEL}", path.name) is None:
+                found.add(path.name)
+            else:
+                inside = (one.name for one in path.glob("[sS]es*"))
+                wrong = (name for name in inside if not re.fullmatch(rf"ses-{LABEL}", name))
+                found |= {f"{path.name}_{name}" for name in wrong}
+    return {name for name in found if not re.fullmatch(rf"sub-{LABEL}_ses-{LABEL}", name)}
+
+
 def unit_of(image: str) -> str:
     """Return the label of the folders that an image lies in.
 
@@ -128,7 +155,10 @@ def unit_of(image: str) -> str:
 
 
 def read_people(
-    path: Path, advice: str = "Correct it there.", units: Collection[str] = ()
+    path: Path,
+    advice: str = "Correct it there.",
+    units: Collection[str] = (),
+    refused: Collection[str] = (),
 ) -> PeopleTable:
     """Read a table with one row a participant, or one a participant and session.
 
@@ -142,6 +172,9 @@ def read_people(
         ``sub-X`` or ``sub-X_ses-Y`` of the units that it is read for. A unit without a row where
         another row has a label near its own is refused; people who are none of their subjects are
         counted.
+    refused
+        Names of folders that are not used for their names (`refused_in`): a row of one is of
+        somebody who is not here, and no reason to stop.
 
     Raises
     ------
@@ -156,10 +189,16 @@ def read_people(
     person, session = table.column(PERSON), table.column(SESSION)
     subjects = subjects_of(units)
     rows: dict[tuple[str, str | None], tuple[int, Mapping[str, str]]] = {}
+    misnamed: set[str] = set()
     for line, row in table.rows:
+        if _is_refused(row[person], refused):
+            misnamed.add(row[person])
+            continue
         who = _label(table, line, row[person], subjects)
         when = None
         if session is not None and not is_missing(row[session]):
+            if _is_refused(row[session], refused, f"{who}_", "ses-"):
+                continue
             when = _label(table, line, row[session], prefix="ses-")
         if (who, when) in rows:
             raise BadDataError(
@@ -167,7 +206,7 @@ def read_people(
                 f"and {line}, of which only one can be right. {advice}"
             )
         rows[who, when] = (line, row)
-    strangers = len({who for who, _ in rows} - subjects) if units else 0
+    strangers = len({who for who, _ in rows} - subjects | misnamed) if units else 0
     found = PeopleTable(table, rows, strangers, _visits(rows, units, session))
     without = {unit for unit in units if found.of(*_parted(unit)) is None}
     for (who, when), (line, _) in rows.items():
@@ -258,6 +297,18 @@ def require_column(table: PeopleTable, name: str) -> str:
 def named(table: PeopleTable, row: Mapping[str, str]) -> str:
     """Return the participant of a row as the file spells it."""
     return row[table.column(PERSON) or PERSON]
+
+
+def _is_refused(
+    text: str, refused: Collection[str], before: str = "", prefix: str = "sub-"
+) -> bool:
+    """Tell whether a row has the name of a folder that is refused, and no label."""
+    if not {f"{before}{text}", f"{before}{prefix}{text}"} & set(refused):
+        return False
+    try:
+        return not read_label(text, prefix)
+    except ValueError:
+        return True
 
 
 def _label(

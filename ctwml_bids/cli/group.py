@@ -11,7 +11,7 @@ from ctwml_bids import __version__, templates
 from ctwml_bids.bids.dataset import is_made_from, refresh_participants
 from ctwml_bids.bids.labels import subjects_of
 from ctwml_bids.bids.participants import TABLE
-from ctwml_bids.bids.people import read_people, units_in
+from ctwml_bids.bids.people import read_people, refused_in, units_in
 from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.cli.preflight import Ready
 from ctwml_bids.execution.status import UnitStatus, collect, rebuild_table
@@ -102,7 +102,10 @@ def _is_another(output_dir: Path, bids_dir: Path) -> str:
     if UNNAMED != made_from != name and name:
         return f"its data set is named {name!r}, and the results are of {made_from!r}"
     subjects = subjects_of(units_in(output_dir))
-    there = read_people(bids_dir / TABLE).people, subjects_of(units_in(bids_dir))
+    there = (
+        read_people(bids_dir / TABLE, refused=refused_in(bids_dir)).people,
+        subjects_of(units_in(bids_dir)),
+    )
     if any(subjects <= some for some in there):
         return ""
     missing = sorted(subjects - set.union(*there)) or sorted(subjects - there[0])

@@ -13,7 +13,7 @@ from pathlib import Path
 from ctwml_bids import templates
 from ctwml_bids.bids import names
 from ctwml_bids.bids.dataset import check_output_dir
-from ctwml_bids.bids.people import read_people
+from ctwml_bids.bids.people import read_people, refused_in
 from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.cli.machine import choose_device, free_gb, prepare_environment
 from ctwml_bids.errors import (
@@ -153,7 +153,7 @@ def check_tables(settings: Settings) -> None:
     excluded(settings.exclude)
     for path in (settings.participants_file, settings.fazekas_file):
         if path is not None:
-            read_people(path)
+            read_people(path, refused=refused_in(settings.bids_dir, settings.output_dir))
 
 
 def check_spaces(settings: Settings) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from ctwml_bids.bids import names
 from ctwml_bids.bids.exclusions import Exclusions, strangers
 from ctwml_bids.bids.files import write_bytes, write_text
+from ctwml_bids.bids.people import refused_in
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.reports.frequency import frequency_figure
 from ctwml_bids.reports.group import GroupFigure, GroupReport, render_group
@@ -126,7 +127,8 @@ def run_group(
     """
     options = options or GroupOptions()
     there = units_there(output_dir)
-    people = read_sources(output_dir / "participants.tsv", options.sources, there, COPIED)
+    own, refused = output_dir / "participants.tsv", refused_in(output_dir)
+    people = read_sources(own, options.sources, there, COPIED, refused)
     exclude = people.excluded | Exclusions(options.exclude, options.places, options.asides)
     absent = strangers(exclude, there)
     units, failures = read_units(output_dir, options.model_label, exclude.reasons)

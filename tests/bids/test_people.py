@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctwml_bids.bids.people import age_of, read_people, sex_of, units_in
+from ctwml_bids.bids.people import age_of, read_people, refused_in, sex_of, units_in
 from ctwml_bids.errors import BadDataError, NoInputError
 
 
@@ -130,6 +130,38 @@ def test_rows_by_visit_under_another_label_are_refused(tmp_path, written):
     path = write(tmp_path, f"participant_id\tsession_id\tage\n{rows}")
     with pytest.raises(BadDataError, match="line 2: "):
         read_people(path, units={"sub-01"})
+
+
+MISNAMED = ["sub-AB-7", "sub-AB_7", "sub_01", "Sub 01", "sub-ä", "sub-A.7"]
+
+
+@pytest.mark.parametrize("name", MISNAMED)
+@pytest.mark.parametrize("where", ["", "logs"])
+@pytest.mark.parametrize("prefix", [True, False])
+def test_a_row_of_a_folder_that_is_refused_is_of_a_stranger(tmp_path, name, where, prefix):
+    for folder in ("sub-01/ct", "sub-02/ct"):
+        (tmp_path / folder).mkdir(parents=True)
+    noted = f"sub-{name}" if where and not name.startswith("sub-") else name
+    (tmp_path / where / noted / "ct").mkdir(parents=True)
+    text = name if prefix else name.removeprefix("sub-")
+    path = write(tmp_path, f"participant_id\tage\nsub-01\t60\n{text}\t63\nsub-02\t70\n")
+    table = read_people(path, units=units_in(tmp_path), refused=refused_in(tmp_path))
+    assert table.people == {"sub-01", "sub-02"}
+    assert table.told_strangers("x") == ["participants.tsv lists 1 person who is x"]
+    with pytest.raises(BadDataError, match="line 3: "):
+        read_people(path, units=units_in(tmp_path), refused=())
+
+
+@pytest.mark.parametrize("name", ["ses-2020-01-05", "ses-a_b", "ses_1", "ses-1.5"])
+@pytest.mark.parametrize("prefix", [True, False])
+def test_a_row_of_a_session_that_is_refused_stops_nothing(tmp_path, name, prefix):
+    for folder in ("sub-01/ses-a/ct", f"sub-01/{name}/ct"):
+        (tmp_path / folder).mkdir(parents=True)
+    text = name if prefix else name.removeprefix("ses-")
+    rows = f"sub-01\ta\t60\nsub-01\t{text}\t61\n"
+    path = write(tmp_path, f"participant_id\tsession_id\tage\n{rows}")
+    table = read_people(path, units=units_in(tmp_path), refused=refused_in(tmp_path))
+    assert list(table.rows) == [("sub-01", "ses-a")]
 
 
 def test_units_are_the_folders_of_a_data_set(tmp_path):
