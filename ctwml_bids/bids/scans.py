@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import date, datetime
 from pathlib import Path
 
@@ -23,7 +23,10 @@ Times = Mapping[Path, date | str]
 
 
 def read_times(
-    subject_dir: Path, tables: Iterable[Path], files: Iterable[Path]
+    subject_dir: Path,
+    tables: Iterable[Path],
+    files: Iterable[Path],
+    others: Iterable[Path] = (),
 ) -> tuple[dict[Path, date | str], list[str]]:
     """Read the acquisition times of a subject's CT and FLAIR images.
 
@@ -39,6 +42,8 @@ def read_times(
         Its scans.tsv files, and those of its sessions.
     files
         Its images, of whatever kind.
+    others
+        Images that are not read: a row may name one of them, or can be of none of `files`.
 
     Returns
     -------
@@ -53,7 +58,8 @@ def read_times(
         A table cannot be read (`read_table`), has two times for one image, a row that may mean
         several images, or no acq_time but a column that may have been meant for it.
     """
-    images = _images(subject_dir, files)
+    read = set(files)
+    images = _images(subject_dir, {*read, *others})
     times: dict[Path, date | str] = {}
     notes: list[str] = []
     for path in sorted(tables):
@@ -65,7 +71,8 @@ def read_times(
             entities = _entities(name, path, subject_dir)
             if entities is None:
                 continue
-            image = _image_of(name, entities, images, f"{path}, line {line}")
+            place = f"{path}, line {line}"
+            image = _image_of(name, images.get(entities, ()), read, subject_dir, place)
             if image is None:
                 unmatched.append(name)
                 continue
@@ -223,20 +230,25 @@ def _entities(name: str, where: Path, subject_dir: Path) -> frozenset[tuple[str,
 
 def _image_of(
     name: str,
-    entities: frozenset[tuple[str, str]],
-    images: Mapping[frozenset[tuple[str, str]], Sequence[Path]],
+    found: Sequence[Path],
+    read: Set[Path],
+    subject_dir: Path,
     place: str,
 ) -> Path | None:
-    """Return the image that a row means; None where there is none."""
-    found = images.get(entities, ())
-    *folders, own = [part.strip() for part in re.split(r"[\\/]+", name)]
+    """Return the image that a row means, of those with its entities; None without any.
+
+    One that it names by its path, else one that is read, else one of the name of its file.
+    """
+    parts = tuple(part.strip() for part in re.split(r"[\\/]+", name) if part.strip())
+    *folders, own = parts
+    if folders:
+        found = [path for path in found if path.parts[-len(parts) :] == parts] or found
+    found = [path for path in found if path in read] or found
     found = [path for path in found if path.name == own] or found
     found = [path for path in found if path.parent.name in folders[-1:]] or found
     if len(found) > 1:
-        raise BadDataError(
-            f"{place}: {name} may be {' or '.join(path.name for path in found)}; name the file in "
-            "full."
-        )
+        paths = (path.relative_to(subject_dir).as_posix() for path in found)
+        raise BadDataError(f"{place}: {name} may be {' or '.join(paths)}; give its path in full.")
     return found[0] if found else None
 
 

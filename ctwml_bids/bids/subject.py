@@ -73,8 +73,11 @@ def plan_subject(
         if absent := not_fetched(path):
             return [Skipped(subject, None, f"{readable(str(path))}: {absent}", _UNUSABLE)]
     try:
-        files = [*(path for path, _ in listing.files), *listing.elsewhere]
-        times, notes = read_times(root / stem(subject), tables, files)
+        # A row is of an image that is read, where there is one that it may mean.
+        read = [image.path for found in images.found.values() for image in found]
+        files = [path for path, _ in listing.files if path not in read]
+        others = [*files, *listing.elsewhere]
+        times, notes = read_times(root / stem(subject), tables, read, others)
         hints = list(notes)
         if len({image.session for found in usable.values() for image in found}) > 1:
             hints += without_times(root / stem(subject), tables)
