@@ -20,6 +20,8 @@ SUFFIXES = {"ct": ("ct", "CT"), "flair": ("FLAIR",)}
 DERIVED = frozenset(
     ("space", "desc", "res", "den", "label", "from", "to", "mode", "hemi", "seg", "atlas", "cohort")
 )
+# Entities whose values are numbers in BIDS, where 1 and 01 are the same; long names are as short.
+INDICES = frozenset({"run", "echo", "flip", "inv", "chunk"})
 # Parts of a complex MR image (``part-``) that show no tissue's brightness.
 NO_MAGNITUDE = frozenset(("phase", "real", "imag"))
 # How dcm2niix marks a CT that it resampled: without gantry tilt, with slices at equal distances.
@@ -153,6 +155,11 @@ def _fault(part: str, key: str, label: str, vocabulary: Vocabulary) -> str:
     if re.fullmatch(LABEL, label):
         return f"{shown} has a label that BIDS does not allow for {key}-"
     return f"{shown} has a label that is not letters and digits only"
+
+
+def index_of(entity: str, label: str) -> str:
+    """Return a label by which two are compared: a number without leading zeros."""
+    return str(int(label)) if entity in INDICES and label.isdecimal() else label
 
 
 def contradiction(

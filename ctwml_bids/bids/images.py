@@ -13,11 +13,12 @@ from ctwml_bids.bids.filenames import (
     Name,
     Vocabulary,
     contradiction,
+    index_of,
     read_name,
     readable,
     resembles,
 )
-from ctwml_bids.bids.filters import INDICES, Filters
+from ctwml_bids.bids.filters import Filters
 from ctwml_bids.bids.listing import Listing
 from ctwml_bids.bids.sidecars import inherited
 from ctwml_bids.bids.units import Candidate
@@ -197,8 +198,7 @@ def _entities(name: Name, path: Path, vocabulary: Vocabulary) -> dict[str, str]:
     entities = {}
     for key, label in name.entities.items():
         entity = vocabulary[key][0] if key in vocabulary else key
-        index = entity in INDICES and label.isdecimal()
-        entities[entity] = str(int(label)) if index else label
+        entities[entity] = index_of(entity, label)
     return entities | {
         "suffix": name.suffix,
         "extension": name.extension,

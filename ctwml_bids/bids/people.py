@@ -125,16 +125,16 @@ def refused_in(*folders: Path) -> set[str]:
     """
     found = set()
     for root in folders:
-        for path in (*root.glob("[sS]ub*"), *root.glob("logs/sub-*")):
-            if not path.is_dir():
-                continue
+        units = {path.name for path in root.glob("logs/sub-*")}
+        found |= {name for name in units if not re.fullmatch(rf"sub-{LABEL}(_ses-{LABEL})?", name)}
+        for path in (path for path in root.glob("[sS][uU][bB]*") if path.is_dir()):
             if re.fullmatch(rf"sub-{LABEL}", path.name) is None:
                 found.add(path.name)
-            else:
-                inside = (one.name for one in path.glob("[sS]es*"))
-                wrong = (name for name in inside if not re.fullmatch(rf"ses-{LABEL}", name))
-                found |= {f"{path.name}_{name}" for name in wrong}
-    return {name for name in found if not re.fullmatch(rf"sub-{LABEL}_ses-{LABEL}", name)}
+                continue
+            sessions = {one.name for one in path.glob("[sS][eE][sS]*") if one.is_dir()}
+            wrong = {name for name in sessions if not re.fullmatch(rf"ses-{LABEL}", name)}
+            found |= {f"{path.name}_{name}" for name in wrong}
+    return found
 
 
 def unit_of(image: str) -> str:

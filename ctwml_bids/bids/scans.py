@@ -7,14 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import date, datetime
 from pathlib import Path
 
+from ctwml_bids.bids.filenames import index_of, read_name
 from ctwml_bids.bids.tables import Table, is_missing, read_table
 from ctwml_bids.errors import BadDataError
 
-# Of images of other kinds no time is needed.
-SUFFIXES = ("ct", "flair")
 FILE, TIME = "filename", "acq_time"
-# Entities whose value is a number: run-1 and run-01 are one.
-_INDICES = ("run", "echo", "inv", "flip")
 SHOWN = 3
 # A time of BIDS, or its date alone, in the extended or the basic form of ISO 8601.
 _FORM = re.compile(r"(\d{4}-\d\d-\d\d|\d{8})([T ]\d.*)?", re.IGNORECASE)
@@ -215,16 +212,15 @@ def _entities(name: str, where: Path, subject_dir: Path) -> frozenset[tuple[str,
     parts = [part.strip() for part in re.split(r"[\\/]+", name) if part.strip()]
     if not parts:
         return None
-    *pieces, suffix = parts[-1].split(".")[0].split("_")
-    if suffix.strip().lower() not in SUFFIXES:
+    # Whatever the ending; of images of other kinds no time is needed.
+    pieces = (piece.strip() for piece in parts[-1].split(".")[0].split("_"))
+    read = read_name(f"{'_'.join(pieces)}.nii", {})
+    if read is None or read.rest:
         return None
     folders = [*where.relative_to(subject_dir.parent).parts[:-1], *parts[:-1]]
-    around = [folder for folder in folders if folder.startswith(("sub-", "ses-"))]
-    found = {"suffix": suffix.strip().lower()}
-    for piece in (*around, *pieces):
-        key, dash, value = piece.strip().partition("-")
-        if dash:
-            found[key] = str(int(value)) if key in _INDICES and value.isdecimal() else value
+    around = (folder.partition("-") for folder in folders if folder.startswith(("sub-", "ses-")))
+    found = {"suffix": read.kind, **{key: label for key, _, label in around}}
+    found |= {key: index_of(key, label) for key, label in read.entities.items() if label}
     return frozenset(found.items())
 
 

@@ -132,11 +132,14 @@ def test_rows_by_visit_under_another_label_are_refused(tmp_path, written):
         read_people(path, units={"sub-01"})
 
 
-MISNAMED = ["sub-AB-7", "sub-AB_7", "sub_01", "Sub 01", "sub-ä", "sub-A.7"]
+MISNAMED = ["sub-AB-7", "sub-AB_7", "sub_01", "Sub 01", "sub-ä", "sub-A.7", "SUB_7", "sub-01_ses-1"]
 
 
-@pytest.mark.parametrize("name", MISNAMED)
-@pytest.mark.parametrize("where", ["", "logs"])
+@pytest.mark.parametrize(
+    ("name", "where"),
+    # The logs of a unit are named as the last.
+    [(name, "") for name in MISNAMED] + [(name, "logs") for name in MISNAMED[:-1]],
+)
 @pytest.mark.parametrize("prefix", [True, False])
 def test_a_row_of_a_folder_that_is_refused_is_of_a_stranger(tmp_path, name, where, prefix):
     for folder in ("sub-01/ct", "sub-02/ct"):
