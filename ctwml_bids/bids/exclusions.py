@@ -7,9 +7,9 @@ in: that is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ctwml_bids.bids.exclusion_words import (
     begins_with_label,
@@ -25,6 +25,7 @@ from ctwml_bids.bids.people import (
     how_to_write,
     joined,
     told_near,
+    unit_of,
 )
 from ctwml_bids.bids.tables import MISSING, is_missing, read_lines, split_list
 from ctwml_bids.errors import BadDataError, InvalidInputError
@@ -117,6 +118,35 @@ def strangers(exclusions: Exclusions, units: Collection[str]) -> dict[str, str]:
                 f"{how_to_write(label, like[0])}."
             )
     return {label: why for label, why in exclusions.reasons.items() if label not in there}
+
+
+def why_left_out(
+    reasons: Mapping[str, str], unit: str, images: Iterable[str] = ()
+) -> tuple[str, str] | None:
+    """Say whether a unit is left out: by its own label, its subject's, or that of an image's.
+
+    Parameters
+    ----------
+    reasons
+        ``sub-X`` or ``sub-X_ses-Y`` → why it is left out.
+    unit
+        Label of the unit.
+    images
+        Paths in the data set of its images. A CT may have the FLAIR of another session: where
+        that session is left out, nothing may be made of its image.
+
+    Returns
+    -------
+    label, reason
+        Who is left out, and why; None where the unit stays in.
+    """
+    for label in (unit, unit.partition("_ses-")[0]):
+        if label in reasons:
+            return label, reasons[label]
+    for image in images:
+        if (label := unit_of(image)) in reasons:
+            return label, f"its image {PurePath(image).name} is of {label}: {reasons[label]}"
+    return None
 
 
 def left_out(table: PeopleTable, units: Collection[str]) -> Exclusions:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +21,17 @@ def label_or_file(text: str) -> str:
     -------
     str
         ``sub-X``, ``sub-X_ses-Y``, or an absolute path.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        It is neither; or a label that is the name of a file, too.
     """
-    return str(Path(text).resolve()) if re.search(r"[./]", text) else unit_label(text)
+    if re.search(r"[./]", text):
+        return str(Path(text).resolve())
+    if why := _names_file(text):
+        raise argparse.ArgumentTypeError(why)
+    return unit_label(text)
 
 
 def excluded(exclude: Sequence[str]) -> Exclusions:
@@ -36,7 +47,7 @@ def excluded(exclude: Sequence[str]) -> Exclusions:
     NoInputError, BadDataError
         A file is not there, or cannot be read.
     InvalidInputError
-        A label, or a line of a file, is none.
+        A label, or a line of a file, is none; or a label is the name of a file, too.
     """
     found = Exclusions()
     for one in exclude:
@@ -44,7 +55,23 @@ def excluded(exclude: Sequence[str]) -> Exclusions:
     return found
 
 
+def _names_file(text: str) -> str:
+    """Say how to tell a label from a file of that name in the working folder; empty without one.
+
+    Taken for a label, a list of people would leave out nobody.
+    """
+    path = Path(text)
+    if not os.path.lexists(path) or path.is_dir():
+        return ""
+    return (
+        f"{text!r} is read as a label, and there is a file of that name in {Path.cwd()}; write "
+        f"./{text} for the list, or rename the file if the label is meant"
+    )
+
+
 def _named(text: str) -> Exclusions:
+    if why := _names_file(text):
+        raise InvalidInputError(f"--exclude: {why}.")
     try:
         return Exclusions({read_unit(text): "excluded by --exclude"})
     except ValueError as error:

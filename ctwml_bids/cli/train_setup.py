@@ -10,7 +10,7 @@ from typing import Any
 from ctwml_bids import __version__, templates
 from ctwml_bids.bids import names
 from ctwml_bids.bids.exclusions import strangers
-from ctwml_bids.bids.people import units_in
+from ctwml_bids.bids.people import refused_in, units_in
 from ctwml_bids.cli.exclusions import excluded
 from ctwml_bids.cli.machine import choose_device
 from ctwml_bids.errors import UsageError
@@ -160,6 +160,7 @@ def _wanted(settings: Settings, template: str, card: model_store.ModelCard | Non
         settings.bids_dir / "participants.tsv",
         Sources(settings.participants_file, settings.fazekas_file, settings.fazekas_column),
         units,
+        refused=refused_in(settings.bids_dir, settings.output_dir),
     )
     exclude = people.excluded | excluded(settings.exclude)
     return Wanted(

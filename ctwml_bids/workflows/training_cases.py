@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
+from ctwml_bids.bids.exclusions import why_left_out
 from ctwml_bids.bids.files import read_tsv
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.interfaces.training_heads import Case
@@ -117,9 +118,8 @@ def _case(wanted: Wanted, status_path: Path, subject: str, session: str | None) 
         state, inputs = status["state"], status["request"].get("inputs", {})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "its status file cannot be read"
-    for label in (names.stem(subject, session), names.stem(subject)):
-        if reason := wanted.exclude.get(label):
-            return reason
+    if why := why_left_out(wanted.exclude, names.stem(subject, session), inputs):
+        return why[1]
     if state != "done":
         return f"the participant level has not finished it ({state})"
     images = {_modality(name): wanted.bids_dir / name for name in inputs}
