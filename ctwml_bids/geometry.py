@@ -5,11 +5,15 @@ It imports nothing of the package, so any folder may import it, as it may import
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 
 # RAS ↔ LPS: the first two axes change sign. It is its own inverse.
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -27,8 +31,32 @@ ORIENTATION_KEYS = ("ImageOrientationPatientDICOM", "ImageOrientationPatient")
 ENCODING_KEY = "SliceEncodingDirection"
 # Pixels are square to within header rounding; slices are this much thicker or thinner.
 _SQUARE, _NOT_SQUARE = 2e-3, 1e-2
+# What is raised where a file is no image, or is cut short.
+UNREADABLE = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError)
+# A volume has at least this many voxels on each axis; below it is a localiser.
+_VOLUME_VOXELS = 4
 # A plane's matrix is square and a multiple of this (160, 256, 320, 512); a stack rarely is.
 _MATRIX = 32
+
+
+def load_volume(path: Path) -> nib.spatialimages.SpatialImage | None:
+    """Open an image whose header is one of a volume of numbers; None for anything else.
+
+    None: it cannot be read, is a localiser, a picture or a time series, has colours (the secondary
+    captures of a scanner) or complex numbers, or an affine without a size. Its data are not read.
+    """
+    try:
+        image = nib.load(path)
+        shape, kind = image.shape, image.get_data_dtype()
+    except UNREADABLE:
+        return None
+    if len(shape) < 3 or min(shape[:3]) < _VOLUME_VOXELS or int(np.prod(shape[3:])) > 1:
+        return None
+    # Colours are structured: kind "V".
+    if kind.kind not in "iufb" or image.affine is None:
+        return None
+    spacing = np.linalg.norm(image.affine[:3, :3], axis=0)
+    return image if np.isfinite(spacing).all() and (spacing > 0).all() else None
 
 
 def voxel_volume_ml(affine: np.ndarray) -> float:

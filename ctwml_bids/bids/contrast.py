@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids.contrast_words import plain, said, without_asides
+from ctwml_bids.geometry import UNREADABLE, load_volume
 
 # Fields of an image's own series (DICOM group 0018,10xx by dcm2niix's names), and those of the
 # examination, which may hold series with an agent and series without: these are asked only where
@@ -106,8 +106,8 @@ def looked_at(path: Path, known: Contrast) -> Contrast:
     from ctwml_bids.preprocessing.enhancement import vessels
 
     try:
-        seen = vessels(path)
-    except (OSError, EOFError, ValueError, zlib.error):
+        seen = None if load_volume(path) is None else vessels(path)
+    except UNREADABLE:
         # An image that is cut short may still be the right one: its own step says what is wrong.
         seen = None
     if seen is None:

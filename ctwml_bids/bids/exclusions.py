@@ -6,10 +6,11 @@ in: that is refused.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ctwml_bids.bids.exclusion_words import (
     begins_with_label,
@@ -25,6 +26,7 @@ from ctwml_bids.bids.people import (
     how_to_write,
     joined,
     told_near,
+    unit_of,
 )
 from ctwml_bids.bids.tables import MISSING, is_missing, read_lines, split_list
 from ctwml_bids.errors import BadDataError, InvalidInputError
@@ -101,7 +103,7 @@ def excluded(exclude: Sequence[str]) -> Exclusions:
     NoInputError, BadDataError
         A file is not there, or cannot be read.
     InvalidInputError
-        A label, or a line of a file, is none.
+        A label, or a line of a file, is none; or a label is the name of a file, too.
     """
     found = Exclusions()
     for one in exclude:
@@ -109,7 +111,23 @@ def excluded(exclude: Sequence[str]) -> Exclusions:
     return found
 
 
+def names_file(text: str) -> str:
+    """Say how to tell a label from a file of that name in the working folder; empty without one.
+
+    Taken for a label, a list of people would leave out nobody.
+    """
+    path = Path(text)
+    if not os.path.lexists(path) or path.is_dir():
+        return ""
+    return (
+        f"{text!r} is read as a label, and there is a file of that name in {Path.cwd()}; write "
+        f"./{text} for the list, or rename the file if the label is meant"
+    )
+
+
 def _named(text: str) -> Exclusions:
+    if why := names_file(text):
+        raise InvalidInputError(f"--exclude: {why}.")
     try:
         return Exclusions({read_unit(text): "excluded by --exclude"})
     except ValueError as error:
@@ -145,6 +163,35 @@ def strangers(exclusions: Exclusions, units: Collection[str]) -> dict[str, str]:
                 f"{how_to_write(label, like[0])}."
             )
     return {label: why for label, why in exclusions.reasons.items() if label not in there}
+
+
+def why_left_out(
+    reasons: Mapping[str, str], unit: str, images: Iterable[str] = ()
+) -> tuple[str, str] | None:
+    """Say whether a unit is left out: by its own label, its subject's, or that of an image's.
+
+    Parameters
+    ----------
+    reasons
+        ``sub-X`` or ``sub-X_ses-Y`` → why it is left out.
+    unit
+        Label of the unit.
+    images
+        Paths in the data set of its images. A CT may have the FLAIR of another session: where
+        that session is left out, nothing may be made of its image.
+
+    Returns
+    -------
+    label, reason
+        Who is left out, and why; None where the unit stays in.
+    """
+    for label in (unit, unit.partition("_ses-")[0]):
+        if label in reasons:
+            return label, reasons[label]
+    for image in images:
+        if (label := unit_of(image)) in reasons:
+            return label, f"its image {PurePath(image).name} is of {label}: {reasons[label]}"
+    return None
 
 
 def left_out(table: PeopleTable, units: Collection[str]) -> Exclusions:

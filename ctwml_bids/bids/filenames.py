@@ -21,6 +21,8 @@ SUFFIXES = {"ct": ("ct", "CT"), "flair": ("FLAIR",)}
 DERIVED = frozenset(
     ("space", "desc", "res", "den", "label", "from", "to", "mode", "hemi", "seg", "atlas", "cohort")
 )
+# Entities whose values are numbers in BIDS, where 1 and 01 are the same; long names are as short.
+INDICES = frozenset({"run", "echo", "flip", "inv", "chunk"})
 # Parts of a complex MR image (``part-``) that show no tissue's brightness.
 NO_MAGNITUDE = frozenset(("phase", "real", "imag"))
 # How dcm2niix marks a CT that it resampled: without gantry tilt, with slices at equal distances.
@@ -28,7 +30,15 @@ _CORRECTED = re.compile(r"(?:[_ ](?:eq|tilt|\d+))*[_ ](?:eq|tilt)(?:[_ ](?:eq|ti
 # What is added to a name that was taken: a number, a small letter, "(1)", "copy".
 _TAKEN = re.compile(r"[_ .~]?(?:\d+|[a-z]|\(\d+\)|copy(?:[_ ]\d+)?)")
 _ENDING = re.compile(r"(?P<stem>.+)(?P<ending>\.(?:nii|nii\.gz|json))", re.I | re.S)
-_KIND = re.compile(r"(?P<head>.*_|)(?P<suffix>ct|flair)(?P<rest>[_ .(~].*|[a-z]|)", re.I | re.S)
+_KIND = re.compile(r"(?P<head>.*_|)(?P<suffix>ct|flair)(?P<rest>[_ .(~].*|[a-z]|\d+|)", re.I | re.S)
+
+
+# Suffixes of images of other kinds, in small letters.
+_OTHER_KIND = re.compile(
+    r"(?:t1|t2|pd|t2star)w|(?:t1|t2|pd|t2star|m0|t1rho|r1|r2|r2star|mts|mtr)map|pdt2|chi|unit1"
+    r"|inplanet[12]|angio|bold|cbv|sbref|dwi|adc|fa|epi|fieldmap|magnitude\d?|phase\w*|asl|m0scan|swi|minip"
+    r"|pet|xct|cta|ctp|mra|mrv|mp2rage|mprage|mese|megre|vfa|irt1|mask|dseg|probseg|defacemask"
+)
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,33 @@ def read_name(name: str, vocabulary: Vocabulary) -> Name | None:
     )
 
 
+def resembles(name: str) -> str | None:
+    """Tell which kind an image that `read_name` does not know is by the words of its name.
+
+    The last word that names a kind of image counts, labels of entities aside: converters and
+    people add more (``FLAIR_heudiconv123``, ``FLAIR_run-2``, ``T2FLAIR``, ``FLAIR-1``).
+
+    Returns
+    -------
+    str or None
+        ``ct`` or ``flair``; None for an image of another kind, or of none that is known.
+    """
+    ended = _ENDING.fullmatch(name)
+    parts = re.split(r"[_ .~()]+", ended["stem"] if ended else name)
+    # A label that no suffix follows may be meant as one: "acq-FLAIR".
+    for part in (*reversed(parts), parts[-1].rpartition("-")[2]):
+        key, dash, _ = part.partition("-")
+        is_entity = dash and re.fullmatch("[a-z]+", key)
+        word = (key if is_entity else part).lower()
+        if "flair" in word:
+            return "flair"
+        if re.search(r"(?<![a-z])ct(?![a-z])", word):
+            return "ct"
+        if not dash and _OTHER_KIND.fullmatch(word):
+            return None
+    return None
+
+
 def _fault(part: str, key: str, label: str, vocabulary: Vocabulary) -> str:
     """Say why a part of a name is no entity; empty where it is."""
     allowed = vocabulary[key][1] if key in vocabulary else re.compile(LABEL)
@@ -119,6 +156,11 @@ def _fault(part: str, key: str, label: str, vocabulary: Vocabulary) -> str:
     if re.fullmatch(LABEL, label):
         return f"{shown} has a label that BIDS does not allow for {key}-"
     return f"{shown} has a label that is not letters and digits only"
+
+
+def index_of(entity: str, label: str) -> str:
+    """Return a label by which two are compared: a number without leading zeros."""
+    return str(int(label)) if entity in INDICES and label.isdecimal() else label
 
 
 def contradiction(

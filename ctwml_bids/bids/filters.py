@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctwml_bids.bids.filenames import readable
+from ctwml_bids.bids.filenames import index_of, readable
 from ctwml_bids.bids.units import Candidate
 from ctwml_bids.errors import InvalidInputError, NoInputError
 
@@ -136,15 +136,7 @@ def _conditions(given: Mapping) -> Conditions:
 
 
 def _normal(entity: str, value: str | int | None) -> str | None:
-    """Values as text; indices without leading zeros, as the query gives them."""
-    if value is None:
-        return None
-    text = str(value)
-    return str(int(text)) if entity in INDICES and text.isdigit() else text
-
-
-# Entities whose values are numbers in BIDS, where 1 and 01 are the same.
-INDICES = frozenset({"run", "echo", "flip", "inv", "chunk"})
+    return None if value is None else index_of(entity, str(value))
 
 
 def _explain(problem: ValidationError) -> str:

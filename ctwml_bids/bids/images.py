@@ -13,10 +13,12 @@ from ctwml_bids.bids.filenames import (
     Name,
     Vocabulary,
     contradiction,
+    index_of,
     read_name,
     readable,
+    resembles,
 )
-from ctwml_bids.bids.filters import INDICES, Filters
+from ctwml_bids.bids.filters import Filters
 from ctwml_bids.bids.listing import Listing
 from ctwml_bids.bids.sidecars import inherited
 from ctwml_bids.bids.units import Candidate
@@ -39,6 +41,9 @@ class Images:
         their fault says what to do.
     unread
         What else looks like a CT or FLAIR and is not read, each with its session and why.
+    alike
+        Of `unread`, those that are an image of a kind by a word of their name or by their folder,
+        under no name of that kind: the kind, the session, and the path.
     orphans
         Sidecars with a fault that belong to no image, each with its session and the fault.
     others
@@ -48,6 +53,7 @@ class Images:
     found: dict[str, list[Candidate]] = field(default_factory=lambda: {k: [] for k in KINDS})
     copies: dict[str, list[Candidate]] = field(default_factory=lambda: {k: [] for k in KINDS})
     unread: list[tuple[str | None, str]] = field(default_factory=list)
+    alike: list[tuple[str, str | None, str]] = field(default_factory=list)
     orphans: list[tuple[str | None, str]] = field(default_factory=list)
     others: set[str] = field(default_factory=set)
 
@@ -93,8 +99,11 @@ def judge(
         if name is not None and name.kind in ignore:
             continue
         if name is None or not (name.is_exact or name.is_copy):
-            if path.parent.name == "ct":
-                images.unread.append((session, f"{shown} (its name does not end in _ct)"))
+            kind = resembles(path.name) or ("ct" if path.parent.name == "ct" else None)
+            if kind is not None and kind not in ignore:
+                ending = f"_{SUFFIXES[kind][0]}"
+                images.unread.append((session, f"{shown} (its name does not end in {ending})"))
+                images.alike.append((kind, session, shown))
             images.others.add(_suffix(path))
         elif computed := sorted(DERIVED & name.entities.keys() - _asked(filters, name.kind)):
             why = f"{computed[0]}- says that it was computed from another image"
@@ -189,8 +198,7 @@ def _entities(name: Name, path: Path, vocabulary: Vocabulary) -> dict[str, str]:
     entities = {}
     for key, label in name.entities.items():
         entity = vocabulary[key][0] if key in vocabulary else key
-        index = entity in INDICES and label.isdecimal()
-        entities[entity] = str(int(label)) if index else label
+        entities[entity] = index_of(entity, label)
     return entities | {
         "suffix": name.suffix,
         "extension": name.extension,

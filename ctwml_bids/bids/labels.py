@@ -101,7 +101,8 @@ def near(label: str, known: Iterable[str]) -> list[str]:
         ``sub-X`` or ``sub-X_ses-Y``; or text that is no label at all.
     known
         Labels that there are. Two with sessions (``sub-X_ses-Y``) come near each other where both
-        parts do; one without a session comes near any of its subject.
+        parts do. One without a session comes near any of its subject; but not where `label` has a
+        session and that subject has sessions, too: then it is about one that is not there.
 
     Returns
     -------
@@ -109,11 +110,15 @@ def near(label: str, known: Iterable[str]) -> list[str]:
         Sorted; without `label` itself.
     """
     subject, session = _keys(label)
+    others = set(known)
+    with_sessions = {other.partition("_ses-")[0] for other in others if "_ses-" in other}
     found = []
-    for other in set(known) - {label}:
+    for other in others - {label}:
         its_subject, its_session = _keys(other)
-        same_session = session == its_session or None in (session, its_session)
-        if subject and subject == its_subject and same_session:
+        if not subject or subject != its_subject:
+            continue
+        alone = its_session is None and other not in with_sessions
+        if session is None or session == its_session or alone:
             found.append(other)
     return sorted(found)
 

@@ -152,8 +152,13 @@ def _is_image(path: Path) -> bool:
 
 
 def _images_below(folder: Path) -> Iterator[Path]:
-    """List images below a folder, deep down; links to other folders are not followed."""
-    for parent, _, names in os.walk(folder):
+    """List images below a folder, deep down; links to other folders are not followed.
+
+    Hidden folders are not entered: those of git, git-annex and DataLad hold many files under names
+    that mean nothing.
+    """
+    for parent, below, names in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith(".")]
         for path in (Path(parent, name) for name in sorted(names) if not name.startswith(".")):
             if _is_image(path):
                 yield path

@@ -24,6 +24,16 @@ class _Partner:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Open:
+    """A session of which no image could be chosen: its FLAIRs, whether it has a CT, and why."""
+
+    session: str | None
+    flair: tuple[Candidate, ...]
+    has_ct: bool
+    reason: str
+
+
 def told_days(unit: Unit) -> float | None:
     """Return the days between CT and FLAIR as its report tells them, in tenths.
 
@@ -41,6 +51,8 @@ def pair_subject(
     flair: list[Candidate],
     times: Times,
     hints: Sequence[str] = (),
+    *,
+    all_usable: bool = True,
 ) -> list[Unit | Skipped]:
     """Make the units of one subject from the images that may be used.
 
@@ -49,7 +61,8 @@ def pair_subject(
     the choices are named, and also where a time on which the choice depends is there and cannot
     be read. A FLAIR that has a CT in its own session is lent to another CT only
     when the times of both are known and at most six weeks lie between them; else that CT runs
-    alone. A FLAIR that no CT uses runs alone.
+    alone. A FLAIR that no CT uses runs alone. A session of which no image can be chosen is skipped,
+    and so is every CT that might have its FLAIR from there.
 
     Parameters
     ----------
@@ -61,23 +74,32 @@ def pair_subject(
         Acquisition times by image (`read_times`), as far as they are known.
     hints
         Why times may not be known, told where it cannot be told which FLAIR belongs to a CT.
+    all_usable
+        Whether the subject has no other images, which may not be used.
     """
     chosen_ct, chosen_flair, skipped = {}, {}, []
     ct_notes, flair_notes = {}, {}
+    open_sessions: list[_Open] = []
     for session in _sessions(ct, flair):
+        cts, flairs = ([c for c in found if c.session == session] for found in (ct, flair))
         try:
-            if here := [c for c in ct if c.session == session]:
-                chosen_ct[session], ct_notes[session] = choose(here, kind="ct")
-            if here := [c for c in flair if c.session == session]:
-                chosen_flair[session], flair_notes[session] = choose(here, kind="flair")
+            if cts:
+                chosen_ct[session], ct_notes[session] = choose(cts, kind="ct")
+            if flairs:
+                chosen_flair[session], flair_notes[session] = choose(flairs, kind="flair")
         except Ambiguous as reason:
             chosen_ct.pop(session, None)
             skipped.append(Skipped(subject, session, str(reason), BadDataError.exit_code))
+            open_sessions.append(_Open(session, tuple(flairs), bool(cts), str(reason)))
     units: list[Unit | Skipped] = list(skipped)
     used: set[str | None] = set()
+    all_usable = all_usable and not open_sessions
+    with_ct = set(chosen_ct)
     for session, image in chosen_ct.items():
         try:
-            partner = _partner(image, set(chosen_ct), chosen_flair, times)
+            partner = _partner(image, with_ct, chosen_flair, times, all_usable=all_usable)
+            if session not in chosen_flair:
+                partner = _beside(image, partner, open_sessions, times)
         except Ambiguous as reason:
             # What the reason says already is not told twice.
             more = [hint for hint in hints if hint.removeprefix("warning: ") not in str(reason)]
@@ -92,7 +114,8 @@ def pair_subject(
         units.append(_unit(subject, image, partner.flair, notes, times))
     for session, image in chosen_flair.items():
         if session not in used and session not in chosen_ct:
-            units.append(_unit(subject, None, image, flair_notes[session], times))
+            notes = (*flair_notes[session], *_for_no_ct(open_sessions))
+            units.append(_unit(subject, None, image, notes, times))
     return sorted(units, key=lambda unit: unit.session or "")
 
 
@@ -105,6 +128,8 @@ def _partner(
     with_ct: set[str | None],
     flair: Mapping[str | None, Candidate],
     times: Times,
+    *,
+    all_usable: bool,
 ) -> _Partner:
     """Find the FLAIR for one CT (the rule of `pair_subject`)."""
     if image.session in flair:
@@ -135,9 +160,57 @@ def _partner(
             )
         return _Partner(flair[session], notes)
     if len(choices) == 1:
-        note = f"FLAIR is from {_shown(choices[0])}, the only one; when is not known (scans.tsv)"
+        only = "the only one" if all_usable else "the only one that can be used"
+        note = f"FLAIR is from {_shown(choices[0])}, {only}; when is not known (scans.tsv)"
         return _Partner(flair[choices[0]], (note,))
     raise Ambiguous(_which(image, [flair[s] for s in choices]))
+
+
+def _beside(
+    image: Candidate, partner: _Partner, open_sessions: Sequence[_Open], times: Times
+) -> _Partner:
+    """Hold what was found for a CT against the FLAIRs of sessions that are skipped.
+
+    Raises
+    ------
+    Ambiguous
+        One of them may be its partner: it is nearer in time than what was found, or as near, or
+        this is not known.
+    """
+    best = _days(image, partner.flair, times) if partner.flair else None
+    notes = partner.notes
+    for other in open_sessions:
+        if not other.flair:
+            continue
+        names = ", ".join(flair.shown for flair in other.flair)
+        if any(_may_be_partner(image, flair, other.has_ct, best, times) for flair in other.flair):
+            raise Ambiguous(
+                f"cannot tell whether {image.shown} belongs to a FLAIR of {_shown(other.session)} "
+                f"({names}), which is skipped: {other.reason}"
+            )
+        notes += (f"warning: {names} was not considered: {_shown(other.session)} is skipped",)
+    return _Partner(partner.flair, notes)
+
+
+def _may_be_partner(
+    image: Candidate, flair: Candidate, has_ct: bool, best: float | None, times: Times
+) -> bool:
+    """Whether a FLAIR of a skipped session may belong to a CT whose FLAIR is `best` days away.
+
+    One with a CT of its own is lent by its time alone, as `_doubtful` has it.
+    """
+    days = _days(image, flair, times)
+    if has_ct and (days is None or days > MAX_DAYS):
+        return days is None and {image.path, flair.path} <= times.keys()
+    return days is None or best is None or days <= best
+
+
+def _for_no_ct(open_sessions: Sequence[_Open]) -> tuple[str, ...]:
+    """Warn a FLAIR without a CT of the sessions whose CT it may belong to."""
+    found = [_shown(other.session) for other in open_sessions if other.has_ct]
+    if not found:
+        return ()
+    return (f"warning: it may belong to a CT of {', '.join(found)}, which is skipped",)
 
 
 def _doubtful(

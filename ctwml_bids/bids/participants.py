@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ctwml_bids.bids.files import copy_into, write_tsv
-from ctwml_bids.bids.people import PERSON, SESSION, PeopleTable, read_people, units_in
+from ctwml_bids.bids.people import PERSON, SESSION, PeopleTable, read_people, refused_in, units_in
 
 TABLE = "participants.tsv"
 
@@ -28,7 +28,8 @@ def input_people(bids_dir: Path, output_dir: Path) -> PeopleTable | None:
     if not os.path.lexists(table):
         return None
     units = units_in(Path(bids_dir)) | units_in(Path(output_dir))
-    return read_people(table, units=units)
+    refused = refused_in(Path(bids_dir), Path(output_dir))
+    return read_people(table, units=units, refused=refused)
 
 
 def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
@@ -75,7 +76,7 @@ def what_to_know(bids_dir: Path, output_dir: Path) -> str:
     """
     people, copy = input_people(bids_dir, output_dir), Path(output_dir) / TABLE
     if people is not None:
-        return "".join(people.told_strangers("not in the data set"))
+        return "; ".join(people.told_strangers("not in the data set"))
     if copy.is_file():
         return (
             f"{copy}: the data set has no {TABLE}, so this copy stays as it is and the group level "

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctwml_bids.bids.labels import LABEL, near, read_label, subjects_of
@@ -19,6 +19,9 @@ from ctwml_bids.bids.tables import MISSING, Table, is_missing, read_table
 from ctwml_bids.errors import BadDataError, InvalidInputError
 
 PERSON, SESSION = "participant_id", "session_id"
+# Folders of images, as `listing` has them.
+READ = ("ct", "anat")
+SHOWN = 3  # names in a message
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "o": "O", "other": "O"}
 
 
@@ -34,11 +37,15 @@ class PeopleTable:
         (participant, session or None) → line in the file, and cells by column.
     strangers
         How many people it lists besides the subjects that it was read for.
+    visits
+        Subjects without sessions of whom it has rows by session → the first, where all rows say
+        the same; None where they differ, so that none of them is used.
     """
 
     table: Table
     rows: Mapping[tuple[str, str | None], tuple[int, Mapping[str, str]]]
     strangers: int = 0
+    visits: Mapping[str, tuple[int, Mapping[str, str]] | None] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -61,11 +68,22 @@ class PeopleTable:
         return {who for who, _ in self.rows}
 
     def told_strangers(self, where: str) -> list[str]:
-        """Count those whom it was not read for and who are `where`; nothing without any."""
-        if not self.strangers:
-            return []
-        who = "1 person who is" if self.strangers == 1 else f"{self.strangers} people who are"
-        return [f"{self.path.name} lists {who} {where}"]
+        """Count those whom it was not read for and who are `where`; nothing without any.
+
+        With subjects of whom it has several rows by visit and no session is there.
+        """
+        told = []
+        if self.strangers:
+            who = "1 person who is" if self.strangers == 1 else f"{self.strangers} people who are"
+            told.append(f"{self.path.name} lists {who} {where}")
+        if differ := sorted(who for who, row in self.visits.items() if row is None):
+            more = f" and {len(differ) - SHOWN} more" if len(differ) > SHOWN else ""
+            told.append(
+                f"{self.path.name} has rows by {SESSION} that differ, and the data set no "
+                f"sessions, of {', '.join(differ[:SHOWN])}{more}: none of these rows is used; a "
+                f"row with {MISSING} as {SESSION} is"
+            )
+        return told
 
     def column(self, name: str) -> str | None:
         """Return a column's name as the file spells it (raises as `Table.column`)."""
@@ -73,25 +91,74 @@ class PeopleTable:
 
     def of(self, participant: str, session: str | None) -> tuple[int, Mapping[str, str]] | None:
         """Return the line and row of a session, else of its participant; None without either."""
-        return self.rows.get((participant, session)) or self.rows.get((participant, None))
+        own = self.rows.get((participant, session)) or self.rows.get((participant, None))
+        return own or self.visits.get(participant)
 
 
 def units_in(folder: Path) -> set[str]:
     """Return ``sub-X`` or ``sub-X_ses-Y`` of all units that a data set has folders of.
 
-    A subject with sessions counts as a unit of its own too where it has other folders besides them.
+    A subject with sessions counts as a unit of its own too where images may lie beside them: other
+    folders (``eeg``, those of git and DataLad) are no matter.
     """
     units = set()
     for subject in _folders(folder, "sub"):
         sessions = _folders(subject, "ses")
         units |= {f"{subject.name}_{session.name}" for session in sessions}
-        if not sessions or any(path.is_dir() for path in set(subject.iterdir()) - sessions):
+        if not sessions or any((subject / name).is_dir() for name in READ):
             units.add(subject.name)
     return units
 
 
+def refused_in(*folders: Path) -> set[str]:
+    """Return the names of what looks like a subject or session and is not used for its name.
+
+    Parameters
+    ----------
+    folders
+        Data sets. Of what was refused in the raw one, the logs of a derivative one have folders.
+
+    Returns
+    -------
+    set of str
+        Those of sessions after the name of their subject and an underscore.
+    """
+    found = set()
+    for root in folders:
+        units = {path.name for path in root.glob("logs/sub-*")}
+        found |= {name for name in units if not re.fullmatch(rf"sub-{LABEL}(_ses-{LABEL})?", name)}
+        for path in (path for path in root.glob("[sS][uU][bB]*") if path.is_dir()):
+            if re.fullmatch(rf"sub-{LABEL}", path.name) is None:
+                found.add(path.name)
+                continue
+            sessions = {one.name for one in path.glob("[sS][eE][sS]*") if one.is_dir()}
+            wrong = {name for name in sessions if not re.fullmatch(rf"ses-{LABEL}", name)}
+            found |= {f"{path.name}_{name}" for name in wrong}
+    return found
+
+
+def unit_of(image: str) -> str:
+    """Return the label of the folders that an image lies in.
+
+    Parameters
+    ----------
+    image
+        Its path in the data set, or the BIDS URI of that.
+
+    Returns
+    -------
+    str
+        ``sub-X`` or ``sub-X_ses-Y``; empty for what lies in no subject's folder.
+    """
+    found = re.match(rf"(?:bids:\w*:)?(sub-{LABEL})/(?:(ses-{LABEL})/)?", image)
+    return "_".join(filter(None, found.groups())) if found else ""
+
+
 def read_people(
-    path: Path, advice: str = "Correct it there.", units: Collection[str] = ()
+    path: Path,
+    advice: str = "Correct it there.",
+    units: Collection[str] = (),
+    refused: Collection[str] = (),
 ) -> PeopleTable:
     """Read a table with one row a participant, or one a participant and session.
 
@@ -105,6 +172,9 @@ def read_people(
         ``sub-X`` or ``sub-X_ses-Y`` of the units that it is read for. A unit without a row where
         another row has a label near its own is refused; people who are none of their subjects are
         counted.
+    refused
+        Names of folders that are not used for their names (`refused_in`): a row of one is of
+        somebody who is not here, and no reason to stop.
 
     Raises
     ------
@@ -119,10 +189,16 @@ def read_people(
     person, session = table.column(PERSON), table.column(SESSION)
     subjects = subjects_of(units)
     rows: dict[tuple[str, str | None], tuple[int, Mapping[str, str]]] = {}
+    misnamed: set[str] = set()
     for line, row in table.rows:
+        if _is_refused(row[person], refused):
+            misnamed.add(row[person])
+            continue
         who = _label(table, line, row[person], subjects)
         when = None
         if session is not None and not is_missing(row[session]):
+            if _is_refused(row[session], refused, f"{who}_", "ses-"):
+                continue
             when = _label(table, line, row[session], prefix="ses-")
         if (who, when) in rows:
             raise BadDataError(
@@ -130,11 +206,14 @@ def read_people(
                 f"and {line}, of which only one can be right. {advice}"
             )
         rows[who, when] = (line, row)
-    found = PeopleTable(table, rows, len({who for who, _ in rows} - subjects) if units else 0)
+    strangers = len({who for who, _ in rows} - subjects | misnamed) if units else 0
+    found = PeopleTable(table, rows, strangers, _visits(rows, units, session))
     without = {unit for unit in units if found.of(*_parted(unit)) is None}
     for (who, when), (line, _) in rows.items():
         label = joined(who, when)
-        if label not in units and (like := _without_row(label, without)):
+        if label in units or who in found.visits:
+            continue
+        if like := _without_row(label, without, units):
             raise BadDataError(told_near(table, line, label, like))
     return found
 
@@ -220,6 +299,18 @@ def named(table: PeopleTable, row: Mapping[str, str]) -> str:
     return row[table.column(PERSON) or PERSON]
 
 
+def _is_refused(
+    text: str, refused: Collection[str], before: str = "", prefix: str = "sub-"
+) -> bool:
+    """Tell whether a row has the name of a folder that is refused, and no label."""
+    if not {f"{before}{text}", f"{before}{prefix}{text}"} & set(refused):
+        return False
+    try:
+        return not read_label(text, prefix)
+    except ValueError:
+        return True
+
+
 def _label(
     table: Table, line: int, text: str, subjects: Collection[str] = (), prefix: str = "sub-"
 ) -> str:
@@ -239,11 +330,37 @@ def _label(
         ) from error
 
 
-def _without_row(label: str, without: Collection[str]) -> str:
+def _without_row(label: str, without: Collection[str], units: Collection[str]) -> str:
     """Return the unit, of those without a row, that a label may have been meant for."""
-    if "_ses-" in label:
-        return next(iter(near(label, without)), "")
-    return next(iter(near(label, subjects_of(without))), "")
+    if "_ses-" not in label:
+        return next(iter(near(label, subjects_of(without))), "")
+    if not near(label, without):
+        return ""
+    # Whether a subject has sessions can be told of all units alone.
+    return next((like for like in near(label, units) if like in without), "")
+
+
+def _visits(
+    rows: Mapping[tuple[str, str | None], tuple[int, Mapping[str, str]]],
+    units: Collection[str],
+    session: str | None,
+) -> dict[str, tuple[int, Mapping[str, str]] | None]:
+    """Find subjects without sessions of whom a table has several rows by session, and no other.
+
+    They are about visits that are not here, and which one the images are of is not known.
+    """
+    by_visit: dict[str, list[tuple[int, Mapping[str, str]]]] = {}
+    for (who, when), found in rows.items():
+        if when is not None and who in units and (who, None) not in rows:
+            by_visit.setdefault(who, []).append(found)
+    with_sessions = subjects_of(unit for unit in units if "_ses-" in unit)
+    visits: dict[str, tuple[int, Mapping[str, str]] | None] = {}
+    for who, found in by_visit.items():
+        if len(found) < 2 or who in with_sessions:
+            continue
+        said = [{name: cell for name, cell in row.items() if name != session} for _, row in found]
+        visits[who] = found[0] if all(one == said[0] for one in said) else None
+    return visits
 
 
 def _parted(unit: str) -> tuple[str, str | None]:

@@ -51,7 +51,7 @@ class People:
     rated_in, column
         Table and column of the visual ratings; None without.
     excluded
-        Whom the column ``exclude`` leaves out.
+        Whom the column ``exclude`` of any of the tables leaves out.
     """
 
     people: PeopleTable | None = None
@@ -87,7 +87,11 @@ class People:
 
 
 def read_sources(
-    own: Path, sources: Sources, units: Collection[str], advice: str = CORRECT_IT
+    own: Path,
+    sources: Sources,
+    units: Collection[str],
+    advice: str = CORRECT_IT,
+    refused: Collection[str] = (),
 ) -> People:
     """Read the tables of people.
 
@@ -95,29 +99,33 @@ def read_sources(
     ----------
     own
         The participants.tsv that is read where no other table is given; it need not be there. Its
-        column ``exclude`` counts too where the given table has none.
+        column ``exclude`` counts too where the given table of people has none, and that of the
+        table of ratings always.
     sources
         What was given.
     units
         ``sub-X`` or ``sub-X_ses-Y`` of all units that there are.
     advice
         What to do where `own` is wrong, a sentence.
+    refused
+        Folders that are not used for their names (`refused_in`).
 
     Raises
     ------
     NoInputError, BadDataError, InvalidInputError
         A table that was given is not there, cannot be understood, or lacks the column.
     """
-    people = _given(sources.participants_file, units)
+    people = _given(sources.participants_file, units, refused)
     there = os.path.lexists(own)
     mine = None
     if there and (people is None or people.column(EXCLUDE) is None):
-        mine = read_people(own, advice, units)
+        mine = read_people(own, advice, units, refused)
+    rated = _given(sources.fazekas_file, units, refused)
     excluded = Exclusions()
-    for table in filter(None, (mine, people)):
+    for table in filter(None, (mine, rated, people)):
         excluded |= left_out(table, units)
     people = people or mine
-    rated_in = _given(sources.fazekas_file, units) or people
+    rated_in = rated or people
     if rated_in is None and sources.fazekas_column is not None:
         raise NoInputError(
             f"{own.parent}: has no {own.name} that could have the column "
@@ -127,8 +135,10 @@ def read_sources(
     return People(people, rated_in, _column(rated_in, sources), excluded)
 
 
-def _given(path: Path | None, units: Collection[str]) -> PeopleTable | None:
-    return None if path is None else read_people(path, CORRECT_IT, units)
+def _given(
+    path: Path | None, units: Collection[str], refused: Collection[str]
+) -> PeopleTable | None:
+    return None if path is None else read_people(path, CORRECT_IT, units, refused)
 
 
 def _column(table: PeopleTable | None, sources: Sources) -> str | None:

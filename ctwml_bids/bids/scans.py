@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import date, datetime
 from pathlib import Path
 
+from ctwml_bids.bids.filenames import index_of, read_name
 from ctwml_bids.bids.tables import Table, is_missing, read_table
 from ctwml_bids.errors import BadDataError
 
-# Of images of other kinds no time is needed.
-SUFFIXES = ("ct", "flair")
 FILE, TIME = "filename", "acq_time"
-# Entities whose value is a number: run-1 and run-01 are one.
-_INDICES = ("run", "echo", "inv", "flip")
 SHOWN = 3
 # A time of BIDS, or its date alone, in the extended or the basic form of ISO 8601.
 _FORM = re.compile(r"(\d{4}-\d\d-\d\d|\d{8})([T ]\d.*)?", re.IGNORECASE)
@@ -23,7 +20,10 @@ Times = Mapping[Path, date | str]
 
 
 def read_times(
-    subject_dir: Path, tables: Iterable[Path], files: Iterable[Path]
+    subject_dir: Path,
+    tables: Iterable[Path],
+    files: Iterable[Path],
+    others: Iterable[Path] = (),
 ) -> tuple[dict[Path, date | str], list[str]]:
     """Read the acquisition times of a subject's CT and FLAIR images.
 
@@ -39,6 +39,8 @@ def read_times(
         Its scans.tsv files, and those of its sessions.
     files
         Its images, of whatever kind.
+    others
+        Images that are not read: a row may name one of them, or can be of none of `files`.
 
     Returns
     -------
@@ -53,7 +55,8 @@ def read_times(
         A table cannot be read (`read_table`), has two times for one image, a row that may mean
         several images, or no acq_time but a column that may have been meant for it.
     """
-    images = _images(subject_dir, files)
+    read = set(files)
+    images = _images(subject_dir, {*read, *others})
     times: dict[Path, date | str] = {}
     notes: list[str] = []
     for path in sorted(tables):
@@ -65,7 +68,8 @@ def read_times(
             entities = _entities(name, path, subject_dir)
             if entities is None:
                 continue
-            image = _image_of(name, entities, images, f"{path}, line {line}")
+            place = f"{path}, line {line}"
+            image = _image_of(name, images.get(entities, ()), read, subject_dir, place)
             if image is None:
                 unmatched.append(name)
                 continue
@@ -208,35 +212,39 @@ def _entities(name: str, where: Path, subject_dir: Path) -> frozenset[tuple[str,
     parts = [part.strip() for part in re.split(r"[\\/]+", name) if part.strip()]
     if not parts:
         return None
-    *pieces, suffix = parts[-1].split(".")[0].split("_")
-    if suffix.strip().lower() not in SUFFIXES:
+    # Whatever the ending; of images of other kinds no time is needed.
+    pieces = (piece.strip() for piece in parts[-1].split(".")[0].split("_"))
+    read = read_name(f"{'_'.join(pieces)}.nii", {})
+    if read is None or read.rest:
         return None
     folders = [*where.relative_to(subject_dir.parent).parts[:-1], *parts[:-1]]
-    around = [folder for folder in folders if folder.startswith(("sub-", "ses-"))]
-    found = {"suffix": suffix.strip().lower()}
-    for piece in (*around, *pieces):
-        key, dash, value = piece.strip().partition("-")
-        if dash:
-            found[key] = str(int(value)) if key in _INDICES and value.isdecimal() else value
+    around = (folder.partition("-") for folder in folders if folder.startswith(("sub-", "ses-")))
+    found = {"suffix": read.kind, **{key: label for key, _, label in around}}
+    found |= {key: index_of(key, label) for key, label in read.entities.items() if label}
     return frozenset(found.items())
 
 
 def _image_of(
     name: str,
-    entities: frozenset[tuple[str, str]],
-    images: Mapping[frozenset[tuple[str, str]], Sequence[Path]],
+    found: Sequence[Path],
+    read: Set[Path],
+    subject_dir: Path,
     place: str,
 ) -> Path | None:
-    """Return the image that a row means; None where there is none."""
-    found = images.get(entities, ())
-    *folders, own = [part.strip() for part in re.split(r"[\\/]+", name)]
+    """Return the image that a row means, of those with its entities; None without any.
+
+    One that it names by its path, else one that is read, else one of the name of its file.
+    """
+    parts = tuple(part.strip() for part in re.split(r"[\\/]+", name) if part.strip())
+    *folders, own = parts
+    if folders:
+        found = [path for path in found if path.parts[-len(parts) :] == parts] or found
+    found = [path for path in found if path in read] or found
     found = [path for path in found if path.name == own] or found
     found = [path for path in found if path.parent.name in folders[-1:]] or found
     if len(found) > 1:
-        raise BadDataError(
-            f"{place}: {name} may be {' or '.join(path.name for path in found)}; name the file in "
-            "full."
-        )
+        paths = (path.relative_to(subject_dir).as_posix() for path in found)
+        raise BadDataError(f"{place}: {name} may be {' or '.join(paths)}; give its path in full.")
     return found[0] if found else None
 
 

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 
 from ctwml_bids.bids.contrast import Contrast, tagged
 from ctwml_bids.bids.contrast_choice import contrast_alone, contrast_of_each
 from ctwml_bids.bids.units import Candidate
-from ctwml_bids.geometry import slice_axis
+from ctwml_bids.geometry import load_volume, slice_axis
 
 # An adult brain from the vertex to the foramen magnum is about 130 to 140 mm high; what a scan
 # covers beyond that is neck or air and no reason to prefer it (CT angiography, coronal reformats).
 WHOLE_BRAIN_MM = 140.0
-# A volume has at least this many voxels on each axis; below it is a localiser.
-_VOLUME_VOXELS = 4
 _SOFT, _UNKNOWN, _BONE = 0, 1, 2
 
 
@@ -50,17 +44,10 @@ class Geometry:
 
 
 def geometry(path: Path) -> Geometry | None:
-    """Read a header; None for what is not a volume (unreadable, a localiser, a time series)."""
-    try:
-        image = nib.load(path)
-    except (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError):
+    """Read a header; None for what is not a volume (`load_volume`)."""
+    if (image := load_volume(path)) is None:
         return None
-    shape = image.shape
-    if len(shape) < 3 or min(shape[:3]) < _VOLUME_VOXELS or int(np.prod(shape[3:])) > 1:
-        return None
-    spacing = np.sqrt((image.affine[:3, :3] ** 2).sum(axis=0))
-    if not (np.isfinite(spacing).all() and (spacing > 0).all()):
-        return None
+    shape, spacing = image.shape, np.linalg.norm(image.affine[:3, :3], axis=0)
     upwards = int(np.argmax(np.abs(image.affine[2, :3]) / spacing))
     slices = slice_axis(image)
     return Geometry(

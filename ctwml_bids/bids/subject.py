@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ctwml_bids.bids.fetched import not_fetched
-from ctwml_bids.bids.filenames import readable
+from ctwml_bids.bids.filenames import SUFFIXES, readable
 from ctwml_bids.bids.filters import Filters, matches
 from ctwml_bids.bids.images import KINDS, Images
 from ctwml_bids.bids.listing import Listing, scans_tables
@@ -73,14 +73,19 @@ def plan_subject(
         if absent := not_fetched(path):
             return [Skipped(subject, None, f"{readable(str(path))}: {absent}", _UNUSABLE)]
     try:
-        files = [*(path for path, _ in listing.files), *listing.elsewhere]
-        times, notes = read_times(root / stem(subject), tables, files)
+        # A row is of an image that is read, where there is one that it may mean.
+        read = [image.path for found in images.found.values() for image in found]
+        files = [path for path, _ in listing.files if path not in read]
+        others = [*files, *listing.elsewhere]
+        times, notes = read_times(root / stem(subject), tables, read, others)
         hints = list(notes)
         if len({image.session for found in usable.values() for image in found}) > 1:
             hints += without_times(root / stem(subject), tables)
     except BadDataError as error:
         return [Skipped(subject, None, str(error), error.exit_code)]
-    units = pair_subject(subject, *usable.values(), times, hints)
+    units = pair_subject(
+        subject, *usable.values(), times, hints, all_usable=not (refused or images.alike)
+    )
     planned = [
         _with_left_out(_with_notes(unit, notes, images, copies, refused), images.found, kept)
         if isinstance(unit, Unit)
@@ -127,10 +132,25 @@ def _with_notes(
     told = [f"warning: {readable(copy.shown)}: {copy.fault}" for copy in beside]
     if unread := [why for session, why in images.unread if session in sessions]:
         told.append(f"not read: {_some(unread)}")
-    if refused and (unit.ct is None or unit.flair_session != unit.session):
+    told += _alone(unit, images)
+    if refused and (None in (unit.ct, unit.flair) or unit.flair_session != unit.session):
         left = ", ".join(item.label for item in refused)
         told.append(f"warning: no partner for it was looked for in {left}: skipped")
     return replace(unit, notes=(*unit.notes, *notes, *told))
+
+
+def _alone(unit: Unit, images: Images) -> list[str]:
+    """Warn a unit of one image of what may be the other, whatever the session, by its name."""
+    missing = "ct" if unit.ct is None else "flair"
+    found = [shown for kind, _, shown in images.alike if kind == missing]
+    if None not in (unit.ct, unit.flair) or not found:
+        return []
+    other = "flair" if missing == "ct" else "ct"
+    return [
+        f"warning: the {other.upper()} is measured alone: not read as a {missing.upper()} is "
+        f"{_some(found)}; if it is one, give it, and its JSON, a name that ends in "
+        f"_{SUFFIXES[missing][0]}.nii.gz"
+    ]
 
 
 def _with_left_out(unit: Unit, found: ByKind, kept: ByKind) -> Unit:

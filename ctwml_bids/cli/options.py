@@ -78,7 +78,8 @@ def build_parser(optional: Sequence[str] = ()) -> Parser:
     one, several = {"nargs": "?"}, {"nargs": "*"}
     parser.add_argument(
         "bids_dir",
-        help="the BIDS data set with CT and FLAIR images (not read at the group level)",
+        help="the BIDS data set with CT and FLAIR images (the group level reads its "
+        "participants.tsv alone, if it is there)",
         **(one if "bids_dir" in optional else {}),
     )
     parser.add_argument(

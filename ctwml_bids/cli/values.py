@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from ctwml_bids.bids.exclusions import names_file
+from ctwml_bids.bids.labels import read_label, read_unit
 from ctwml_bids.settings import Option
 from ctwml_bids.unit.memory import LEAST_GB
 
@@ -47,13 +49,11 @@ def label_reader(prefix: str) -> Callable[[str], str]:
     """Make a reader of one label that may carry its prefix."""
 
     def label(text: str) -> str:
-        bare = text.removeprefix(prefix)
-        if not re.fullmatch(r"[A-Za-z0-9+]+", bare):
-            several = "; several labels stand one after the other: 01 02" if "," in bare else ""
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is no label; labels are letters and digits{several}"
-            )
-        return bare
+        try:
+            return read_label(text, prefix).removeprefix(prefix)
+        except ValueError as error:
+            several = "; several labels stand one after the other: 01 02" if "," in text else ""
+            raise argparse.ArgumentTypeError(f"{error}{several}") from error
 
     return label
 
@@ -141,10 +141,10 @@ def file_or_name(text: str, name: str) -> str:
 
 def unit_label(text: str) -> str:
     """Read the label of a unit, with or without sub-: X or X_ses-Y."""
-    label = text if text.startswith("sub-") else f"sub-{text}"
-    if not re.fullmatch(r"sub-[A-Za-z0-9+]+(_ses-[A-Za-z0-9+]+)?", label):
-        raise argparse.ArgumentTypeError(f"{text!r} is no subject (X) or unit (X_ses-Y)")
-    return label
+    try:
+        return read_unit(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def part(text: str) -> str:
@@ -163,8 +163,17 @@ def label_or_file(text: str) -> str:
     -------
     str
         ``sub-X``, ``sub-X_ses-Y``, or an absolute path.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        It is neither; or a label that is the name of a file, too.
     """
-    return str(Path(text).resolve()) if re.search(r"[./]", text) else unit_label(text)
+    if re.search(r"[./]", text):
+        return str(Path(text).resolve())
+    if why := names_file(text):
+        raise argparse.ArgumentTypeError(why)
+    return unit_label(text)
 
 
 # Readers by the form that an option declares.

@@ -39,7 +39,7 @@ def preferred(
     out_of_fold
         Each image whose row, and whose maps, are out of fold → the label of that training.
     """
-    images = _images(output_dir / names.status(subject, session, model_label=label))
+    images = input_images(output_dir / names.status(subject, session, model_label=label))
     for other in dict.fromkeys((label, "")):
         found = output_dir / names.cross_validated_stats(subject, session, model_label=other)
         if images and is_current(found, images) and (other == label or _is_of(table, found)):
@@ -67,7 +67,7 @@ def picture_of(
     return names.example(subject, session, model_label=label)
 
 
-def _images(status: Path) -> dict[str, str]:
+def input_images(status: Path) -> dict[str, str]:
     """Return the images that the participant level read → SHA-256; {} if that is not known."""
     try:
         inputs = json.loads(status.read_text(encoding="utf-8"))["request"]["inputs"]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 from pathlib import Path
 
 from ctwml_bids import __version__, templates
 from ctwml_bids.bids.dataset import is_made_from
 from ctwml_bids.bids.exclusions import excluded
-from ctwml_bids.bids.participants import refresh_participants
+from ctwml_bids.bids.labels import subjects_of
+from ctwml_bids.bids.participants import TABLE, refresh_participants
+from ctwml_bids.bids.people import read_people, refused_in, units_in
 from ctwml_bids.bids.people_tables import Sources
 from ctwml_bids.bids.status import UnitStatus, collect, rebuild_table
-from ctwml_bids.group.summary import GroupOptions, run_group
+from ctwml_bids.group.summary import UNNAMED, GroupOptions, dataset_name, run_group
 from ctwml_bids.run.preflight import Ready
 
 LOG = logging.getLogger("ctwml_bids")
@@ -32,9 +36,8 @@ def summarise(ready: Ready) -> Path:
     """
     settings = ready.settings
     exclude = excluded(settings.exclude)
-    # The table may have been corrected since the participant level copied it.
-    if is_made_from(settings.output_dir, settings.bids_dir):
-        refresh_participants(settings.output_dir, settings.bids_dir)
+    if told := copy_people(settings.output_dir, settings.bids_dir):
+        LOG.warning("group: %s", told)
     report = run_group(
         settings.output_dir,
         version=__version__,
@@ -56,6 +59,65 @@ def summarise(ready: Ready) -> Path:
         if status.model_label == (settings.desc or "") and status.state != "done":
             LOG.warning("group: %s is missing, %s", status.label, _why(status))
     return report
+
+
+def copy_people(output_dir: Path, bids_dir: Path) -> str:
+    """Copy participants.tsv anew: it may have been corrected since the participant level did.
+
+    The output knows its data set by the way there, which is another one where either was moved,
+    linked or mounted elsewhere. A data set of the same name that has all of its subjects, by
+    folder or by table, is the same one.
+
+    Parameters
+    ----------
+    output_dir, bids_dir
+        The derivative data set; and what was given as the raw one, which need not be there.
+
+    Returns
+    -------
+    str
+        A warning where a table is there and is not used; empty otherwise.
+
+    Raises
+    ------
+    BadDataError
+        The table cannot be understood.
+    """
+    table, copy = bids_dir / TABLE, output_dir / TABLE
+    if not os.path.lexists(table) or (copy.exists() and os.path.samefile(bids_dir, output_dir)):
+        return ""
+    if is_made_from(output_dir, bids_dir) or not (why := _is_another(output_dir, bids_dir)):
+        refresh_participants(output_dir, bids_dir)
+        return ""
+    instead = f"{copy} is, as it was copied" if copy.exists() else f"there is no {copy}"
+    return (
+        f"{table} is not used: {why}; {instead}. Give the data set that {output_dir} was made "
+        "from, or the table with --participants-file."
+    )
+
+
+def _is_another(output_dir: Path, bids_dir: Path) -> str:
+    """Say why a folder is not the data set that results were made from; empty where it may be."""
+    made_from, name = dataset_name(output_dir), _own_name(bids_dir)
+    if UNNAMED != made_from != name and name:
+        return f"its data set is named {name!r}, and the results are of {made_from!r}"
+    subjects = subjects_of(units_in(output_dir))
+    there = (
+        read_people(bids_dir / TABLE, refused=refused_in(bids_dir)).people,
+        subjects_of(units_in(bids_dir)),
+    )
+    if any(subjects <= some for some in there):
+        return ""
+    missing = sorted(subjects - set.union(*there)) or sorted(subjects - there[0])
+    return f"it lacks subjects that have results ({', '.join(missing[:3])})"
+
+
+def _own_name(bids_dir: Path) -> str:
+    try:
+        text = (bids_dir / "dataset_description.json").read_text(encoding="utf-8-sig")
+        return str(json.loads(text)["Name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _why(status: UnitStatus) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ctwml_bids.bids.exclusions import Exclusions
+from ctwml_bids.bids.exclusions import Exclusions, why_left_out
 from ctwml_bids.errors import NothingMatchedError
 from ctwml_bids.group.units import SHOWN, Failure
 from ctwml_bids.statistics.cohort import IMAGES
@@ -51,7 +51,7 @@ def _with_role(
     row: Mapping[str, Any], exclude: Exclusions, include_failed_qc: bool
 ) -> dict[str, Any]:
     included = "yes"
-    if {row["unit"], row["participant_id"]} & exclude.reasons.keys():
+    if why_left_out(exclude.reasons, row["unit"], row["images"]):
         included = BY_NAME
     elif row["qc"] == "fail" and not include_failed_qc:
         included = "no: failed a quality gate"
@@ -86,8 +86,7 @@ def excluded_rows(
     ]
     for row in units:
         if row["included"] == BY_NAME:
-            reasons = exclude.reasons
-            reason = reasons.get(row["unit"]) or reasons[row["participant_id"]]
+            _, reason = why_left_out(exclude.reasons, row["unit"], row["images"])
             rows.append({"unit": row["unit"], "why": "excluded", "reason": reason})
         elif row["included"] != "yes":
             reason = row["qc_reason"] or "a quality gate failed"

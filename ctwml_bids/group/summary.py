@@ -1,4 +1,4 @@
-"""The group level: reads the output folder alone, compares CT with FLAIR over all units.
+"""The group level: reads results and tables of people, compares CT with FLAIR over all units.
 
 Plain functions without Nipype: there is nothing to distribute in reading a few small tables.
 """
@@ -19,6 +19,7 @@ import numpy as np
 from ctwml_bids.bids import names
 from ctwml_bids.bids.exclusions import Exclusions, strangers
 from ctwml_bids.bids.files import write_bytes, write_text
+from ctwml_bids.bids.people import refused_in
 from ctwml_bids.bids.people_tables import Sources, read_sources
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.group.fazekas import write_thresholds
@@ -100,7 +101,7 @@ def run_group(
     Parameters
     ----------
     output_dir
-        The derivative data set; the raw one is not needed.
+        The derivative data set; the raw one is not read here (`cli.group` copies its table).
     version
         Of ctwml_bids, for the page.
     options
@@ -126,7 +127,8 @@ def run_group(
     """
     options = options or GroupOptions()
     there = units_there(output_dir)
-    people = read_sources(output_dir / "participants.tsv", options.sources, there, COPIED)
+    own, refused = output_dir / "participants.tsv", refused_in(output_dir)
+    people = read_sources(own, options.sources, there, COPIED, refused)
     exclude = people.excluded | Exclusions(options.exclude, options.places, options.asides)
     absent = strangers(exclude, there)
     units, failures = read_units(output_dir, options.model_label, exclude.reasons)
@@ -146,7 +148,7 @@ def run_group(
     folder = output_dir / names.group_folder(options.model_label)
     excluded = excluded_rows(cohort.units, failures, exclude)
     write_tables(folder, cohort, excluded, _about(cohort))
-    dataset = _dataset_name(output_dir)
+    dataset = dataset_name(output_dir)
     if (used := options.thresholds) is None:
         path, models = folder / "fazekas_thresholds.json", _models(cohort)
         used = write_thresholds(
@@ -213,7 +215,7 @@ def _models(cohort: Cohort) -> dict[str, str]:
     return found
 
 
-def _dataset_name(output_dir: Path) -> str:
+def dataset_name(output_dir: Path) -> str:
     """Return what the input data set calls itself, as the output's description repeats it."""
     try:
         content = json.loads((output_dir / "dataset_description.json").read_text(encoding="utf-8"))

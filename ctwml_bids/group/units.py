@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
+from ctwml_bids.bids.exclusions import why_left_out
 from ctwml_bids.bids.files import read_tsv
-from ctwml_bids.bids.people import units_in
+from ctwml_bids.bids.people import unit_of, units_in
 from ctwml_bids.bids.status import read_status
-from ctwml_bids.errors import InvalidInputError
-from ctwml_bids.group.cross_validated import preferred
+from ctwml_bids.errors import BadDataError, InvalidInputError
+from ctwml_bids.group.cross_validated import input_images, preferred
 from ctwml_bids.settings import differences
 from ctwml_bids.statistics.gates import ORDER
 from ctwml_bids.statistics.tables import MISSING, NOT_NUMBERS, unit_columns
@@ -32,7 +33,7 @@ Failure = dict[str, str]
 
 
 def read_units(
-    output_dir: Path, model_label: str = "", exclude: Collection[str] = ()
+    output_dir: Path, model_label: str = "", exclude: Mapping[str, str] | None = None
 ) -> tuple[list[dict[str, Any]], list[Failure]]:
     """Read what every unit left in an output folder.
 
@@ -43,7 +44,7 @@ def read_units(
     model_label
         The ``--desc`` of the run whose tables are read.
     exclude
-        Units and subjects that are going to be left out: their settings may differ.
+        Units and subjects that are going to be left out → why: their settings may differ.
 
     Returns
     -------
@@ -58,14 +59,14 @@ def read_units(
     InvalidInputError
         The units were not made with the same settings.
     """
-    failures = _unfinished(output_dir, model_label)
+    failures, void = _unfinished(output_dir, model_label)
     units, settings = [], {}
     pattern = f"*_desc-wml{names.check_model_label(model_label)}_stats.tsv"
     tables = [*output_dir.glob(f"sub-*/anat/{pattern}")]
     tables += output_dir.glob(f"sub-*/ses-*/anat/{pattern}")
     for table in sorted(tables):
         unit = table.name.split("_desc-")[0]
-        if failures.get(unit, {}).get("state") in ("failed", "running"):
+        if unit in void:
             continue
         failures.pop(unit, None)
         try:
@@ -76,27 +77,42 @@ def read_units(
             failures[unit] = {"unit": unit, "state": "unreadable", "reason": reason}
             continue
         units.append(row)
-        if not {unit, row["participant_id"]} & set(exclude):
+        if not why_left_out(exclude or {}, unit, row["images"]):
             settings[unit] = made_with
     _require_same_settings(output_dir, settings)
     return units, [failures[unit] for unit in sorted(failures)]
 
 
 def units_there(output_dir: Path) -> set[str]:
-    """Return the labels of all units that an output folder has anything of."""
+    """Return the labels of all units that an output folder has anything of.
+
+    With those of the sessions that a CT has its FLAIR from: they can be left out, too.
+    """
     labels = {path.name for path in output_dir.glob("logs/sub-*") if path.is_dir()}
-    return labels | units_in(output_dir)
+    images = {
+        image for path in output_dir.glob("logs/*/status*.json") for image in input_images(path)
+    }
+    return labels | {unit_of(image) for image in images} - {""} | units_in(output_dir)
 
 
-def _unfinished(output_dir: Path, model_label: str) -> dict[str, Failure]:
-    """Return the units whose status file says something else than done, by label.
+def _unfinished(output_dir: Path, model_label: str) -> tuple[dict[str, Failure], set[str]]:
+    """Return the units whose status file says something else than done.
 
-    Those that are said to be done are there too, for whoever finds no table of theirs.
+    Returns
+    -------
+    failures
+        By label. Those that are said to be done are there too, for whoever finds no table of
+        theirs.
+    void
+        Labels of those of which a table that is there does not count: a later run failed, is not
+        at its end, or refused the images that the table is of. One that found no images, for
+        instance by its filters, takes nothing back.
     """
     name = names.status("X", None, model_label=model_label).name
-    found = {}
+    found, void = {}, set()
     for path in sorted(output_dir.glob(f"logs/*/{name}")):
         status = read_status(path)
+        code = None if status is None else status.exit_code
         if status is None:
             unit, state, reason = path.parent.name, "unknown", "its status file cannot be read"
         else:
@@ -106,7 +122,10 @@ def _unfinished(output_dir: Path, model_label: str) -> dict[str, Failure]:
         if state == "done":
             state, reason = "missing", "its results are gone: run `participant` again for it"
         found[unit] = {"unit": unit, "state": state, "reason": reason}
-    return found
+        refused = state == "skipped" and code == BadDataError.exit_code
+        if refused or state in ("failed", "running"):
+            void.add(unit)
+    return found, void
 
 
 def _read_unit(
@@ -125,6 +144,7 @@ def _read_unit(
         _require_known(row, "qc", ORDER)
         _require_known(row, "both_empty", ("true", "false", MISSING))
     sidecar = _sidecar(names.sidecar(table))
+    images = input_images(output_dir / names.status(*who, model_label=model_label))
     any_row = next(iter(rows.values()))
     report = names.report(*who, model_label=model_label)
     found = {
@@ -133,6 +153,7 @@ def _read_unit(
         "session_id": f"ses-{session}" if session else MISSING,
         "qc": any_row["qc"],
         "qc_reason": _flagged(sidecar, any_row["qc"]),
+        "images": tuple(images or _raw_sources(sidecar)),
         "report": str(report) if (output_dir / report).is_file() else "",
         "template": sidecar.get("Settings", {}).get("template") or "",
         "out_of_fold": " ".join(sorted(out_of_fold)) or MISSING,
@@ -157,6 +178,12 @@ def _origin(table: Path) -> dict[str, Any]:
 def _sidecar(path: Path) -> dict[str, Any]:
     content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return content if isinstance(content, dict) else {}
+
+
+def _raw_sources(sidecar: Mapping[str, Any]) -> list[str]:
+    """Return the URIs of the input images that a table was measured on."""
+    sources = sidecar.get("Sources", [])
+    return [uri for uri in sources if str(uri).startswith("bids:raw:")]
 
 
 def _value(text: str | None, column: str, image: str) -> Any:

@@ -76,14 +76,14 @@ def run_level(ready: Ready, progress: Progress, started: datetime) -> int:
         LOG.warning(line)
     LOG.info(describe_machine(settings))
     if not units or settings.reports_only:
-        write_skipped(skipped, ready)
+        write_skipped(skipped, ready, units)
         if units:
             write_acquisitions(settings.output_dir, settings.bids_dir, done(units, ready))
             return _reports_only(units, ready)
         rebuild_table(settings.output_dir)
         raise _nothing_to_run(settings.bids_dir, skipped)
     with register_run(ready, started, [unit for unit in units if reasons[unit.label]]):
-        results = write_skipped(skipped, ready)
+        results = write_skipped(skipped, ready, units)
         results += _run_units(units, ready, progress)
         refresh_participants(settings.output_dir, settings.bids_dir)
         write_acquisitions(settings.output_dir, settings.bids_dir, done(units, ready))

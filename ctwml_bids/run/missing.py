@@ -97,7 +97,7 @@ def missing_units(settings: Settings, cpus: int) -> Missing:
     ]
 
     def note() -> None:
-        write_skipped(skipped, ready)
+        write_skipped(skipped, ready, units)
         rebuild_table(settings.output_dir)
 
     return Missing(

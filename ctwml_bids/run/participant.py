@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +106,9 @@ def _others(units: Sequence[Unit], ledger: Ledger) -> list[UnitResult]:
     ]
 
 
-def write_skipped(skipped: Sequence[Skipped], ready: Ready) -> list[UnitResult]:
+def write_skipped(
+    skipped: Sequence[Skipped], ready: Ready, units: Sequence[Unit] | None = None
+) -> list[UnitResult]:
     """Write the status of what is not run, with its reason.
 
     Parameters
@@ -113,14 +117,39 @@ def write_skipped(skipped: Sequence[Skipped], ready: Ready) -> list[UnitResult]:
         As planned.
     ready
         The run.
+    units
+        What is run. A subject that is refused as a whole has nothing here: what its sessions left
+        before is no more done than it is.
     """
     results = []
+    for item in _sessions_before(skipped, ready, units):
+        with suppress(TemporaryError), hold(lock_path(item, ready)):
+            _write_skipped(item, ready)
     for item in skipped:
         # The state of a unit that another process works on is for that process to tell.
         with suppress(TemporaryError), hold(lock_path(item, ready)):
             _write_skipped(item, ready)
         results.append(UnitResult(item.label, "skipped", item.reason, exit_code=item.exit_code))
     return results
+
+
+def _sessions_before(
+    skipped: Sequence[Skipped], ready: Ready, units: Sequence[Unit] | None
+) -> list[Skipped]:
+    """Return the sessions with results of subjects that are refused as a whole."""
+    if units is None:
+        return []
+    planned = Counter(item.subject for item in (*skipped, *units))
+    found = []
+    for item in skipped:
+        refused = item.session is None and item.exit_code == BadDataError.exit_code
+        if refused and planned[item.subject] == 1:
+            logs = ready.settings.output_dir / names.logs(item.subject, None)
+            before = (
+                path.name.partition("_ses-")[2] for path in logs.parent.glob(f"{logs.name}_*")
+            )
+            found += [replace(item, session=session) for session in sorted(before) if session]
+    return [item for item in found if read_status(status_path(item, ready)) is not None]
 
 
 def _write_skipped(item: Skipped, ready: Ready) -> None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from ctwml_bids import templates
 from ctwml_bids.bids import names
 from ctwml_bids.bids.dataset import check_output_dir
-from ctwml_bids.bids.exclusions import excluded
-from ctwml_bids.bids.people import read_people
+from ctwml_bids.bids.exclusions import excluded, strangers
+from ctwml_bids.bids.people import read_people, refused_in, units_in
+from ctwml_bids.bids.people_tables import Sources, read_sources
 from ctwml_bids.errors import (
     CannotCreateError,
     InputOutputError,
@@ -78,7 +79,7 @@ def preflight(settings: Settings) -> Ready:
         The first thing found that would make the run fail, with its exit code.
     """
     names.check_model_label(settings.desc or "")
-    # The group level reads the output folder alone; nothing else of the data set need be there.
+    # The group level reads the output folder, and of the data set participants.tsv if it is there.
     participant = "participant" in settings.analysis_levels
     check_folders(settings, images=participant or "train" in settings.analysis_levels)
     prepare_environment(settings.work_dir)
@@ -161,12 +162,23 @@ def check_tables(settings: Settings) -> None:
     Raises
     ------
     CtwmlError
-        If one cannot be read.
+        If one cannot be read; or, where the group is to be summarised after its participants, if
+        it does not fit the subjects that are there.
     """
-    excluded(settings.exclude)
+    left_out = excluded(settings.exclude)
+    refused = refused_in(settings.bids_dir, settings.output_dir)
     for path in (settings.participants_file, settings.fazekas_file):
         if path is not None:
-            read_people(path)
+            read_people(path, refused=refused)
+    if {"participant", "group"} <= set(settings.analysis_levels):
+        units = units_in(settings.bids_dir) | units_in(settings.output_dir)
+        people = read_sources(
+            settings.bids_dir / "participants.tsv",
+            Sources(settings.participants_file, settings.fazekas_file, settings.fazekas_column),
+            units,
+            refused=refused,
+        )
+        strangers(people.excluded | left_out, units)
 
 
 def check_spaces(settings: Settings) -> None:
@@ -199,7 +211,7 @@ def choose_models(settings: Settings) -> tuple[Settings, dict[str, model_store.M
     Raises
     ------
     UsageError
-        If two models for the same image are named.
+        If two models for the same image are named, or one for images that --ignore leaves out.
     NoInputError, BadDataError
         If a model is not there, or was changed.
     """
@@ -207,6 +219,11 @@ def choose_models(settings: Settings) -> tuple[Settings, dict[str, model_store.M
     cards: dict[str, model_store.ModelCard] = {}
     for folder in settings.models:
         card = model_store.load_card(folder)
+        if card.modality in settings.ignore:
+            raise UsageError(
+                f"--model {folder}: it is a {card.modality} model, and --ignore {card.modality} "
+                "leaves these images out; leave out one of the two options."
+            )
         if card.modality in folders:
             raise UsageError(
                 f"--model: both {folders[card.modality]} and {folder} are {card.modality} models."

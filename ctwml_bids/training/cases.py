@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
+from ctwml_bids.bids.exclusions import why_left_out
 from ctwml_bids.bids.people_tables import People
 from ctwml_bids.bids.status import read_quality, read_status
 from ctwml_bids.errors import NoInputError
@@ -114,9 +115,8 @@ def _case(wanted: Wanted, status_path: Path, subject: str, session: str | None) 
     if (status := read_status(status_path)) is None:
         return "its status file cannot be read"
     inputs = status.request.get("inputs", {})
-    for label in (names.stem(subject, session), names.stem(subject)):
-        if reason := wanted.exclude.get(label):
-            return reason
+    if why := why_left_out(wanted.exclude, names.stem(subject, session), inputs):
+        return why[1]
     if status.state != "done":
         return f"the participant level has not finished it ({status.state})"
     images = {_modality(name): wanted.bids_dir / name for name in inputs}

@@ -12,7 +12,7 @@ import nibabel as nib
 from ctwml_bids import __version__, templates
 from ctwml_bids.bids import names
 from ctwml_bids.bids.exclusions import excluded, strangers
-from ctwml_bids.bids.people import units_in
+from ctwml_bids.bids.people import refused_in, units_in
 from ctwml_bids.bids.people_tables import Sources, read_sources
 from ctwml_bids.errors import UsageError
 from ctwml_bids.modality import MODALITIES
@@ -239,6 +239,7 @@ def _wanted(settings: Settings, template: str, card: model_store.ModelCard | Non
         settings.bids_dir / "participants.tsv",
         Sources(settings.participants_file, settings.fazekas_file, settings.fazekas_column),
         units,
+        refused=refused_in(settings.bids_dir, settings.output_dir),
     )
     exclude = people.excluded | excluded(settings.exclude)
     return Wanted(

@@ -23,6 +23,16 @@ def listed(tmp_path, content):
     return read_list(path)
 
 
+@pytest.mark.parametrize("session", ["ses-3", "3", "ses-a2"])
+def test_a_visit_that_is_not_here_is_no_other_name_of_a_subject_with_sessions(tmp_path, session):
+    path = tmp_path / "participants.tsv"
+    path.write_text(f"participant_id\tsession_id\texclude\nsub-05\t{session}\tmoved\n")
+    units = {*UNITS, "sub-05"}
+    found = left_out(read_people(path, units=units), units)
+    (label,) = found.reasons
+    assert list(strangers(found, units)) == [label]
+
+
 @pytest.mark.parametrize(
     ("row", "why"),
     [

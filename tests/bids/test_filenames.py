@@ -5,7 +5,14 @@ import re
 
 import pytest
 
-from ctwml_bids.bids.filenames import contradiction, label_of, looks_like, read_name, readable
+from ctwml_bids.bids.filenames import (
+    contradiction,
+    label_of,
+    looks_like,
+    read_name,
+    readable,
+    resembles,
+)
 
 PLAIN = re.compile("[A-Za-z0-9+]+")
 VOCABULARY = {
@@ -151,3 +158,40 @@ def test_other_folders_do_not_look_like_subjects(name):
 
 def test_bytes_that_are_no_text_are_shown_by_their_codes():
     assert readable(os.fsdecode(b"sub-\xff\n1")) == r"sub-\xff\n1"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("sub-01_FLAIR_heudiconv123.nii.gz", "flair"),
+        ("sub-01_FLAIR__dup-01.nii.gz", "flair"),
+        ("sub-01_FLAIR_run-2.nii.gz", "flair"),
+        ("sub-01_FLAIR_acq-x.nii", "flair"),
+        ("sub-01_FLAIR-1.nii.gz", "flair"),
+        ("sub-01_FLAIR_Crop_1.nii.gz", "flair"),
+        ("sub-01_FLAIR_t2.nii.gz", "flair"),
+        ("sub-01_T2FLAIR.nii.gz", "flair"),
+        ("sub-01_T2-FLAIR.nii.gz", "flair"),
+        ("sub-01_t2-flair.nii.gz", "flair"),
+        ("sub-01_acq-FLAIR.nii.gz", "flair"),
+        ("sub-01_FLAIR_acq-ct.nii.gz", "flair"),
+        ("sub-01_3dFlair2_ce-x.nii.gz", "flair"),
+        ("sub-01_CT-1.nii.gz", "ct"),
+        ("sub-01_ct_crop.nii.gz", "ct"),
+        ("sub-01_acq-FLAIR_T2w.nii.gz", None),
+        ("sub-01_FLAIR_T1w.nii.gz", None),
+        ("sub-ct_acq-ct_T1w.nii.gz", None),
+        ("sub-01_cta.nii.gz", None),
+        ("sub-01_project.nii.gz", None),
+    ],
+)
+def test_other_names_tell_a_kind_by_their_last_word_of_one(name, kind):
+    assert resembles(name) == kind
+
+
+@pytest.mark.parametrize("name", ["FLAIR1", "FLAIR2", "FLAIR12", "ct1", "CT2", "ct03", "flair1"])
+def test_a_number_after_the_suffix_makes_a_copy(name):
+    read = read_name(f"sub-01_{name}.nii.gz", {})
+    assert read.kind == name.rstrip("0123456789").lower()
+    assert read.is_copy
+    assert not read.is_exact

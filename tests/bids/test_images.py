@@ -240,3 +240,64 @@ def test_sidecars_of_other_labels_do_not_apply_by_their_first_letters(raw):
 def test_an_empty_folder_of_a_subject_may_be_a_part_that_was_not_installed(raw):
     (raw.root / "sub-01").mkdir()
     assert "datalad get" in only(raw).reason
+
+
+OTHER_WORDS = ["FLAIR_heudiconv123", "FLAIR__dup-01", "FLAIR_run-2", "FLAIR_acq-x", "FLAIR-1"]
+OTHER_WORDS += ["FLAIR_Crop_1", "FLAIR_2_1", "FLAIR_defaced", "T2FLAIR", "T2-FLAIR", "FLAIR_t2"]
+
+
+@pytest.mark.parametrize("words", OTHER_WORDS)
+def test_a_flair_under_other_words_is_named_beside_a_ct_that_runs_alone(raw, words):
+    raw.image(CT)
+    name = f"sub-01/anat/sub-01_{words}.nii.gz"
+    raw.image(name)
+    unit = only(raw)
+    assert unit.flair is None
+    (told,) = [note for note in unit.notes if note.startswith("warning: ")]
+    assert "the CT is measured alone" in told
+    assert name in told
+    assert "a name that ends in _FLAIR.nii.gz" in told
+    raw.image(FLAIR)
+    unit = only(raw)
+    assert unit.flair == raw.root / FLAIR
+    assert unit.notes == (f"not read: {name} (its name does not end in _FLAIR)",)
+
+
+@pytest.mark.parametrize("words", OTHER_WORDS)
+def test_without_anything_else_it_is_why_nothing_runs(raw, words):
+    raw.image(f"sub-01/anat/sub-01_{words}.nii.gz")
+    refused_for(raw, words)
+
+
+@pytest.mark.parametrize("words", [*OTHER_WORDS[:4], "T2FLAIR"])
+def test_it_is_named_though_it_lies_in_another_session(raw, words):
+    raw.image("sub-01/ses-a/ct/sub-01_ses-a_ct.nii.gz")
+    raw.image(f"sub-01/ses-b/anat/sub-01_ses-b_{words}.nii.gz")
+    assert f"sub-01_ses-b_{words}" in " ".join(only(raw).notes)
+    raw.image("sub-01/ses-c/anat/sub-01_ses-c_FLAIR.nii.gz")
+    assert "the only one that can be used" in " ".join(only(raw).notes)
+
+
+@pytest.mark.parametrize("folder", ["ct", "anat"])
+@pytest.mark.parametrize("words", ["ct_Crop_1", "CT-1", "ct_defaced", "ct_run-2", "ct_head_1"])
+def test_a_ct_under_other_words_is_named_beside_a_flair_that_runs_alone(raw, folder, words):
+    raw.image(FLAIR)
+    raw.image(f"sub-01/{folder}/sub-01_{words}.nii.gz")
+    told = " ".join(only(raw).notes)
+    assert "warning: the FLAIR is measured alone" in told
+    assert f"sub-01_{words}.nii.gz" in told
+
+
+@pytest.mark.parametrize("name", ["FLAIR1", "FLAIR2", "ct1", "ct12", "CT2"])
+def test_a_number_after_the_suffix_is_no_name_of_bids(raw, name):
+    ct = name.lower().startswith("ct")
+    raw.image(FLAIR if ct else CT)
+    raw.image(f"sub-01/{'ct' if ct else 'anat'}/sub-01_{name}.nii.gz")
+    refused_for(raw, f"sub-01_{name}.nii.gz: not a name of BIDS")
+
+
+@pytest.mark.parametrize("words", ["acq-FLAIR_T2w", "acq-ct_T1w", "T1w", "act", "T2w_defaced"])
+def test_images_of_other_kinds_are_no_matter(raw, words):
+    raw.image(CT)
+    raw.image(f"sub-01/anat/sub-01_{words}.nii.gz")
+    assert only(raw).notes == ()

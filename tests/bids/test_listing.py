@@ -213,3 +213,18 @@ def test_hidden_files_of_macos_are_no_images(raw):
     raw.text("sub-01/ct/._sub-01_ct.nii.gz", "resource fork")
     listing = list_subject(raw.root, "01")
     assert [path.name for path, _ in listing.files] == ["sub-01_ct.nii.gz"]
+
+
+HIDDEN = [".git/annex/objects/aa/bb", ".datalad", ".snapshot/old/anat", "anat/.heudiconv/x"]
+
+
+@pytest.mark.parametrize("folder", HIDDEN)
+def test_hidden_folders_are_not_entered(raw, folder):
+    raw.image(CT)
+    raw.image(f"sub-01/{folder}/MD5E-s100--abc.nii.gz")
+    raw.image(f"sub-01/{folder}/sub-01_FLAIR.nii.gz")
+    assert list_subject(raw.root, "01").elsewhere == ()
+    (unit,) = plan(raw.root)
+    assert unit.notes == ()
+    seen = raw.image("sub-01/anat/old/sub-01_FLAIR.nii.gz")
+    assert list_subject(raw.root, "01").elsewhere == (seen,)

@@ -258,3 +258,112 @@ def test_a_skipped_ct_is_told_why_its_times_are_not_known(raw, name, head, row, 
     (skipped,) = plan(raw.root)
     assert isinstance(skipped, Skipped)
     assert said in skipped.reason
+
+
+def two(raw, session: str, kind: str = "FLAIR", ending: str = "nii.gz") -> None:
+    """Two images of a session that cannot be told apart."""
+    folder = "anat" if kind == "FLAIR" else "ct"
+    for run in "12":
+        name = f"sub-01_ses-{session}_run-{run}_{kind}.{ending}"
+        raw.image(f"sub-01/ses-{session}/{folder}/{name}")
+
+
+def scans_of_all(raw, times: dict[str, str]) -> None:
+    """One scans.tsv: name without the subject and the ending, to its time."""
+    rows = "".join(f"sub-01_{name}.nii.gz\t{time}\n" for name, time in times.items())
+    raw.text("sub-01/sub-01_scans.tsv", f"filename\tacq_time\n{rows}")
+
+
+B1, B2, C = "ses-b_run-1_FLAIR", "ses-b_run-2_FLAIR", "ses-c_FLAIR"
+
+
+@pytest.mark.parametrize(
+    ("times", "other", "taken"),
+    [
+        ({}, True, None),
+        ({}, False, None),
+        ({"ses-a_ct": "2020-01-01", C: "2020-02-10"}, True, None),
+        ({"ses-a_ct": "2020-01-01", B1: "2020-01-02", B2: "2020-01-02", C: "2020-02-10"}, 1, None),
+        ({"ses-a_ct": "2020-01-01", B1: "2020-01-02", B2: "2020-02-12", C: "2020-02-10"}, 1, None),
+        ({"ses-a_ct": "2020-01-01", B1: "2020-01-02", B2: "2020-01-02"}, False, None),
+        ({"ses-a_ct": "2020-01-01", B1: "2020-01-05", B2: "2020-01-05", C: "2020-01-05"}, 1, None),
+        ({"ses-a_ct": "2020-01-01", B1: "2020-01-05", B2: "yesterday", C: "2020-01-02"}, 1, None),
+        ({"ses-a_ct": "2020-01-01", B1: "2020-01-05", B2: "2020-01-05", C: "2020-01-02"}, 1, "c"),
+        ({"ses-a_ct": "2020-01-01", B1: "2021-01-05", B2: "2019-01-05", C: "2020-01-02"}, 1, "c"),
+    ],
+)
+def test_a_flair_that_cannot_be_chosen_stays_one_that_a_ct_may_belong_to(raw, times, other, taken):
+    ct(raw, "a")
+    two(raw, "b")
+    if other:
+        flair(raw, "c")
+    if times:
+        scans_of_all(raw, times)
+    found = {unit.session: unit for unit in plan(raw.root)}
+    assert isinstance(found["b"], Skipped)
+    assert isinstance(found["a"], Unit if taken else Skipped)
+    said = " ".join(found["a"].notes) if taken else found["a"].reason
+    assert f"sub-01_{B1}" in said
+    assert f"sub-01_{B2}" in said
+    assert "ses-b is skipped" in said or "ses-b" in said
+    assert "the only one;" not in said
+    assert taken or found["a"].exit_code == 65
+    assert not taken or ("warning: " in said and found["a"].flair_session == taken)
+
+
+@pytest.mark.parametrize(
+    ("times", "skipped"),
+    [
+        ({}, False),
+        ({"ses-a_ct": "2020-01-01", "ses-b_FLAIR": "2020-01-02"}, True),
+        ({"ses-a_ct": "2020-01-01", "ses-b_FLAIR": "someday"}, True),
+        ({"ses-a_ct": "2020-01-01", "ses-b_FLAIR": "2020-05-02"}, False),
+        ({"ses-a_ct": "2020-01-01"}, False),
+    ],
+)
+@pytest.mark.parametrize("other", [False, True])
+def test_a_flair_of_cts_that_cannot_be_chosen_is_lent_by_its_time_alone(raw, times, skipped, other):
+    ct(raw, "a")
+    two(raw, "b", "ct")
+    flair(raw, "b")
+    if other:
+        flair(raw, "c")
+    if times:
+        scans_of_all(raw, times)
+    found = {unit.session: unit for unit in plan(raw.root)}
+    assert isinstance(found["a"], Skipped) is skipped
+    said = found["a"].reason if skipped else " ".join(found["a"].notes)
+    assert "sub-01_ses-b_FLAIR" in said
+    assert "the only one;" not in said
+    if not skipped:
+        assert "ses-b is skipped" in said
+        assert found["a"].flair_session == ("c" if other else None)
+
+
+def test_a_flair_alone_tells_of_a_ct_that_cannot_be_chosen(raw):
+    two(raw, "b", "ct")
+    flair(raw, "c")
+    flair(raw, "d")
+    alone = [unit for unit in plan(raw.root) if isinstance(unit, Unit)]
+    assert [unit.session for unit in alone] == ["c", "d"]
+    for unit in alone:
+        assert "warning: it may belong to a CT of ses-b, which is skipped" in unit.notes
+
+
+def test_own_flairs_need_nothing_of_a_session_that_is_skipped(raw):
+    ct(raw, "a")
+    flair(raw, "a")
+    two(raw, "b")
+    unit = plan(raw.root)[0]
+    assert (unit.flair_session, unit.notes) == ("a", ())
+
+
+@pytest.mark.parametrize("name", ["acq-0.5mm_FLAIR", "run-x_FLAIR"])
+def test_the_only_one_is_said_of_all_images_there_are(raw, name):
+    ct(raw, "a")
+    flair(raw, "c")
+    raw.image(f"sub-01/ses-b/anat/sub-01_ses-b_{name}.nii.gz")
+    unit = plan(raw.root)[0]
+    said = " ".join(unit.notes)
+    assert "the only one that can be used; when" in said
+    assert "no partner for it was looked for in sub-01_ses-b: skipped" in said

@@ -112,8 +112,43 @@ def test_a_row_that_may_mean_two_images_is_refused_unless_it_names_one_in_full(r
     raw.text("sub-01/sub-01_scans.tsv", "filename\tacq_time\nct/sub-01_run-01_ct.nii.gz\t2020\n")
     assert "'2020'" in " ".join(times_of(raw.root)[1])
     raw.text("sub-01/sub-01_scans.tsv", "filename\tacq_time\nct/sub-01_run-001_ct.nii\t2020\n")
-    with pytest.raises(BadDataError, match=r"may be sub-01_run-01_ct.nii.gz or sub-01_run-1"):
+    with pytest.raises(BadDataError, match=r"may be ct/sub-01_run-01_ct.nii.gz or ct/sub-01_run-1"):
         times_of(raw.root)
+
+
+UNREAD = ["anat/old/sub-01_FLAIR.nii.gz", "old/anat/sub-01_FLAIR.nii.gz", "x/sub-01_FLAIR.nii"]
+
+
+@pytest.mark.parametrize("unread", UNREAD)
+@pytest.mark.parametrize(
+    "row",
+    [
+        *("sub-01_FLAIR.nii.gz", "anat/sub-01_FLAIR.nii.gz", "sub-01_FLAIR.nii", "/anat/FLAIR.nii"),
+        *("anat\\sub-01_FLAIR.nii.gz", "sub-01/anat/sub-01_FLAIR.nii.gz"),
+    ],
+)
+def test_a_row_is_of_the_image_that_is_read(raw, unread, row):
+    raw.image("sub-01/ct/sub-01_ct.nii.gz")
+    raw.image("sub-01/anat/sub-01_FLAIR.nii.gz")
+    raw.image(f"sub-01/{unread}")
+    rows = f"ct/sub-01_ct.nii.gz\t2020-01-01\n{row}\t2020-01-05\n"
+    raw.text("sub-01/sub-01_scans.tsv", f"filename\tacq_time\n{rows}")
+    (unit,) = plan(raw.root)
+    assert unit.days_apart == 4.0
+
+
+@pytest.mark.parametrize("unread", UNREAD)
+def test_a_row_that_names_an_image_that_is_not_read_gives_no_other_its_time(raw, unread):
+    raw.image("sub-01/ct/sub-01_ct.nii.gz")
+    raw.image("sub-01/anat/sub-01_FLAIR.nii.gz")
+    raw.image(f"sub-01/{unread}")
+    rows = "".join(
+        f"{name}\t2020-01-0{day}\n"
+        for day, name in enumerate(("ct/sub-01_ct.nii.gz", "anat/sub-01_FLAIR.nii.gz", unread), 1)
+    )
+    raw.text("sub-01/sub-01_scans.tsv", f"filename\tacq_time\n{rows}")
+    (unit,) = plan(raw.root)
+    assert unit.days_apart == 1.0
 
 
 def test_the_same_time_twice_and_a_row_without_one_are_fine(far):

@@ -42,6 +42,17 @@ def test_labels_lose_their_prefix_and_add_up(option):
     assert settings.participant_labels == ("01", "02", "ab")
 
 
+@pytest.mark.parametrize("text", ["03", "sub-03", "SUB-03", "Sub-03", " 03 "])
+def test_labels_are_read_as_in_lists(text):
+    assert parse([*PLAIN, "--participant-label", text]).participant_labels == ("03",)
+    assert parse([*PLAIN, "--rerun", text]).rerun == ("sub-03",)
+    group = ["bids", "out", "group"]
+    assert parse([*group, "--exclude", text]).exclude == ("sub-03",)
+    assert parse([*group, "--exclude", f"{text.strip()}_SES-a"]).exclude == ("sub-03_ses-a",)
+    ses = text.lower().replace("sub", "SES")
+    assert parse([*PLAIN, "--session-label", ses]).session_labels == ("03",)
+
+
 @pytest.mark.parametrize(
     "option", ["--session-label", "--session_label", "--session-id", "--session_id"]
 )

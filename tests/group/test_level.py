@@ -150,6 +150,59 @@ def test_a_correction_that_cannot_be_read_stops_the_group(group, copied, capsys,
     assert not (group.out / "group.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("where", "name", "text", "grades", "said"),
+    [
+        ("moved", "x", CORRECTED, "3210", ""),
+        ("linked", "x", CORRECTED, "3210", ""),
+        ("moved", "x", CORRECTED + "sub-05\t1\n", "3210", ""),
+        ("moved", "", CORRECTED, "3210", ""),
+        # By the folders; a row may be missing, as BIDS does not have it, but people do.
+        ("moved", "x", CORRECTED.replace("sub-03\t1\n", ""), "32n0", ""),
+        ("moved", "other", CORRECTED, "1210", "its data set is named 'other', and the results are"),
+        ("empty", "x", "participant_id\tfazekas\nsub-01\t3\n", "1210", "(sub-02, sub-03, sub-04)"),
+    ],
+)
+def test_a_data_set_by_another_path_is_the_same_or_is_told(
+    group, copied, tmp_path, capsys, where, name, text, grades, said
+):
+    assert copied(CORRECTED.replace("\t3", "\t1").encode()) == 0
+    bids, other = tmp_path / "bids", tmp_path / "elsewhere/data"
+    other.parent.mkdir()
+    if where == "linked":
+        (tmp_path / "elsewhere/out").symlink_to(group.out)
+        bids.rename(tmp_path / "elsewhere/bids2")
+        other.symlink_to("bids2")
+    elif where == "moved":
+        bids.rename(other)
+    else:
+        other.mkdir()
+    (other / "participants.tsv").write_text(text)
+    (other / "dataset_description.json").write_text(json.dumps({"Name": name}))
+    capsys.readouterr()
+    arguments = [str(other), str(group.out), "group", "-w", str(tmp_path / "work")]
+    assert app.main(arguments) == 0
+    found = [row["fazekas_grade"][:1] for row in table(group.out / "group/units.tsv")]
+    assert "".join(found) == grades
+    err = capsys.readouterr().err
+    if said:
+        for one in (said, f"{other}/participants.tsv is not used", "--participants-file"):
+            assert one in err
+        assert f"{group.out}/participants.tsv is, as it was copied" in err
+    else:
+        assert "is not used" not in err
+
+
+@pytest.mark.parametrize("content", [CORRECTED.encode("utf-16"), CORRECTED.encode() + b"sub-07"])
+def test_a_table_of_a_moved_data_set_that_cannot_be_read_stops_the_group(
+    group, copied, tmp_path, capsys, content
+):
+    (tmp_path / "bids").rename(tmp_path / "data")
+    (tmp_path / "data/participants.tsv").write_bytes(content)
+    assert app.main([str(tmp_path / "data"), str(group.out), "group"]) == 65
+    assert "data/participants.tsv" in capsys.readouterr().err
+
+
 def test_what_is_missing_and_who_is_left_out_is_said_in_the_log(group):
     add_unit(group.out, "02", 1.0, cells={"ct": {"wml_ml": "much"}})
     add_unit(group.out, "03", 1.0, qc="fail", message="The brain is too small.")

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ctwml_bids.bids import names
 from ctwml_bids.errors import BadDataError, InvalidInputError, NoInputError, NothingMatchedError
 from tests.group.cohorts import add_people, add_status, add_unit, estimates, page_of, run, table
 
@@ -73,6 +74,18 @@ def test_the_copied_column_counts_where_another_table_has_none(cohort, tmp_path_
     assert table(cohort / "group/excluded.tsv") == []
 
 
+@pytest.mark.parametrize("column", ["exclude", "Exclude", "EXCLUDE "])
+@pytest.mark.parametrize("own", ["age", "exclude", None])
+def test_the_column_exclude_of_the_ratings_counts(cohort, tmp_path_factory, column, own):
+    if own:
+        (cohort / "participants.tsv").write_text(f"participant_id\t{own}\nsub-01\tn/a\n")
+    rated = tmp_path_factory.mktemp("tables") / "fazekas.tsv"
+    rated.write_text(f"participant_id\tfazekas\t{column}\n02\t1\ttumour\nsub-03\t2\tno\n")
+    run(cohort, fazekas_file=rated)
+    (row,) = table(cohort / "group/excluded.tsv")
+    assert (row["unit"], row["reason"]) == ("sub-02", "excluded in fazekas.tsv: tumour")
+
+
 @pytest.mark.parametrize("written", ["sub-2", "002", "2", "sub-02_ses-a"])
 def test_a_near_label_in_the_column_stops_the_group(cohort, written):
     who, _, session = written.partition("_ses-")
@@ -117,6 +130,35 @@ def test_a_failed_unit_is_named_first_and_its_old_table_is_not_used(cohort):
     assert listed == {"sub-02": "unfinished", "sub-99": "unfinished"}
 
 
+@pytest.mark.parametrize(
+    ("state", "code", "counts"),
+    [
+        ("skipped", 65, False),
+        ("failed", 65, False),
+        ("failed", 1, False),
+        ("running", 0, False),
+        ("skipped", 66, True),
+        ("queued", 0, True),
+    ],
+)
+@pytest.mark.parametrize("label", ["", "mine"])
+def test_a_table_of_images_that_are_refused_now_is_not_used(cohort, state, code, counts, label):
+    for number in range(1, 4):
+        add_unit(cohort, f"0{number}", 3.0, 4.0, label=label)
+    path = cohort / names.status("02", None, model_label=label)
+    status = {**json.loads(path.read_text()), "state": state, "exit_code": code, "reason": "why"}
+    path.write_text(json.dumps(status))
+    page = page_of(cohort, model_label=label)
+    folder = cohort / names.group_folder(label)
+    units = [row["unit"] for row in table(folder / "units.tsv")]
+    assert ("sub-02" in units) is counts
+    if not counts:
+        (row,) = table(folder / "excluded.tsv")
+        assert (row["unit"], row["why"]) == ("sub-02", "unfinished")
+        assert row["reason"].startswith(f"{state}: why")
+        assert "why" in page
+
+
 def test_units_that_do_not_line_up_are_not_compared(cohort):
     add_unit(cohort, "66", 10.0, 10.0, pair=False, qc="fail")
     run(cohort, include_failed_qc=True)
@@ -147,3 +189,40 @@ def test_no_finished_unit_is_no_input(tmp_path):
         run(tmp_path)
     assert caught.value.exit_code == 66
     assert not (tmp_path / "group.html").exists()
+
+
+@pytest.fixture(params=["status", "sidecar"])
+def lent(request, cohort):
+    """A CT has the FLAIR of another session, as its status says, or its table's sidecar alone."""
+    table = add_unit(cohort, "08", 3.0, 3.0, session="ct")
+    images = ["sub-08/ses-ct/ct/sub-08_ses-ct_ct.nii", "sub-08/ses-mri/anat/sub-08_FLAIR.nii"]
+    status = cohort / "logs/sub-08_ses-ct/status.json"
+    if request.param == "status":
+        inputs = {"inputs": {image: [1, 2, "0"] for image in images}}
+        status.write_text(json.dumps({**json.loads(status.read_text()), "request": inputs}))
+    else:
+        sidecar = table.with_suffix(".json")
+        sources = ["bids::sub-08/ses-ct/x.nii", *(f"bids:raw:{image}" for image in images)]
+        sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "Sources": sources}))
+    return cohort
+
+
+@pytest.mark.parametrize("told", ["option", "column"])
+def test_a_session_that_is_left_out_lends_no_flair(lent, told):
+    if told == "column":
+        (lent / "participants.tsv").write_text(
+            "participant_id\tsession_id\texclude\nsub-08\tses-ct\tno\nsub-08\tmri\tmoved\n"
+        )
+    page = page_of(lent, exclude=("sub-08_ses-mri",) if told == "option" else ())
+    (row,) = table(lent / "group/excluded.tsv")
+    assert (row["unit"], row["why"]) == ("sub-08_ses-ct", "excluded")
+    assert "its image sub-08_FLAIR.nii is of sub-08_ses-mri: excluded" in row["reason"]
+    assert "is of sub-08_ses-mri: excluded" in page
+    assert estimates(lent)["pairs"]["value"] == "5"
+
+
+@pytest.mark.parametrize("lent", ["status"], indirect=True)
+@pytest.mark.parametrize("typed", ["sub-08_ses-MRI", "sub-8_ses-mri", "sub-008_ses-mri"])
+def test_a_session_that_lent_a_flair_has_a_label_to_come_near(lent, typed):
+    with pytest.raises(InvalidInputError, match="is not here, and sub-08_ses-mri is"):
+        run(lent, exclude=(typed,))

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from ctwml_bids.bids.status import collect, read_status
+from ctwml_bids.bids import names
+from ctwml_bids.bids.status import UnitStatus, collect, read_status, write_status
 from ctwml_bids.bids.units import Skipped
 from ctwml_bids.run import provenance
 from ctwml_bids.run.locks import hold
@@ -192,6 +193,32 @@ def test_a_unit_of_before_stays_done_unless_its_images_are_refused_now(
     write_skipped([Skipped("02", None, "not now", exit_code)], ready)
     found = read_status(ready.settings.output_dir / "logs/sub-02/status.json")
     assert found.state == state
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "others", "state"),
+    [(65, "", "skipped"), (66, "", "done"), (65, "skipped", "done"), (65, "unit", "done")],
+)
+@pytest.mark.parametrize("desc", [None, "mine"])
+def test_sessions_of_a_subject_that_is_refused_as_a_whole_are_no_longer_done(
+    units, ready, exit_code, others, state, desc
+):
+    ready = dataclasses.replace(ready, settings=dataclasses.replace(ready.settings, desc=desc))
+    out = ready.settings.output_dir
+    paths = [out / names.status("07", session, model_label=desc or "") for session in "ab"]
+    other = out / names.status("07", "a", model_label="another")
+    for path in (*paths, other, out / names.status("077", "a", model_label=desc or "")):
+        write_status(path, UnitStatus(path.parent.name, "done", model_label=desc or ""))
+    refused = [Skipped("07", None, "its sidecar is no JSON", exit_code)]
+    if others == "skipped":
+        refused.append(Skipped("07", "c", "two CTs", 65))
+    planned = [*units, dataclasses.replace(units[0], subject="07", session="c")]
+    results = write_skipped(refused, ready, planned if others == "unit" else units)
+    assert len(results) == len(refused)
+    assert [read_status(path).state for path in paths] == [state, state]
+    assert read_status(other).state == "done"
+    assert state == "done" or read_status(paths[0]).reason == "its sidecar is no JSON"
+    assert read_status(out / names.status("077", "a", model_label=desc or "")).state == "done"
 
 
 def test_a_skip_is_not_written_over_the_state_of_a_unit_that_another_process_runs(ready):

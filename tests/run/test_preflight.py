@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ctwml_bids.cli.values import unit_label
 from ctwml_bids.errors import (
     BadDataError,
     CannotCreateError,
@@ -154,3 +155,49 @@ def test_a_malformed_plugin_file_is_found_before_the_run(settings, tmp_path):
     refused(settings, InvalidInputError, "plugin file", use_plugin=plugin)
     plugin.write_text('{"plugin": "SLURMGraph"}')
     refused(settings, UsageError, "SLURMGraph", use_plugin=plugin)
+
+
+@pytest.mark.parametrize("label", ["3", "sub-3", "003", "SUB-003", "03_ses-1"])
+@pytest.mark.parametrize("by", ["option", "list", "column"])
+def test_a_near_label_to_leave_out_stops_before_the_participants(settings, tmp_path, label, by):
+    """The group would refuse it after hours."""
+    (settings.bids_dir / "sub-03/ct").mkdir(parents=True)
+    fields = {"analysis_levels": ("participant", "group")}
+    kind = InvalidInputError
+    if by == "option":
+        fields["exclude"] = (unit_label(label),)
+    elif by == "list":
+        (tmp_path / "list.txt").write_text(f"{label}\n")
+        fields["exclude"] = (str(tmp_path / "list.txt"),)
+    else:
+        who, _, session = label.partition("_")
+        rows = f"sub-03\tn/a\tno\n{who}\t{session or 'n/a'}\ttumour\n"
+        (tmp_path / "people.tsv").write_text(f"participant_id\tsession_id\texclude\n{rows}")
+        fields["participants_file"] = tmp_path / "people.tsv"
+        kind = BadDataError
+    refused(settings, kind, "is not here, and sub-03 is", **fields)
+    assert not settings.output_dir.exists()
+
+
+@pytest.mark.parametrize("label", ["03", "77", "77_ses-1"])
+def test_who_is_there_or_nowhere_near_stops_nothing(settings, label):
+    (settings.bids_dir / "sub-03/ct").mkdir(parents=True)
+    both = dataclasses.replace(settings, analysis_levels=("participant", "group"))
+    assert checks.preflight(dataclasses.replace(both, exclude=(unit_label(label),)))
+
+
+def test_a_column_of_ratings_that_is_not_there_stops_before_the_participants(settings):
+    (settings.bids_dir / "participants.tsv").write_text("participant_id\tage\n")
+    fields = {"analysis_levels": ("participant", "group"), "fazekas_column": "score"}
+    refused(settings, InvalidInputError, "has no column 'score'", **fields)
+
+
+@pytest.mark.parametrize(
+    ("ignored", "given"), [(("ct",), 0), (("flair",), 1), (("ct",), None), (("flair",), None)]
+)
+def test_a_model_of_images_that_are_left_out_is_refused(settings, models, ignored, given):
+    some = tuple(models) if given is None else (models[given],)
+    refused(settings, UsageError, f"--ignore {ignored[0]} leaves", models=some, ignore=ignored)
+    other = tuple(model for model in models if model not in some)
+    if other:
+        assert checks.preflight(dataclasses.replace(settings, models=other, ignore=ignored))

@@ -124,3 +124,52 @@ def test_one_image_under_two_names_is_refused(untrained, capsys):
     said = capsys.readouterr().err
     assert "sub-02 and sub-04 have the same image" in said
     assert train(untrained, "--exclude", "04", "--dry-run") == 0
+
+
+@pytest.fixture
+def lent(tmp_path):
+    """The FLAIR of a CT lies in another session of its subject."""
+    bids, out = trainable.make(tmp_path, [*trainable.HEADS[:4], Head("05", "ct", ((8, 12, 0),))])
+    before = "sub-05/ses-ct/anat/sub-05_ses-ct_FLAIR.nii.gz"
+    after = before.replace("ses-ct", "ses-mri")
+    (bids / after).parent.mkdir(parents=True)
+    (bids / before).rename(bids / after)
+    path = out / names.status("05", "ct")
+    status = json.loads(path.read_text())
+    status["request"]["inputs"][after] = status["request"]["inputs"].pop(before)
+    path.write_text(json.dumps(status))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("typed", "listed", "column"),
+    [
+        ("sub-05_ses-mri", "", ""),
+        ("05_ses-mri", "", ""),
+        ("", "sub-05_ses-mri,moved", ""),
+        ("", "participant_id\tsession_id\n05\tmri", ""),
+        ("", "", "sub-05\tses-mri\tmoved"),
+        ("", "", "SUB-05\tmri\tyes"),
+    ],
+)
+def test_a_session_that_is_left_out_lends_no_flair(lent, capsys, typed, listed, column):
+    options = ["--exclude", typed] if typed else []
+    if listed:
+        (lent / "list.tsv").write_text(listed)
+        options = ["--exclude", lent / "list.tsv"]
+    if column:
+        rows = f"sub-05\tses-ct\tn/a\n{column}\n"
+        table = lent / "bids/participants.tsv"
+        table.write_text(f"participant_id\tsession_id\texclude\n{rows}")
+    assert train(lent, "--dry-run", *options) == 0
+    said = capsys.readouterr().out
+    assert "4 subjects (4 images" in said
+    assert "sub-05_ses-ct: left out: its image sub-05_ses-mri_FLAIR.nii.gz is of sub-05_" in said
+
+
+@pytest.mark.parametrize("typed", ["sub-05_ses-MRI", "5_ses-mri", "sub-05_ses-ct2", "05_ses-0mri"])
+def test_a_session_that_nobody_has_lends_its_flair(lent, capsys, typed):
+    near = typed in ("sub-05_ses-MRI", "5_ses-mri")
+    assert train(lent, "--dry-run", "--exclude", typed) == (16 if near else 0)
+    said = capsys.readouterr()
+    assert ("sub-05_ses-mri is" in said.err) if near else ("5 subjects (5 images" in said.out)

@@ -190,3 +190,47 @@ def test_a_person_who_is_left_out_is_not_in_the_plan(tmp_path):
     plan = json.loads((tmp_path / "out/train/ct/plan.json").read_text())
     assert "sub-03" not in plan["cases"]
     assert plan["left_out"] == {"sub-03": "excluded in participants.tsv: tumour"}
+
+
+RATED = "participant_id\tfazekas\t{}\nsub-01\t1\tno\nsub-02\t2\tn/a\n{}\nsub-04\t3\t0\n"
+
+
+@pytest.mark.parametrize(
+    ("column", "row"),
+    [
+        ("exclude", "sub-03\t3\ttumour"),
+        ("Exclude ", "03\t3\ttumour"),
+        ("EXCLUDE", 'SUB-03\tn/a\t"tumour"'),
+    ],
+)
+@pytest.mark.parametrize("own", [table_of("exclude", ["no"] * 5), table_of("age", "12345")])
+def test_the_column_exclude_of_the_ratings_counts(dry, tmp_path, column, row, own):
+    rated = tmp_path / "fazekas.tsv"
+    rated.write_text(RATED.format(column, row))
+    code, said = dry(own, "--fazekas-file", rated)
+    assert code == 0
+    assert "1 left out" in said
+    assert "sub-03: left out: excluded in fazekas.tsv: tumour" in said
+
+
+@pytest.mark.parametrize("column", ["excluded", "include", "exclude?"])
+def test_a_column_of_the_ratings_like_exclude_is_refused(dry, tmp_path, column):
+    rated = tmp_path / "fazekas.tsv"
+    rated.write_text(RATED.format(column, "sub-03\t3\ttumour"))
+    code, said = dry(table_of("age", "12345"), "--fazekas-file", rated)
+    assert code == 65
+    assert f"fazekas.tsv: has a column {column}" in said
+
+
+def test_columns_of_all_tables_count_together(dry, tmp_path):
+    rated, people = tmp_path / "fazekas.tsv", tmp_path / "people.tsv"
+    rated.write_text(RATED.format("exclude", "sub-03\t3\ttumour"))
+    people.write_text(table_of("exclude", ["moved", "no", "no", "no", "no"]))
+    code, said = dry(
+        table_of("exclude", ["no", "yes", "", "", ""]),
+        *("--fazekas-file", rated, "--participants-file", people),
+    )
+    assert code == 0
+    assert "sub-01: left out: excluded in people.tsv: moved" in said
+    assert "sub-03: left out: excluded in fazekas.tsv: tumour" in said
+    assert "2 left out" in said
