@@ -6,9 +6,8 @@ table of participants and perhaps manual masks are read.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv
 from ctwml_bids.bids.people_tables import People
+from ctwml_bids.bids.status import read_status
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.statistics.gates import ORDER
 from ctwml_bids.training.heads import Case
@@ -112,16 +112,14 @@ def _is_asked_for(wanted: Wanted, subject: str, session: str | None) -> bool:
 
 def _case(wanted: Wanted, status_path: Path, subject: str, session: str | None) -> Case | str:
     """Return a unit's case, or why it is left out."""
-    try:
-        status = json.loads(status_path.read_text(encoding="utf-8"))
-        state, inputs = status["state"], status["request"].get("inputs", {})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    if (status := read_status(status_path)) is None:
         return "its status file cannot be read"
+    inputs = status.request.get("inputs", {})
     for label in (names.stem(subject, session), names.stem(subject)):
         if reason := wanted.exclude.get(label):
             return reason
-    if state != "done":
-        return f"the participant level has not finished it ({state})"
+    if status.state != "done":
+        return f"the participant level has not finished it ({status.state})"
     images = {_modality(name): wanted.bids_dir / name for name in inputs}
     if wanted.modality not in images:
         return f"it has no {wanted.modality.upper()}"
@@ -131,7 +129,8 @@ def _case(wanted: Wanted, status_path: Path, subject: str, session: str | None) 
         return "its table of volumes does not say whether it passed its quality gates"
     if quality == "fail" and not wanted.include_failed_qc:
         return "it failed a quality gate (--include-failed-qc takes it in)"
-    truth, space = wanted.output_dir / _name(names.wml, subject, session), "flair"
+    truth = names.wml(subject, session, space="FLAIR", seen_in="flair", kind="mask")
+    truth, space = wanted.output_dir / truth, "flair"
     if wanted.labels == "manual":
         found = find_mask(wanted.masks, subject, session, images, prefer=wanted.modality)
         if found is None:
@@ -140,10 +139,6 @@ def _case(wanted: Wanted, status_path: Path, subject: str, session: str | None) 
         if space not in images:
             return f"its mask lies on a {space.upper()} that was not measured"
     return _with_files(wanted, subject, session, images, truth, space, inputs)
-
-
-def _name(of: Callable[..., Any], subject: str, session: str | None) -> Any:
-    return of(subject, session, space="FLAIR", seen_in="flair", kind="mask")
 
 
 def _with_files(
