@@ -40,7 +40,7 @@ check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-# Days on two cores; writes benchmarks/results, and the tables of docs/validation.md from them. Heads, networks
+# Days on two cores; writes benchmarks/results, and the tables of the validation pages from them. Heads, networks
 # and anatomies in training/ are what model_making/make_models.sh makes.
 BIDS_REAL ?= ../shared/data/bids-real
 RECIPES := baseline three-slices dice-loss plain-unet plain-unet-three shipped shipped-long

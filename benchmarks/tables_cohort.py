@@ -1,8 +1,8 @@
-"""Tables of docs/validation.md of the simulated cohort and the scans of its people (`page.py`)."""
+"""Tables of the simulated cohort and the scans of its people, for validation pages (`page.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -121,11 +121,7 @@ def both_cohorts() -> Table:
         return [f"{number(row['points'], 1)} ({end})" for row, end in zip(rows, ends, strict=True)]
 
     def largest(image: str) -> list[str]:
-        marks = [
-            max(head[f"{image}_ml"] for head in one["heads"] if head["true_ml"] < _NONE_ML)
-            for one in found
-        ]
-        return [number(mark, 1) for mark in marks]
+        return [number(largest_without_lesions(one, image), 1) for one in found]
 
     return [
         ["", "seed 2020", "seed 2021"],
@@ -145,6 +141,11 @@ def both_cohorts() -> Table:
         ["by plain counting", *points(f"{short}, counted plainly")],
         ["FLAIR short of that", *points("FLAIR short of the ceiling")],
     ]
+
+
+def largest_without_lesions(cohort: Mapping, image: str) -> float:
+    """Return the largest volume (mL) that is marked on ``ct`` or ``flair`` where there is none."""
+    return max(head[f"{image}_ml"] for head in cohort["heads"] if head["true_ml"] < _NONE_ML)
 
 
 def fazekas_cuts() -> Table:

@@ -1,4 +1,4 @@
-"""Tables of docs/validation.md of what once gave wrong numbers (`page.py`)."""
+"""Tables of docs/situations.md of what once gave wrong numbers (`page.py`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of docs/validation.md of networks on heads that are no cohort (`page.py`)."""
+"""Tables of networks on heads that are no cohort, for the validation pages (`page.py`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of docs/validation.md of the steps around the lesion networks, and of cost (`page.py`)."""
+"""Tables of the steps around the lesion networks and of cost, for validation pages (`page.py`)."""
 
 from __future__ import annotations
 

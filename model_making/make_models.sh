@@ -5,7 +5,7 @@
 #
 #     model_making/make_models.sh BIDS_REAL
 #
-# Models are written to training/models; what is measured on them is in docs/validation.md, and
+# Models are written to training/models; what is measured on them is in docs/experiments.md, and
 # the thresholds below come from there.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -28,7 +28,7 @@ PLANE_CROSS = ndimage.generate_binary_structure(3, 1)
 PLANE_CROSS[:, :, [0, 2]] = False
 _EVALUATIONS = 350
 
-# Thresholds, from `benchmarks/registration.py` (ROC in docs/validation.md). The mirror ratio is
+# Thresholds, from `benchmarks/registration.py` (ROC in docs/experiments.md). The mirror ratio is
 # about 1 for another head, which fits neither way, and its own reciprocal for a flip.
 MIRROR_FAIL, MIRROR_WARN = 1.18, 1.35
 # Deviation of a free scale from 1, in the planes. Through them, thick slices blur it.

@@ -64,7 +64,7 @@ def draw_settings(rng: np.random.Generator, age: float, lesion_ml: float) -> CtS
     White matter 30 ± 3.4 HU (Cala 1981), less in the old; leukoaraiosis 17.5 ± 4.7 (BMC Med
     Imaging 2024); scanners differ by several HU (Oh 2019). Grey matter is set so that, after the
     scanner's blur, it stands out from white matter as on real CTs, and noise so that its strength
-    and its spatial frequencies span theirs (docs/validation.md, real beside simulated CT).
+    and its spatial frequencies span theirs (docs/experiments.md, real beside simulated CT).
     """
     old = np.clip((age - 45) / 40, 0, 1)
     severity = np.clip(lesion_ml / 40, 0, 1)  # confluent lesions have lost more than small ones

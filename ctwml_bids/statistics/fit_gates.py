@@ -1,6 +1,6 @@
 """Gates of what was measured on the way: contrast, carried bone, the template's fit, fluid.
 
-Their limits leave room around what real and simulated images reach (docs/validation.md).
+Their limits leave room around what real and simulated images reach (docs/experiments.md).
 """
 
 from __future__ import annotations

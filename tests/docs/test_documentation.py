@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -26,9 +27,15 @@ from ctwml_bids.settings import ANALYSIS_LEVELS, OPTIONS
 from ctwml_bids.statistics.tables import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-USAGE, OUTPUTS = ROOT / "docs/usage.md", ROOT / "docs/outputs.md"
+DOCS = ROOT / "docs"
+PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
+OPTIONS_PAGE, OUTPUTS, REFUSED = DOCS / "options.md", DOCS / "outputs.md", DOCS / "refused.md"
+# What a user types is on these; other pages may name options of other programs.
+OF_USE = (DOCS / "first-run.md", OPTIONS_PAGE, DOCS / "group.md", DOCS / "training.md", REFUSED)
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+each_linked_page = pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "CHANGES.md"], ids=lambda path: path.name
+)
 
 
 def quoted(page: Path) -> list[str]:
@@ -46,10 +53,17 @@ def block_of(page: Path, language: str) -> str:
     return block
 
 
+def headings(page: Path) -> list[tuple[int, str]]:
+    """Return level and text of a page's headings, in their order."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    found = re.findall(r"^(#+) (.+)$", text, flags=re.M)
+    return [(len(marks), heading) for marks, heading in found]
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub names them."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.M)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    found = (heading.lower() for _, heading in headings(page))
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in found}
 
 
 def commands(page: Path, pattern: str) -> list[tuple[str, list[str]]]:
@@ -78,6 +92,24 @@ def option_strings(built: argparse.ArgumentParser) -> set[str]:
 
 
 @each_page
+def test_a_page_begins_with_its_only_title_and_skips_no_level(page):
+    levels = [level for level, _ in headings(page)]
+    assert page.read_text(encoding="utf-8").startswith("# ")
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+@each_page
+def test_no_two_headings_of_a_page_have_one_anchor(page):
+    assert len(anchors(page)) == len(headings(page))
+
+
+def test_the_index_lists_every_page_once():
+    links = re.findall(r"\]\(([\w-]+\.md)\)", (DOCS / "index.md").read_text(encoding="utf-8"))
+    assert sorted(links) == sorted(page.name for page in DOCS.glob("*.md") if page.stem != "index")
+
+
+@each_linked_page
 def test_relative_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if re.match(r"[a-z]+:", target):
@@ -141,20 +173,21 @@ ACTIONS = [action for action in options.build_parser()._actions if action.option
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.option_strings[0])
-def test_every_option_is_on_the_usage_page(action):
-    words = {word for piece in quoted(USAGE) for word in re.split(r"[\s,]+", piece)}
+def test_every_option_is_on_the_options_page(action):
+    words = {word for piece in quoted(OPTIONS_PAGE) for word in re.split(r"[\s,]+", piece)}
     assert words & set(action.option_strings), action.option_strings
 
 
-def test_every_option_on_the_usage_page_is_the_programs():
-    words = {word for piece in quoted(USAGE) for word in re.split(r"[\s,]+", piece)}
+@pytest.mark.parametrize("page", OF_USE, ids=lambda path: path.name)
+def test_every_option_on_the_pages_of_use_is_the_programs(page):
+    words = {word for piece in quoted(page) for word in re.split(r"[\s,]+", piece)}
     asked = {word.split("=")[0] for word in words if re.fullmatch(r"--?[a-z][\w=-]*", word)}
     # Apptainer's own, and -v twice.
     assert asked - {"--nv", "-vv"} <= option_strings(options.build_parser())
 
 
 def test_the_table_of_options_says_the_levels_that_are_declared():
-    rows = re.findall(r"^\| (`--?[a-z].+?) \| ([a-z, ]+) \|", USAGE.read_text(), flags=re.M)
+    rows = re.findall(r"^\| (`--?[a-z].+?) \| ([a-z, ]+) \|", OPTIONS_PAGE.read_text(), flags=re.M)
     told = {flag: said for flags, said in rows for flag in re.findall(r"`(--?[a-z][\w-]*)", flags)}
     for declared in OPTIONS.values():
         levels = declared.levels
@@ -162,8 +195,8 @@ def test_the_table_of_options_says_the_levels_that_are_declared():
         assert {told[flag] for flag in declared.flags if flag in told} == {said}, declared.flags
 
 
-def test_every_choice_of_an_option_is_on_the_usage_page():
-    text = " ".join(quoted(USAGE))
+def test_every_choice_of_an_option_is_on_the_options_page():
+    text = " ".join(quoted(OPTIONS_PAGE))
     for action in ACTIONS:
         for choice in action.choices or ():
             assert re.search(rf"(?<!\w){re.escape(str(choice))}(?!\w)", text), (
@@ -178,7 +211,7 @@ def codes_of_errors() -> set[int]:
 
 
 def test_the_table_of_exit_codes_is_that_of_the_errors():
-    rows = re.findall(r"^\| (\d+) \| .+ \|$", USAGE.read_text(encoding="utf-8"), flags=re.M)
+    rows = re.findall(r"^\| (\d+) \| .+ \|$", REFUSED.read_text(encoding="utf-8"), flags=re.M)
     codes = [int(code) for code in rows]
     assert codes == sorted(set(codes))
     assert set(codes) == codes_of_errors() | {0, app.INTERRUPTED, app.TERMINATED}
@@ -189,20 +222,20 @@ def test_the_help_names_the_same_exit_codes_as_the_table():
     assert said == codes_of_errors() | {0, app.INTERRUPTED, app.TERMINATED}
 
 
-def test_the_filter_on_the_usage_page_is_accepted(tmp_path):
+def test_the_filter_on_the_options_page_is_accepted(tmp_path):
     path = tmp_path / "filter.json"
-    path.write_text(block_of(USAGE, "json"))
+    path.write_text(block_of(OPTIONS_PAGE, "json"))
     filters = load_filters(path)
     assert set(json.loads(path.read_text())) == {"ct", "flair"}
     assert filters
 
 
-def test_the_plugin_file_on_the_usage_page_is_accepted(tmp_path, monkeypatch):
+def test_the_plugin_file_on_the_options_page_is_accepted(tmp_path, monkeypatch):
     # It asks whether the cluster's command is there.
     (tmp_path / "sbatch").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     path = tmp_path / "plugin.yaml"
-    path.write_text(block_of(USAGE, "yaml"))
+    path.write_text(block_of(OPTIONS_PAGE, "yaml"))
     assert read_plugin(path)
 
 
@@ -224,13 +257,13 @@ def test_what_was_measured_on_the_shipped_models_is_in_their_cards_and_on_the_pa
     in_card = card.accuracy["simulated cohort, anatomies and seeds not trained on"]
     assert in_card["volume r"] == cohort["volumes"][f"{images[modality]} against truth"]["r"]
     assert in_card["dice, all"] == cohort["dice"][f"{images[modality]} against truth"]["all"]
-    page = (ROOT / "docs/validation.md").read_text(encoding="utf-8")
-    section = page.split("### The paper's tables on simulated people")[1].split("\n### ")[0]
+    page = (DOCS / "validation.md").read_text(encoding="utf-8")
+    section = page.split("## Simulated heads, truth known")[1].split("\n### Dice")[0]
     assert card.name in section
     assert f"| {images[modality]} against truth | {in_card['volume r']:.3f} |" in section
 
 
-def test_tables_of_the_validation_page_are_those_of_the_results():
+def test_tables_of_the_validation_pages_are_those_of_the_results():
     made = subprocess.run(
         [sys.executable, "-m", "benchmarks.page", "--check"],
         capture_output=True,

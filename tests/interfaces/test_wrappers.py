@@ -256,6 +256,7 @@ def test_what_is_left_out_is_found_in_the_frame_of_the_head_and_counted_in_its_m
     monkeypatch.chdir(tmp_path)
     found = SegmentLesions(
         **files,
+        whole=files["mask"],
         guide_wm=str(guide.wm),
         guide_ventricles=str(guide.ventricles),
         model=str(default("flair")),

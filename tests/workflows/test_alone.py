@@ -189,7 +189,7 @@ def test_a_pair_with_a_broken_flair_fails_as_a_whole_and_names_the_flair(broken,
 
 
 def test_the_ct_of_a_broken_flair_can_be_measured_alone_by_a_filter(bids_dir, broken, capsys):
-    # As docs/usage.md says. What follows is the run of a CT alone, which is tested above.
+    # As docs/refused.md says. What follows is the run of a CT alone, which is tested above.
     output, _ = broken
     filters = bids_dir.parent / "filter.json"
     filters.write_text('{"flair": {"acquisition": "none"}}')
