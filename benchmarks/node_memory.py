@@ -49,7 +49,6 @@ def make_dataset(root: Path, bids_dir: Path, subject: str, ct: int, flair: int) 
 
 def peaks(root: Path, scratch: Path, options: list[str]) -> dict[str, float]:
     """Run the one unit; return the peak memory (GiB) of each step."""
-    from ctwml_bids.bids.query import plan
     from ctwml_bids.cli.parser import parse
     from ctwml_bids.execution.plugins import IsolatedMultiProcPlugin
     from ctwml_bids.run.ledger import parts
@@ -57,6 +56,7 @@ def peaks(root: Path, scratch: Path, options: list[str]) -> dict[str, float]:
     from ctwml_bids.run.preflight import make_folders, preflight
     from ctwml_bids.run.resources import resources_of, unit_files
     from ctwml_bids.workflows.participant import init_participant_wf
+    from tests.bids.planned import plan
 
     arguments = [str(root), str(scratch / "out"), "participant", "-w", str(scratch / "work")]
     ready = preflight(parse([*arguments, "--nprocs", "1", "--device", "cpu", *options]))

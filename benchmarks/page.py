@@ -1,9 +1,9 @@
-"""The tables of the validation pages, made of the files in ``results``.
+"""The tables of the pages, made of the files in ``results`` and of the declared options.
 
     python -m benchmarks.page [--check]
 
 A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; what is between is replaced.
-With ``--check`` nothing is written, and the exit status is 1 if a table is not that of its results.
+With ``--check`` nothing is written, and the exit status is 1 if a table is not what it is made of.
 What stands outside tables is written by hand.
 """
 
@@ -19,6 +19,7 @@ from benchmarks import tables_answers as answers
 from benchmarks import tables_cohort as cohort
 from benchmarks import tables_faults as faults
 from benchmarks import tables_models as models
+from benchmarks import tables_options as options
 from benchmarks import tables_steps as steps
 from benchmarks.page_words import Table
 
@@ -65,6 +66,7 @@ PAGES: dict[str, dict[str, Callable[[], Table]]] = {
         "wide ventricles, FLAIR": faults.wide_ventricles_flair,
         "large hypodensity": faults.hypodensity,
     },
+    "options.md": options.sections(),
 }
 _BLOCK = re.compile(r"<!-- table (?P<name>[^\n]+?) -->\n.*?<!-- end -->", re.DOTALL)
 
@@ -98,7 +100,8 @@ def main() -> None:
     after = {name: made(text, PAGES[name]) for name, text in before.items()}
     if args.check:
         differ = [name for name in PAGES if after[name] != before[name]]
-        sys.exit(f"{', '.join(differ)}: tables are not those of the results." if differ else 0)
+        advice = f"{', '.join(differ)}: tables differ; python -m benchmarks.page writes them anew."
+        sys.exit(advice if differ else 0)
     for name, text in after.items():
         (DOCS / name).write_text(text, encoding="utf-8")
 

@@ -64,7 +64,7 @@ def packaged() -> Template:
     )
 
 
-def get(name: str = DEFAULT, *, resolution: int = 1, cohort: str | None = None) -> Template:
+def get(name: str = DEFAULT, *, resolution: int = 1) -> Template:
     """Find a template's files.
 
     Parameters
@@ -74,8 +74,6 @@ def get(name: str = DEFAULT, *, resolution: int = 1, cohort: str | None = None) 
         "MNIPediatricAsym:cohort-2". The default is the packaged template.
     resolution
         TemplateFlow's index of the resolution (1 is 1 mm in the MNI152 templates).
-    cohort
-        Cohort of templates that have several; overrides the one in ``name``.
 
     Returns
     -------
@@ -87,7 +85,7 @@ def get(name: str = DEFAULT, *, resolution: int = 1, cohort: str | None = None) 
         If the T1w image or brain mask is not in TEMPLATEFLOW_HOME.
     """
     name, _, modifier = name.removeprefix("tpl-").partition(":")
-    cohort = cohort or modifier.removeprefix("cohort-") or None
+    cohort = modifier.removeprefix("cohort-") or None
     if name == DEFAULT and resolution == 1 and cohort is None:
         return packaged()
     home = home_folder()

@@ -11,9 +11,9 @@ from typing import Any
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv, write_json, write_tsv
+from ctwml_bids.bids.tables import MISSING
 from ctwml_bids.bids.units import Unit
 
-MISSING = "n/a"
 ACQUISITION: dict[str, dict[str, str]] = {
     "image": {"Description": "ct or flair"},
     "scanner": {"Description": "Manufacturer and model, from the image's sidecar"},

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids.contrast_words import plain, said, without_asides
-from ctwml_bids.preprocessing.enhancement import vessels
 
 # Fields of an image's own series (DICOM group 0018,10xx by dcm2niix's names), and those of the
 # examination, which may hold series with an agent and series without: these are asked only where
@@ -103,6 +102,9 @@ def looked_at(path: Path, known: Contrast) -> Contrast:
     known
         What `tagged` says of it.
     """
+    # Slow to import, and most data sets have no image that must be looked at.
+    from ctwml_bids.preprocessing.enhancement import vessels
+
     try:
         seen = vessels(path)
     except (OSError, EOFError, ValueError, zlib.error):

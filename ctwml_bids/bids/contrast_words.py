@@ -7,6 +7,7 @@ decides nothing.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -104,6 +105,7 @@ class Said:
     words: str
 
 
+@functools.lru_cache(maxsize=4096)
 def plain(text: str) -> str:
     """Lower the case, drop accents, and part what labels write together: ``HeadCTA05``."""
     # Names cannot hold a point: 0p6, 0_6.
@@ -121,6 +123,7 @@ def without_asides(text: str) -> str:
     return _ASIDE.sub(" ", plain(text))
 
 
+@functools.lru_cache(maxsize=4096)
 def said(text: str) -> Said | None:
     """Read a description or a label; None where it says nothing.
 

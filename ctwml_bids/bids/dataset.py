@@ -1,7 +1,4 @@
-"""The output as a BIDS derivative data set: its root files, and checks of the folder itself.
-
-The atomic writers are in `ctwml_bids.bids.files` and offered here too.
-"""
+"""The output as a BIDS derivative data set: its root files, and checks of the folder itself."""
 
 from __future__ import annotations
 
@@ -13,31 +10,13 @@ from pathlib import Path, PurePath
 from ctwml_bids import __version__
 from ctwml_bids.bids.files import (
     FULL,
-    copy_into,
     explain_os_error,
     make_folder,
-    write_bytes,
     write_json,
-    write_nifti,
     write_text,
-    write_tsv,
 )
 from ctwml_bids.bids.participants import refresh_participants
 from ctwml_bids.errors import CannotCreateError, InvalidInputError
-
-__all__ = [
-    "check_output_dir",
-    "copy_into",
-    "is_made_from",
-    "map_sidecar",
-    "refresh_participants",
-    "start_dataset",
-    "write_bytes",
-    "write_json",
-    "write_nifti",
-    "write_text",
-    "write_tsv",
-]
 
 NAME = "ctwml_bids"
 BIDS_VERSION = "1.11.1"

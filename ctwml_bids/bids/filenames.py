@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-LABEL = r"[A-Za-z0-9+]+"
+from ctwml_bids.bids.labels import LABEL
+
 # Short name of an entity to its long name, and to what a label of it is.
 Vocabulary = Mapping[str, tuple[str, re.Pattern[str]]]
 # Suffixes by the kind of image.

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-
-import jsonschema
+from typing import TYPE_CHECKING
 
 from ctwml_bids.bids.filenames import readable
 from ctwml_bids.bids.units import Candidate
 from ctwml_bids.errors import InvalidInputError, NoInputError
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 ANY = "*"
 # Conditions of one kind of image: entity, and the values that it may have (None: it is absent).
@@ -78,6 +80,8 @@ def load_filters(path: Path | None) -> Filters:
 
 def parse_filters(content: object, *, source: str = "filters") -> Filters:
     """Check the content of a filter file and freeze it (see `load_filters`)."""
+    import jsonschema  # slow, and most runs have no filter file
+
     validator = jsonschema.Draft202012Validator(schema())
     problems = sorted(validator.iter_errors(content), key=lambda error: list(map(str, error.path)))
     if problems:
@@ -143,7 +147,7 @@ def _normal(entity: str, value: str | int | None) -> str | None:
 INDICES = frozenset({"run", "echo", "flip", "inv", "chunk"})
 
 
-def _explain(problem: jsonschema.ValidationError) -> str:
+def _explain(problem: ValidationError) -> str:
     """One violation in words: where it is, what was found, what is allowed."""
     where = ".".join(map(str, problem.absolute_path)) or "top level"
     if problem.validator == "additionalProperties":

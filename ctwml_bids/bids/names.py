@@ -43,12 +43,11 @@ def derivative(
     suffix: str,
     extension: str = ".nii.gz",
     space: str | None = None,
-    res: str | None = None,
     label: str | None = None,
     desc: str | None = None,
 ) -> PurePosixPath:
     """Path of a derivative image or table in ``anat/``, entities in the order of BIDS."""
-    entities = {"space": space, "res": res, "label": label, "desc": desc}
+    entities = {"space": space, "label": label, "desc": desc}
     parts = [stem(subject, session)]
     parts += [f"{key}-{_alphanumeric(key, value)}" for key, value in entities.items() if value]
     name = "_".join([*parts, suffix]) + extension

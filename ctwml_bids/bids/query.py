@@ -26,19 +26,18 @@ from ctwml_bids.bids.subject import let_through, plan_subject
 from ctwml_bids.bids.units import Candidate, Skipped, Unit
 from ctwml_bids.errors import BadDataError, InvalidInputError, NoInputError, NothingMatchedError
 
-__all__ = ["Skipped", "Unit", "plan", "plan_with_matches", "subjects_of", "validator_hint"]
-
 BIDSIGNORE_LINES = ("**/ct", "*_CT.*")
 
 
-def plan(
+def plan_units(
     bids_dir: Path,
     *,
     participant_labels: Sequence[str] | None = None,
     session_labels: Sequence[str] | None = None,
     filters: Filters | None = None,
     skip_validation: bool = False,
-) -> list[Unit | Skipped]:
+    ignore: Sequence[str] = (),
+) -> tuple[list[Unit | Skipped], str]:
     """List what would run and what would not, with the reason.
 
     Parameters
@@ -52,6 +51,14 @@ def plan(
         Which images may be used at all.
     skip_validation
         Accept a data set without a (readable) dataset_description.json.
+    ignore
+        "ct" or "flair": images of this kind are taken for not there.
+
+    Returns
+    -------
+    planned, matched
+        Units and what is skipped, and a text that says what the filters matched (empty without
+        filters).
 
     Raises
     ------
@@ -61,28 +68,6 @@ def plan(
         It is not a BIDS data set, or has no subject.
     NothingMatchedError
         A label is not there, or the filters let no image through.
-    """
-    return plan_with_matches(
-        bids_dir,
-        participant_labels=participant_labels,
-        session_labels=session_labels,
-        filters=filters,
-        skip_validation=skip_validation,
-    )[0]
-
-
-def plan_with_matches(
-    bids_dir: Path,
-    *,
-    participant_labels: Sequence[str] | None = None,
-    session_labels: Sequence[str] | None = None,
-    filters: Filters | None = None,
-    skip_validation: bool = False,
-    ignore: Sequence[str] = (),
-) -> tuple[list[Unit | Skipped], str]:
-    """As `plan`, and with it a text that says what the filters matched (empty without filters).
-
-    Images of a kind in ``ignore`` ("ct", "flair") are taken for not there.
     """
     root = Path(bids_dir).absolute()
     filters = filters or Filters()
@@ -129,13 +114,8 @@ def plan_with_matches(
     return planned, describe_matches(filters, *matched.values()) if filters else ""
 
 
-def subjects_of(bids_dir: Path, *, skip_validation: bool = False) -> list[str]:
-    """Labels of the subjects of a data set, sorted (raises as `plan`)."""
-    return _subjects(Path(bids_dir), skip_validation=skip_validation)[0]
-
-
 def _subjects(root: Path, *, skip_validation: bool) -> tuple[list[str], list[Skipped]]:
-    """List the subjects, and what looks like one and is not used (raises as `plan`)."""
+    """List the subjects, and what looks like one and is not used (raises as `plan_units`)."""
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "is not there"
         raise NoInputError(f"{root}: the BIDS data set {what}")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import csv
-import functools
-import hashlib
 import io
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ctwml_bids.bids.files import write_json, write_text
+from ctwml_bids.bids import names
+from ctwml_bids.bids.files import read_tsv, write_json, write_text
+from ctwml_bids.bids.fingerprints import fingerprints, is_same_file
 
 # Where the statuses of an output folder are, and the table made from them.
 PATTERN = "logs/*/status*.json"
@@ -77,6 +77,9 @@ class UnitStatus:
     outputs: list[str] = field(default_factory=list)
 
 
+_FIELDS = tuple(item.name for item in fields(UnitStatus))
+
+
 @dataclass(frozen=True)
 class Request:
     """What a unit's results depend on besides the settings.
@@ -126,62 +129,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def fingerprint(path: Path) -> list[int | str]:
-    """Describe a file so that a changed one is noticed, mostly without reading it.
-
-    Returns
-    -------
-    list
-        Size in bytes, time of change in ns, and SHA-256, by which `is_same_file` knows a copy.
-    """
-    facts = path.stat()
-    return [facts.st_size, facts.st_mtime_ns, _digest(path, facts.st_size, facts.st_mtime_ns)]
-
-
-def fingerprints(paths: Iterable[Path], bids_dir: Path) -> dict[str, list[int | str]]:
-    """Describe input images (`fingerprint`) by their names in the data set."""
-    return {os.path.relpath(path, bids_dir): fingerprint(path) for path in paths}
-
-
-def is_same_file(path: Path, before: Sequence[int | str], *, by_content: bool = False) -> bool:
-    """Tell whether a file has the content that a `fingerprint` described.
-
-    Parameters
-    ----------
-    path
-        The file; may be missing.
-    before
-        The fingerprint.
-    by_content
-        Whether to read the file also where size and time of change are the same. It is always read
-        where the time alone is another one: a copy of a data set has other times.
-    """
-    try:
-        facts = path.stat()
-        size, changed, *digest = before
-    except (OSError, ValueError):
-        return False
-    if facts.st_size != size:
-        return False
-    if facts.st_mtime_ns == changed and not (by_content and digest):
-        return True
-    now = _digest(path, facts.st_size, facts.st_mtime_ns)
-    return bool(now) and digest == [now]
-
-
-@functools.lru_cache(maxsize=4096)
-def _digest(path: Path, size: int, changed: int) -> str:
-    """Hash a file; once a process as long as size and time of change are the same.
-
-    Of a file that cannot be read the hash is that of no file, so that its unit runs and says so.
-    """
-    try:
-        with path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError:
-        return ""
-
-
 def write_status(path: Path, status: UnitStatus) -> None:
     """Write a status atomically: whoever reads sees the old one or the new one, whole."""
     write_json(path, asdict(status))
@@ -191,10 +138,22 @@ def read_status(path: Path) -> UnitStatus | None:
     """Read a status; None where there is none, or none that can be read."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        known = {name: raw[name] for name in UnitStatus.__dataclass_fields__ if name in raw}
-        return UnitStatus(**known)
+        status = UnitStatus(**{name: raw[name] for name in _FIELDS if name in raw})
+        return status if isinstance(status.request, dict) else None
     except (OSError, ValueError, TypeError, AttributeError):
         return None
+
+
+def read_quality(
+    output_dir: Path, subject: str, session: str | None, *, model_label: str = ""
+) -> str:
+    """Read the worst quality gate of a unit from its table; empty where that does not say."""
+    try:
+        return read_tsv(output_dir / names.stats(subject, session, model_label=model_label))[0][
+            "qc"
+        ]
+    except (OSError, ValueError, IndexError, KeyError):
+        return ""
 
 
 def what_differs(

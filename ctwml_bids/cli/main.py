@@ -16,34 +16,10 @@ from types import FrameType
 from typing import Any
 
 from ctwml_bids import __version__
-from ctwml_bids.bids.acquisitions import write_acquisitions
-from ctwml_bids.bids.participants import refresh_participants, what_to_know
-from ctwml_bids.bids.query import Skipped, Unit, validator_hint
-from ctwml_bids.bids.status import UnitResult, rebuild_table
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.terminal import on_screen
-from ctwml_bids.errors import (
-    BadDataError,
-    CannotCreateError,
-    CtwmlError,
-    InputOutputError,
-    NoInputError,
-)
-from ctwml_bids.run.ledger import lock_path
-from ctwml_bids.run.locks import hold
-from ctwml_bids.run.participant import run_participants, write_skipped
-from ctwml_bids.run.planning import plan_run
-from ctwml_bids.run.preflight import Ready, make_folders, preflight
-from ctwml_bids.run.progress import Progress, log_to, start_logging, stop_logging
-from ctwml_bids.run.provenance import check_same_run, register_run, run_name
-from ctwml_bids.run.rerun import done, why_to_run
-from ctwml_bids.run.summary import (
-    describe_large,
-    describe_machine,
-    describe_plan,
-    exit_code,
-    status_table,
-)
+from ctwml_bids.errors import CannotCreateError, CtwmlError, InputOutputError, NoInputError
+from ctwml_bids.run.progress import log_file, log_to, run_name, start_logging, stop_logging
 from ctwml_bids.settings import Settings
 
 LOG = logging.getLogger("ctwml_bids")
@@ -123,6 +99,9 @@ def run(settings: Settings, started: datetime) -> int:
     CtwmlError
         If the run as a whole cannot go on.
     """
+    # This import and those below are slow; --help, --version and other levels need none of them.
+    from ctwml_bids.run.preflight import preflight
+
     progress = start_logging(settings.verbose)
     ready = preflight(settings)
     if settings.boilerplate_only:
@@ -139,9 +118,11 @@ def run(settings: Settings, started: datetime) -> int:
         return 0
     code = 0
     if "participant" in settings.analysis_levels:
-        code = _participant(ready, progress, started)
+        from ctwml_bids.run.level import run_level
+
+        code = run_level(ready, progress, started)
     if "train" in settings.analysis_levels:
-        # torch, which it needs, is slow to import, and the participant level must not have it here.
+        # It needs torch, which the participant level must not have in this process.
         from ctwml_bids.training.level import run_train
 
         code = run_train(settings, progress, started) or code
@@ -149,8 +130,7 @@ def run(settings: Settings, started: datetime) -> int:
         if settings.dry_run:
             print(f"group: would summarise {settings.output_dir}")
             return code
-        log_to(_log_file(settings, started))
-        # Plotting and tables are slow to import; --help and --dry-run need none.
+        log_to(log_file(settings.output_dir, started))
         from ctwml_bids.group.level import summarise
 
         try:
@@ -163,90 +143,6 @@ def run(settings: Settings, started: datetime) -> int:
             return code
         LOG.info("group: done, open %s", report)
     return code
-
-
-def _participant(ready: Ready, progress: Progress, started: datetime) -> int:
-    settings = ready.settings
-    planned = plan_run(settings)
-    units, skipped = planned.units, planned.skipped
-    hint = validator_hint(settings.bids_dir, units)
-    reasons = {unit.label: why_to_run(unit, ready) for unit in units}
-    plan = describe_plan(units, skipped, settings.bids_dir, reasons, dry_run=settings.dry_run)
-    people = what_to_know(settings.bids_dir, settings.output_dir)
-    lines = [line for line in (planned.matched, *plan, hint, people) if line]
-    large = describe_large([unit for unit in units if reasons[unit.label]], settings)
-    if settings.dry_run:
-        print("\n".join([*lines, *large]))
-        check_same_run(ready)
-        return 0
-    check_same_run(ready)
-    make_folders(settings)
-    log_to(_log_file(settings, started))
-    for line in lines:
-        LOG.info(line)
-    for line in large:
-        LOG.warning(line)
-    LOG.info(describe_machine(settings))
-    if not units or settings.reports_only:
-        write_skipped(skipped, ready)
-        if units:
-            write_acquisitions(settings.output_dir, settings.bids_dir, done(units, ready))
-            return _reports_only(units, ready)
-        rebuild_table(settings.output_dir)
-        raise _nothing_to_run(settings.bids_dir, skipped)
-    with register_run(ready, started, [unit for unit in units if reasons[unit.label]]):
-        results = write_skipped(skipped, ready)
-        results += _run_units(units, ready, progress)
-        refresh_participants(settings.output_dir, settings.bids_dir)
-        write_acquisitions(settings.output_dir, settings.bids_dir, done(units, ready))
-        rebuild_table(settings.output_dir, lazy=True)
-    print("\n".join(status_table(results)))
-    return exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))
-
-
-def _nothing_to_run(bids_dir: Path, skipped: Sequence[Skipped]) -> CtwmlError:
-    """Make the error of a plan without units; its class is that of what they have in common."""
-    reasons = "; ".join(f"{item.label}: {item.reason}" for item in skipped)
-    unusable = all(item.exit_code == BadDataError.exit_code for item in skipped)
-    kind = BadDataError if unusable else NoInputError
-    return kind(f"{bids_dir}: there is nothing to run. {reasons}")
-
-
-def _reports_only(units: Sequence[Unit], ready: Ready) -> int:
-    """Write reports again; a unit without results is told, and the others go on."""
-    from ctwml_bids.run.resources import resources_of, unit_files
-    from ctwml_bids.unit.rewriting import rewrite_report
-
-    resources, code = resources_of(ready), 0
-    for unit in units:
-        try:
-            # Not from the files of a run that is just writing them.
-            with hold(lock_path(unit, ready)):
-                context = {**resources.context, **unit_files(unit, ready).context}
-                report = rewrite_report(unit, context, resources.template_mask)
-            LOG.info("%s: report written, %s", unit.label, report)
-        except CtwmlError as error:
-            LOG.error("%s: %s", unit.label, error)
-            code = 1
-    return code
-
-
-def _run_units(units: Sequence[Unit], ready: Ready, progress: Progress) -> list[UnitResult]:
-    # Nipype takes a second to import; nothing before this needs it.
-    from ctwml_bids.run.resources import resources_of, unit_files
-    from ctwml_bids.workflows.participant import init_participant_wf, workflow_name
-
-    resources, work_dir = resources_of(ready), ready.settings.work_dir
-
-    def build(batch: Sequence[Unit]) -> Any:
-        files = [unit_files(unit, ready) for unit in batch]
-        return init_participant_wf(units=files, resources=resources, work_dir=work_dir)
-
-    return run_participants(units, ready, progress, build=build, workflow_name=workflow_name)
-
-
-def _log_file(settings: Settings, started: datetime) -> Path:
-    return settings.output_dir / "logs" / f"{run_name(started)}.log"
 
 
 def _catch_sigterm() -> Any:

@@ -11,10 +11,9 @@ from typing import Any
 
 from ctwml_bids import __version__
 from ctwml_bids.cli import values
-from ctwml_bids.cli.values import label_or_file
 from ctwml_bids.cli.words import Parser, hyphened
 from ctwml_bids.segmentation import networks
-from ctwml_bids.settings import ANALYSIS_LEVELS, OPTIONS, Option, Settings
+from ctwml_bids.settings import ANALYSIS_LEVELS, MACHINE, OPTIONS, Option, Settings
 
 DESCRIPTION = """\
 White matter lesions measured on head CT and FLAIR, after Pitkanen et al. 2020.
@@ -32,19 +31,31 @@ Exit codes: 0 done, 1 some subject failed, 16 invalid input, 17 unknown analysis
 143 stopped by the system.
 For research use; not a medical device.
 """
-# Where the type of a field does not say how its text is read; by field, or by one of its flags.
-READERS: dict[str, values.Reader] = {
-    "participant_labels": values.label_reader("sub-"),
-    "session_labels": values.label_reader("ses-"),
-    "derivatives": values.named_path,
-    "exclude": label_or_file,
-    "rerun": values.unit_label,
-    "only": values.part,
-    "desc": values.letters_and_digits,
-    "mem_gb": values.memory_in("M"),
-    "--mem-gb": values.memory_in("G"),
+# Flags that read a bare number otherwise than the others of their option.
+BY_FLAG: dict[str, values.Reader] = {"--mem-gb": values.memory_in("G")}
+# Options that are no settings: the type of their values, and what is declared.
+OTHERS: dict[str, tuple[type, Option]] = {
+    "config_file": (
+        Path,
+        Option(
+            ("--config-file",),
+            section="which data",
+            metavar="FILE",
+            help="TOML with settings, as each run writes it to `logs/`; the command line wins. "
+            "What belongs to the machine "
+            f"({', '.join(f'`{OPTIONS[name].flags[0]}`' for name in MACHINE)}) is not taken from "
+            "it: give it on the command line, or leave it to the defaults",
+        ),
+    ),
+    "notrack": (
+        bool,
+        Option(
+            ("--notrack",),
+            section="how it runs",
+            help="accepted, does nothing: there is no telemetry",
+        ),
+    ),
 }
-
 # Choices of fields whose values describe themselves elsewhere than in `Settings`.
 CHOICES: dict[str, tuple[str, ...]] = {"network": tuple(networks.ARCHITECTURES)}
 
@@ -83,24 +94,18 @@ def build_parser(optional: Sequence[str] = ()) -> Parser:
         **(several if "analysis_levels" in optional else {"nargs": "+"}),
     )
     parser.add_argument("--version", action="version", version=f"ctwml_bids {__version__}")
-    hints = typing.get_type_hints(Settings)
     sections: dict[str, argparse._ArgumentGroup] = {}
-    for name, declared in OPTIONS.items():
+    for name, (hint, declared) in declared_options().items():
         if declared.section not in sections:
             sections[declared.section] = parser.add_argument_group(declared.section)
-        _add(sections[declared.section], name, declared, hints[name])
-    sections["which data"].add_argument(
-        "--config-file",
-        metavar="FILE",
-        type=Path,
-        help="TOML with settings, as each run writes it to logs/; the command line wins. What "
-        "belongs to the machine (--nprocs, --omp-nthreads, --mem, --device, -w, --use-plugin) is "
-        "not taken from it: give it on the command line, or leave it to the defaults",
-    )
-    sections["how it runs"].add_argument(
-        "--notrack", action="store_true", help="accepted, does nothing: there is no telemetry"
-    )
+        _add(sections[declared.section], name, declared, hint)
     return parser
+
+
+def declared_options() -> dict[str, tuple[Any, Option]]:
+    """Return all options, those of `Settings` first: their types, and what is declared."""
+    hints = typing.get_type_hints(Settings)
+    return {name: (hints[name], declared) for name, declared in OPTIONS.items()} | OTHERS
 
 
 def of_level(words: Sequence[str], level: str) -> tuple[str, ...]:
@@ -134,7 +139,8 @@ def _declared(word: str) -> tuple[str, Option] | None:
 
 def _add(group: argparse._ArgumentGroup, name: str, declared: Option, hint: Any) -> None:
     """Add a field's option to its section; flags with a reader of their own are added apart."""
-    help_text = declared.help
+    # Backticks are for the page, and argparse would take a per cent sign for a place to fill.
+    help_text = declared.help.replace("`", "").replace("%", "%%")
     if set(declared.levels) < set(ANALYSIS_LEVELS):
         help_text += f" [{', '.join(declared.levels)}]"
     facts: dict[str, Any] = {"dest": name, "help": help_text}
@@ -150,12 +156,12 @@ def _add(group: argparse._ArgumentGroup, name: str, declared: Option, hint: Any)
     if choices := declared.choices or CHOICES.get(name):
         facts["choices"] = choices
     else:
-        facts |= {"metavar": declared.metavar, "type": _reader(name, kind, declared)}
-    apart = [flag for flag in declared.flags if flag in READERS]
+        facts |= {"metavar": declared.metavar, "type": _reader(kind, declared)}
+    apart = [flag for flag in declared.flags if flag in BY_FLAG]
     group.add_argument(*(flag for flag in declared.flags if flag not in apart), **facts)
     for flag in apart:
         group.add_argument(
-            flag, **{**facts, "type": READERS[flag], "help": f"as {declared.flags[0]}, in GB"}
+            flag, **{**facts, "type": BY_FLAG[flag], "help": f"as {declared.flags[0]}, in GB"}
         )
 
 
@@ -169,8 +175,9 @@ def _kind(hint: Any) -> tuple[type, bool]:
     return (inner[0], True) if origin is tuple else (hint, False)
 
 
-def _reader(name: str, kind: type, declared: Option) -> values.Reader:
-    read = READERS.get(name, kind)
-    if name not in READERS and kind in (int, float):
-        read = values.number(kind, declared)
+def _reader(kind: type, declared: Option) -> values.Reader:
+    if declared.form:
+        read = values.FORMS[declared.form]
+    else:
+        read = values.number(kind, declared) if kind in (int, float) else kind
     return values.keyed(declared.keys, read) if declared.keys else read

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ctwml_bids.cli.options import CHOICES, build_parser
+from ctwml_bids.cli.options import CHOICES, OTHERS, build_parser
 from ctwml_bids.cli.values import absolute, file_or_name
 from ctwml_bids.cli.words import Parser
 from ctwml_bids.errors import CtwmlError, InvalidInputError, UsageError
@@ -21,9 +21,6 @@ from ctwml_bids.settings import ANALYSIS_LEVELS, MODALITIES, OPTIONS, Settings, 
 
 FOLDERS = ("bids_dir", "output_dir")
 POSITIONALS = (*FOLDERS, "analysis_levels")
-# The Fazekas thresholds that go by a name; all others are files.
-LITERATURE = "literature"
-NOT_SETTINGS = ("notrack", "config_file")
 ORDER = (
     "The order is bids_dir output_dir analysis_level, then the options: "
     "ctwml_bids /data/bids /data/derivatives participant"
@@ -156,8 +153,8 @@ def _settled(name: str, value: Any, hint: Any) -> Any:
         value = _merged(name, value) if isinstance(value, list) else value
         paths = Path in typing.get_args(hint)
         return {key: _path(one) if paths else one for key, one in value.items()}
-    if name == "fazekas_thresholds":
-        return file_or_name(value, LITERATURE)
+    if name in OPTIONS and (word := OPTIONS[name].word):
+        return file_or_name(value, word)
     return _path(Path(value)) if name in FOLDERS or isinstance(value, Path) else value
 
 
@@ -190,7 +187,7 @@ def _was_given(name: str, value: Any) -> bool:
     """Tell what was typed from argparse's stand-ins for positionals that were not."""
     if name in POSITIONALS:
         return value != [] and str(value) != argparse.SUPPRESS
-    return name not in NOT_SETTINGS
+    return name not in OTHERS
 
 
 def _config(argv: Sequence[str] | None) -> dict[str, Any]:

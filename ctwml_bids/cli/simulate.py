@@ -12,9 +12,6 @@ from ctwml_bids.cli.terminal import on_screen
 from ctwml_bids.cli.values import at_least_one
 from ctwml_bids.cli.words import Parser
 from ctwml_bids.errors import CtwmlError
-from ctwml_bids.simulation.cohort import write_cohort
-from ctwml_bids.simulation.individual import anatomy_files
-from ctwml_bids.simulation.wide_ventricles import RANGE_ML
 
 
 def _seed(text: str) -> int:
@@ -24,6 +21,8 @@ def _seed(text: str) -> int:
 
 
 def _ventricles(text: str) -> float:
+    from ctwml_bids.simulation.wide_ventricles import RANGE_ML
+
     try:
         value = float(text)
     except ValueError:
@@ -99,6 +98,10 @@ def _whole_run(argv: Sequence[str] | None) -> int:
         wide = options.ventricles_ml and tuple(options.ventricles_ml)
         if wide and wide[0] > wide[1]:
             parser.error(f"argument --ventricles-ml: {wide[0]:g} is above {wide[1]:g}")
+        # SciPy, which these need, is slow to import; --help needs none of it.
+        from ctwml_bids.simulation.cohort import write_cohort
+        from ctwml_bids.simulation.individual import anatomy_files
+
         write_cohort(
             options.out,
             options.participants,

@@ -14,29 +14,22 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ctwml_bids.bids.dataset import check_output_dir
-from ctwml_bids.bids.files import make_folder, write_text
 from ctwml_bids.cli.options import of_level, without
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.slurm_options import build_parser
 from ctwml_bids.cli.slurm_program import program, split
-from ctwml_bids.cli.slurm_tasks import Missing, missing_networks, missing_units
 from ctwml_bids.cli.terminal import on_screen
 from ctwml_bids.cli.values import absolute
 from ctwml_bids.errors import CtwmlError, TemporaryError, UsageError
-from ctwml_bids.execution.slurm import (
-    SUBMIT,
-    SUBMITTED,
-    TASKS,
-    Need,
-    Program,
-    Site,
-    Stage,
-    script,
-    submission,
-)
+from ctwml_bids.execution.slurm import SUBMIT, SUBMITTED, TASKS, Need, Program, Site, Stage
+from ctwml_bids.execution.slurm_script import script
+from ctwml_bids.execution.slurm_submission import submission
 from ctwml_bids.settings import OPTIONS, Settings
+
+if TYPE_CHECKING:
+    from ctwml_bids.run.missing import Missing
 
 # Options of this program whose value may begin with a dash.
 _GIVEN = ("--sbatch", "--apptainer", "--setup")
@@ -100,6 +93,9 @@ def run(options: argparse.Namespace, words: tuple[str, ...]) -> int:
     CtwmlError
         The first thing found that would make the jobs fail.
     """
+    # Slow, and --help needs none of it.
+    from ctwml_bids.bids.dataset import check_output_dir
+
     settings = _settings(options, words)
     site = Site(
         sbatch=split("--sbatch", options.sbatch),
@@ -114,11 +110,7 @@ def run(options: argparse.Namespace, words: tuple[str, ...]) -> int:
     jobs = _jobs_folder(options)
     # The same at every submission, so that heads that lie there are used again.
     work = options.work_dir or options.output_dir / "logs" / "slurm-work"
-    missing = (
-        missing_networks(settings, options.cpus, work)
-        if options.train
-        else missing_units(settings, options.cpus)
-    )
+    missing = _missing(settings, options, work)
     stages, started_by = _stages(missing, options), program(options, words, settings)
     print("\n".join(missing.lines))
     if not missing.tasks:
@@ -147,6 +139,17 @@ def _settings(options: argparse.Namespace, words: Sequence[str]) -> Settings:
         option = OPTIONS[given[0]].flags[-1 if given[0] == "work_dir" else 0]
         raise UsageError(f"{option} after --: ctwml-slurm gives it; see ctwml-slurm --help.")
     return settings
+
+
+def _missing(settings: Settings, options: argparse.Namespace, work: Path) -> Missing:
+    """List what is to be done; torch, which a training needs, is imported for it alone."""
+    if options.train:
+        from ctwml_bids.training.missing import missing_networks
+
+        return missing_networks(settings, options.cpus, work)
+    from ctwml_bids.run.missing import missing_units
+
+    return missing_units(settings, options.cpus)
 
 
 def _jobs_folder(options: argparse.Namespace) -> Path:
@@ -240,6 +243,8 @@ def _write(
     site: Site,
     job_name: str,
 ) -> None:
+    from ctwml_bids.bids.files import make_folder, write_text
+
     make_folder(jobs)
     write_text(jobs / TASKS, "".join("\t".join(task) + "\n" for task in missing.tasks))
     for stage in stages:

@@ -165,3 +165,16 @@ def label_or_file(text: str) -> str:
         ``sub-X``, ``sub-X_ses-Y``, or an absolute path.
     """
     return str(Path(text).resolve()) if re.search(r"[./]", text) else unit_label(text)
+
+
+# Readers by the form that an option declares.
+FORMS: dict[str, Reader] = {
+    "subject": label_reader("sub-"),
+    "session": label_reader("ses-"),
+    "unit": unit_label,
+    "unit or file": label_or_file,
+    "named path": named_path,
+    "label": letters_and_digits,
+    "part": part,
+    "memory": memory_in("M"),
+}

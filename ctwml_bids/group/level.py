@@ -6,8 +6,9 @@ import logging
 from pathlib import Path
 
 from ctwml_bids import __version__, templates
-from ctwml_bids.bids.dataset import is_made_from, refresh_participants
+from ctwml_bids.bids.dataset import is_made_from
 from ctwml_bids.bids.exclusions import excluded
+from ctwml_bids.bids.participants import refresh_participants
 from ctwml_bids.bids.people_tables import Sources
 from ctwml_bids.bids.status import UnitStatus, collect, rebuild_table
 from ctwml_bids.group.summary import GroupOptions, run_group

@@ -12,6 +12,7 @@ from typing import Any
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv
 from ctwml_bids.bids.people import units_in
+from ctwml_bids.bids.status import read_status
 from ctwml_bids.errors import InvalidInputError
 from ctwml_bids.group.cross_validated import preferred
 from ctwml_bids.settings import differences
@@ -95,11 +96,11 @@ def _unfinished(output_dir: Path, model_label: str) -> dict[str, Failure]:
     name = names.status("X", None, model_label=model_label).name
     found = {}
     for path in sorted(output_dir.glob(f"logs/*/{name}")):
-        try:
-            status = json.loads(path.read_text(encoding="utf-8"))
-            unit, state, reason = status["label"], status["state"], status.get("reason", "")
-        except (OSError, ValueError, KeyError, TypeError):
+        status = read_status(path)
+        if status is None:
             unit, state, reason = path.parent.name, "unknown", "its status file cannot be read"
+        else:
+            unit, state, reason = status.label, status.state, status.reason
         if state == "running":
             reason = reason or "it was interrupted, or is still running"
         if state == "done":

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctwml_bids.bids.status import is_same_file
+from ctwml_bids.bids.fingerprints import is_same_file
 from ctwml_bids.errors import CannotCreateError
 from ctwml_bids.settings import differences
 

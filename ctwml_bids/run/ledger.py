@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names, outputs
-from ctwml_bids.bids.files import read_tsv, sweep
-from ctwml_bids.bids.query import Skipped, Unit
+from ctwml_bids.bids.files import sweep
 from ctwml_bids.bids.status import (
     UnitResult,
     UnitStatus,
     now,
+    read_quality,
     write_status,
 )
+from ctwml_bids.bids.units import Skipped, Unit
 from ctwml_bids.errors import TemporaryError
 from ctwml_bids.run.failures import failure_of
 from ctwml_bids.run.locks import hold
@@ -172,7 +173,8 @@ class Ledger:
         else:
             # Without the whole list (a slow network disk) nothing can be called old.
             written = sorted({*former, *written})
-        quality = _quality(self._ready, unit)
+        label = self._ready.settings.desc or ""
+        quality = read_quality(self._output_dir, unit.subject, unit.session, model_label=label)
         result = self._close(name, "done", outputs=written, quality=quality)
         LOG.info("%s: done in %.0f s, quality %s", unit.label, result.seconds, quality or "n/a")
         # All of its steps have ended: nothing needs its scratch or its lock any more.
@@ -239,13 +241,3 @@ def parts(node: str) -> tuple[str, str]:
     """Split a node's full name into its unit's workflow name and its step."""
     _, name, step = node.split(".", 2)
     return name, step
-
-
-def _quality(ready: Ready, unit: Unit) -> str:
-    """Read the worst quality gate from the unit's statistics table; empty where there is none."""
-    label = ready.settings.desc or ""
-    table = names.stats(unit.subject, unit.session, model_label=label)
-    try:
-        return read_tsv(ready.settings.output_dir / table)[0]["qc"]
-    except (OSError, ValueError, IndexError, KeyError):
-        return ""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.bids.status import (
     UnitResult,
     UnitStatus,
@@ -19,6 +18,7 @@ from ctwml_bids.bids.status import (
     rebuild_table,
     write_status,
 )
+from ctwml_bids.bids.units import Skipped, Unit
 from ctwml_bids.errors import BadDataError, TemporaryError
 from ctwml_bids.run.ledger import Ledger, lock_path, parts
 from ctwml_bids.run.locks import hold

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.filters import load_filters
-from ctwml_bids.bids.query import Skipped, Unit, plan_with_matches
+from ctwml_bids.bids.query import plan_units
+from ctwml_bids.bids.units import Skipped, Unit
 from ctwml_bids.errors import NoInputError, NothingMatchedError
 from ctwml_bids.settings import Settings
 
@@ -34,9 +35,9 @@ def plan_run(settings: Settings) -> Planned:
     Raises
     ------
     CtwmlError
-        As `query.plan`; NothingMatchedError also for a ``--rerun`` of what the run does not have.
+        As `plan_units`; NothingMatchedError also for a ``--rerun`` of what the run does not have.
     """
-    planned, matched = plan_with_matches(
+    planned, matched = plan_units(
         settings.bids_dir,
         participant_labels=settings.participant_labels,
         session_labels=settings.session_labels,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctwml_bids import templates
 from ctwml_bids.bids import names
@@ -26,7 +27,9 @@ from ctwml_bids.run.locks import hold
 from ctwml_bids.run.machine import choose_device, free_gb, prepare_environment
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.settings import Settings
-from ctwml_bids.statistics.thresholds import ThresholdSet, read_thresholds
+
+if TYPE_CHECKING:
+    from ctwml_bids.statistics.thresholds import ThresholdSet
 
 # Space (GiB) that one unit takes. Scratch was 2.7 with a CT of 512 x 512 x 400 and its FLAIR.
 WORK_GB = 3.0
@@ -80,7 +83,7 @@ def preflight(settings: Settings) -> Ready:
     check_folders(settings, images=participant or "train" in settings.analysis_levels)
     prepare_environment(settings.work_dir)
     check_tables(settings)
-    fazekas = read_thresholds(settings.fazekas_thresholds) if settings.fazekas_thresholds else None
+    fazekas = _fazekas(settings.fazekas_thresholds)
     if not participant:
         return Ready(settings, fazekas=fazekas)
     check_spaces(settings)
@@ -94,6 +97,16 @@ def preflight(settings: Settings) -> Ready:
     if not settings.dry_run:
         settings = dataclasses.replace(settings, device=choose_device(settings.device))
     return Ready(settings, template, cards, fazekas)
+
+
+def _fazekas(given: str | None) -> ThresholdSet | None:
+    """Read the thresholds that groups are stated from, where there are any."""
+    if given is None:
+        return None
+    # SciPy, which it needs, is slow to import.
+    from ctwml_bids.statistics.thresholds import read_thresholds
+
+    return read_thresholds(given)
 
 
 def check_folders(settings: Settings, *, images: bool) -> None:

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -120,6 +121,16 @@ def start_logging(verbose: int, stream: TextIO | None = None) -> Progress:
     LOG.propagate = False
     LOG.addHandler(progress)
     return progress
+
+
+def run_name(started: datetime) -> str:
+    """Name what one run writes to ``logs/``: the tasks of a job array begin in the same second."""
+    return f"ctwml_{started:%Y%m%dT%H%M%S}-{started.microsecond:06d}"
+
+
+def log_file(output_dir: Path, started: datetime) -> Path:
+    """Return the file that has all messages of one run."""
+    return output_dir / "logs" / f"{run_name(started)}.log"
 
 
 def log_to(path: Path) -> None:

@@ -16,12 +16,14 @@ from ctwml_bids import __version__
 from ctwml_bids.bids import names
 from ctwml_bids.bids.dataset import start_dataset
 from ctwml_bids.bids.files import write_text
-from ctwml_bids.bids.status import UnitStatus, fingerprints, statuses
+from ctwml_bids.bids.fingerprints import fingerprints
+from ctwml_bids.bids.status import UnitStatus, statuses
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import CannotCreateError
 from ctwml_bids.run.identity import Used, check_same_dataset, identity
 from ctwml_bids.run.locks import hold, share
 from ctwml_bids.run.preflight import Ready
+from ctwml_bids.run.progress import run_name
 from ctwml_bids.settings import (
     content_hash,
     differences,
@@ -55,11 +57,6 @@ def hashes(ready: Ready) -> dict[str, str]:
     """Give both settings hashes of a run, as they go into every unit's status."""
     fields = _fields(ready)
     return {name: content_hash(fields[name]) for name in fields}
-
-
-def run_name(started: datetime) -> str:
-    """Name what one run writes to ``logs/``: the tasks of a job array begin in the same second."""
-    return f"ctwml_{started:%Y%m%dT%H%M%S}-{started.microsecond:06d}"
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.pairing import told_days
-from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.bids.sidecars import used
 from ctwml_bids.bids.status import Request, read_status, what_differs
+from ctwml_bids.bids.units import Skipped, Unit
 from ctwml_bids.run.planning import asked_again
 from ctwml_bids.run.preflight import Ready
 from ctwml_bids.run.provenance import hashes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ctwml_bids.bids.query import Skipped, Unit
 from ctwml_bids.bids.status import UnitResult
+from ctwml_bids.bids.units import Skipped, Unit
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.settings import Settings
 from ctwml_bids.unit.memory import megavoxels, unit_gb

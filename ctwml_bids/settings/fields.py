@@ -15,6 +15,7 @@ _method = partial(option, section="how it is measured", levels=(PARTICIPANT,))
 _cohort = partial(option, section="the group level, and Fazekas groups", levels=(GROUP,))
 _train = partial(option, section="how networks are trained (train)", levels=(TRAIN,))
 _running = partial(option, section="how it runs")
+_machine = partial(_running, machine=True)
 _output = partial(option, section="what is written and kept")
 
 
@@ -36,7 +37,9 @@ class Settings:
         "--participant-labels",
         levels=(PARTICIPANT, TRAIN),
         metavar="LABEL",
-        help="subjects to process, with or without sub- (default: all)",
+        form="subject",
+        help="subjects to process, with or without `sub-` (default: all); one that is not there is "
+        "an error",
     )
     session_labels: tuple[str, ...] = _data(
         (),
@@ -45,28 +48,30 @@ class Settings:
         "--session-id",
         levels=(PARTICIPANT, TRAIN),
         metavar="LABEL",
-        help="sessions to process, with or without ses- (default: all)",
+        form="session",
+        help="sessions to process, with or without `ses-` (default: all)",
     )
     bids_filter_file: Path | None = _data(
         None,
         "--bids-filter-file",
         levels=(PARTICIPANT,),
         metavar="FILE",
-        help='JSON that narrows down the images: {"ct": {entity: value}, "flair": {...}}; null is '
-        '"without this entity", "*" is "any"',
+        help='JSON that narrows down the images: `{"ct": {entity: value}, "flair": {...}}`; `null` '
+        'is "without this entity", `"*"` is "any"',
     )
     ignore: tuple[str, ...] = _data(
         (),
         "--ignore",
         levels=(PARTICIPANT,),
         choices=MODALITIES,
-        help="leave out all images of one kind: the other kind is then measured alone",
+        help="leave out all images of one kind, as if they were not there: the other kind is then "
+        "measured alone",
     )
     skip_bids_validation: bool = _data(
         False,
         "--skip-bids-validation",
         levels=(PARTICIPANT,),
-        help="do not ask for a valid dataset_description.json",
+        help="do not ask for a valid `dataset_description.json`",
     )
     derivatives: dict[str, Path] = _data(
         {},
@@ -74,8 +79,9 @@ class Settings:
         "--derivatives",
         levels=(PARTICIPANT, TRAIN),
         metavar="PACKAGE=PATH",
-        help="other derivative data sets, checked to be there; train reads masks=PATH (--labels "
-        "manual)",
+        form="named path",
+        help="other derivative data sets, checked to be there; `train` reads `masks=PATH` "
+        "(`--labels manual`)",
     )
     models: tuple[Path, ...] = _method(
         (),
@@ -94,24 +100,27 @@ class Settings:
         keys=MODALITIES,
         above=0,
         below=1,
-        help="probability above which a voxel is a lesion, for both images or as ct=P, flair=P "
-        "(default: that of the model; for a network in training 0.25 on CT and 0.5 on FLAIR, with "
-        "--init shipped that of the shipped networks)",
+        help="probability above which a voxel is a lesion, for both images or as `ct=P`, `flair=P` "
+        "(default: that of the model; for a network in training 0.25 on CT, as the paper's, and "
+        "0.5 on FLAIR, with `--init shipped` that of the shipped networks)",
     )
     template: str = _method(
         "MNI152NLin2009aSym",
         "--template",
+        hashed=True,
         levels=(PARTICIPANT, TRAIN),
         metavar="NAME",
-        help="TemplateFlow template to normalise to (default: MNI152NLin2009aSym, in the package)",
+        help="TemplateFlow template to normalise to (default: `MNI152NLin2009aSym`, in the "
+        "package)",
     )
     normalisation: str = _method(
         "nine",
         "--normalisation",
         "--normalization",
+        hashed=True,
         choices=("nine", "syn"),
-        help="nine: nine parameters (default); syn: a deformable registration besides, for maps "
-        "in the template's space; the networks see the nine-parameter frame either way",
+        help="`nine`: nine parameters (default); `syn`: a deformable registration besides, for "
+        "maps in the template's space; the networks see the nine-parameter frame either way",
     )
     output_spaces: tuple[str, ...] = _method(
         (),
@@ -122,6 +131,7 @@ class Settings:
     random_seed: int = _method(
         1,
         "--random-seed",
+        hashed=True,
         levels=(PARTICIPANT, TRAIN),
         metavar="N",
         above=0,
@@ -133,24 +143,25 @@ class Settings:
         "--exclude",
         levels=(TRAIN, GROUP),
         metavar="LABEL|FILE",
-        help="who is left out of group and train: subjects (X), units (X_ses-Y), or files with one "
-        "of these in the first column of each line; a column exclude in participants.tsv does the "
-        "same",
+        form="unit or file",
+        help="who is left out of `group` and `train`: subjects (`X`), units (`X_ses-Y`), or files "
+        "with one of these in the first column of each line; a column `exclude` in "
+        "`participants.tsv` does the same",
     )
     include_failed_qc: bool = _cohort(
         False,
         "--include-failed-qc",
         levels=(TRAIN, GROUP),
-        help="keep subjects with a failed quality gate: in the agreement (group), in training "
-        "(train)",
+        help="keep subjects with a failed quality gate: in the agreement (`group`), in training "
+        "(`train`)",
     )
     participants_file: Path | None = _cohort(
         None,
         "--participants-file",
         levels=(TRAIN, GROUP),
         metavar="FILE",
-        help="table with participant_id, age, sex and the Fazekas rating for group and train "
-        "(default: the data set's participants.tsv, which the participant level copies)",
+        help="table with `participant_id`, `age`, `sex` and the Fazekas rating for `group` and "
+        "`train` (default: the data set's `participants.tsv`, which the participant level copies)",
     )
     fazekas_file: Path | None = _cohort(
         None,
@@ -164,29 +175,27 @@ class Settings:
         "--fazekas-column",
         levels=(TRAIN, GROUP),
         metavar="NAME",
-        help="column of the visual rating, 0 to 3 or 0-1, 2, 3 (default: fazekas)",
+        help="column of the visual rating, 0 to 3 or 0-1, 2, 3 (default: `fazekas`)",
     )
     fazekas_thresholds: str | None = _cohort(
         None,
         "--fazekas-thresholds",
         levels=(PARTICIPANT, GROUP),
         metavar="FILE",
+        word="literature",
         help="state each subject's Fazekas group from its lesion volume, with the "
-        "group/fazekas_thresholds.json of a cohort, or with the round numbers 7 and 15 mL by the "
-        "name literature; at the group level, judge these in place of fitting",
+        "`group/fazekas_thresholds.json` of a cohort, or with the round numbers 7 and 15 mL by the "
+        "name `literature`; at the group level, judge these in place of fitting",
     )
     modality: str = _train(
-        "ct",
-        "--modality",
-        choices=MODALITIES,
-        help="image that the networks see (default: ct)",
+        "ct", "--modality", choices=MODALITIES, help="image that the networks see (default: `ct`)"
     )
     labels: str = _train(
         "flair",
         "--labels",
         choices=("flair", "manual"),
-        help="what they learn from: flair, the participant level's FLAIR segmentations (default); "
-        "manual, the masks of -d masks=PATH",
+        help="what they learn from: `flair`, the participant level's FLAIR segmentations "
+        "(default); `manual`, the masks of `-d masks=PATH`",
     )
     folds: int = _train(
         10, "--folds", metavar="N", above=0, help="folds of the cross-validation (default 10)"
@@ -205,14 +214,16 @@ class Settings:
         (),
         "--only",
         metavar="PART",
-        help="parts to do, for job arrays: heads (lay all heads on the grid), REPEAT:FOLD (both "
-        "counted from 1), final:MEMBER, merge (maps, tables, model and report from all of them)",
+        form="part",
+        help="parts to do, for job arrays: `heads` (lay all heads on the grid), `REPEAT:FOLD` "
+        "(both counted from 1), `final:MEMBER`, `merge` (maps, tables, model and report from all "
+        "of them)",
     )
     init: str = _train(
         "fresh",
         "--init",
         choices=("fresh", "shipped"),
-        help="what the networks begin from: fresh weights (default), or the shipped networks",
+        help="what the networks begin from: `fresh` weights (default), or the `shipped` networks",
     )
     steps: int = _train(
         3000, "--steps", metavar="N", above=0, help="steps of each training (default 3000)"
@@ -224,7 +235,7 @@ class Settings:
         metavar="RATE",
         above=0,
         below=1,
-        help="of Adam at the first step (default 5e-4; 1e-4 with --init shipped)",
+        help="initial learning rate of Adam (default 5e-4; 1e-4 with `--init shipped`)",
     )
     context: int | None = _train(
         None,
@@ -233,34 +244,34 @@ class Settings:
         lowest=0,
         highest=9,
         help="neighbouring slices below, and above, that the network sees with each one (default "
-        "0, as the paper's; with --init shipped those of the shipped networks)",
+        "0, as the paper's; with `--init shipped` those of the shipped networks)",
     )
     loss: str | None = _train(
         None,
         "--loss",
         choices=("cross-entropy", "dice+cross-entropy"),
-        help="what is made small (default cross-entropy; with --init shipped that of the "
+        help="the loss function (default `cross-entropy`; with `--init shipped` that of the "
         "shipped networks)",
     )
     network: str | None = _train(
         None,
         "--network",
         metavar="NAME",
-        help="kind of network to train (default: the first, as the shipped networks; with --init "
-        "shipped it is theirs)",
+        help="kind of network to train (default: the first, as the shipped networks; with "
+        "`--init shipped` it is theirs)",
     )
     precision: str = _train(
         "auto",
         "--precision",
         choices=("auto", "float32", "bfloat16"),
-        help="number format of the convolutions (default auto: bfloat16 where the device has it)",
+        help="number format of the convolutions (default `auto`: bfloat16 where the device has it)",
     )
     keep_networks: bool = _train(
         False,
         "--keep-networks",
         help="keep the networks of the cross-validation after their maps are made",
     )
-    nprocs: int = _running(
+    nprocs: int = _machine(
         1,
         "--nprocs",
         "--n-procs",
@@ -270,70 +281,76 @@ class Settings:
         above=0,
         help="CPUs in all (default: those that this process may use)",
     )
-    omp_nthreads: int | None = _running(
+    omp_nthreads: int | None = _machine(
         None,
         "--omp-nthreads",
         metavar="N",
         above=0,
         help="threads of one step (default: 1 for registration, whose result depends on it, and "
-        "all of --nprocs for the networks)",
+        "all of `--nprocs` for the networks)",
     )
-    mem_gb: float = _running(
+    mem_gb: float = _machine(
         4.0,
         "--mem",
         "--mem-mb",
         "--mem-gb",
         metavar="SIZE",
         above=0,
-        help="memory in all: 8000 (MB; with --mem-gb GB), 4G, 1.5G (default: 90%% of the machine "
-        "or container)",
+        form="memory",
+        help="memory in all: `8000` (MB; with `--mem-gb` GB), `4G`, `1.5G` (default: 90% of the "
+        "machine or container)",
     )
-    device: str = _running(
+    device: str = _machine(
         "auto",
         "--device",
         choices=("auto", "cpu", "cuda"),
-        help="where the networks run (default: auto, a GPU if any)",
+        help="where the networks run (default: `auto`, a GPU if there is one)",
     )
-    use_plugin: Path | None = _running(
+    use_plugin: Path | None = _machine(
         None,
         "--use-plugin",
         "--nipype-plugin-file",
         levels=(PARTICIPANT,),
         metavar="FILE",
-        help='YAML, JSON or TOML with a Nipype plugin: {"plugin": "SLURM", "plugin_args": {...}}',
+        help='YAML, JSON or TOML with a Nipype plugin: `{"plugin": "SLURM", "plugin_args": {...}}`',
     )
     stop_on_first_crash: bool = _running(
         False,
         "--stop-on-first-crash",
         levels=(PARTICIPANT,),
-        help="stop everything once a step fails",
+        help="stop everything once a step fails; otherwise the other subjects go on",
     )
     rerun: tuple[str, ...] = _running(
         (),
         "--rerun",
         levels=(PARTICIPANT,),
         metavar="LABEL",
-        help="subjects (X) or units (X_ses-Y) to run again from the start although they are done",
+        form="unit",
+        help="subjects (`X`) or units (`X_ses-Y`) to run again from the start although they "
+        "are done",
     )
     dry_run: bool = _running(
         False,
         "--dry-run",
-        help="print what would be processed, from which files, and why others are skipped",
+        help="print what is done, what would be processed, from which files, and why others are "
+        "skipped; nothing is written",
     )
-    verbose: int = _running(0, "-v", "--verbose", counted=True, help="say more; -vv says all")
+    verbose: int = _running(0, "-v", "--verbose", counted=True, help="say more; `-vv` says all")
     work_dir: Path = _output(
         Path(),
         "-w",
         "--work-dir",
+        machine=True,
         metavar="DIR",
-        help="scratch folder (default: ctwml_work-... in the temporary folder)",
+        help="scratch folder (default: `ctwml_work-...` in the temporary folder)",
     )
     keep_work: str = _output(
         "on-failure",
         "--keep-work",
         levels=(PARTICIPANT, TRAIN),
         choices=("always", "on-failure", "never"),
-        help="scratch of a finished subject (default: on-failure)",
+        help="whether the scratch files of a finished subject are kept; `on-failure` (default): "
+        "those of failed subjects",
     )
     clean_workdir: bool = _output(
         False,
@@ -345,19 +362,20 @@ class Settings:
         None,
         "--desc",
         metavar="LABEL",
-        help="label for the results of another model, kept beside those that exist",
+        form="label",
+        help="label for the results of another model or threshold, kept beside those that exist",
     )
     reports_only: bool = _output(
         False,
         "--reports-only",
         levels=(PARTICIPANT,),
-        help="write the reports again from what exists",
+        help="write the reports again from the results that exist",
     )
     boilerplate_only: bool = _output(
         False,
         "--boilerplate-only",
         levels=(PARTICIPANT,),
-        help="print the methods paragraph and stop",
+        help="print the methods paragraph for a paper, and stop",
     )
 
     @property

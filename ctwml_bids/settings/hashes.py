@@ -8,17 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctwml_bids import __version__
-from ctwml_bids.settings.fields import Settings
+from ctwml_bids.settings.fields import OPTIONS, Settings
 
 
 def preprocessing_fields(settings: Settings) -> dict[str, Any]:
     """Give the settings that decide what comes before the networks."""
-    return {
-        "version": __version__,
-        "template": settings.template,
-        "normalisation": settings.normalisation,
-        "random_seed": settings.random_seed,
-    }
+    hashed = [name for name, declared in OPTIONS.items() if declared.hashed]
+    return {"version": __version__, **{name: getattr(settings, name) for name in hashed}}
 
 
 def segmentation_fields(settings: Settings, checksums: Mapping[str, str]) -> dict[str, Any]:

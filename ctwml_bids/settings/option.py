@@ -1,7 +1,7 @@
 """How an option is declared: once, beside the default of its field in `Settings`.
 
 The parser, the check of a configuration file, the refusal of an option at a level that does not
-use it, and the check of the table in the documentation all read these declarations.
+use it, and the table in the documentation are all made from these declarations.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Option:
         The option's names; the first is the one that messages use. Underscores in place of
         hyphens are understood everywhere and are not listed.
     help
-        For ``--help``.
+        For ``--help`` and the table in the documentation; what is typed stands in backticks.
     section
         Heading under which ``--help`` has it.
     levels
@@ -44,6 +44,15 @@ class Option:
         Names that a value may be given for (``ct=0.4``); without a name it is for all of them.
     counted
         Whether the value is how often the option is given.
+    form
+        What its text must be, where the type of the field does not say: "subject", "unit", ...;
+        the command line has a reader of each.
+    word
+        The name that may stand in the place of a file.
+    machine
+        Whether it belongs to the machine that a run is on, and not to the next one's.
+    hashed
+        Whether what comes before the networks depends on it: it counts in the settings hash.
     """
 
     flags: tuple[str, ...]
@@ -58,6 +67,10 @@ class Option:
     highest: float | None = None
     keys: tuple[str, ...] = ()
     counted: bool = False
+    form: str = ""
+    word: str = ""
+    machine: bool = False
+    hashed: bool = False
 
     @property
     def allowed(self) -> str:

@@ -19,7 +19,7 @@ from ctwml_bids.settings.option import Option
 # Found out from the others before the run: written for provenance, not read back.
 RESOLVED = ("model_ct", "model_flair")
 # What belongs to the machine that a run was on, and not to the next one's: likewise.
-MACHINE = ("nprocs", "omp_nthreads", "mem_gb", "device", "work_dir", "use_plugin")
+MACHINE = tuple(name for name, declared in OPTIONS.items() if declared.machine)
 
 
 def to_toml(settings: Settings) -> str:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.files import read_tsv
 from ctwml_bids.bids.people_tables import People
-from ctwml_bids.bids.status import read_status
+from ctwml_bids.bids.status import read_quality, read_status
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.statistics.gates import ORDER
 from ctwml_bids.training.heads import Case
@@ -125,7 +124,7 @@ def _case(wanted: Wanted, status_path: Path, subject: str, session: str | None) 
         return f"it has no {wanted.modality.upper()}"
     if wanted.labels == "flair" and "flair" not in images:
         return "it has no FLAIR to learn from"
-    if (quality := _quality(wanted, subject, session)) not in ORDER:
+    if (quality := read_quality(wanted.output_dir, subject, session)) not in ORDER:
         return "its table of volumes does not say whether it passed its quality gates"
     if quality == "fail" and not wanted.include_failed_qc:
         return "it failed a quality gate (--include-failed-qc takes it in)"
@@ -194,14 +193,6 @@ def _modality(name: str) -> str:
     """Tell CT from FLAIR by the suffix of a file's name."""
     suffix = Path(name).name.split(".")[0].rsplit("_", 1)[-1]
     return "flair" if suffix == "FLAIR" else "ct"
-
-
-def _quality(wanted: Wanted, subject: str, session: str | None) -> str:
-    """Return the worst quality gate of a unit; empty where its table does not say."""
-    try:
-        return read_tsv(wanted.output_dir / names.stats(subject, session))[0]["qc"]
-    except (OSError, ValueError, IndexError, KeyError):
-        return ""
 
 
 def _grade(wanted: Wanted, subject: str, session: str | None) -> int | None:

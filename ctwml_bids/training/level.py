@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.dataset import start_dataset, write_text
-from ctwml_bids.bids.files import make_folder
-from ctwml_bids.bids.status import is_same_file, read_status
+from ctwml_bids.bids.dataset import start_dataset
+from ctwml_bids.bids.files import make_folder, write_text
+from ctwml_bids.bids.fingerprints import is_same_file
+from ctwml_bids.bids.status import read_status
 from ctwml_bids.errors import (
     BadDataError,
     InputOutputError,
@@ -21,8 +22,8 @@ from ctwml_bids.errors import (
 from ctwml_bids.run.locks import hold
 from ctwml_bids.run.machine import free_gb
 from ctwml_bids.run.pace import Pace
-from ctwml_bids.run.progress import Progress, log_to
-from ctwml_bids.run.provenance import WAIT_S, run_name
+from ctwml_bids.run.progress import Progress, log_file, log_to, run_name
+from ctwml_bids.run.provenance import WAIT_S
 from ctwml_bids.settings import Settings, to_toml
 from ctwml_bids.training.cases import find_cases
 from ctwml_bids.training.cross_validation import run_unit
@@ -71,7 +72,7 @@ def run_train(settings: Settings, progress: Progress, started: datetime) -> int:
         lines = [*_describe(training, plan), f"{done} of {len(units)} networks are trained"]
         print("\n".join(lines))
         return 0
-    log_to(settings.output_dir / "logs" / f"{run_name(started)}.log")
+    log_to(log_file(settings.output_dir, started))
     plan = _settle_plan(training, cases, left_out, started)
     units = _asked_for(settings, training.recipe)
     for line in _describe(training, plan):

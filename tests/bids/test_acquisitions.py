@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from ctwml_bids.bids.acquisitions import acquisition_rows, write_acquisitions
-from ctwml_bids.bids.query import plan
 from ctwml_bids.bids.units import Unit
+from tests.bids.planned import plan
 
 RAW = Path("/raw")
 CT = {"Manufacturer": "GE", "ManufacturersModelName": "Optima", "SliceThickness": 5}

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from ctwml_bids.bids import dataset, names
+from ctwml_bids.bids import dataset, files, names
 from ctwml_bids.errors import CannotCreateError, InvalidInputError
 
 VALIDATOR = shutil.which("bids-validator-deno", path=str(Path(sys.executable).parent))
@@ -29,27 +29,27 @@ def fill(output: Path, subject: str, session: str | None, raw_ct: str) -> None:
     for label in ("", "mine"):
         for kind in ("mask", "probseg", "std", "cv"):
             path = output / names.wml(*unit, space="CT", seen_in="ct", kind=kind, model_label=label)
-            dataset.write_nifti(path, mask)
+            files.write_nifti(path, mask)
             extra = {"kind": "Lesion", "threshold": 0.25} if kind == "mask" else {}
-            dataset.write_json(names.sidecar(path), dataset.map_sidecar(**about, **extra))
+            files.write_json(names.sidecar(path), dataset.map_sidecar(**about, **extra))
     for path in (
         names.brain_mask(*unit, space="CT"),
         names.brain_mask(*unit, space="CT", carried=True),
         names.ventricle_mask(*unit, space="CT"),
     ):
-        dataset.write_nifti(output / path, mask)
+        files.write_nifti(output / path, mask)
         content = dataset.map_sidecar(**about, kind="Brain")
-        dataset.write_json(names.sidecar(output / path), content)
+        files.write_json(names.sidecar(output / path), content)
     transform = output / names.xfm(*unit, source="CT", target="MNI152NLin2009aSym")
-    dataset.write_text(transform, "#Insight Transform File V1.0\n")
-    dataset.write_json(names.sidecar(transform), {"Sources": [raw_ct]})
+    files.write_text(transform, "#Insight Transform File V1.0\n")
+    files.write_json(names.sidecar(transform), {"Sources": [raw_ct]})
     table = output / names.stats(*unit)
-    dataset.write_tsv(table, [{"image": "ct", "volume_ml": 1.5}])
-    dataset.write_json(names.sidecar(table), {"volume_ml": {"Units": "mL"}})
+    files.write_tsv(table, [{"image": "ct", "volume_ml": 1.5}])
+    files.write_json(names.sidecar(table), {"volume_ml": {"Units": "mL"}})
     preprocessed = names.derivative(*unit, suffix="ct", space="FLAIR", desc="preproc")
-    dataset.write_nifti(output / preprocessed, mask)
-    dataset.write_text(output / names.report(*unit), "<!DOCTYPE html>")
-    dataset.write_json(output / names.status(*unit), {"state": "done"})
+    files.write_nifti(output / preprocessed, mask)
+    files.write_text(output / names.report(*unit), "<!DOCTYPE html>")
+    files.write_json(output / names.status(*unit), {"state": "done"})
 
 
 @pytest.mark.skipif(VALIDATOR is None, reason="bids-validator-deno is not installed")
@@ -156,7 +156,7 @@ def test_output_in_derivatives_or_elsewhere_is_made(raw, tmp_path):
 def test_the_data_set_of_another_program_is_not_overwritten(raw, tmp_path):
     other = tmp_path / "other"
     for content in ({"Name": "x", "GeneratedBy": [{"Name": "fmriprep"}]}, {"Name": "raw"}):
-        dataset.write_json(other / "dataset_description.json", content)
+        files.write_json(other / "dataset_description.json", content)
         with pytest.raises(InvalidInputError, match="did not make"):
             dataset.check_output_dir(raw.root, other)
         with pytest.raises(InvalidInputError, match="did not make"):

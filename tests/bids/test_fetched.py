@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from ctwml_bids.bids.fetched import not_fetched
-from ctwml_bids.bids.query import Skipped, Unit, plan
+from ctwml_bids.bids.units import Skipped, Unit
 from ctwml_bids.errors import InvalidInputError
+from tests.bids.planned import plan
 
 ANNEX = "/annex/objects/MD5E-s123--abc.nii.gz\n"
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"

@@ -5,7 +5,9 @@ import os
 import pytest
 
 from ctwml_bids.bids.filters import parse_filters
-from ctwml_bids.bids.query import Skipped, Unit, plan, plan_with_matches
+from ctwml_bids.bids.query import plan_units
+from ctwml_bids.bids.units import Skipped, Unit
+from tests.bids.planned import plan
 
 CT = "sub-01/ct/sub-01_ct.nii.gz"
 FLAIR = "sub-01/anat/sub-01_FLAIR.nii.gz"
@@ -71,7 +73,7 @@ def test_a_name_with_bytes_that_are_no_text_is_refused_by_their_codes(raw):
     raw.image(CT)
     open(os.fsencode(raw.root) + b"/sub-01/ct/sub-01_acq-\xff_ct.nii.gz", "w").close()
     refused_for(raw, r"sub-01/ct/sub-01_acq-\xff_ct.nii.gz")
-    _, told = plan_with_matches(raw.root, filters=parse_filters({"flair": {"run": 1}}))
+    _, told = plan_units(raw.root, filters=parse_filters({"flair": {"run": 1}}))
     told.encode("utf-8")
 
 

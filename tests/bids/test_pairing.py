@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from ctwml_bids.bids.pairing import told_days
-from ctwml_bids.bids.query import Skipped, Unit, plan
+from ctwml_bids.bids.units import Skipped, Unit
+from tests.bids.planned import plan
 
 
 def ct(raw, session: str) -> None:

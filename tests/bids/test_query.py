@@ -5,15 +5,10 @@ from pathlib import Path
 import pytest
 
 from ctwml_bids.bids.filters import parse_filters
-from ctwml_bids.bids.query import (
-    Skipped,
-    Unit,
-    plan,
-    plan_with_matches,
-    subjects_of,
-    validator_hint,
-)
+from ctwml_bids.bids.query import plan_units, validator_hint
+from ctwml_bids.bids.units import Skipped, Unit
 from ctwml_bids.errors import InvalidInputError, NoInputError, NothingMatchedError
+from tests.bids.planned import plan
 
 
 def names(unit: Unit) -> tuple[str | None, str | None]:
@@ -129,7 +124,7 @@ def test_without_a_description_it_is_not_bids_unless_validation_is_skipped(raw):
 
 def test_a_data_set_without_subjects_is_invalid(raw):
     with pytest.raises(InvalidInputError, match="no subject"):
-        subjects_of(raw.root)
+        plan(raw.root)
 
 
 def test_an_unknown_label_is_named_with_the_closest_that_exist(raw):
@@ -164,7 +159,7 @@ def test_filters_choose_images_and_say_what_they_matched(raw):
     raw.image("sub-01/anat/sub-01_run-01_FLAIR.nii.gz")
     raw.image("sub-01/anat/sub-01_run-02_FLAIR.nii.gz")
     filters = parse_filters({"ct": {"reconstruction": "bone"}, "flair": {"run": 2}})
-    (unit,), told = plan_with_matches(raw.root, filters=filters)
+    (unit,), told = plan_units(raw.root, filters=filters)
     assert names(unit) == ("sub-01_rec-bone_ct.nii.gz", "sub-01_run-02_FLAIR.nii.gz")
     assert unit.notes == ()
     assert "sub-01/ct/sub-01_rec-bone_ct.nii.gz" in told

@@ -7,9 +7,10 @@ from datetime import date, datetime
 import pytest
 
 from ctwml_bids.bids.listing import list_subject, scans_tables
-from ctwml_bids.bids.query import Skipped, plan
 from ctwml_bids.bids.scans import days_between, read_time, read_times
+from ctwml_bids.bids.units import Skipped
 from ctwml_bids.errors import BadDataError
+from tests.bids.planned import plan
 
 CT, FLAIR = "sub-01/ses-1/ct/sub-01_ses-1_ct.nii.gz", "sub-01/ses-2/anat/sub-01_ses-2_FLAIR.nii.gz"
 LATER = "2021-06-01T10:00:00"  # 517 days after the CT

@@ -9,11 +9,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from ctwml_bids.bids import contrast
 from ctwml_bids.bids.filters import load_filters
-from ctwml_bids.bids.query import Skipped, plan
 from ctwml_bids.bids.selection import geometry, kernel_rank
+from ctwml_bids.bids.units import Skipped
 from ctwml_bids.preprocessing.enhancement import Vessels
+from tests.bids.planned import plan
 
 
 def taken(raw) -> str:
@@ -84,7 +84,7 @@ def measured(monkeypatch):
         hu = 180.0 if "bright" in path.name else 55.0
         return Vessels((hu, hu))
 
-    monkeypatch.setattr(contrast, "vessels", look)
+    monkeypatch.setattr("ctwml_bids.preprocessing.enhancement.vessels", look)
     return asked
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from ctwml_bids.bids.fingerprints import fingerprint, is_same_file
 from ctwml_bids.bids.status import (
     Request,
     UnitStatus,
     collect,
-    fingerprint,
-    is_same_file,
     read_status,
     rebuild_table,
     statuses,

@@ -16,7 +16,8 @@ from pathlib import Path
 from nipype.pipeline import engine as pe
 
 from ctwml_bids.cli import main as app
-from ctwml_bids.run import nipype_setup
+from ctwml_bids.run import level, nipype_setup
+from ctwml_bids.run import preflight as checks
 from ctwml_bids.run.participant import run_participants
 from ctwml_bids.run.preflight import SCRATCH, Ready, choose_models
 from tests.execution import steps
@@ -77,7 +78,7 @@ def main(mark: str, target: str, *arguments: str) -> int:
         return Ready(settings, cards=cards)
 
     nipype_setup.PRELOAD = ("nipype.pipeline.engine",)
-    app._run_units, app.preflight = run_units, preflight
+    level._run_units, checks.preflight = run_units, preflight
     return app.main(arguments)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from ctwml_bids.bids.status import UnitResult, read_status
 from ctwml_bids.cli import main as app
+from ctwml_bids.run import level
 from tests.cli.conftest import write_image
 
 
@@ -40,7 +41,7 @@ def segmented(monkeypatch):
         labels.extend(unit.label for unit in units)
         return [UnitResult(unit.label, "done") for unit in units]
 
-    monkeypatch.setattr(app, "_run_units", process)
+    monkeypatch.setattr(level, "_run_units", process)
     return labels
 
 
@@ -234,7 +235,7 @@ def test_a_full_disk_before_anything_is_segmented(run, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device", str(tmp_path / "out/logs/status.tsv"))
 
-    monkeypatch.setattr(app, "_run_units", full)
+    monkeypatch.setattr(level, "_run_units", full)
     code, said = run()
     assert code == 74
     assert says(said, "the disk is full", tmp_path / "out", "Make room", "run the same command")
@@ -248,7 +249,7 @@ def test_a_group_without_finished_units_keeps_the_code_of_what_went_wrong(
     def process(units, *_):
         return [UnitResult(unit.label, "failed", "not in HU", exit_code=65) for unit in units]
 
-    monkeypatch.setattr(app, "_run_units", process)
+    monkeypatch.setattr(level, "_run_units", process)
     folders = [str(dataset), str(tmp_path / "out"), "participant", "group"]
     fixed = ["-w", str(tmp_path / "work"), "--device", "cpu", "--model", *map(str, models)]
     assert app.main(folders + fixed) == 65

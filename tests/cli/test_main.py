@@ -14,6 +14,7 @@ import pytest
 from ctwml_bids.bids.status import UnitResult, UnitStatus, write_status
 from ctwml_bids.cli import main as app
 from ctwml_bids.errors import CannotCreateError
+from ctwml_bids.run import level
 from ctwml_bids.run.locks import hold
 from ctwml_bids.run.preflight import Ready
 from ctwml_bids.run.provenance import check_same_run, hashes, write_record
@@ -90,7 +91,7 @@ def test_a_unit_that_needs_more_memory_than_there_is_is_told_before_it_runs(
     assert "and --mem is 0.5 GB" in out
     assert "and --mem is" not in run("--dry-run", "--mem", "8G")[1]
     monkeypatch.setattr(
-        app, "_run_units", lambda units, *_: [UnitResult(u.label, "done") for u in units]
+        level, "_run_units", lambda units, *_: [UnitResult(u.label, "done") for u in units]
     )
     run("--mem", "500M", "--nprocs", "1")
     (log,) = (tmp_path / "out/logs").glob("ctwml_*.log")
@@ -212,21 +213,21 @@ def stop_with(error):
 
 
 def test_a_full_disk_is_74(run, monkeypatch):
-    monkeypatch.setattr(app, "_run_units", stop_with(OSError(28, "No space left on device")))
+    monkeypatch.setattr(level, "_run_units", stop_with(OSError(28, "No space left on device")))
     code, _, said = run()
     assert code == 74
     assert "disk is full" in said
 
 
 def test_ctrl_c_is_130(run, monkeypatch):
-    monkeypatch.setattr(app, "_run_units", stop_with(KeyboardInterrupt()))
+    monkeypatch.setattr(level, "_run_units", stop_with(KeyboardInterrupt()))
     code, _, said = run()
     assert code == 130
     assert "run the same command again" in said
 
 
 def test_a_bug_is_1_and_its_traceback_is_in_a_file(run, monkeypatch, tmp_path):
-    monkeypatch.setattr(app, "_run_units", stop_with(ZeroDivisionError("oh")))
+    monkeypatch.setattr(level, "_run_units", stop_with(ZeroDivisionError("oh")))
     code, _, said = run()
     assert code == 1
     (written,) = (tmp_path / "out/logs").glob("*_traceback.txt")
@@ -236,7 +237,7 @@ def test_a_bug_is_1_and_its_traceback_is_in_a_file(run, monkeypatch, tmp_path):
 
 def test_a_run_leaves_settings_log_and_table(run, monkeypatch, tmp_path):
     monkeypatch.setattr(
-        app, "_run_units", lambda units, *_: [UnitResult(u.label, "done") for u in units]
+        level, "_run_units", lambda units, *_: [UnitResult(u.label, "done") for u in units]
     )
     code, out, _ = run()
     assert code == 0
@@ -247,7 +248,7 @@ def test_a_run_leaves_settings_log_and_table(run, monkeypatch, tmp_path):
     assert "model_ct" in toml.read_text()
     assert (tmp_path / "out/logs/status.tsv").is_file()
     assert (tmp_path / "out/dataset_description.json").is_file()
-    monkeypatch.setattr(app, "_run_units", stop_with(AssertionError("not in a dry run")))
+    monkeypatch.setattr(level, "_run_units", stop_with(AssertionError("not in a dry run")))
     assert app.main(["--config-file", str(toml), "--dry-run"]) == 0
 
 

@@ -41,7 +41,7 @@ def test_a_place_where_no_folder_can_be_made_is_73(tmp_path, capsys):
 def test_wide_ventricles_are_asked_of_every_head(tmp_path, monkeypatch):
     asked = {}
     monkeypatch.setattr(
-        "ctwml_bids.cli.simulate.write_cohort", lambda *_, **options: asked.update(options)
+        "ctwml_bids.simulation.cohort.write_cohort", lambda *_, **options: asked.update(options)
     )
     arguments = [str(tmp_path / "out"), "--participants", "2"]
     assert main([*arguments, "--ventricles-ml", "130", "250"]) == 0

@@ -14,10 +14,10 @@ from ctwml_bids.bids.status import UnitStatus, read_status, write_status
 from ctwml_bids.cli import slurm
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.slurm_program import program
-from ctwml_bids.cli.slurm_tasks import group_need, unit_need
 from ctwml_bids.errors import UsageError
 from ctwml_bids.run.locks import hold
 from ctwml_bids.run.machine import CONTAINER
+from ctwml_bids.run.missing import group_need, unit_need
 from tests.cli.conftest import write_image
 from tests.execution import steps
 from tests.run.toy_run import run as run_units
@@ -367,7 +367,7 @@ def test_a_plain_unet_asks_for_more_time(write, image, tmp_path):
 def test_larger_images_ask_for_more(units, ready, monkeypatch):
     small = unit_need(units, ready.settings, 2)
     large = {"ct": 512 * 512 * 400 / 1e6, "flair": 512 * 512 * 28 / 1e6}
-    monkeypatch.setattr("ctwml_bids.cli.slurm_tasks.megavoxels", lambda images: large)
+    monkeypatch.setattr("ctwml_bids.run.missing.megavoxels", lambda images: large)
     need = unit_need(units, ready.settings, 2)
     # The largest step took 2.64 GiB there.
     assert need.memory_gb >= 4 > small.memory_gb

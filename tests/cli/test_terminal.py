@@ -168,7 +168,7 @@ def test_a_bug_in_a_run_that_writes_nothing_is_told_on_the_screen_alone(
     def fails(*_, **__):
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr(app, "preflight", fails)
+    monkeypatch.setattr("ctwml_bids.run.preflight.preflight", fails)
     code = app.main([str(dataset), str(tmp_path / "out"), "participant", option])
     assert code == 1
     assert "ZeroDivisionError: oh" in capsys.readouterr().err

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ctwml_bids.bids.query import plan
 from ctwml_bids.bids.status import UnitStatus, write_status
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.errors import CannotCreateError, InvalidInputError, UsageError
@@ -19,6 +18,7 @@ from ctwml_bids.run.resources import resources_of, unit_files
 from ctwml_bids.settings import from_toml, to_toml
 from ctwml_bids.templates import packaged
 from ctwml_bids.training.setup import settle
+from tests.bids.planned import plan
 
 # That of both models of the tests.
 OWN = 0.3
@@ -58,7 +58,10 @@ def test_the_threshold_is_that_of_every_step_and_every_statement(ready_with, wor
     assert resources.context["thresholds"] == {"ct": ct, "flair": flair}
     cards = resources.context["models"]
     assert (cards["ct"]["threshold"], cards["flair"]["threshold"]) == (ct, flair)
-    said = methods_text(version="1", template="T", normalisation="nine", models=cards)
+    kinds = {image: networks.of_card(image, card["network"]) for image, card in cards.items()}
+    said = methods_text(
+        version="1", networks=kinds, template="T", normalisation="nine", models=cards
+    )
     assert f"voxels above {ct:g} counted" in said
     assert f"voxels above {flair:g} counted" in said
 

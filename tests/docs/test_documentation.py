@@ -263,7 +263,7 @@ def test_what_was_measured_on_the_shipped_models_is_in_their_cards_and_on_the_pa
     assert f"| {images[modality]} against truth | {in_card['volume r']:.3f} |" in section
 
 
-def test_tables_of_the_validation_pages_are_those_of_the_results():
+def test_tables_of_the_pages_are_what_they_are_made_of():
     made = subprocess.run(
         [sys.executable, "-m", "benchmarks.page", "--check"],
         capture_output=True,

@@ -8,17 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ctwml_bids.execution.slurm import (
-    SUBMIT,
-    TASKS,
-    Need,
-    Program,
-    Site,
-    Stage,
-    chunks,
-    script,
-    submission,
-)
+from ctwml_bids.execution.slurm import SUBMIT, TASKS, Need, Program, Site, Stage
+from ctwml_bids.execution.slurm_script import script
+from ctwml_bids.execution.slurm_submission import chunks, submission
 
 NEED = Need(cpus=2, memory_gb=3, minutes=40)
 ARRAY = Stage("participant", ("participant",), NEED, array=True)

@@ -7,7 +7,6 @@ import json
 import pytest
 
 from ctwml_bids.bids.dataset import start_dataset
-from ctwml_bids.bids.query import plan
 from ctwml_bids.bids.status import UnitStatus, what_differs, write_status
 from ctwml_bids.cli import main as app
 from ctwml_bids.cli.parser import parse
@@ -15,6 +14,7 @@ from ctwml_bids.errors import UsageError
 from ctwml_bids.run.preflight import Ready
 from ctwml_bids.run.rerun import request_of
 from ctwml_bids.statistics.thresholds import literature
+from tests.bids.planned import plan
 from tests.group.cohorts import HASHES, add_people, add_unit, estimates, table
 
 

@@ -11,13 +11,14 @@ from datetime import datetime
 
 import pytest
 
-from ctwml_bids.bids.query import Unit, plan
 from ctwml_bids.bids.status import UnitStatus, write_status
+from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import CannotCreateError
 from ctwml_bids.run.identity import Used, check_same_dataset, identity
 from ctwml_bids.run.preflight import Ready
 from ctwml_bids.run.provenance import check_same_run, hashes, register_run
 from ctwml_bids.run.rerun import request_of, status_path
+from tests.bids.planned import plan
 from tests.cli.conftest import write_image
 
 STARTED = datetime(2026, 1, 1)

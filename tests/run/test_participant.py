@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from ctwml_bids.bids.query import Skipped
 from ctwml_bids.bids.status import collect, read_status
+from ctwml_bids.bids.units import Skipped
 from ctwml_bids.run import provenance
 from ctwml_bids.run.locks import hold
 from ctwml_bids.run.participant import write_skipped

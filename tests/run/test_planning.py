@@ -8,13 +8,14 @@ import json
 import pytest
 
 from ctwml_bids.bids.filters import matches, parse_filters
-from ctwml_bids.bids.query import Skipped, plan
 from ctwml_bids.bids.status import read_status
+from ctwml_bids.bids.units import Skipped
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.errors import NothingMatchedError, UsageError
 from ctwml_bids.run.planning import plan_run
 from ctwml_bids.run.preflight import SCRATCH, Ready
 from ctwml_bids.run.rerun import why_to_run
+from tests.bids.planned import plan
 from tests.cli.conftest import write_image
 from tests.execution import steps
 from tests.run.toy_run import run

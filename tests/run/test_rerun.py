@@ -9,7 +9,6 @@ import shutil
 
 import pytest
 
-from ctwml_bids.bids.query import plan
 from ctwml_bids.bids.sidecars import USED
 from ctwml_bids.bids.status import read_status
 from ctwml_bids.geometry import (
@@ -22,6 +21,7 @@ from ctwml_bids.geometry import (
 )
 from ctwml_bids.run.preflight import Ready
 from ctwml_bids.run.rerun import why_to_run
+from tests.bids.planned import plan
 from tests.execution import steps
 from tests.run.toy_run import run
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.status import fingerprint
+from ctwml_bids.bids.fingerprints import fingerprint
 from tests.training import trainable
 from tests.training.trainable import Head
 from tests.training.training import train

@@ -40,6 +40,17 @@ def test_voxels_are_counted_from_headers_alone(tmp_path):
     assert megavoxels({"ct": broken, "flair": tmp_path / "none.nii"}) == {"ct": 0, "flair": 0}
 
 
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("shape", [(30, 20, 10), (30, 20, 10, 2), (30, 20)])
+def test_voxels_are_those_of_nibabel_in_any_header(tmp_path, kind, order, shape):
+    header = kind.header_class(endianness=order)
+    path = tmp_path / "image.nii"
+    kind(np.zeros(shape, np.int16), np.eye(4), header).to_filename(path)
+    assert nib.load(path).header.endianness == order
+    assert megavoxels({"ct": path}) == {"ct": np.prod(nib.load(path).shape[:3]) / 1e6}
+
+
 def test_a_larger_image_needs_more(graph):
     small, large = (graph(megavoxels={"ct": size(n), "flair": 7.0}) for n in (56, 400))
     assert large.get_node("brain_ct").mem_gb > 2 * small.get_node("brain_ct").mem_gb

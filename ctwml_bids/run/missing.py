@@ -1,4 +1,4 @@
-"""What is missing of an output folder, as tasks of a job array, and what each task asks for."""
+"""The units that an output folder lacks, as tasks of a job array, and what a task asks for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.query import Unit
 from ctwml_bids.bids.status import rebuild_table
+from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import TemporaryError
 from ctwml_bids.execution.slurm import Need, Queued, Stage
 from ctwml_bids.run.ledger import lock_path
@@ -31,12 +30,6 @@ BESIDE_GB = 1.5
 UNIT_MINUTES, MEGAVOXEL_MINUTES = 15.0, 0.5
 GROUP = Need(cpus=1, memory_gb=2, minutes=30)
 GROUP_UNITS_A_MINUTE = 60
-# Steps a second of one network on one thread, and how much slower a machine may be: without
-# bfloat16 there were 0.7 to 0.9.
-STEPS_A_SECOND, SLOWER = 3.6, 6.0
-TRAIN_GB = 3
-# Laying took 20 s a pair of full size, merging ten repeats 21 s, start included.
-HEADS_A_MINUTE = 1
 
 
 @dataclass(frozen=True)
@@ -114,50 +107,6 @@ def missing_units(settings: Settings, cpus: int) -> Missing:
         queued=_queued(settings),
         note=note,
     )
-
-
-def missing_networks(settings: Settings, cpus: int, work: Path) -> Missing:
-    """List the networks of a training that are not done, one a task; heads before, merge after.
-
-    Parameters
-    ----------
-    settings
-        Of the training.
-    cpus
-        Of one task.
-    work
-        Scratch folder that all tasks share.
-
-    Raises
-    ------
-    CtwmlError
-        As a training, before its first network.
-    """
-    # Reading images, which these need, is slow to import.
-    from ctwml_bids.training.cases import find_cases
-    from ctwml_bids.training.plan import read_plan
-    from ctwml_bids.training.setup import settle
-
-    training = settle(dataclasses.replace(settings, dry_run=True))
-    recipe = training.recipe
-    cases, left_out = find_cases(training.wanted)
-    read_plan(training.folder, recipe)  # refuses other settings
-    todo = [unit for unit in recipe.units if not training.is_done(unit)]
-    tasks = [(unit.part.replace(":", "-"), "--only", unit.part) for unit in todo]
-    lines = [f"{label}: left out: {reason}" for label, reason in left_out.items()]
-    done = len(recipe.units) - len(tasks)
-    lines.append(f"{len(tasks)} networks to train on {len(cases)} images, {done} done")
-    minutes = math.ceil(15 + len(cases) / HEADS_A_MINUTE)
-    heads = Need(cpus, TRAIN_GB, minutes)
-    slower = SLOWER * recipe.network.architecture.slowness
-    steps_s = slower * recipe.network.steps / STEPS_A_SECOND
-    network = Need(cpus, TRAIN_GB, math.ceil(15 + steps_s / 60))
-    before = [
-        Stage("heads", ("train", "--only", "heads"), heads, work=work),
-        Stage("networks", ("train",), network, array=True, after="afterok", work=work),
-    ]
-    merge = Stage("merge", ("train", "--only", "merge"), heads, work=work)
-    return Missing(tasks, [*(before if tasks else ()), merge], lines)
 
 
 def unit_need(units: Sequence[Unit], settings: Settings, cpus: int) -> Need:

@@ -1,0 +1,12 @@
+"""The small data set and models of the command line's tests, for the tests of a run."""
+
+from __future__ import annotations
+
+from tests.cli.conftest import (  # noqa: F401
+    _no_handlers_left,
+    dataset,
+    light_workers,
+    models,
+    ready,
+    units,
+)
