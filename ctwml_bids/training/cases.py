@@ -7,7 +7,7 @@ table of participants and perhaps manual masks are read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,8 @@ def _case(wanted: Wanted, status_path: Path, subject: str, session: str | None) 
         return "its table of volumes does not say whether it passed its quality gates"
     if quality == "fail" and not wanted.include_failed_qc:
         return "it failed a quality gate (--include-failed-qc takes it in)"
-    truth, space = wanted.output_dir / _name(names.wml, subject, session), "flair"
+    truth = names.wml(subject, session, space="FLAIR", seen_in="flair", kind="mask")
+    truth, space = wanted.output_dir / truth, "flair"
     if wanted.labels == "manual":
         found = find_mask(wanted.masks, subject, session, images, prefer=wanted.modality)
         if found is None:
@@ -137,10 +138,6 @@ def _case(wanted: Wanted, status_path: Path, subject: str, session: str | None) 
         if space not in images:
             return f"its mask lies on a {space.upper()} that was not measured"
     return _with_files(wanted, subject, session, images, truth, space, inputs)
-
-
-def _name(of: Callable[..., Any], subject: str, session: str | None) -> Any:
-    return of(subject, session, space="FLAIR", seen_in="flair", kind="mask")
 
 
 def _with_files(

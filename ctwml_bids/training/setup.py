@@ -86,8 +86,7 @@ class Training:
     @property
     def heads(self) -> Path:
         """Folder of the heads on the grid."""
-        of = names.training_folder(self.recipe.modality, self.label)
-        return self.settings.work_dir / SCRATCH / of
+        return self.settings.work_dir / SCRATCH / self.folder.relative_to(self.settings.output_dir)
 
     @cached_property
     def grid(self) -> Grid:

@@ -58,7 +58,10 @@ def test_the_threshold_is_that_of_every_step_and_every_statement(ready_with, wor
     assert resources.context["thresholds"] == {"ct": ct, "flair": flair}
     cards = resources.context["models"]
     assert (cards["ct"]["threshold"], cards["flair"]["threshold"]) == (ct, flair)
-    said = methods_text(version="1", template="T", normalisation="nine", models=cards)
+    kinds = {image: networks.of_card(image, card["network"]) for image, card in cards.items()}
+    said = methods_text(
+        version="1", networks=kinds, template="T", normalisation="nine", models=cards
+    )
     assert f"voxels above {ct:g} counted" in said
     assert f"voxels above {flair:g} counted" in said
 
