@@ -126,10 +126,10 @@ def run(settings: Settings, started: datetime) -> int:
     progress = start_logging(settings.verbose)
     ready = preflight(settings)
     if settings.boilerplate_only:
-        from ctwml_bids.unit.rewriting import boilerplate
+        from ctwml_bids.reports.methods import methods_text
 
         print(
-            boilerplate(
+            methods_text(
                 version=__version__,
                 template=settings.template,
                 normalisation=settings.normalisation,
@@ -214,16 +214,15 @@ def _nothing_to_run(bids_dir: Path, skipped: Sequence[Skipped]) -> CtwmlError:
 
 def _reports_only(units: Sequence[Unit], ready: Ready) -> int:
     """Write reports again; a unit without results is told, and the others go on."""
-    from ctwml_bids.run.resources import resources_of, unit_files
+    from ctwml_bids.run.resources import run_facts, unit_input
     from ctwml_bids.unit.rewriting import rewrite_report
 
-    resources, code = resources_of(ready), 0
+    run, code = run_facts(ready), 0
     for unit in units:
         try:
             # Not from the files of a run that is just writing them.
             with hold(lock_path(unit, ready)):
-                context = {**resources.context, **unit_files(unit, ready).context}
-                report = rewrite_report(unit, context, resources.template_mask)
+                report = rewrite_report(unit_input(unit, ready).unit, run)
             LOG.info("%s: report written, %s", unit.label, report)
         except CtwmlError as error:
             LOG.error("%s: %s", unit.label, error)
@@ -233,14 +232,15 @@ def _reports_only(units: Sequence[Unit], ready: Ready) -> int:
 
 def _run_units(units: Sequence[Unit], ready: Ready, progress: Progress) -> list[UnitResult]:
     # Nipype takes a second to import; nothing before this needs it.
-    from ctwml_bids.run.resources import resources_of, unit_files
-    from ctwml_bids.workflows.participant import init_participant_wf, workflow_name
+    from ctwml_bids.run.resources import resources_of, unit_input
+    from ctwml_bids.workflows.participant import init_participant_wf
+    from ctwml_bids.workflows.unit import workflow_name
 
     resources, work_dir = resources_of(ready), ready.settings.work_dir
 
     def build(batch: Sequence[Unit]) -> Any:
-        files = [unit_files(unit, ready) for unit in batch]
-        return init_participant_wf(units=files, resources=resources, work_dir=work_dir)
+        inputs = [unit_input(unit, ready) for unit in batch]
+        return init_participant_wf(units=inputs, resources=resources, work_dir=work_dir)
 
     return run_participants(units, ready, progress, build=build, workflow_name=workflow_name)
 

@@ -1,0 +1,334 @@
+"""The workflow of one unit, read top to bottom as the method's steps.
+
+Every step hands on one record of files (`unit.records`), its output `found`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from nipype.pipeline import engine as pe
+
+from ctwml_bids.interfaces.alignment import (
+    Deform,
+    FramePair,
+    NormaliseNineParameter,
+    RegisterRigid,
+)
+from ctwml_bids.interfaces.preprocessing import (
+    ExtractBrain,
+    FindVentricles,
+    MeasureContrast,
+    ReadImage,
+)
+from ctwml_bids.interfaces.results import MeasureUnit, ReportUnit, WriteUnit
+from ctwml_bids.interfaces.segmentation import SegmentLesions, ToNative, ToTemplate
+from ctwml_bids.unit.memory import step_gb
+from ctwml_bids.unit.resources import Resources, UnitInput
+
+# `_step` of one unit's workflow.
+Step = Callable[..., pe.Node]
+
+
+def workflow_name(label: str) -> str:
+    """Return a unit's workflow name: Nipype allows letters, digits and underscores.
+
+    Doubling keeps `sub-a_ses-b` and a subject that would collide with it apart; a plus sign, which
+    BIDS allows in labels, is spelt out.
+    """
+    return "unit_" + label.replace("_", "__").replace("-", "_").replace("+", "_plus_")
+
+
+@dataclass(frozen=True)
+class _ImageNodes:
+    """The steps that give the fields of `ImageFiles`."""
+
+    head: pe.Node | None = None
+    ventricles: pe.Node | None = None
+    network: pe.Node | None = None
+    lesions: pe.Node | None = None
+    across: pe.Node | None = None
+    in_template: pe.Node | None = None
+    contrast: pe.Node | None = None
+
+
+def init_unit_wf(*, unit: UnitInput, resources: Resources) -> pe.Workflow:
+    """Segment, measure, report and write one unit: a CT, a FLAIR or a pair.
+
+    The node ``write`` puts the derivatives in place once everything else is done, so a failed
+    unit leaves nothing behind.
+    """
+    wf = pe.Workflow(workflow_name(unit.unit.label))
+    step: Step = partial(_step, wf, unit)
+    heads, register = _add_heads(step, unit, resources)
+    images = {name: _add_lesions(step, unit, resources, name, head) for name, head in heads.items()}
+    if register is not None:
+        for seen, space in (("ct", "flair"), ("flair", "ct")):
+            across = _to_native(step, unit, resources, images[seen].network, seen, space, register)
+            images[seen] = replace(images[seen], across=across)
+    deform = None
+    if resources.in_template:
+        if resources.run.normalisation == "syn":
+            deform = _add_deformation(step, resources, heads)
+        for name, nodes in images.items():
+            in_template = _to_template(step, resources, name, nodes, deform, is_pair=bool(register))
+            images[name] = replace(nodes, in_template=in_template)
+    _add_results(wf, step, unit, resources, images, register, deform)
+    return wf
+
+
+def _step(
+    wf: pe.Workflow,
+    unit: UnitInput,
+    interface: Any,
+    name: str,
+    kind: str,
+    *images: str,
+    threads: int = 1,
+    **given: pe.Node | None,
+) -> pe.Node:
+    """Add a node that states its memory and threads.
+
+    Parameters
+    ----------
+    wf, unit
+        To which it is added, and whose step it is.
+    interface, name
+        Of the node.
+    kind
+        Of step, as in `memory.NEEDS`.
+    images
+        ``ct`` and/or ``flair``: those it works on.
+    threads
+        CPUs that it uses.
+    given
+        Inputs that are the record of another step, where there is that step.
+    """
+    size = sum(unit.megavoxels.get(image, 0.0) for image in images)
+    node = pe.Node(interface, name=name, mem_gb=step_gb(kind, size), n_procs=threads)
+    wf.add_nodes([node])
+    for field, source in given.items():
+        if source is not None:
+            wf.connect(source, "found", node, field)
+    return node
+
+
+def _add_heads(
+    step: Step, unit: UnitInput, resources: Resources
+) -> tuple[dict[str, pe.Node], pe.Node | None]:
+    """Add reading, brains and frames, of a pair with its registration."""
+    sidecars = {"ct": unit.unit.ct_sidecar, "flair": unit.unit.flair_sidecar}
+    masks = {
+        "template_mask": str(resources.run.template.brain_mask),
+        "guide_mask": str(resources.guide.brain_mask),
+    }
+    seed, reads, brains = resources.run.seed, {}, {}
+    for name, path in unit.unit.images.items():
+        reads[name] = step(
+            ReadImage(in_file=str(path), modality=name, sidecar=sidecars[name]),
+            f"read_{name}",
+            "read",
+            name,
+        )
+        brains[name] = step(
+            ExtractBrain(modality=name, threads=resources.threads),
+            f"brain_{name}",
+            "brain",
+            name,
+            threads=resources.threads if name == "flair" else 1,
+            read=reads[name],
+        )
+
+    def normalise(name: str) -> pe.Node:
+        return step(
+            NormaliseNineParameter(**masks, seed=seed),
+            f"normalise_{name}",
+            "normalise",
+            name,
+            read=reads[name],
+            brain=brains[name],
+        )
+
+    if len(reads) == 1:
+        return {name: normalise(name) for name in reads}, None
+    threads = resources.registration_threads
+    register = step(
+        RegisterRigid(seed=seed, threads=threads),
+        "register",
+        "register",
+        "ct",
+        "flair",
+        threads=threads,
+        ct=reads["ct"],
+        flair=reads["flair"],
+        ct_brain=brains["ct"],
+        flair_brain=brains["flair"],
+    )
+    flair = normalise("flair")
+    ct = step(
+        FramePair(**masks, seed=seed),
+        "frame_ct",
+        "normalise",
+        "ct",
+        "flair",
+        read=reads["ct"],
+        brain=brains["ct"],
+        flair=flair,
+        registration=register,
+    )
+    return {"ct": ct, "flair": flair}, register
+
+
+def _add_lesions(
+    step: Step, unit: UnitInput, resources: Resources, name: str, head: pe.Node
+) -> _ImageNodes:
+    """Add one image's ventricles, its network, and the network's maps on the image's own grid."""
+    guide, template = resources.guide, resources.run.template
+    use_gpu = resources.run.device == "cuda"
+    ventricles = step(
+        FindVentricles(modality=name, guide_ventricles=str(guide.ventricles)),
+        f"ventricles_{name}",
+        "ventricles",
+        name,
+        head=head,
+    )
+    network = step(
+        SegmentLesions(
+            template_mask=str(template.brain_mask),
+            guide_wm=str(guide.wm),
+            guide_ventricles=str(guide.ventricles),
+            model=str(resources.models[name]),
+            card=resources.run.cards[name],
+            modality=name,
+            use_gpu=use_gpu,
+            threads=resources.threads,
+        ),
+        f"segment_{name}",
+        "segment",
+        name,
+        threads=1 if use_gpu else resources.threads,
+        head=head,
+        ventricles=ventricles,
+    )
+    lesions = _to_native(step, unit, resources, network, name, name)
+    contrast = None
+    if name == "flair":
+        # Tells whether it is a FLAIR; lesions are left out of what it compares.
+        contrast = step(
+            MeasureContrast(
+                guide_gm=str(guide.gm),
+                guide_wm=str(guide.wm),
+                guide_ventricles=str(guide.ventricles),
+            ),
+            "contrast_flair",
+            "contrast",
+            name,
+            head=head,
+            lesions=lesions,
+        )
+    return _ImageNodes(head, ventricles, network, lesions, contrast=contrast)
+
+
+def _to_native(
+    step: Step,
+    unit: UnitInput,
+    resources: Resources,
+    network: pe.Node | None,
+    seen: str,
+    space: str,
+    register: pe.Node | None = None,
+) -> pe.Node:
+    """Add the maps of what was seen in one image on an image's grid, straight from the network's.
+
+    The registration is needed where that is the other image.
+    """
+    native, threshold = str(unit.unit.images[space]), resources.run.cards[seen].threshold
+    return step(
+        ToNative(native=native, seen=seen, threshold=threshold),
+        f"{seen}_in_{space}",
+        "native",
+        space,
+        network=network,
+        registration=register,
+    )
+
+
+def _add_deformation(step: Step, resources: Resources, heads: dict[str, pe.Node]) -> pe.Node:
+    """Add the deformable registration; a pair is deformed once, by its FLAIR."""
+    name = "flair" if "flair" in heads else "ct"
+    return step(
+        Deform(
+            template_t1w=str(resources.run.template.t1w),
+            template_mask=str(resources.run.template.brain_mask),
+            seed=resources.run.seed,
+            threads=resources.registration_threads,
+        ),
+        "deform",
+        "deform",
+        name,
+        threads=resources.registration_threads,
+        head=heads[name],
+    )
+
+
+def _to_template(
+    step: Step,
+    resources: Resources,
+    name: str,
+    nodes: _ImageNodes,
+    deform: pe.Node | None,
+    *,
+    is_pair: bool,
+) -> pe.Node:
+    """Add one image's maps on the template's grid."""
+    return step(
+        ToTemplate(
+            template_t1w=str(resources.run.template.t1w),
+            threshold=resources.run.cards[name].threshold,
+        ),
+        f"{name}_in_template",
+        "template",
+        network=nodes.network,
+        fields=deform,
+        head=nodes.head if deform is not None and is_pair and name == "ct" else None,
+    )
+
+
+def _add_results(
+    wf: pe.Workflow,
+    step: Step,
+    unit: UnitInput,
+    resources: Resources,
+    images: dict[str, _ImageNodes],
+    register: pe.Node | None,
+    deform: pe.Node | None,
+) -> None:
+    """Add the measures with their quality gates, the report, and the writing of all."""
+    ct, flair = images.get("ct", _ImageNodes()), images.get("flair", _ImageNodes())
+    results = {
+        "ct_head": ct.head,
+        "ct_ventricles": ct.ventricles,
+        "ct_network": ct.network,
+        "ct_lesions": ct.lesions,
+        "ct_across": ct.across,
+        "ct_in_template": ct.in_template,
+        "flair_head": flair.head,
+        "flair_ventricles": flair.ventricles,
+        "flair_network": flair.network,
+        "flair_lesions": flair.lesions,
+        "flair_across": flair.across,
+        "flair_in_template": flair.in_template,
+        "flair_contrast": flair.contrast,
+        "registration": register,
+        "fields": deform,
+    }
+    of = {"unit": unit.unit, "run": resources.run}
+    measure = step(MeasureUnit(**of), "measure", "measure", *images, **results)
+    results["measures"] = measure
+    report = step(ReportUnit(**of), "report", "report", *images, **results)
+    results["report"] = report
+    write = step(WriteUnit(**of), "write", "write", *images, **results)
+    wf.connect(report, "example", write, "example")
