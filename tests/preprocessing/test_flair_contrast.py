@@ -17,6 +17,7 @@ from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.images import read_flair
 from ctwml_bids.preprocessing.normalisation import compose, nine_parameter
 from ctwml_bids.statistics import fit_gates
+from ctwml_bids.unit.records import Brain, Head, Maps, Read
 from ctwml_bids.unit.work_files import load_facts
 
 # Brightness of white matter, grey matter and fluid.
@@ -172,13 +173,18 @@ def test_real_images_called_flair(bids_real, packaged, tmp_path, kind):
     image.to_filename(tmp_path / "image.nii")
     mask.to_filename(tmp_path / "mask.nii")
     np.savetxt(tmp_path / "matrix.txt", matrix)
+    no_lesions = nib.Nifti1Image(np.zeros(mask.shape, np.uint8), mask.affine)
+    no_lesions.to_filename(tmp_path / "lesions.nii")
+    path, brain, matrix, lesions = (
+        str(tmp_path / name) for name in ("image.nii", "mask.nii", "matrix.txt", "lesions.nii")
+    )
+    own = Brain(brain, brain, matrix)
     node = MeasureContrast(
-        in_file=str(tmp_path / "image.nii"),
-        mask=str(tmp_path / "mask.nii"),
-        guide_to_native=str(tmp_path / "matrix.txt"),
+        head=Head(Read(path, path, matrix), own, own, matrix, matrix, brain, matrix),
+        lesions=Maps(lesions, lesions, lesions),
         guide_gm=str(files.gm),
         guide_wm=str(files.wm),
         guide_ventricles=str(files.ventricles),
     )
-    facts = load_facts(node.run(cwd=str(tmp_path)).outputs.facts)
+    facts = load_facts(node.run(cwd=str(tmp_path)).outputs.found)
     assert judged(facts) == ("pass" if kind == "FLAIR" else "fail")
