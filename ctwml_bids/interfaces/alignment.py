@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import nibabel as nib
 import numpy as np
-from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, traits
+from nipype.interfaces.base import BaseInterfaceInputSpec, TraitedSpec, traits
 
 from ctwml_bids.interfaces.step import Record, Step
-from ctwml_bids.unit.records import Brain, Fields, Head, Read, Registration
+from ctwml_bids.unit.records import Brain, Fields, Guide, Head, Read, Registration, TemplateFiles
 from ctwml_bids.unit.work_files import (
     load_facts,
     load_image,
@@ -73,8 +73,8 @@ class RegisterRigid(Step):
 class _NormaliseInput(BaseInterfaceInputSpec):
     read = Record(Read, mandatory=True)
     brain = Record(Brain, mandatory=True)
-    template_mask = File(exists=True, mandatory=True)
-    guide_mask = File(exists=True, mandatory=True, desc="of the template that guides anatomy")
+    template = Record(TemplateFiles, mandatory=True)
+    guide = Record(Guide, mandatory=True)
     seed = traits.Int(mandatory=True)
 
 
@@ -95,21 +95,21 @@ class NormaliseNineParameter(Step):
 
     def _make(self, folder: str) -> Head:
         brain: Brain = self.inputs.brain
-        template_mask, guide_mask = self.inputs.template_mask, self.inputs.guide_mask
-        frames = _fitted(load_mask(brain.whole), template_mask, guide_mask, self.inputs.seed)
-        return _head(self.inputs.read, brain, brain, frames, template_mask, folder)
+        template: TemplateFiles = self.inputs.template
+        frames = _fitted(load_mask(brain.whole), template, self.inputs.guide, self.inputs.seed)
+        return _head(self.inputs.read, brain, brain, frames, template, folder)
 
 
 def _fitted(
-    mask: nib.Nifti1Image, template_mask: str, guide_mask: str, seed: int
+    mask: nib.Nifti1Image, template: TemplateFiles, guide: Guide, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit template and guide to a brain mask: two 4×4 matrices, once where they are the same."""
     from ctwml_bids.preprocessing.normalisation import nine_parameter
 
-    template = nine_parameter(mask, load_mask(template_mask), seed=seed)
-    if guide_mask == template_mask:
-        return template, template
-    return template, nine_parameter(mask, load_mask(guide_mask), seed=seed)
+    frame = nine_parameter(mask, load_mask(template.brain_mask), seed=seed)
+    if guide.brain_mask == template.brain_mask:
+        return frame, frame
+    return frame, nine_parameter(mask, load_mask(guide.brain_mask), seed=seed)
 
 
 def _head(
@@ -117,7 +117,7 @@ def _head(
     own: Brain,
     brain: Brain,
     frames: tuple[np.ndarray, np.ndarray],
-    template_mask: str,
+    template: TemplateFiles,
     folder: str,
 ) -> Head:
     """Save the frames of template and guide, and how the template fits the brain."""
@@ -125,7 +125,7 @@ def _head(
     from ctwml_bids.preprocessing.template_fit import template_fit
 
     mask = load_mask(brain.whole)
-    template_brain, fit = template_fit(mask, load_mask(template_mask), frames[0])
+    template_brain, fit = template_fit(mask, load_mask(template.brain_mask), frames[0])
     return Head(
         read=read,
         own=own,
@@ -144,8 +144,8 @@ class _PairFrameInput(BaseInterfaceInputSpec):
     brain = Record(Brain, mandatory=True, desc="found on the CT")
     flair = Record(Head, mandatory=True)
     registration = Record(Registration, mandatory=True)
-    template_mask = File(exists=True, mandatory=True)
-    guide_mask = File(exists=True, mandatory=True)
+    template = Record(TemplateFiles, mandatory=True)
+    guide = Record(Guide, mandatory=True)
     seed = traits.Int(mandatory=True)
 
 
@@ -170,7 +170,7 @@ class FramePair(Step):
         own: Brain = self.inputs.brain
         flair: Head = self.inputs.flair
         registration: Registration = self.inputs.registration
-        template_mask = self.inputs.template_mask
+        template: TemplateFiles = self.inputs.template
         ct_mask, flair_mask = load_mask(own.whole), load_mask(flair.brain.whole)
         own_facts, flair_facts = load_facts(own.facts), load_facts(flair.brain.facts)
         flair_seen = seen_part(np.asarray(flair_mask.dataobj), flair_facts.get("empty_slices"))
@@ -192,19 +192,18 @@ class FramePair(Step):
             facts = {"mask_from": "FLAIR", **bone}
         else:
             mask = np.asarray(ct_mask.dataobj)
-            frames = _fitted(ct_mask, template_mask, self.inputs.guide_mask, self.inputs.seed)
+            frames = _fitted(ct_mask, template, self.inputs.guide, self.inputs.seed)
             failed = "the FLAIR's brain mask" if flair_failed else "the registration"
             facts = {"mask_from": "CT", "mask_reason": f"{failed} failed its quality gate"}
         mask = mask.astype(np.uint8)
         seen = only_seen(mask, own_facts.get("empty_slices"))
         brain = save_brain(mask, seen, facts, grid_of(ct_mask), folder)
-        return _head(read, own, brain, frames, template_mask, folder)
+        return _head(read, own, brain, frames, template, folder)
 
 
 class _DeformInput(BaseInterfaceInputSpec):
     head = Record(Head, mandatory=True)
-    template_t1w = File(exists=True, mandatory=True)
-    template_mask = File(exists=True, mandatory=True)
+    template = Record(TemplateFiles, mandatory=True)
     seed = traits.Int(mandatory=True)
     threads = traits.Int(1, usedefault=True, nohash=True)
 
@@ -223,9 +222,10 @@ class Deform(Step):
         from ctwml_bids.preprocessing.deformable import syn
 
         head: Head = self.inputs.head
+        template: TemplateFiles = self.inputs.template
         fields = syn(
-            load_image(self.inputs.template_t1w),
-            load_mask(self.inputs.template_mask),
+            load_image(template.t1w),
+            load_mask(template.brain_mask),
             load_image(head.read.image),
             load_mask(head.brain.whole),
             np.loadtxt(head.template_to_native),

@@ -12,7 +12,7 @@ import numpy as np
 from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, traits
 
 from ctwml_bids.interfaces.step import Record, Step
-from ctwml_bids.unit.records import Brain, Head, Maps, Read
+from ctwml_bids.unit.records import Brain, Guide, Head, Maps, Read
 from ctwml_bids.unit.work_files import (
     load_facts,
     load_image,
@@ -114,9 +114,7 @@ class ExtractBrain(Step):
 
 class _ContrastInput(BaseInterfaceInputSpec):
     head = Record(Head, mandatory=True)
-    guide_gm = File(exists=True, mandatory=True, desc="in the guide's space, as the next two")
-    guide_wm = File(exists=True, mandatory=True)
-    guide_ventricles = File(exists=True, mandatory=True)
+    guide = Record(Guide, mandatory=True)
     lesions = Record(Maps, mandatory=True, desc="lesions found, on any grid of the image's space")
 
 
@@ -134,15 +132,16 @@ class MeasureContrast(Step):
         from ctwml_bids.preprocessing.flair_contrast import flair_contrast
 
         head: Head = self.inputs.head
+        guide: Guide = self.inputs.guide
         lesions: Maps = self.inputs.lesions
         facts = flair_contrast(
             load_image(head.read.image),
             load_mask(head.brain.mask),
             np.loadtxt(head.guide_to_native),
             {
-                "gm": load_image(self.inputs.guide_gm),
-                "wm": load_image(self.inputs.guide_wm),
-                "ventricles": load_image(self.inputs.guide_ventricles),
+                "gm": load_image(guide.gm),
+                "wm": load_image(guide.wm),
+                "ventricles": load_image(guide.ventricles),
             },
             load_image(lesions.mask),
         )
@@ -151,7 +150,7 @@ class MeasureContrast(Step):
 
 class _VentriclesInput(BaseInterfaceInputSpec):
     head = Record(Head, mandatory=True)
-    guide_ventricles = File(exists=True, mandatory=True, desc="in the guide's space")
+    guide = Record(Guide, mandatory=True)
     modality = traits.Enum("ct", "flair", mandatory=True)
 
 
@@ -172,12 +171,13 @@ class FindVentricles(Step):
 
         find = ct_ventricles if self.inputs.modality == "ct" else flair_ventricles
         head: Head = self.inputs.head
+        guide: Guide = self.inputs.guide
         image = load_image(head.read.image)
         ventricles = find(
             image,
             load_mask(head.brain.whole),
             np.loadtxt(head.guide_to_native),
-            load_mask(self.inputs.guide_ventricles),
+            load_mask(guide.ventricles),
         )
         return save_image(
             np.asarray(ventricles.dataobj).astype(np.uint8),

@@ -16,7 +16,16 @@ from nipype.interfaces.base import (
 
 from ctwml_bids.interfaces.step import Record, Step
 from ctwml_bids.segmentation.model_store import ModelCard
-from ctwml_bids.unit.records import Fields, Head, Maps, Network, Registration, TemplateMaps
+from ctwml_bids.unit.records import (
+    Fields,
+    Guide,
+    Head,
+    Maps,
+    Network,
+    Registration,
+    TemplateFiles,
+    TemplateMaps,
+)
 from ctwml_bids.unit.work_files import (
     load_facts,
     load_image,
@@ -30,9 +39,8 @@ from ctwml_bids.unit.work_files import (
 class _SegmentInput(BaseInterfaceInputSpec):
     head = Record(Head, mandatory=True)
     ventricles = File(exists=True, mandatory=True, desc="found on the image, on its grid")
-    template_mask = File(exists=True, mandatory=True)
-    guide_wm = File(exists=True, mandatory=True, desc="in the guide's space, as the next")
-    guide_ventricles = File(exists=True, mandatory=True)
+    template = Record(TemplateFiles, mandatory=True)
+    guide = Record(Guide, mandatory=True)
     model = traits.Directory(exists=True, mandatory=True)
     # Nipype hashes a folder by its name alone: other weights in it would go unnoticed but for the
     # checksums in the card.
@@ -64,10 +72,10 @@ class SegmentLesions(Step):
 
         head: Head = self.inputs.head
         card: ModelCard = self.inputs.card
+        template: TemplateFiles = self.inputs.template
+        guide: Guide = self.inputs.guide
         model = replace(ensemble.load(self.inputs.model), card=card)
-        grid = network_grid(
-            load_mask(self.inputs.template_mask), spacing=tuple(card.grid_spacing_mm)
-        )
+        grid = network_grid(load_mask(template.brain_mask), spacing=tuple(card.grid_spacing_mm))
         transform = np.loadtxt(head.template_to_native)
         image = load_image(head.read.image)
         fill = -1000.0 if self.inputs.modality == "ct" else 0.0
@@ -79,8 +87,8 @@ class SegmentLesions(Step):
         whole = on_grid(head.brain.whole)
         mask = whole if head.brain.mask == head.brain.whole else on_grid(head.brain.mask)
         white_matter = white_matter_on_grid(
-            load_image(self.inputs.guide_wm),
-            load_mask(self.inputs.guide_ventricles),
+            load_image(guide.wm),
+            load_mask(guide.ventricles),
             grid,
             transform,
             np.loadtxt(head.guide_to_native),
@@ -176,7 +184,7 @@ class ToNative(Step):
 
 class _ToTemplateInput(BaseInterfaceInputSpec):
     network = Record(Network, mandatory=True)
-    template_t1w = File(exists=True, mandatory=True, desc="image whose grid is wanted")
+    template = Record(TemplateFiles, mandatory=True)
     fields = Record(Fields, desc="without them, the nine-parameter frame")
     head = Record(Head, desc="of a pair's CT: its facts say whose brain mask framed it")
     threshold = traits.Float(mandatory=True)
@@ -197,8 +205,9 @@ class ToTemplate(Step):
         from ctwml_bids.preprocessing.normalisation import rounded
 
         network: Network = self.inputs.network
+        template: TemplateFiles = self.inputs.template
         source = load_image(network.probability)
-        grid = grid_of(nib.load(self.inputs.template_t1w))
+        grid = grid_of(nib.load(template.t1w))
         if isdefined(self.inputs.fields) and not self._has_own_frame():
             # It imports ANTs, which takes seconds.
             from ctwml_bids.preprocessing.deformable import Deformation, warp_to_template

@@ -13,7 +13,7 @@ from ctwml_bids.run.preflight import Ready
 from ctwml_bids.run.provenance import hashes, versions
 from ctwml_bids.segmentation.model_store import ModelCard
 from ctwml_bids.unit.memory import megavoxels
-from ctwml_bids.unit.records import RunFacts
+from ctwml_bids.unit.records import Guide, RunFacts, TemplateFiles
 from ctwml_bids.unit.resources import Resources, UnitInput
 
 
@@ -49,10 +49,11 @@ def resources_of(ready: Ready) -> Resources:
     ready
         The run, after `preflight`.
     """
-    settings = ready.settings
+    settings, template, guide = ready.settings, ready.template, templates.packaged()
     return Resources(
         run=run_facts(ready),
-        guide=templates.packaged(),
+        template=TemplateFiles(str(template.t1w), str(template.brain_mask)),
+        guide=Guide(*map(str, (guide.brain_mask, guide.gm, guide.wm, guide.ventricles))),
         models={"ct": settings.model_ct, "flair": settings.model_flair},
         in_template=bool(settings.template_spaces),
         threads=settings.inference_threads,

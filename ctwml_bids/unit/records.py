@@ -17,6 +17,26 @@ from ctwml_bids.statistics.thresholds import ThresholdSet
 from ctwml_bids.templates import Template
 
 
+class TemplateFiles(NamedTuple):
+    """Head and brain mask of the template that the run normalises to."""
+
+    t1w: str
+    brain_mask: str
+
+
+class Guide(NamedTuple):
+    """Brain, tissues and lateral ventricles of the packaged template.
+
+    Contrast, ventricles and midline are looked up in its coordinates, whichever template the run
+    has.
+    """
+
+    brain_mask: str
+    gm: str
+    wm: str
+    ventricles: str
+
+
 class Read(NamedTuple):
     """An image as it was read: float32, closest to RAS, CT in HU.
 

@@ -50,11 +50,7 @@ class ImageShown:
 
 @dataclass(frozen=True)
 class PairShown:
-    """What a report shows of a pair besides its images.
-
-    `ct_in_flair` is the mask of the lesions seen in the CT, in FLAIR space; `flair_to_ct` a 4×4
-    matrix, RAS mm.
-    """
+    """A pair: its images, the CT's lesion mask in FLAIR space, and a 4×4 matrix, RAS mm."""
 
     ct: ImageShown
     flair: ImageShown

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctwml_bids.bids.units import Unit
-from ctwml_bids.templates import Template
-from ctwml_bids.unit.records import RunFacts
+from ctwml_bids.unit.records import Guide, RunFacts, TemplateFiles
 
 
 @dataclass(frozen=True)
@@ -19,9 +18,8 @@ class Resources:
     ----------
     run
         What sidecars and reports state of it, seed, template and model cards among them.
-    guide
-        The packaged template: contrast, ventricles and midline are looked up in its coordinates,
-        whichever template the run has.
+    template, guide
+        Files of the run's template and of the packaged one.
     models
         ``ct`` and ``flair`` → model folder.
     in_template
@@ -31,7 +29,8 @@ class Resources:
     """
 
     run: RunFacts
-    guide: Template
+    template: TemplateFiles
+    guide: Guide
     models: Mapping[str, Path]
     in_template: bool
     threads: int

@@ -74,7 +74,7 @@ def init_unit_wf(*, unit: UnitInput, resources: Resources) -> pe.Workflow:
         if resources.run.normalisation == "syn":
             deform = _add_deformation(step, resources, heads)
         for name, nodes in images.items():
-            in_template = _to_template(step, resources, name, nodes, deform, is_pair=bool(register))
+            in_template = _to_template(step, resources, name, nodes, deform, register)
             images[name] = replace(nodes, in_template=in_template)
     _add_results(wf, step, unit, resources, images, register, deform)
     return wf
@@ -121,36 +121,19 @@ def _add_heads(
 ) -> tuple[dict[str, pe.Node], pe.Node | None]:
     """Add reading, brains and frames, of a pair with its registration."""
     sidecars = {"ct": unit.unit.ct_sidecar, "flair": unit.unit.flair_sidecar}
-    masks = {
-        "template_mask": str(resources.run.template.brain_mask),
-        "guide_mask": str(resources.guide.brain_mask),
-    }
     seed, reads, brains = resources.run.seed, {}, {}
+    frame = {"template": resources.template, "guide": resources.guide, "seed": seed}
     for name, path in unit.unit.images.items():
-        reads[name] = step(
-            ReadImage(in_file=str(path), modality=name, sidecar=sidecars[name]),
-            f"read_{name}",
-            "read",
-            name,
-        )
-        brains[name] = step(
-            ExtractBrain(modality=name, threads=resources.threads),
-            f"brain_{name}",
-            "brain",
-            name,
-            threads=resources.threads if name == "flair" else 1,
-            read=reads[name],
-        )
+        read = ReadImage(in_file=str(path), modality=name, sidecar=sidecars[name])
+        reads[name] = step(read, f"read_{name}", "read", name)
+        threads = resources.threads if name == "flair" else 1
+        brain, given = ExtractBrain(modality=name, threads=threads), {"read": reads[name]}
+        brains[name] = step(brain, f"brain_{name}", "brain", name, threads=threads, **given)
 
     def normalise(name: str) -> pe.Node:
-        return step(
-            NormaliseNineParameter(**masks, seed=seed),
-            f"normalise_{name}",
-            "normalise",
-            name,
-            read=reads[name],
-            brain=brains[name],
-        )
+        given = {"read": reads[name], "brain": brains[name]}
+        fit = NormaliseNineParameter(**frame)
+        return step(fit, f"normalise_{name}", "normalise", name, **given)
 
     if len(reads) == 1:
         return {name: normalise(name) for name in reads}, None
@@ -168,17 +151,8 @@ def _add_heads(
         flair_brain=brains["flair"],
     )
     flair = normalise("flair")
-    ct = step(
-        FramePair(**masks, seed=seed),
-        "frame_ct",
-        "normalise",
-        "ct",
-        "flair",
-        read=reads["ct"],
-        brain=brains["ct"],
-        flair=flair,
-        registration=register,
-    )
+    given = {"read": reads["ct"], "brain": brains["ct"], "flair": flair, "registration": register}
+    ct = step(FramePair(**frame), "frame_ct", "normalise", "ct", "flair", **given)
     return {"ct": ct, "flair": flair}, register
 
 
@@ -186,20 +160,13 @@ def _add_lesions(
     step: Step, unit: UnitInput, resources: Resources, name: str, head: pe.Node
 ) -> _ImageNodes:
     """Add one image's ventricles, its network, and the network's maps on the image's own grid."""
-    guide, template = resources.guide, resources.run.template
-    use_gpu = resources.run.device == "cuda"
-    ventricles = step(
-        FindVentricles(modality=name, guide_ventricles=str(guide.ventricles)),
-        f"ventricles_{name}",
-        "ventricles",
-        name,
-        head=head,
-    )
+    guide, use_gpu = resources.guide, resources.run.device == "cuda"
+    find = FindVentricles(modality=name, guide=guide)
+    ventricles = step(find, f"ventricles_{name}", "ventricles", name, head=head)
     network = step(
         SegmentLesions(
-            template_mask=str(template.brain_mask),
-            guide_wm=str(guide.wm),
-            guide_ventricles=str(guide.ventricles),
+            template=resources.template,
+            guide=guide,
             model=str(resources.models[name]),
             card=resources.run.cards[name],
             modality=name,
@@ -217,18 +184,8 @@ def _add_lesions(
     contrast = None
     if name == "flair":
         # Tells whether it is a FLAIR; lesions are left out of what it compares.
-        contrast = step(
-            MeasureContrast(
-                guide_gm=str(guide.gm),
-                guide_wm=str(guide.wm),
-                guide_ventricles=str(guide.ventricles),
-            ),
-            "contrast_flair",
-            "contrast",
-            name,
-            head=head,
-            lesions=lesions,
-        )
+        compare, given = MeasureContrast(guide=guide), {"head": head, "lesions": lesions}
+        contrast = step(compare, "contrast_flair", "contrast", name, **given)
     return _ImageNodes(head, ventricles, network, lesions, contrast=contrast)
 
 
@@ -246,32 +203,16 @@ def _to_native(
     The registration is needed where that is the other image.
     """
     native, threshold = str(unit.unit.images[space]), resources.run.cards[seen].threshold
-    return step(
-        ToNative(native=native, seen=seen, threshold=threshold),
-        f"{seen}_in_{space}",
-        "native",
-        space,
-        network=network,
-        registration=register,
-    )
+    maps = ToNative(native=native, seen=seen, threshold=threshold)
+    given = {"network": network, "registration": register}
+    return step(maps, f"{seen}_in_{space}", "native", space, **given)
 
 
 def _add_deformation(step: Step, resources: Resources, heads: dict[str, pe.Node]) -> pe.Node:
     """Add the deformable registration; a pair is deformed once, by its FLAIR."""
-    name = "flair" if "flair" in heads else "ct"
-    return step(
-        Deform(
-            template_t1w=str(resources.run.template.t1w),
-            template_mask=str(resources.run.template.brain_mask),
-            seed=resources.run.seed,
-            threads=resources.registration_threads,
-        ),
-        "deform",
-        "deform",
-        name,
-        threads=resources.registration_threads,
-        head=heads[name],
-    )
+    name, threads = "flair" if "flair" in heads else "ct", resources.registration_threads
+    syn = Deform(template=resources.template, seed=resources.run.seed, threads=threads)
+    return step(syn, "deform", "deform", name, threads=threads, head=heads[name])
 
 
 def _to_template(
@@ -280,21 +221,16 @@ def _to_template(
     name: str,
     nodes: _ImageNodes,
     deform: pe.Node | None,
-    *,
-    is_pair: bool,
+    register: pe.Node | None,
 ) -> pe.Node:
     """Add one image's maps on the template's grid."""
-    return step(
-        ToTemplate(
-            template_t1w=str(resources.run.template.t1w),
-            threshold=resources.run.cards[name].threshold,
-        ),
-        f"{name}_in_template",
-        "template",
-        network=nodes.network,
-        fields=deform,
-        head=nodes.head if deform is not None and is_pair and name == "ct" else None,
-    )
+    threshold = resources.run.cards[name].threshold
+    maps = ToTemplate(template=resources.template, threshold=threshold)
+    given = {"network": nodes.network, "fields": deform}
+    if name == "ct" and deform is not None and register is not None:
+        # The field is the FLAIR's: the head tells whether the CT's frame is, too.
+        given["head"] = nodes.head
+    return step(maps, f"{name}_in_template", "template", **given)
 
 
 def _add_results(

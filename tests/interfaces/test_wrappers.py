@@ -30,11 +30,12 @@ from ctwml_bids.unit.records import (
     Read,
     Registration,
     Results,
+    TemplateFiles,
 )
 from ctwml_bids.unit.work_files import load_facts, save_facts
 from ctwml_bids.unit.writing import _Writer
 from model_making.shipped_heads import shipped_grid, white_matter
-from tests.unit.facts import card, run_facts
+from tests.unit.facts import card, guide_files, run_facts
 
 
 def ball(centre: int) -> nib.Nifti1Image:
@@ -102,8 +103,8 @@ def frame(tmp_path, monkeypatch):
                 fit=facts,
             ),
             registration=Registration(at("flair_to_ct.txt"), at("flair_to_ct.txt"), facts),
-            template_mask=at("ct.nii"),
-            guide_mask=at("guide.nii"),
+            template=TemplateFiles(at("ct.nii"), at("ct.nii")),
+            guide=guide_files(brain_mask=at("guide.nii")),
             seed=1,
         ).run(cwd=str(tmp_path))
         return found.outputs.found
@@ -162,9 +163,13 @@ def test_the_guide_is_where_it_is_whichever_template_the_run_has(tmp_path, monke
     for name, centre in (("mask", 9), ("guide_mask", 10), ("template_mask", template)):
         paths[name] = str(tmp_path / f"ball{centre}.nii")
         ball(centre).to_filename(paths[name])
-    mask, facts = paths.pop("mask"), save_facts({}, str(tmp_path / "facts.json"))
+    mask, facts = paths["mask"], save_facts({}, str(tmp_path / "facts.json"))
     normalise = NormaliseNineParameter(
-        read=Read(mask, mask, facts), brain=Brain(mask, mask, facts), **paths, seed=1
+        read=Read(mask, mask, facts),
+        brain=Brain(mask, mask, facts),
+        template=TemplateFiles(paths["template_mask"], paths["template_mask"]),
+        guide=guide_files(brain_mask=paths["guide_mask"]),
+        seed=1,
     )
     found = normalise.run(cwd=str(tmp_path)).outputs.found
     np.testing.assert_allclose(np.loadtxt(found.guide_to_native)[:3, 3], -1)
@@ -222,8 +227,8 @@ def test_ventricles_are_looked_up_in_the_guide(tmp_path, monkeypatch, modality):
     monkeypatch.setattr(ventricles, "ct_ventricles", find)
     monkeypatch.setattr(flair_ventricles, "flair_ventricles", find)
     head = head_at(tmp_path, ball(9), template=100.0, guide=9.0)
-    guide = str(packaged().ventricles)
-    FindVentricles(head=head, modality=modality, guide_ventricles=guide).run(cwd=str(tmp_path))
+    step = FindVentricles(head=head, modality=modality, guide=guide_files())
+    step.run(cwd=str(tmp_path))
     assert seen["x"] == 9.0
 
 
@@ -342,9 +347,9 @@ def test_what_is_left_out_is_found_in_the_frame_of_the_head_and_counted_in_its_m
     monkeypatch.chdir(tmp_path)
     found = SegmentLesions(
         head=head,
-        **files,
-        guide_wm=str(guide.wm),
-        guide_ventricles=str(guide.ventricles),
+        ventricles=files["ventricles"],
+        template=TemplateFiles(files["template_mask"], files["template_mask"]),
+        guide=guide_files(),
         model=str(default("flair")),
         card=used,
         modality="flair",

@@ -7,7 +7,7 @@ from typing import Any
 
 from ctwml_bids.segmentation.model_store import Member, ModelCard
 from ctwml_bids.templates import packaged
-from ctwml_bids.unit.records import RunFacts
+from ctwml_bids.unit.records import Guide, RunFacts
 
 
 def card(modality: str, **fields: Any) -> ModelCard:
@@ -40,3 +40,10 @@ def run_facts(folder: Path, **fields: Any) -> RunFacts:
         "cards": {name: card(name) for name in ("ct", "flair")},
     }
     return RunFacts(**{**given, **fields})
+
+
+def guide_files(**files: str) -> Guide:
+    """Name the files of the packaged template, or others for some of them."""
+    found = packaged()
+    paths = (found.brain_mask, found.gm, found.wm, found.ventricles)
+    return Guide(*map(str, paths))._replace(**files)

@@ -20,11 +20,12 @@ from ctwml_bids.bids.units import Unit
 from ctwml_bids.cli.main import main
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.templates import packaged
+from ctwml_bids.unit.records import TemplateFiles
 from ctwml_bids.unit.resources import Resources, UnitInput
 from ctwml_bids.workflows.unit import init_unit_wf
 from tests.group.cohorts import CT, FLAIR, add_unit, big_cohort
 from tests.group.cohorts import run as summarise
-from tests.unit.facts import run_facts
+from tests.unit.facts import guide_files, run_facts
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ def graph(tmp_path):
         run = run_facts(tmp_path, normalisation="syn" if deformable else "nine", cards=cards)
         resources = Resources(
             run=run,
-            guide=template,
+            template=TemplateFiles(str(template.t1w), str(template.brain_mask)),
+            guide=guide_files(),
             models=folders,
             in_template=True,
             threads=2,
