@@ -88,15 +88,22 @@ def _read_measures(table: Path, lesions: Path) -> tuple[Measures, dict[str, Any]
 
 def _as_run(run: RunFacts, stored: Mapping[str, Any]) -> RunFacts:
     """Return what the unit's run said of itself: not what this one would say."""
-    settings = {**stored.get("Settings", {})}
-    name = settings.pop("template", run.template.name)
+    try:
+        cards = {image: card_from(values) for image, values in stored["Models"].items()}
+    except (TypeError, KeyError) as error:
+        raise BadDataError(
+            f"its statistics name a model in a way that this version does not know ({error}); run "
+            "the participant level for this unit again"
+        ) from error
+    settings = stored.get("Settings", {})
     return replace(
         run,
-        template=replace(run.template, name=name),
-        cards={image: card_from(values) for image, values in stored["Models"].items()},
+        template=replace(run.template, name=settings.get("template", run.template.name)),
+        normalisation=settings.get("normalisation", run.normalisation),
+        seed=settings.get("seed", run.seed),
+        cards=cards,
         versions=stored["Software"],
         hashes=stored["SettingsHashes"],
-        **settings,
     )
 
 
@@ -136,7 +143,7 @@ def _shown(unit: Unit, run: RunFacts, scratch: Path, *, carried: bool) -> UnitSh
 def _image_shown(
     unit: Unit, run: RunFacts, name: str, scratch: Path, *, carried: bool
 ) -> ImageShown:
-
+    """Read one image anew, and find its derivatives."""
     read, raw = {"ct": read_ct, "flair": read_flair}[name], str(unit.images[name])
     image = read(raw, settled=True).image
     who, space, there = (unit.subject, unit.session), name.upper(), partial(_there, run)
