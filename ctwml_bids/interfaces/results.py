@@ -24,6 +24,7 @@ from ctwml_bids.unit.records import (
     Maps,
     Measures,
     Network,
+    PairFiles,
     Registration,
     Results,
     RunFacts,
@@ -33,7 +34,7 @@ from ctwml_bids.unit.work_files import load_facts, node_file, save_facts
 
 
 class _ResultsInput(BaseInterfaceInputSpec):
-    """The fields of `Results`, with those of each image, as files whose content Nipype compares."""
+    """The fields of `Results`, as files whose content Nipype compares."""
 
     unit = traits.Instance(Unit, mandatory=True)
     run = traits.Instance(RunFacts, mandatory=True)
@@ -41,43 +42,48 @@ class _ResultsInput(BaseInterfaceInputSpec):
     ct_ventricles = File(exists=True)
     ct_network = Record(Network)
     ct_lesions = Record(Maps)
-    ct_across = Record(Maps)
     ct_in_template = Record(TemplateMaps)
     flair_head = Record(Head)
     flair_ventricles = File(exists=True)
     flair_network = Record(Network)
     flair_lesions = Record(Maps)
-    flair_across = Record(Maps)
     flair_in_template = Record(TemplateMaps)
     flair_contrast = File(exists=True)
     registration = Record(Registration)
+    ct_in_flair = Record(Maps)
+    flair_in_ct = Record(Maps)
     fields = Record(Fields)
 
 
 def _results(inputs: Any) -> Results:
     """Put a unit's results together from the inputs of one of the last steps."""
-    ct, flair = None, None
+    images, pair = {}, None
     if isdefined(inputs.ct_head):
-        ct = ImageFiles(
+        images["ct"] = ImageFiles(
             head=inputs.ct_head,
             ventricles=inputs.ct_ventricles,
             network=inputs.ct_network,
             lesions=inputs.ct_lesions,
-            across=_given(inputs.ct_across),
             in_template=_given(inputs.ct_in_template),
         )
     if isdefined(inputs.flair_head):
-        flair = ImageFiles(
+        images["flair"] = ImageFiles(
             head=inputs.flair_head,
             ventricles=inputs.flair_ventricles,
             network=inputs.flair_network,
             lesions=inputs.flair_lesions,
-            across=_given(inputs.flair_across),
             in_template=_given(inputs.flair_in_template),
             contrast=inputs.flair_contrast,
         )
-    registration, fields = _given(inputs.registration), _given(inputs.fields)
-    return Results(inputs.unit, inputs.run, ct, flair, registration, fields)
+    if isdefined(inputs.registration):
+        pair = PairFiles(
+            ct=images["ct"],
+            flair=images["flair"],
+            registration=inputs.registration,
+            ct_in_flair=inputs.ct_in_flair,
+            flair_in_ct=inputs.flair_in_ct,
+        )
+    return Results(inputs.unit, inputs.run, images, pair, _given(inputs.fields))
 
 
 def _given(value: Any) -> Any:

@@ -12,9 +12,8 @@ from ctwml_bids.bids.units import Unit
 from ctwml_bids.run.preflight import Ready
 from ctwml_bids.run.provenance import hashes, versions
 from ctwml_bids.segmentation.model_store import ModelCard
-from ctwml_bids.unit.memory import megavoxels
 from ctwml_bids.unit.records import Guide, RunFacts, TemplateFiles
-from ctwml_bids.unit.resources import Resources, UnitInput
+from ctwml_bids.unit.resources import Resources
 
 
 def run_facts(ready: Ready) -> RunFacts:
@@ -61,8 +60,8 @@ def resources_of(ready: Ready) -> Resources:
     )
 
 
-def unit_input(unit: Unit, ready: Ready) -> UnitInput:
-    """Describe one unit for its workflow.
+def seen_by_steps(unit: Unit, ready: Ready) -> Unit:
+    """Return a unit with what its steps may see, and with all that is to be told of it.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ def unit_input(unit: Unit, ready: Ready) -> UnitInput:
     ready
         The run.
     """
-    seen = replace(
+    return replace(
         unit,
         # Nothing else: a change of what a step does not see must not make it run again.
         ct_sidecar=used(unit.ct_sidecar),
@@ -83,7 +82,6 @@ def unit_input(unit: Unit, ready: Ready) -> UnitInput:
             *other_thresholds(unit, ready.settings.threshold),
         ),
     )
-    return UnitInput(seen, megavoxels(unit.images))
 
 
 def seen_before(unit: Unit, cards: Mapping[str, ModelCard]) -> list[str]:

@@ -17,7 +17,7 @@ from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.slice_spacing import VAULT_RATIO
 from ctwml_bids.statistics import fit_gates, overlap, quality, regions, scan_gates, tables
 from ctwml_bids.statistics.thresholds import stated
-from ctwml_bids.unit.records import Head, ImageFiles, Measures, Results
+from ctwml_bids.unit.records import Head, ImageFiles, Measures, PairFiles, Results
 from ctwml_bids.unit.work_files import load_facts, load_image, load_mask
 
 
@@ -73,9 +73,9 @@ def measure_unit(results: Results) -> Measures:
         measures[name], image_gates, facts[name] = _measure_image(name, image)
         gates += image_gates
     pair = None
-    if results.ct and results.flair and results.registration:
-        registration = load_facts(results.registration.facts)
-        frame = load_facts(results.ct.head.brain.facts)
+    if results.pair:
+        registration = load_facts(results.pair.registration.facts)
+        frame = load_facts(results.pair.ct.head.brain.facts)
         facts["registration"] = {**registration, **frame}
         gates.append(
             quality.registration(
@@ -88,13 +88,13 @@ def measure_unit(results: Results) -> Measures:
             )
         )
         if frame["mask_from"] == "FLAIR":
-            gates.append(quality.carried_mask(_missed(results.ct.head)))
+            gates.append(quality.carried_mask(_missed(results.pair.ct.head)))
             # A carried mask of nothing has nothing taken out; other gates tell of it.
             share = frame["removed_ml"] / max(frame["carried_ml"], 0.1)
             gates.append(fit_gates.bone_in_mask(share))
         # Images that do not line up are not compared: the numbers would look like real ones.
         if registration["verdict"] != "fail":
-            pair = _compare(results.ct, results.flair)
+            pair = _compare(results.pair)
     qc = quality.overall(gates)
     cards = {name: results.run.cards[name] for name in results.images}
     rows = tables.unit_rows(
@@ -246,14 +246,13 @@ def _missed(head: Head) -> float:
     return np.count_nonzero((own > 0) & (used == 0)) / max(np.count_nonzero(own), 1)
 
 
-def _compare(ct_files: ImageFiles, flair_files: ImageFiles) -> overlap.Overlap:
+def _compare(pair: PairFiles) -> overlap.Overlap:
     """Compare the lesions of CT and FLAIR in FLAIR space."""
-    path = ct_files.across.mask
-    ct, flair = (np.asarray(nib.load(name).dataobj) for name in (path, flair_files.lesions.mask))
+    paths = (pair.ct_in_flair.mask, pair.flair.lesions.mask)
+    ct, flair = (np.asarray(nib.load(path).dataobj) for path in paths)
     if ct.shape != flair.shape:
         raise BadDataError(
-            f"{path}: the CT's lesions in FLAIR space have the shape {ct.shape}, the FLAIR's "
+            f"{paths[0]}: the CT's lesions in FLAIR space have the shape {ct.shape}, the FLAIR's "
             f"{flair.shape}; run again with --clean-workdir."
         )
-    affine = grid_of(nib.load(flair_files.head.read.raw)).affine
-    return overlap.compare(ct, flair, affine=affine)
+    return overlap.compare(ct, flair, affine=grid_of(nib.load(pair.flair.head.read.raw)).affine)

@@ -149,8 +149,6 @@ class ImageFiles:
         What the network gave.
     lesions
         On the image's own grid.
-    across
-        On the grid of the pair's other image; None without one.
     in_template
         On the template's grid; None where that was not asked for.
     contrast
@@ -161,7 +159,6 @@ class ImageFiles:
     ventricles: str
     network: Network
     lesions: Maps
-    across: Maps | None = None
     in_template: TemplateMaps | None = None
     contrast: str | None = None
 
@@ -208,6 +205,17 @@ class RunFacts:
 
 
 @dataclass(frozen=True)
+class PairFiles:
+    """A CT and a FLAIR, how they lie to each other, and the lesions of each on the other's grid."""
+
+    ct: ImageFiles
+    flair: ImageFiles
+    registration: Registration
+    ct_in_flair: Maps
+    flair_in_ct: Maps
+
+
+@dataclass(frozen=True)
 class Results:
     """One unit with all that its steps made.
 
@@ -215,26 +223,19 @@ class Results:
     ----------
     unit, run
         What the results are of.
-    ct, flair
-        None where there is no such image.
-    registration
-        Of a pair.
+    images
+        ``ct`` and/or ``flair`` → what was made of it.
+    pair
+        Both; None where there is one image.
     fields
         Of ``--normalisation syn``: of the FLAIR, or of a CT without one.
     """
 
     unit: Unit
     run: RunFacts
-    ct: ImageFiles | None = None
-    flair: ImageFiles | None = None
-    registration: Registration | None = None
+    images: Mapping[str, ImageFiles]
+    pair: PairFiles | None = None
     fields: Fields | None = None
-
-    @property
-    def images(self) -> dict[str, ImageFiles]:
-        """``ct`` and/or ``flair`` → what was made of it."""
-        found = {"ct": self.ct, "flair": self.flair}
-        return {name: image for name, image in found.items() if image is not None}
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,9 @@ def shown(results: Results) -> UnitShown:
         for name, image in results.images.items()
     }
     pair = None
-    if results.registration is not None:
-        ct_in_flair, flair_to_ct = results.ct.across.mask, results.registration.flair_to_ct
-        pair = PairShown(images["ct"], images["flair"], ct_in_flair, flair_to_ct)
+    if results.pair:
+        lesions, flair_to_ct = results.pair.ct_in_flair, results.pair.registration.flair_to_ct
+        pair = PairShown(images["ct"], images["flair"], lesions.mask, flair_to_ct)
     return UnitShown(results.unit, results.run, images, pair)
 
 

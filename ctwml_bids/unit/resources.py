@@ -1,4 +1,4 @@
-"""What a participant workflow is made from: units, and what all of their nodes share."""
+"""What all nodes of a participant workflow share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctwml_bids.bids.units import Unit
 from ctwml_bids.unit.records import Guide, RunFacts, TemplateFiles
 
 
@@ -35,11 +34,3 @@ class Resources:
     in_template: bool
     threads: int
     registration_threads: int
-
-
-@dataclass(frozen=True)
-class UnitInput:
-    """One unit as its steps see it, and the millions of voxels of each of its images."""
-
-    unit: Unit
-    megavoxels: Mapping[str, float]

@@ -153,12 +153,13 @@ class Lineage:
 
 def lineage(results: Results) -> Lineage:
     """Find out what took part in a unit's results."""
-    unit, run, heads = results.unit, results.run, [i.head for i in results.images.values()]
-    frame = load_facts(results.ct.head.brain.facts) if results.ct and results.flair else {}
+    unit, run, pair = results.unit, results.run, results.pair
+    heads = {name: image.head for name, image in results.images.items()}
+    frame = load_facts(pair.ct.head.brain.facts) if pair else {}
     return Lineage(
         raw={
-            name: names.bids_uri(Path(image.head.read.raw), run.bids_dir, dataset="raw")
-            for name, image in results.images.items()
+            name: names.bids_uri(Path(head.read.raw), run.bids_dir, dataset="raw")
+            for name, head in heads.items()
         },
         subject=unit.subject,
         session=unit.session,
@@ -166,9 +167,9 @@ def lineage(results: Results) -> Lineage:
         template=run.template.name,
         # Where a gate failed, the CT was measured with its own mask and nothing was carried.
         carried=frame.get("mask_from") == "FLAIR",
-        deformed=("flair" if results.flair else "ct") if results.fields else None,
+        deformed=("flair" if "flair" in heads else "ct") if results.fields else None,
         guide_is_template=all(
             np.array_equal(np.loadtxt(head.guide_to_native), np.loadtxt(head.template_to_native))
-            for head in heads
+            for head in heads.values()
         ),
     )

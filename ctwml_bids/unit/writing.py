@@ -72,13 +72,16 @@ def write_unit(results: Results, measures: Measures, report: str, example: str =
 
 
 def _write_all(writer: _Writer, measures: Measures, report: str, example: str) -> list[str]:
-    images = writer.results.images
+    images, pair = writer.results.images, writer.results.pair
+    maps = {(name, name): image.lesions for name, image in images.items()}
+    if pair:
+        maps |= {("ct", "flair"): pair.ct_in_flair, ("flair", "ct"): pair.flair_in_ct}
     for space, image in images.items():
         writer.brain_masks(space, image.head)
         writer.ventricles(space, image)
     for seen, image in images.items():
         for space in images:
-            writer.lesion_maps(seen, space, image.lesions if space == seen else image.across)
+            writer.lesion_maps(seen, space, maps[seen, space])
         writer.template_maps(seen, image.in_template)
     writer.transforms()
     writer.deformation()
@@ -209,8 +212,8 @@ class _Writer:
             # What resamples the image onto the template maps template points to the image's.
             to_image = np.loadtxt(image.head.template_to_native)
             matrices[name.upper(), template] = to_image, "nine parameters"
-        if self.results.registration is not None:
-            flair_to_ct = np.loadtxt(self.results.registration.flair_to_ct)
+        if self.results.pair:
+            flair_to_ct = np.loadtxt(self.results.pair.registration.flair_to_ct)
             matrices["CT", "FLAIR"] = flair_to_ct, "rigid"
         for (source, target), (matrix, kind) in matrices.items():
             self._affine(source, target, matrix, kind)

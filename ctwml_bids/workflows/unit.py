@@ -5,13 +5,14 @@ Every step hands on one record of files (`unit.records`), its output `found`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from nipype.pipeline import engine as pe
 
+from ctwml_bids.bids.units import Unit
 from ctwml_bids.interfaces.alignment import (
     Deform,
     FramePair,
@@ -27,7 +28,7 @@ from ctwml_bids.interfaces.preprocessing import (
 from ctwml_bids.interfaces.results import MeasureUnit, ReportUnit, WriteUnit
 from ctwml_bids.interfaces.segmentation import SegmentLesions, ToNative, ToTemplate
 from ctwml_bids.unit.memory import step_gb
-from ctwml_bids.unit.resources import Resources, UnitInput
+from ctwml_bids.unit.resources import Resources
 
 # `_step` of one unit's workflow.
 Step = Callable[..., pe.Node]
@@ -50,39 +51,43 @@ class _ImageNodes:
     ventricles: pe.Node | None = None
     network: pe.Node | None = None
     lesions: pe.Node | None = None
-    across: pe.Node | None = None
     in_template: pe.Node | None = None
     contrast: pe.Node | None = None
 
 
-def init_unit_wf(*, unit: UnitInput, resources: Resources) -> pe.Workflow:
+def init_unit_wf(
+    *, unit: Unit, megavoxels: Mapping[str, float], resources: Resources
+) -> pe.Workflow:
     """Segment, measure, report and write one unit: a CT, a FLAIR or a pair.
+
+    Memory is asked for by the millions of voxels of each image (`memory.megavoxels`).
 
     The node ``write`` puts the derivatives in place once everything else is done, so a failed
     unit leaves nothing behind.
     """
-    wf = pe.Workflow(workflow_name(unit.unit.label))
-    step: Step = partial(_step, wf, unit)
+    wf = pe.Workflow(workflow_name(unit.label))
+    step: Step = partial(_step, wf, megavoxels)
     heads, register = _add_heads(step, unit, resources)
     images = {name: _add_lesions(step, unit, resources, name, head) for name, head in heads.items()}
+    shared: dict[str, pe.Node] = {}
     if register is not None:
-        for seen, space in (("ct", "flair"), ("flair", "ct")):
-            across = _to_native(step, unit, resources, images[seen].network, seen, space, register)
-            images[seen] = replace(images[seen], across=across)
-    deform = None
+        ct, flair = images["ct"].network, images["flair"].network
+        shared["registration"] = register
+        shared["ct_in_flair"] = _to_native(step, unit, resources, ct, "ct", "flair", register)
+        shared["flair_in_ct"] = _to_native(step, unit, resources, flair, "flair", "ct", register)
     if resources.in_template:
         if resources.run.normalisation == "syn":
-            deform = _add_deformation(step, resources, heads)
+            shared["fields"] = _add_deformation(step, resources, heads)
         for name, nodes in images.items():
-            in_template = _to_template(step, resources, name, nodes, deform, register)
+            in_template = _to_template(step, resources, name, nodes, shared)
             images[name] = replace(nodes, in_template=in_template)
-    _add_results(wf, step, unit, resources, images, register, deform)
+    _add_results(wf, step, unit, resources, images, shared)
     return wf
 
 
 def _step(
     wf: pe.Workflow,
-    unit: UnitInput,
+    megavoxels: Mapping[str, float],
     interface: Any,
     name: str,
     kind: str,
@@ -94,8 +99,10 @@ def _step(
 
     Parameters
     ----------
-    wf, unit
-        To which it is added, and whose step it is.
+    wf
+        To which it is added.
+    megavoxels
+        Of the unit's images.
     interface, name
         Of the node.
     kind
@@ -107,7 +114,7 @@ def _step(
     given
         Inputs that are the record of another step, where there is that step.
     """
-    size = sum(unit.megavoxels.get(image, 0.0) for image in images)
+    size = sum(megavoxels.get(image, 0.0) for image in images)
     node = pe.Node(interface, name=name, mem_gb=step_gb(kind, size), n_procs=threads)
     wf.add_nodes([node])
     for field, source in given.items():
@@ -117,13 +124,13 @@ def _step(
 
 
 def _add_heads(
-    step: Step, unit: UnitInput, resources: Resources
+    step: Step, unit: Unit, resources: Resources
 ) -> tuple[dict[str, pe.Node], pe.Node | None]:
     """Add reading, brains and frames, of a pair with its registration."""
-    sidecars = {"ct": unit.unit.ct_sidecar, "flair": unit.unit.flair_sidecar}
+    sidecars = {"ct": unit.ct_sidecar, "flair": unit.flair_sidecar}
     seed, reads, brains = resources.run.seed, {}, {}
     frame = {"template": resources.template, "guide": resources.guide, "seed": seed}
-    for name, path in unit.unit.images.items():
+    for name, path in unit.images.items():
         read = ReadImage(in_file=str(path), modality=name, sidecar=sidecars[name])
         reads[name] = step(read, f"read_{name}", "read", name)
         threads = resources.threads if name == "flair" else 1
@@ -157,7 +164,7 @@ def _add_heads(
 
 
 def _add_lesions(
-    step: Step, unit: UnitInput, resources: Resources, name: str, head: pe.Node
+    step: Step, unit: Unit, resources: Resources, name: str, head: pe.Node
 ) -> _ImageNodes:
     """Add one image's ventricles, its network, and the network's maps on the image's own grid."""
     guide, use_gpu = resources.guide, resources.run.device == "cuda"
@@ -191,7 +198,7 @@ def _add_lesions(
 
 def _to_native(
     step: Step,
-    unit: UnitInput,
+    unit: Unit,
     resources: Resources,
     network: pe.Node | None,
     seen: str,
@@ -202,7 +209,7 @@ def _to_native(
 
     The registration is needed where that is the other image.
     """
-    native, threshold = str(unit.unit.images[space]), resources.run.cards[seen].threshold
+    native, threshold = str(unit.images[space]), resources.run.cards[seen].threshold
     maps = ToNative(native=native, seen=seen, threshold=threshold)
     given = {"network": network, "registration": register}
     return step(maps, f"{seen}_in_{space}", "native", space, **given)
@@ -220,14 +227,13 @@ def _to_template(
     resources: Resources,
     name: str,
     nodes: _ImageNodes,
-    deform: pe.Node | None,
-    register: pe.Node | None,
+    shared: dict[str, pe.Node],
 ) -> pe.Node:
     """Add one image's maps on the template's grid."""
     threshold = resources.run.cards[name].threshold
     maps = ToTemplate(template=resources.template, threshold=threshold)
-    given = {"network": nodes.network, "fields": deform}
-    if name == "ct" and deform is not None and register is not None:
+    given = {"network": nodes.network, "fields": shared.get("fields")}
+    if name == "ct" and {"fields", "registration"} <= shared.keys():
         # The field is the FLAIR's: the head tells whether the CT's frame is, too.
         given["head"] = nodes.head
     return step(maps, f"{name}_in_template", "template", **given)
@@ -236,11 +242,10 @@ def _to_template(
 def _add_results(
     wf: pe.Workflow,
     step: Step,
-    unit: UnitInput,
+    unit: Unit,
     resources: Resources,
     images: dict[str, _ImageNodes],
-    register: pe.Node | None,
-    deform: pe.Node | None,
+    shared: dict[str, pe.Node],
 ) -> None:
     """Add the measures with their quality gates, the report, and the writing of all."""
     ct, flair = images.get("ct", _ImageNodes()), images.get("flair", _ImageNodes())
@@ -249,19 +254,16 @@ def _add_results(
         "ct_ventricles": ct.ventricles,
         "ct_network": ct.network,
         "ct_lesions": ct.lesions,
-        "ct_across": ct.across,
         "ct_in_template": ct.in_template,
         "flair_head": flair.head,
         "flair_ventricles": flair.ventricles,
         "flair_network": flair.network,
         "flair_lesions": flair.lesions,
-        "flair_across": flair.across,
         "flair_in_template": flair.in_template,
         "flair_contrast": flair.contrast,
-        "registration": register,
-        "fields": deform,
+        **shared,
     }
-    of = {"unit": unit.unit, "run": resources.run}
+    of = {"unit": unit, "run": resources.run}
     measure = step(MeasureUnit(**of), "measure", "measure", *images, **results)
     results["measures"] = measure
     report = step(ReportUnit(**of), "report", "report", *images, **results)

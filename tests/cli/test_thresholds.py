@@ -15,7 +15,7 @@ from ctwml_bids.errors import CannotCreateError, InvalidInputError, UsageError
 from ctwml_bids.reports.methods import methods_text
 from ctwml_bids.run.preflight import Ready, choose_models
 from ctwml_bids.run.provenance import check_same_run, hashes, write_record
-from ctwml_bids.run.resources import resources_of, unit_input
+from ctwml_bids.run.resources import resources_of, seen_by_steps
 from ctwml_bids.settings import from_toml, to_toml
 from ctwml_bids.templates import packaged
 from ctwml_bids.training.setup import settle
@@ -64,13 +64,13 @@ def test_the_threshold_is_that_of_every_step_and_every_statement(ready_with, wor
 def test_a_unit_says_that_its_threshold_is_another(ready_with):
     run = ready_with("--threshold", "ct=0.4", "flair=0.3")
     for unit, told in zip(plan(run.settings.bids_dir)[:2], (1, 1), strict=True):
-        notes = [note for note in unit_input(unit, run).unit.notes if "--threshold" in note]
+        notes = [note for note in seen_by_steps(unit, run).notes if "--threshold" in note]
         assert len(notes) == told
         assert notes[0].startswith("Lesions on CT are what lies above 0.4")
     (unit,) = [item for item in plan(run.settings.bids_dir) if item.label == "sub-02"]
     run = ready_with("--threshold", "flair=0.4")
     # It has no FLAIR.
-    assert not [note for note in unit_input(unit, run).unit.notes if "--threshold" in note]
+    assert not [note for note in seen_by_steps(unit, run).notes if "--threshold" in note]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from ctwml_bids.unit.records import (
     ImageFiles,
     Maps,
     Network,
+    PairFiles,
     Read,
     Registration,
     Results,
@@ -210,7 +211,7 @@ def test_left_and_right_are_parted_by_the_guides_midline(tmp_path):
         contrast=save_facts(contrast, str(tmp_path / "contrast.json")),
     )
     unit = Unit("01", None, None, Path(head.read.raw))
-    row = measure_unit(Results(unit, run_facts(tmp_path), flair=flair)).rows[0]
+    row = measure_unit(Results(unit, run_facts(tmp_path), {"flair": flair})).rows[0]
     lesions = np.asarray(ball(5).dataobj)
     assert row["left_ml"] == round(int(lesions[:9].sum()) / 1000, 4)
     assert row["right_ml"] == round(int(lesions[9:].sum()) / 1000, 4) > 0
@@ -271,12 +272,19 @@ def test_a_mask_is_called_carried_only_where_it_was(tmp_path, mask_from):
     head = own._replace(brain=Brain(used, used, frame))
     path, facts = own.read.raw, own.read.facts
     maps = Maps(path, path, path)
-    ct, flair = (
-        ImageFiles(h, path, Network(path, path, own.template_to_native, facts), maps)
-        for h in (head, own)
+    matrix = own.template_to_native
+    network = Network(path, path, matrix, facts)
+    images = {
+        name: ImageFiles(of, path, network, maps) for name, of in (("ct", head), ("flair", own))
+    }
+    pair = PairFiles(
+        **images,
+        registration=Registration(matrix, matrix, facts),
+        ct_in_flair=maps,
+        flair_in_ct=maps,
     )
     unit = Unit("01", None, Path(path), Path(path))
-    writer = _Writer(Results(unit, run_facts(tmp_path), ct, flair))
+    writer = _Writer(Results(unit, run_facts(tmp_path), images, pair))
     writer.brain_masks("ct", head)
     carried = tmp_path / "out" / names.brain_mask("01", None, space="CT", carried=True)
     assert carried.exists() == (mask_from == "FLAIR")

@@ -17,6 +17,7 @@ from ctwml_bids.unit.records import (
     ImageFiles,
     Maps,
     Network,
+    PairFiles,
     Read,
     Registration,
     Results,
@@ -105,19 +106,20 @@ def measure(tmp_path):
             return ImageFiles(head, cavities, network, Maps(drawn, drawn, drawn), **more)
 
         in_flair = image("ct_in_flair_mask", across)
-        results = Results(
-            Unit("01", None, None, None),
-            run_facts(tmp_path, fazekas=fazekas),
-            files(
-                "ct",
-                own,
-                used,
-                30.0 * brain() if ct is None else ct,
-                across=Maps(in_flair, in_flair, in_flair),
+        images = {
+            "ct": files("ct", own, used, 30.0 * brain() if ct is None else ct),
+            "flair": files(
+                "flair", brain(), brain(), brain(), contrast=facts("contrast", contrast)
             ),
-            files("flair", brain(), brain(), brain(), contrast=facts("contrast", contrast)),
-            Registration(matrix, matrix, facts("registration", registered)),
+        }
+        pair = PairFiles(
+            **images,
+            registration=Registration(matrix, matrix, facts("registration", registered)),
+            ct_in_flair=Maps(in_flair, in_flair, in_flair),
+            flair_in_ct=Maps(drawn, drawn, drawn),
         )
+        run, unit = run_facts(tmp_path, fazekas=fazekas), Unit("01", None, None, None)
+        results = Results(unit, run, images, pair)
         found = measure_unit(results)
         return {gate["name"]: gate for gate in found.gates}, found.rows
 

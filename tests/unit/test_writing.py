@@ -46,7 +46,7 @@ def unit(tmp_path):
     network = Network(image, image, matrix, path)
     files = ImageFiles(head, image, network, Maps(image, image, image))
     cards = {"ct": card("ct", island_share=0.35)}
-    results = Results(Unit("01", None, raw, None), run_facts(tmp_path, cards=cards), files)
+    results = Results(Unit("01", None, raw, None), run_facts(tmp_path, cards=cards), {"ct": files})
     measures = Measures(rows=[], lesions=[], gates=[], qc="pass", facts={})
     return {"results": results, "measures": measures, "report": str(report)}
 
@@ -65,7 +65,7 @@ def test_maps_say_what_was_left_out_outside_the_white_matter(unit, tmp_path):
         assert sidecar["LeftOutFluidVolume"] == 1.5
     facts = {"device": "cpu", "precision": "bfloat16", "islands_ml": None, "fluid_ml": 0.0}
     results = unit["results"]
-    save_facts(facts, results.ct.network.facts)
+    save_facts(facts, results.images["ct"].network.facts)
     run = replace(results.run, cards={"ct": card("ct", island_share=None)})
     write_unit(**{**unit, "results": replace(results, run=run)})
     sidecar = json.loads((anat / "sub-01_space-CT_label-WML_desc-ct_mask.json").read_text())

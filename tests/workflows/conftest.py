@@ -21,7 +21,7 @@ from ctwml_bids.cli.main import main
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.templates import packaged
 from ctwml_bids.unit.records import TemplateFiles
-from ctwml_bids.unit.resources import Resources, UnitInput
+from ctwml_bids.unit.resources import Resources
 from ctwml_bids.workflows.unit import init_unit_wf
 from tests.group.cohorts import CT, FLAIR, add_unit, big_cohort
 from tests.group.cohorts import run as summarise
@@ -143,7 +143,7 @@ def graph(tmp_path):
         )
         subject, _, session = label.removeprefix("sub-").partition("_ses-")
         unit = Unit(subject, session or None, ct, flair)
-        return init_unit_wf(unit=UnitInput(unit, megavoxels or {}), resources=resources)
+        return init_unit_wf(unit=unit, megavoxels=megavoxels or {}, resources=resources)
 
     return build
 
