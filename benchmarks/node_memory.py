@@ -54,14 +54,14 @@ def peaks(root: Path, scratch: Path, options: list[str]) -> dict[str, float]:
     from ctwml_bids.run.ledger import parts
     from ctwml_bids.run.nipype_setup import PRELOAD, worker_environment
     from ctwml_bids.run.preflight import make_folders, preflight
-    from ctwml_bids.run.resources import resources_of, unit_files
+    from ctwml_bids.run.resources import resources_of, seen_by_steps
     from ctwml_bids.workflows.participant import init_participant_wf
     from tests.bids.planned import plan
 
     arguments = [str(root), str(scratch / "out"), "participant", "-w", str(scratch / "work")]
     ready = preflight(parse([*arguments, "--nprocs", "1", "--device", "cpu", *options]))
     make_folders(ready.settings)
-    units = [unit_files(unit, ready) for unit in plan(root)]
+    units = [seen_by_steps(unit, ready) for unit in plan(root)]
     workflow = init_participant_wf(
         units=units, resources=resources_of(ready), work_dir=ready.settings.work_dir
     )

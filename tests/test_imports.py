@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
+import re
 from pathlib import Path
 
 import pytest
+from nipype.interfaces.base import BaseInterface
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ctwml_bids"
 SCIENCE = ("preprocessing", "segmentation", "simulation", "statistics", "reports")
@@ -82,3 +86,21 @@ def test_heavy_libraries_stay_in_their_place(path):
     for name in imports(path):
         places = ONLY_IN.get(name.split(".")[0])
         assert places is None or relative.startswith(places), f"{relative} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for name in ("interfaces", "workflows") for path in (PACKAGE / name).glob("[!_]*.py")],
+    ids=lambda p: str(p.relative_to(PACKAGE)),
+)
+def test_interfaces_and_workflows_hold_nipype_alone(path):
+    module = importlib.import_module(f"ctwml_bids.{path.parent.name}.{path.stem}")
+    own = [value for value in vars(module).values() if inspect.getmodule(value) is module]
+    if path.parent.name == "interfaces":
+        assert any(inspect.isclass(value) and issubclass(value, BaseInterface) for value in own)
+    else:
+        makers = [value for value in own if re.fullmatch(r"init_\w+_wf", value.__name__)]
+        assert makers
+        for maker in makers:
+            kinds = {one.kind for one in inspect.signature(maker).parameters.values()}
+            assert kinds == {inspect.Parameter.KEYWORD_ONLY}

@@ -50,6 +50,12 @@ class Unit:
         """``sub-X`` or ``sub-X_ses-Y``."""
         return stem(self.subject, self.session)
 
+    @property
+    def images(self) -> dict[str, Path]:
+        """``ct`` and/or ``flair`` → the image."""
+        found = {"ct": self.ct, "flair": self.flair}
+        return {name: path for name, path in found.items() if path is not None}
+
 
 @dataclass(frozen=True)
 class Skipped:

@@ -105,11 +105,16 @@ def run(settings: Settings, started: datetime) -> int:
     progress = start_logging(settings.verbose)
     ready = preflight(settings)
     if settings.boilerplate_only:
-        from ctwml_bids.unit.rewriting import boilerplate
+        from ctwml_bids.reports.methods import methods_text
+        from ctwml_bids.segmentation import networks
 
         print(
-            boilerplate(
+            methods_text(
                 version=__version__,
+                networks={
+                    name: networks.of_card(card.name, card.network)
+                    for name, card in ready.cards.items()
+                },
                 template=settings.template,
                 normalisation=settings.normalisation,
                 models={name: asdict(card) for name, card in ready.cards.items()},

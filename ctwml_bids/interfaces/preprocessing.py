@@ -9,22 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from nipype.interfaces.base import (
-    BaseInterfaceInputSpec,
-    File,
-    SimpleInterface,
-    TraitedSpec,
-    traits,
-)
+from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, traits
 
+from ctwml_bids.interfaces.step import Record, Step
+from ctwml_bids.unit.records import Brain, Guide, Head, Maps, Read
 from ctwml_bids.unit.work_files import (
     load_facts,
     load_image,
     load_mask,
     node_file,
+    save_brain,
     save_facts,
     save_image,
-    save_masks,
 )
 
 
@@ -35,17 +31,16 @@ class _ReadInput(BaseInterfaceInputSpec):
 
 
 class _ReadOutput(TraitedSpec):
-    out_file = File(exists=True, desc="float32, closest to RAS, orthonormal; CT in HU")
-    facts = File(exists=True, desc="JSON: warnings and facts")
+    found = Record(Read)
 
 
-class ReadImage(SimpleInterface):
+class ReadImage(Step):
     """Read and check a CT or FLAIR (`read_ct`, `read_flair`)."""
 
     input_spec = _ReadInput
     output_spec = _ReadOutput
 
-    def _run_interface(self, runtime):
+    def _make(self, folder: str) -> Read:
         from ctwml_bids.preprocessing.grids import grid_of
         from ctwml_bids.preprocessing.hounsfield import read_ct
         from ctwml_bids.preprocessing.images import read_flair
@@ -53,16 +48,18 @@ class ReadImage(SimpleInterface):
         path = self.inputs.in_file
         read = read_ct if self.inputs.modality == "ct" else read_flair
         loaded = read(path, dict(self.inputs.sidecar or {}))
-        self._results["out_file"] = save_image(
-            np.asarray(loaded.image.dataobj, dtype=np.float32),
-            grid_of(loaded.image),
-            node_file(runtime.cwd, f"{self.inputs.modality}.nii"),
+        warnings = [_without_folder(text, path) for text in loaded.warnings]
+        return Read(
+            raw=path,
+            image=save_image(
+                np.asarray(loaded.image.dataobj, dtype=np.float32),
+                grid_of(loaded.image),
+                node_file(folder, f"{self.inputs.modality}.nii"),
+            ),
+            facts=save_facts(
+                {"warnings": warnings, **loaded.facts}, node_file(folder, "facts.json")
+            ),
         )
-        self._results["facts"] = save_facts(
-            {"warnings": [_without_folder(text, path) for text in loaded.warnings], **loaded.facts},
-            node_file(runtime.cwd, "facts.json"),
-        )
-        return runtime
 
 
 def _without_folder(text: str, path: str) -> str:
@@ -71,31 +68,29 @@ def _without_folder(text: str, path: str) -> str:
 
 
 class _BrainMaskInput(BaseInterfaceInputSpec):
-    in_file = File(exists=True, mandatory=True)
-    image_facts = File(exists=True, mandatory=True, desc="JSON of `ReadImage`")
+    read = Record(Read, mandatory=True)
     modality = traits.Enum("ct", "flair", mandatory=True)
     threads = traits.Int(1, usedefault=True, nohash=True)
 
 
 class _BrainMaskOutput(TraitedSpec):
-    mask = File(exists=True, desc="where things are measured: without what no slice shows")
-    whole = File(exists=True, desc="where steps look, lost slices filled in; `mask` if none is")
-    facts = File(exists=True)
+    found = Record(Brain)
 
 
-class ExtractBrain(SimpleInterface):
+class ExtractBrain(Step):
     """Brain mask of a CT or FLAIR (`ct_mask`, `flair_mask`), whole and without lost slices."""
 
     input_spec = _BrainMaskInput
     output_spec = _BrainMaskOutput
 
-    def _run_interface(self, runtime):
+    def _make(self, folder: str) -> Brain:
         from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
         from ctwml_bids.preprocessing.empty_slices import only_seen
         from ctwml_bids.preprocessing.grids import grid_of
         from ctwml_bids.preprocessing.upright import way_up
 
-        image = load_image(self.inputs.in_file)
+        read: Read = self.inputs.read
+        image = load_image(read.image)
         if self.inputs.modality == "ct":
             result = ct_mask(image)
         else:
@@ -103,10 +98,9 @@ class ExtractBrain(SimpleInterface):
 
             result = flair_mask(image, brain_network.predictor(threads=self.inputs.threads))
         grid = grid_of(image)
-        empty = load_facts(self.inputs.image_facts)["empty_slices"]
+        empty = load_facts(read.facts)["empty_slices"]
         found = np.asarray(result.mask.dataobj).astype(np.uint8)
         seen = only_seen(found, empty)
-        save_masks(self._results, found, seen, grid, runtime.cwd)
         brain_ml, unseen = (
             round(float(np.count_nonzero(mask)) * grid.voxel_ml, 1) for mask in (seen, found - seen)
         )
@@ -115,82 +109,78 @@ class ExtractBrain(SimpleInterface):
             facts["empty_slices"] = {**empty, "unseen_ml": unseen}
         if facts.get("method") == "network":
             facts["network"] = brain_network.identity()
-        self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
-        return runtime
+        return save_brain(found, seen, facts, grid, folder)
 
 
 class _ContrastInput(BaseInterfaceInputSpec):
-    in_file = File(exists=True, mandatory=True)
-    mask = File(exists=True, mandatory=True)
-    guide_to_native = File(exists=True, mandatory=True)
-    guide_gm = File(exists=True, mandatory=True, desc="in the guide's space, as the next two")
-    guide_wm = File(exists=True, mandatory=True)
-    guide_ventricles = File(exists=True, mandatory=True)
-    lesions = File(exists=True, desc="mask of the lesions found, on any grid of the image's space")
+    head = Record(Head, mandatory=True)
+    guide = Record(Guide, mandatory=True)
+    lesions = Record(Maps, mandatory=True, desc="lesions found, on any grid of the image's space")
 
 
 class _ContrastOutput(TraitedSpec):
-    facts = File(exists=True, desc="JSON of `flair_contrast`")
+    found = File(exists=True, desc="JSON of `flair_contrast`")
 
 
-class MeasureContrast(SimpleInterface):
+class MeasureContrast(Step):
     """How bright tissues are beside each other, lesions left out (`flair_contrast`)."""
 
     input_spec = _ContrastInput
     output_spec = _ContrastOutput
 
-    def _run_interface(self, runtime):
+    def _make(self, folder: str) -> str:
         from ctwml_bids.preprocessing.flair_contrast import flair_contrast
 
+        head: Head = self.inputs.head
+        guide: Guide = self.inputs.guide
+        lesions: Maps = self.inputs.lesions
         facts = flair_contrast(
-            load_image(self.inputs.in_file),
-            load_mask(self.inputs.mask),
-            np.loadtxt(self.inputs.guide_to_native),
+            load_image(head.read.image),
+            load_mask(head.brain.mask),
+            np.loadtxt(head.guide_to_native),
             {
-                "gm": load_image(self.inputs.guide_gm),
-                "wm": load_image(self.inputs.guide_wm),
-                "ventricles": load_image(self.inputs.guide_ventricles),
+                "gm": load_image(guide.gm),
+                "wm": load_image(guide.wm),
+                "ventricles": load_image(guide.ventricles),
             },
-            load_image(self.inputs.lesions) if self.inputs.lesions else None,
+            load_image(lesions.mask),
         )
-        self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
-        return runtime
+        return save_facts(facts, node_file(folder, "facts.json"))
 
 
 class _VentriclesInput(BaseInterfaceInputSpec):
-    in_file = File(exists=True, mandatory=True)
-    mask = File(exists=True, mandatory=True)
-    guide_to_native = File(exists=True, mandatory=True)
-    guide_ventricles = File(exists=True, mandatory=True, desc="in the guide's space")
+    head = Record(Head, mandatory=True)
+    guide = Record(Guide, mandatory=True)
     modality = traits.Enum("ct", "flair", mandatory=True)
 
 
 class _VentriclesOutput(TraitedSpec):
-    ventricles = File(exists=True)
+    found = File(exists=True, desc="mask on the image's grid")
 
 
-class FindVentricles(SimpleInterface):
+class FindVentricles(Step):
     """Lateral ventricles on the image itself (`ct_ventricles`, `flair_ventricles`)."""
 
     input_spec = _VentriclesInput
     output_spec = _VentriclesOutput
 
-    def _run_interface(self, runtime):
+    def _make(self, folder: str) -> str:
         from ctwml_bids.preprocessing.flair_ventricles import flair_ventricles
         from ctwml_bids.preprocessing.grids import grid_of
         from ctwml_bids.preprocessing.ventricles import ct_ventricles
 
         find = ct_ventricles if self.inputs.modality == "ct" else flair_ventricles
-        image = load_image(self.inputs.in_file)
+        head: Head = self.inputs.head
+        guide: Guide = self.inputs.guide
+        image = load_image(head.read.image)
         ventricles = find(
             image,
-            load_mask(self.inputs.mask),
-            np.loadtxt(self.inputs.guide_to_native),
-            load_mask(self.inputs.guide_ventricles),
+            load_mask(head.brain.whole),
+            np.loadtxt(head.guide_to_native),
+            load_mask(guide.ventricles),
         )
-        self._results["ventricles"] = save_image(
+        return save_image(
             np.asarray(ventricles.dataobj).astype(np.uint8),
             grid_of(image),
-            node_file(runtime.cwd, "ventricles.nii"),
+            node_file(folder, "ventricles.nii"),
         )
-        return runtime

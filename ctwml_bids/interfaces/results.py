@@ -2,114 +2,134 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
-    DynamicTraitedSpec,
     File,
     SimpleInterface,
     TraitedSpec,
+    isdefined,
     traits,
 )
 
+from ctwml_bids.bids.units import Unit
+from ctwml_bids.interfaces.step import Record, Step
+from ctwml_bids.unit.records import (
+    Fields,
+    Head,
+    ImageFiles,
+    Maps,
+    Measures,
+    Network,
+    PairFiles,
+    Registration,
+    Results,
+    RunFacts,
+    TemplateMaps,
+)
 from ctwml_bids.unit.work_files import load_facts, node_file, save_facts
 
-_PER_IMAGE = (
-    "{0}_image",
-    "{0}_facts",
-    "{0}_brain",
-    "{0}_brain_facts",
-    "{0}_network_facts",
-    "{0}_used_brain",
-    "{0}_ventricles",
-    "template_to_{0}",
-    "guide_to_{0}",
-    "{0}_template_brain",
-    "{0}_fit",
-    "{0}_in_ct_probability",
-    "{0}_in_ct_disagreement",
-    "{0}_in_ct_mask",
-    "{0}_in_flair_probability",
-    "{0}_in_flair_disagreement",
-    "{0}_in_flair_mask",
-    "{0}_in_template_probability",
-    "{0}_in_template_mask",
-)
-# Everything that a unit's steps make for its results; a unit without a FLAIR lacks some.
-UNIT_FILES = [
-    *(name.format(image) for image in ("ct", "flair") for name in _PER_IMAGE),
-    "flair_to_ct",
-    "registration_facts",
-    "frame_facts",
-    "flair_contrast",
-    "syn_forward",
-    "syn_inverse",
-]
+
+class _ResultsInput(BaseInterfaceInputSpec):
+    """The fields of `Results`, as files whose content Nipype compares."""
+
+    unit = traits.Instance(Unit, mandatory=True)
+    run = traits.Instance(RunFacts, mandatory=True)
+    ct_head = Record(Head)
+    ct_ventricles = File(exists=True)
+    ct_network = Record(Network)
+    ct_lesions = Record(Maps)
+    ct_in_template = Record(TemplateMaps)
+    flair_head = Record(Head)
+    flair_ventricles = File(exists=True)
+    flair_network = Record(Network)
+    flair_lesions = Record(Maps)
+    flair_in_template = Record(TemplateMaps)
+    flair_contrast = File(exists=True)
+    registration = Record(Registration)
+    ct_in_flair = Record(Maps)
+    flair_in_ct = Record(Maps)
+    fields = Record(Fields)
 
 
-class _UnitInput(DynamicTraitedSpec, BaseInterfaceInputSpec):
-    raw = traits.Dict(mandatory=True, desc="ct and/or flair → input image")
-    context = traits.Dict(mandatory=True, desc="what is known of the unit and the run")
-    measures = File(exists=True, desc="JSON of `measure_unit`")
-    report = File(exists=True, desc="the HTML report")
-    example = traits.Str("", usedefault=True, desc="the example picture; empty without one")
+def _results(inputs: Any) -> Results:
+    """Put a unit's results together from the inputs of one of the last steps."""
+    images, pair = {}, None
+    if isdefined(inputs.ct_head):
+        images["ct"] = ImageFiles(
+            head=inputs.ct_head,
+            ventricles=inputs.ct_ventricles,
+            network=inputs.ct_network,
+            lesions=inputs.ct_lesions,
+            in_template=_given(inputs.ct_in_template),
+        )
+    if isdefined(inputs.flair_head):
+        images["flair"] = ImageFiles(
+            head=inputs.flair_head,
+            ventricles=inputs.flair_ventricles,
+            network=inputs.flair_network,
+            lesions=inputs.flair_lesions,
+            in_template=_given(inputs.flair_in_template),
+            contrast=inputs.flair_contrast,
+        )
+    if isdefined(inputs.registration):
+        pair = PairFiles(
+            ct=images["ct"],
+            flair=images["flair"],
+            registration=inputs.registration,
+            ct_in_flair=inputs.ct_in_flair,
+            flair_in_ct=inputs.flair_in_ct,
+        )
+    return Results(inputs.unit, inputs.run, images, pair, _given(inputs.fields))
 
 
-class _UnitInterface(SimpleInterface):
-    """An interface whose inputs are the unit's files, whichever of them there are."""
-
-    input_spec = _UnitInput
-
-    def __init__(self, **inputs):
-        super().__init__(**inputs)
-        for name in UNIT_FILES:
-            self.inputs.add_trait(name, File(exists=True))
-
-    def _files(self) -> dict[str, str]:
-        given = self.inputs.get()
-        return {name: given[name] for name in UNIT_FILES if isinstance(given.get(name), str)}
+def _given(value: Any) -> Any:
+    return value if isdefined(value) else None
 
 
 class _MeasureOutput(TraitedSpec):
-    measures = File(exists=True)
+    found = File(exists=True, desc="JSON of `Measures`")
 
 
-class MeasureUnit(_UnitInterface):
+class MeasureUnit(Step):
     """Volumes, regions, agreement of the pair and quality gates (`measure_unit`)."""
 
+    input_spec = _ResultsInput
     output_spec = _MeasureOutput
 
-    def _run_interface(self, runtime):
+    def _make(self, folder: str) -> str:
         from ctwml_bids.unit.measuring import measure_unit
 
-        measures = measure_unit(self._files(), self.inputs.raw, self.inputs.context)
-        self._results["measures"] = save_facts(measures, node_file(runtime.cwd, "measures.json"))
-        return runtime
+        measures = measure_unit(_results(self.inputs))
+        return save_facts(asdict(measures), node_file(folder, "measures.json"))
+
+
+class _ReportInput(_ResultsInput):
+    measures = File(exists=True, mandatory=True)
 
 
 class _ReportOutput(TraitedSpec):
-    report = File(exists=True)
+    found = File(exists=True, desc="HTML")
     example = traits.Str(desc="picture for the group level; empty where there is none")
 
 
-class ReportUnit(_UnitInterface):
+class ReportUnit(SimpleInterface):
     """The subject's report and its example picture (`report_unit`)."""
 
+    input_spec = _ReportInput
     output_spec = _ReportOutput
 
-    def _run_interface(self, runtime):
-        from ctwml_bids.unit.reporting import report_unit
+    def _run_interface(self, runtime: Any) -> Any:
+        from ctwml_bids.unit.reporting import report_unit, shown
 
-        page, picture = report_unit(
-            self._files(),
-            self.inputs.raw,
-            self.inputs.context,
-            load_facts(self.inputs.measures),
-        )
+        measures = Measures(**load_facts(self.inputs.measures))
+        page, picture = report_unit(shown(_results(self.inputs)), measures)
         path = node_file(runtime.cwd, "report.html")
         Path(path).write_text(page, encoding="utf-8")
-        self._results["report"] = path
+        self._results["found"] = path
         self._results["example"] = ""
         if picture is not None:
             path = node_file(runtime.cwd, "example.png")
@@ -118,26 +138,25 @@ class ReportUnit(_UnitInterface):
         return runtime
 
 
+class _WriteInput(_ReportInput):
+    report = File(exists=True, mandatory=True)
+    example = traits.Str("", usedefault=True, desc="the example picture; empty without one")
+
+
 class _WriteOutput(TraitedSpec):
-    written = traits.List(traits.Str(), desc="relative to the output folder")
+    found = traits.List(traits.Str(), desc="written, relative to the output folder")
 
 
-class WriteUnit(_UnitInterface):
+class WriteUnit(Step):
     """Put the unit's results in place, each file whole or not at all (`write_unit`)."""
 
+    input_spec = _WriteInput
     output_spec = _WriteOutput
     # Nipype knows the work folder alone: results that were removed since would not come back.
     _always_run = True
 
-    def _run_interface(self, runtime):
+    def _make(self, folder: str) -> list[str]:
         from ctwml_bids.unit.writing import write_unit
 
-        self._results["written"] = write_unit(
-            self._files(),
-            self.inputs.raw,
-            self.inputs.context,
-            load_facts(self.inputs.measures),
-            self.inputs.report,
-            self.inputs.example,
-        )
-        return runtime
+        measures = Measures(**load_facts(self.inputs.measures))
+        return write_unit(_results(self.inputs), measures, self.inputs.report, self.inputs.example)

@@ -9,12 +9,23 @@ import numpy as np
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
     File,
-    SimpleInterface,
     TraitedSpec,
     isdefined,
     traits,
 )
 
+from ctwml_bids.interfaces.step import Record, Step
+from ctwml_bids.segmentation.model_store import ModelCard
+from ctwml_bids.unit.records import (
+    Fields,
+    Guide,
+    Head,
+    Maps,
+    Network,
+    Registration,
+    TemplateFiles,
+    TemplateMaps,
+)
 from ctwml_bids.unit.work_files import (
     load_facts,
     load_image,
@@ -26,41 +37,30 @@ from ctwml_bids.unit.work_files import (
 
 
 class _SegmentInput(BaseInterfaceInputSpec):
-    in_file = File(exists=True, mandatory=True)
-    mask = File(exists=True, mandatory=True, desc="brain mask; lesions are marked in it")
-    whole = File(exists=True, mandatory=True, desc="the same with lost slices; the networks see it")
-    template_to_native = File(exists=True, mandatory=True)
-    template_mask = File(exists=True, mandatory=True)
-    guide_to_native = File(exists=True, mandatory=True)
-    guide_wm = File(exists=True, mandatory=True, desc="in the guide's space, as the next")
-    guide_ventricles = File(exists=True, mandatory=True)
+    head = Record(Head, mandatory=True)
     ventricles = File(exists=True, mandatory=True, desc="found on the image, on its grid")
+    template = Record(TemplateFiles, mandatory=True)
+    guide = Record(Guide, mandatory=True)
     model = traits.Directory(exists=True, mandatory=True)
-    # Nipype hashes a folder by its name alone: other weights in it would go unnoticed.
-    checksum = traits.Str(mandatory=True, desc="of the model: weights and how they are used")
-    threshold = traits.Float(desc="in place of the one of the model's card")
+    # Nipype hashes a folder by its name alone: other weights in it would go unnoticed but for the
+    # checksums in the card.
+    card = traits.Instance(ModelCard, mandatory=True, desc="with the threshold that is used")
     modality = traits.Enum("ct", "flair", mandatory=True)
     use_gpu = traits.Bool(False, usedefault=True, nohash=True)
     threads = traits.Int(1, usedefault=True, nohash=True)
 
 
 class _SegmentOutput(TraitedSpec):
-    probability = File(exists=True, desc="mean over the ensemble, network grid")
-    disagreement = File(exists=True, desc="SD over the ensemble, network grid")
-    facts = File(
-        exists=True,
-        desc="device, number format of the convolutions, and mL left out: islands outside white "
-        "matter, and fluid of the ventricles",
-    )
+    found = Record(Network)
 
 
-class SegmentLesions(SimpleInterface):
+class SegmentLesions(Step):
     """Lesion probability and disagreement on the network's grid (`ensemble.predict`)."""
 
     input_spec = _SegmentInput
     output_spec = _SegmentOutput
 
-    def _run_interface(self, runtime):
+    def _make(self, folder: str) -> Network:
         from ctwml_bids.preprocessing.normalisation import (
             network_grid,
             to_grid,
@@ -70,29 +70,28 @@ class SegmentLesions(SimpleInterface):
         from ctwml_bids.segmentation import ensemble
         from ctwml_bids.segmentation.inputs import network_channels
 
-        model = ensemble.load(self.inputs.model)
-        if isdefined(self.inputs.threshold):
-            card = replace(model.card, threshold=self.inputs.threshold)
-            model = replace(model, card=card)
-        grid = network_grid(
-            load_mask(self.inputs.template_mask), spacing=tuple(model.card.grid_spacing_mm)
-        )
-        transform = np.loadtxt(self.inputs.template_to_native)
-        image = load_image(self.inputs.in_file)
+        head: Head = self.inputs.head
+        card: ModelCard = self.inputs.card
+        template: TemplateFiles = self.inputs.template
+        guide: Guide = self.inputs.guide
+        model = replace(ensemble.load(self.inputs.model), card=card)
+        grid = network_grid(load_mask(template.brain_mask), spacing=tuple(card.grid_spacing_mm))
+        transform = np.loadtxt(head.template_to_native)
+        image = load_image(head.read.image)
         fill = -1000.0 if self.inputs.modality == "ct" else 0.0
         array = to_grid(image, transform, grid, fill=fill)
 
         def on_grid(path: str) -> np.ndarray:
             return to_grid(load_mask(path), transform, grid, fill=0.0) >= 0.5
 
-        whole = on_grid(self.inputs.whole)
-        mask = whole if self.inputs.mask == self.inputs.whole else on_grid(self.inputs.mask)
+        whole = on_grid(head.brain.whole)
+        mask = whole if head.brain.mask == head.brain.whole else on_grid(head.brain.mask)
         white_matter = white_matter_on_grid(
-            load_image(self.inputs.guide_wm),
-            load_mask(self.inputs.guide_ventricles),
+            load_image(guide.wm),
+            load_mask(guide.ventricles),
             grid,
             transform,
-            np.loadtxt(self.inputs.guide_to_native),
+            np.loadtxt(head.guide_to_native),
         )
         fluid = ventricular_fluid(
             array,
@@ -104,7 +103,7 @@ class SegmentLesions(SimpleInterface):
         device = "cuda" if self.inputs.use_gpu else "cpu"
         prediction = ensemble.predict(
             model,
-            network_channels(array, whole, model.card.channels),
+            network_channels(array, whole, card.channels),
             white_matter=white_matter,
             fluid=fluid,
             device=device,
@@ -113,104 +112,122 @@ class SegmentLesions(SimpleInterface):
         voxel_ml = grid.voxel_ml * float(abs(np.linalg.det(transform[:3, :3])))
 
         def left_out_ml(probability: np.ndarray) -> float:
-            return round(np.count_nonzero(probability > model.card.threshold) * voxel_ml, 3)
+            return round(np.count_nonzero(probability > card.threshold) * voxel_ml, 3)
 
-        has_islands = model.card.island_share is not None
+        has_islands = card.island_share is not None
         facts = {
             "device": device,
             "precision": prediction.precision,
             "islands_ml": left_out_ml(prediction.islands) if has_islands else None,
             "fluid_ml": left_out_ml(prediction.fluid),
         }
-        self._results["facts"] = save_facts(facts, node_file(runtime.cwd, "facts.json"))
-        for name in ("probability", "disagreement"):
-            self._results[name] = save_image(
-                np.where(mask, getattr(prediction, name), 0).astype(np.float32),
-                grid,
-                node_file(runtime.cwd, f"{name}.nii"),
-            )
-        return runtime
+
+        def save(array: np.ndarray, name: str) -> str:
+            inside = np.where(mask, array, 0).astype(np.float32)
+            return save_image(inside, grid, node_file(folder, name))
+
+        return Network(
+            probability=save(prediction.probability, "probability.nii"),
+            disagreement=save(prediction.disagreement, "disagreement.nii"),
+            template_to_native=head.template_to_native,
+            facts=save_facts(facts, node_file(folder, "facts.json")),
+        )
 
 
 class _ToNativeInput(BaseInterfaceInputSpec):
-    probability = File(exists=True, mandatory=True)
-    disagreement = File(exists=True, mandatory=True)
-    template_to_native = File(exists=True, mandatory=True)
+    network = Record(Network, mandatory=True)
     native = File(exists=True, mandatory=True, desc="image whose exact grid is wanted")
-    native_to_seen = File(exists=True, desc="4×4: native space → space of the image that was seen")
+    registration = Record(Registration, desc="where that is not the image that was seen")
+    seen = traits.Enum("ct", "flair", mandatory=True, desc="image that was seen")
     threshold = traits.Float(mandatory=True)
 
 
 class _ToNativeOutput(TraitedSpec):
-    probability = File(exists=True)
-    disagreement = File(exists=True)
-    mask = File(exists=True)
+    found = Record(Maps)
 
 
-class ToNative(SimpleInterface):
+class ToNative(Step):
     """Maps from the network's grid onto an input image's exact grid, in one interpolation."""
 
     input_spec = _ToNativeInput
     output_spec = _ToNativeOutput
 
-    def _run_interface(self, runtime):
+    def _make(self, folder: str) -> Maps:
         from ctwml_bids.preprocessing.grids import grid_of
         from ctwml_bids.preprocessing.normalisation import from_grid, rounded
 
+        network: Network = self.inputs.network
         native = grid_of(nib.load(self.inputs.native))
-        transform = np.loadtxt(self.inputs.template_to_native)
-        if self.inputs.native_to_seen:
-            transform = np.linalg.inv(np.loadtxt(self.inputs.native_to_seen)) @ transform
-        arrays = {}
-        for name in ("probability", "disagreement"):
-            source = load_image(getattr(self.inputs, name))
+        transform = np.loadtxt(network.template_to_native)
+        if isdefined(self.inputs.registration):
+            way: Registration = self.inputs.registration
+            # What is needed leads from the native space to that of the image that was seen.
+            to_seen = way.flair_to_ct if self.inputs.seen == "ct" else way.ct_to_flair
+            transform = np.linalg.inv(np.loadtxt(to_seen)) @ transform
+
+        def on_native(path: str) -> np.ndarray:
+            source = load_image(path)
             array = from_grid(np.asarray(source.dataobj), grid_of(source), transform, native)
-            arrays[name] = rounded(array)
-        arrays["mask"] = (arrays["probability"] > self.inputs.threshold).astype(np.uint8)
-        for name, array in arrays.items():
-            self._results[name] = save_image(array, native, node_file(runtime.cwd, f"{name}.nii"))
-        return runtime
+            return rounded(array)
+
+        def save(array: np.ndarray, name: str) -> str:
+            return save_image(array, native, node_file(folder, name))
+
+        probability, disagreement = on_native(network.probability), on_native(network.disagreement)
+        mask = (probability > self.inputs.threshold).astype(np.uint8)
+        return Maps(
+            mask=save(mask, "mask.nii"),
+            probability=save(probability, "probability.nii"),
+            disagreement=save(disagreement, "disagreement.nii"),
+        )
 
 
 class _ToTemplateInput(BaseInterfaceInputSpec):
-    probability = File(exists=True, mandatory=True, desc="on the network's grid")
-    template_t1w = File(exists=True, mandatory=True, desc="image whose grid is wanted")
-    forward = File(exists=True, desc="displacement field; without it, the nine-parameter frame")
-    inverse = File(exists=True)
-    frame_facts = File(exists=True, desc="of a pair's CT: whose brain mask framed it")
+    network = Record(Network, mandatory=True)
+    template = Record(TemplateFiles, mandatory=True)
+    fields = Record(Fields, desc="without them, the nine-parameter frame")
+    head = Record(Head, desc="of a pair's CT: its facts say whose brain mask framed it")
     threshold = traits.Float(mandatory=True)
 
 
 class _ToTemplateOutput(TraitedSpec):
-    probability = File(exists=True)
-    mask = File(exists=True)
+    found = Record(TemplateMaps)
 
 
-class ToTemplate(SimpleInterface):
+class ToTemplate(Step):
     """Lesion probability on the template's own grid, for maps over many heads."""
 
     input_spec = _ToTemplateInput
     output_spec = _ToTemplateOutput
 
-    def _run_interface(self, runtime):
+    def _make(self, folder: str) -> TemplateMaps:
         from ctwml_bids.preprocessing.grids import grid_of, resample
         from ctwml_bids.preprocessing.normalisation import rounded
 
-        source = load_image(self.inputs.probability)
-        grid = grid_of(nib.load(self.inputs.template_t1w))
-        # The field of a pair is its FLAIR's; a CT framed by its own mask lies elsewhere.
-        facts = load_facts(self.inputs.frame_facts) if self.inputs.frame_facts else {}
-        if self.inputs.forward and facts.get("mask_from") != "CT":
+        network: Network = self.inputs.network
+        template: TemplateFiles = self.inputs.template
+        source = load_image(network.probability)
+        grid = grid_of(nib.load(template.t1w))
+        if isdefined(self.inputs.fields) and not self._has_own_frame():
             # It imports ANTs, which takes seconds.
             from ctwml_bids.preprocessing.deformable import Deformation, warp_to_template
 
-            fields = Deformation(nib.load(self.inputs.forward), nib.load(self.inputs.inverse))
+            found: Fields = self.inputs.fields
+            fields = Deformation(nib.load(found.forward), nib.load(found.inverse))
             # The network's grid lies in the frame that the field leads to.
             array = warp_to_template(source, np.eye(4), fields, grid)
         else:
             array = resample(np.asarray(source.dataobj), source.affine, grid)
         array = rounded(array)
         mask = (array > self.inputs.threshold).astype(np.uint8)
-        for name, values in (("probability", array), ("mask", mask)):
-            self._results[name] = save_image(values, grid, node_file(runtime.cwd, f"{name}.nii"))
-        return runtime
+        return TemplateMaps(
+            mask=save_image(mask, grid, node_file(folder, "mask.nii")),
+            probability=save_image(array, grid, node_file(folder, "probability.nii")),
+        )
+
+    def _has_own_frame(self) -> bool:
+        """Tell whether a pair's CT was framed by its own mask: the field is its FLAIR's."""
+        if not isdefined(self.inputs.head):
+            return False
+        head: Head = self.inputs.head
+        return load_facts(head.brain.facts).get("mask_from") == "CT"

@@ -102,16 +102,15 @@ def _nothing_to_run(bids_dir: Path, skipped: Sequence[Skipped]) -> CtwmlError:
 
 def _reports_only(units: Sequence[Unit], ready: Ready) -> int:
     """Write reports again; a unit without results is told, and the others go on."""
-    from ctwml_bids.run.resources import resources_of, unit_files
+    from ctwml_bids.run.resources import run_facts, seen_by_steps
     from ctwml_bids.unit.rewriting import rewrite_report
 
-    resources, code = resources_of(ready), 0
+    run, code = run_facts(ready), 0
     for unit in units:
         try:
             # Not from the files of a run that is just writing them.
             with hold(lock_path(unit, ready)):
-                context = {**resources.context, **unit_files(unit, ready).context}
-                report = rewrite_report(unit, context, resources.template_mask)
+                report = rewrite_report(seen_by_steps(unit, ready), run)
             LOG.info("%s: report written, %s", unit.label, report)
         except CtwmlError as error:
             LOG.error("%s: %s", unit.label, error)
@@ -121,13 +120,14 @@ def _reports_only(units: Sequence[Unit], ready: Ready) -> int:
 
 def _run_units(units: Sequence[Unit], ready: Ready, progress: Progress) -> list[UnitResult]:
     # Nipype takes a second to import; nothing before this needs it.
-    from ctwml_bids.run.resources import resources_of, unit_files
-    from ctwml_bids.workflows.participant import init_participant_wf, workflow_name
+    from ctwml_bids.run.resources import resources_of, seen_by_steps
+    from ctwml_bids.workflows.participant import init_participant_wf
+    from ctwml_bids.workflows.unit import workflow_name
 
     resources, work_dir = resources_of(ready), ready.settings.work_dir
 
     def build(batch: Sequence[Unit]) -> Any:
-        files = [unit_files(unit, ready) for unit in batch]
-        return init_participant_wf(units=files, resources=resources, work_dir=work_dir)
+        seen = [seen_by_steps(unit, ready) for unit in batch]
+        return init_participant_wf(units=seen, resources=resources, work_dir=work_dir)
 
     return run_participants(units, ready, progress, build=build, workflow_name=workflow_name)

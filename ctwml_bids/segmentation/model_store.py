@@ -164,6 +164,20 @@ def load_card(folder: Path) -> ModelCard:
     return card
 
 
+def card_from(values: Mapping[str, Any]) -> ModelCard:
+    """Make a card from what `dataclasses.asdict` made of one, by way of JSON.
+
+    Raises
+    ------
+    TypeError, KeyError
+        If a field is missing, or one is too many.
+    """
+    lists = ("channels", "grid_spacing_mm", "never_trained_on")
+    tuples = {name: tuple(values[name]) for name in lists if name in values}
+    members = tuple(Member(**member) for member in values["members"])
+    return ModelCard(**{**values, **tuples, "members": members})
+
+
 def load_weights(path: Path) -> dict[str, np.ndarray]:
     """Read a network's arrays by name, as float32.
 
@@ -235,12 +249,7 @@ def _parse(path: Path) -> ModelCard:
     if not path.is_file():
         raise NoInputError(f"There is no model at {path.parent}: it has no {CARD}.")
     try:
-        values = json.loads(path.read_text())
-        values["members"] = tuple(Member(**member) for member in values["members"])
-        for name in ("channels", "grid_spacing_mm", "never_trained_on"):
-            if name in values:
-                values[name] = tuple(values[name])
-        card = ModelCard(**values)
+        card = card_from(json.loads(path.read_text()))
     except (ValueError, TypeError, KeyError) as error:
         raise BadDataError(f"{path} is not a model card of this program: {error}") from error
     _check(card, path)

@@ -16,7 +16,8 @@ from ctwml_bids.preprocessing.empty_slices import seen_part
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.slice_spacing import VAULT_RATIO
 from ctwml_bids.statistics import fit_gates, overlap, quality, regions, scan_gates, tables
-from ctwml_bids.statistics.thresholds import from_record, stated
+from ctwml_bids.statistics.thresholds import stated
+from ctwml_bids.unit.records import Head, ImageFiles, Measures, PairFiles, Results
 from ctwml_bids.unit.work_files import load_facts, load_image, load_mask
 
 
@@ -59,33 +60,23 @@ def spacing_ratio(facts: Mapping[str, Any]) -> float:
     return max(ratios)
 
 
-def measure_unit(
-    files: Mapping[str, str], raw: Mapping[str, str], context: Mapping[str, Any]
-) -> dict[str, Any]:
+def measure_unit(results: Results) -> Measures:
     """Measure everything that the statistics table and the report state.
 
     Parameters
     ----------
-    files
-        Names of `UNIT_FILES` → paths in the work folder.
-    raw
-        ``ct`` and/or ``flair`` → the input image.
-    context
-        Thresholds and model names of the run.
-
-    Returns
-    -------
-    dict
-        JSON-able: ``rows`` and ``lesions`` of the tables, ``gates``, ``qc``, ``pair``, ``facts``.
+    results
+        What the steps made of one unit.
     """
     measures, gates, facts = {}, [], {}
-    for name in raw:
-        measures[name], image_gates, facts[name] = _measure_image(name, files, raw[name])
+    for name, image in results.images.items():
+        measures[name], image_gates, facts[name] = _measure_image(name, image)
         gates += image_gates
     pair = None
-    if len(raw) == 2:
-        registration = load_facts(files["registration_facts"])
-        facts["registration"] = {**registration, **load_facts(files["frame_facts"])}
+    if results.pair:
+        registration = load_facts(results.pair.registration.facts)
+        frame = load_facts(results.pair.ct.head.brain.facts)
+        facts["registration"] = {**registration, **frame}
         gates.append(
             quality.registration(
                 registration["verdict"],
@@ -96,46 +87,46 @@ def measure_unit(
                 limits=registration["limits"],
             )
         )
-        if facts["registration"]["mask_from"] == "FLAIR":
-            gates.append(quality.carried_mask(_missed(files)))
-            frame = facts["registration"]
+        if frame["mask_from"] == "FLAIR":
+            gates.append(quality.carried_mask(_missed(results.pair.ct.head)))
             # A carried mask of nothing has nothing taken out; other gates tell of it.
             share = frame["removed_ml"] / max(frame["carried_ml"], 0.1)
             gates.append(fit_gates.bone_in_mask(share))
         # Images that do not line up are not compared: the numbers would look like real ones.
         if registration["verdict"] != "fail":
-            pair = _compare(files, raw)
+            pair = _compare(results.pair)
     qc = quality.overall(gates)
+    cards = {name: results.run.cards[name] for name in results.images}
     rows = tables.unit_rows(
         measures,
         qc=qc,
-        thresholds=context["thresholds"],
-        models={name: context["models"][name]["name"] for name in raw},
+        thresholds={name: card.threshold for name, card in cards.items()},
+        models={name: card.name for name, card in cards.items()},
         pair=pair,
     )
-    if context.get("fazekas"):
-        rows, facts["fazekas"] = stated(rows, from_record(context["fazekas"]))
-    return {
-        "rows": rows,
-        "lesions": [row for name in measures for row in tables.lesion_rows(name, measures[name])],
-        "gates": [asdict(gate) for gate in gates],
-        "qc": qc,
-        "facts": facts,
-    }
+    if results.run.fazekas:
+        rows, facts["fazekas"] = stated(rows, results.run.fazekas)
+    return Measures(
+        rows=rows,
+        lesions=[row for name in measures for row in tables.lesion_rows(name, measures[name])],
+        gates=[asdict(gate) for gate in gates],
+        qc=qc,
+        facts=facts,
+    )
 
 
 def _measure_image(
-    name: str, files: Mapping[str, str], raw: str
+    name: str, files: ImageFiles
 ) -> tuple[regions.LesionMeasures, list[quality.Gate], dict[str, Any]]:
-    native = grid_of(nib.load(raw))
-    label = name.upper()
-    lesions = np.asarray(nib.load(files[f"{name}_in_{name}_mask"]).dataobj) > 0
-    probability = np.asarray(nib.load(files[f"{name}_in_{name}_probability"]).dataobj)
+    head, label = files.head, name.upper()
+    native = grid_of(nib.load(head.read.raw))
+    lesions = np.asarray(nib.load(files.lesions.mask).dataobj) > 0
+    probability = np.asarray(nib.load(files.lesions.probability).dataobj)
     # Of a pair, the CT's is the FLAIR's: volumes and percentages are those inside it.
-    brain = on_native(files[f"{name}_used_brain"], native)
+    brain = on_native(head.brain.mask, native)
     # The guide's midline is x = 0; another template's need not be.
-    native_to_guide = np.linalg.inv(np.loadtxt(files[f"guide_to_{name}"]))
-    ventricles = on_native(files[f"{name}_ventricles"], native)
+    native_to_guide = np.linalg.inv(np.loadtxt(head.guide_to_native))
+    ventricles = on_native(files.ventricles, native)
     found = regions.measure(
         lesions,
         affine=native.affine,
@@ -143,14 +134,14 @@ def _measure_image(
         ventricles=ventricles,
         left=regions.left_of_midline(native.shape, native.affine, native_to_guide),
     )
-    fit = load_facts(files[f"{name}_fit"])
+    fit = load_facts(head.fit)
     facts = {
-        **load_facts(files[f"{name}_facts"]),
-        "brain_mask": load_facts(files[f"{name}_brain_facts"]),
-        "network": load_facts(files[f"{name}_network_facts"]),
+        **load_facts(head.read.facts),
+        "brain_mask": load_facts(head.own.facts),
+        "network": load_facts(files.network.facts),
         "normalisation": fit,
     }
-    used = np.asarray(load_mask(files[f"{name}_used_brain"]).dataobj)
+    used = np.asarray(load_mask(head.brain.mask).dataobj)
     cut = cut_shares(seen_part(used, facts["brain_mask"].get("empty_slices")))
     gates = [
         quality.brain_volume(float(brain.sum()) * native.voxel_ml, image=label),
@@ -162,8 +153,8 @@ def _measure_image(
     ]
     if name == "ct":
         gates += _ct_gates(files, facts)
-    else:
-        facts["contrast"] = contrast = load_facts(files["flair_contrast"])
+    if files.contrast is not None:
+        facts["contrast"] = contrast = load_facts(files.contrast)
         gates.append(fit_gates.flair_contrast(**contrast))
     return found, gates, facts
 
@@ -227,17 +218,17 @@ def fluid_gate(inside: np.ndarray, left_out_ml: float, grid: Grid, image: str) -
     return fit_gates.lesions_in_ventricles(inside_ml, left_out_ml, image=image)
 
 
-def _ct_gates(files: Mapping[str, str], facts: dict[str, Any]) -> list[quality.Gate]:
+def _ct_gates(files: ImageFiles, facts: dict[str, Any]) -> list[quality.Gate]:
     """Judge what only HU can tell, on the working image.
 
     In the CT's own brain mask: the FLAIR's, carried to it, reaches into the vault, and the border
     of bone would read as blood (14 mL instead of 0.4 on the real pair sub-dv01).
     """
     numbers = ct_quality(
-        load_image(files["ct_image"]),
-        load_mask(files["ct_brain"]),
-        load_mask(files["ct_ventricles"]),
-        np.loadtxt(files["guide_to_ct"]),
+        load_image(files.head.read.image),
+        load_mask(files.head.own.mask),
+        load_mask(files.ventricles),
+        np.loadtxt(files.head.guide_to_native),
     )
     facts["quality"] = numbers
     median = numbers["tissue_hu"]
@@ -249,22 +240,19 @@ def _ct_gates(files: Mapping[str, str], facts: dict[str, Any]) -> list[quality.G
     ]
 
 
-def _missed(files: Mapping[str, str]) -> float:
+def _missed(head: Head) -> float:
     """Return the share of the brain found on the CT that the mask it is measured in leaves out."""
-    own, used = (
-        np.asarray(load_mask(files[f"ct_{key}"]).dataobj) for key in ("brain", "used_brain")
-    )
+    own, used = (np.asarray(load_mask(brain.mask).dataobj) for brain in (head.own, head.brain))
     return np.count_nonzero((own > 0) & (used == 0)) / max(np.count_nonzero(own), 1)
 
 
-def _compare(files: Mapping[str, str], raw: Mapping[str, str]) -> overlap.Overlap:
+def _compare(pair: PairFiles) -> overlap.Overlap:
     """Compare the lesions of CT and FLAIR in FLAIR space."""
-    ct, flair = (
-        np.asarray(nib.load(files[f"{seen}_in_flair_mask"]).dataobj) for seen in ("ct", "flair")
-    )
+    paths = (pair.ct_in_flair.mask, pair.flair.lesions.mask)
+    ct, flair = (np.asarray(nib.load(path).dataobj) for path in paths)
     if ct.shape != flair.shape:
         raise BadDataError(
-            f"{files['ct_in_flair_mask']}: the CT's lesions in FLAIR space have the shape "
-            f"{ct.shape}, the FLAIR's {flair.shape}; run again with --clean-workdir."
+            f"{paths[0]}: the CT's lesions in FLAIR space have the shape {ct.shape}, the FLAIR's "
+            f"{flair.shape}; run again with --clean-workdir."
         )
-    return overlap.compare(ct, flair, affine=grid_of(nib.load(raw["flair"])).affine)
+    return overlap.compare(ct, flair, affine=grid_of(nib.load(pair.flair.head.read.raw)).affine)

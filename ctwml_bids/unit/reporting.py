@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from ctwml_bids.bids.units import Unit
 from ctwml_bids.preprocessing.carried_mask import carry
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.reports import pictures
@@ -19,26 +21,81 @@ from ctwml_bids.reports.methods import methods
 from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
 from ctwml_bids.segmentation import networks
 from ctwml_bids.unit.measuring import on_native
-from ctwml_bids.unit.work_files import load_image, model_card
+from ctwml_bids.unit.records import Maps, Measures, Results, RunFacts
+from ctwml_bids.unit.work_files import load_image
 
 
-def report_unit(
-    files: Mapping[str, str],
-    raw: Mapping[str, str],
-    context: Mapping[str, Any],
-    measures: Mapping[str, Any],
-) -> tuple[str, bytes | None]:
+@dataclass(frozen=True)
+class ImageShown:
+    """Files of one image that a report shows; all but the first may lie on any of its grids.
+
+    Attributes
+    ----------
+    raw, image
+        The input image, and as it was read.
+    own, brain
+        Brain mask found on the image, and the one that it was measured in.
+    lesions
+        Seen in it, in its own space.
+    template_brain
+        The template's brain mask, carried to it.
+    """
+
+    raw: str
+    image: str
+    own: str
+    brain: str
+    lesions: Maps
+    template_brain: str
+
+
+@dataclass(frozen=True)
+class PairShown:
+    """A pair: its images, the CT's lesion mask in FLAIR space, and a 4×4 matrix, RAS mm."""
+
+    ct: ImageShown
+    flair: ImageShown
+    ct_in_flair: str
+    flair_to_ct: str
+
+
+@dataclass(frozen=True)
+class UnitShown:
+    """What a report is made from, out of the work folder or out of a unit's derivatives."""
+
+    unit: Unit
+    run: RunFacts
+    images: Mapping[str, ImageShown]
+    pair: PairShown | None = None
+
+
+def shown(results: Results) -> UnitShown:
+    """Take what a report shows from the files of the steps."""
+    images = {
+        name: ImageShown(
+            raw=image.head.read.raw,
+            image=image.head.read.image,
+            own=image.head.own.mask,
+            brain=image.head.brain.mask,
+            lesions=image.lesions,
+            template_brain=image.head.template_brain,
+        )
+        for name, image in results.images.items()
+    }
+    pair = None
+    if results.pair:
+        lesions, flair_to_ct = results.pair.ct_in_flair, results.pair.registration.flair_to_ct
+        pair = PairShown(images["ct"], images["flair"], lesions.mask, flair_to_ct)
+    return UnitShown(results.unit, results.run, images, pair)
+
+
+def report_unit(unit: UnitShown, measures: Measures) -> tuple[str, bytes | None]:
     """Make the HTML report of one unit, and the picture from which groups take their examples.
 
     Parameters
     ----------
-    files
-        Names of `UNIT_FILES` → paths; images, masks and maps may lie on any grid of the image's
-        space.
-    raw
-        ``ct`` and/or ``flair`` → the input image.
-    context
-        What is known of the unit and the run.
+    unit
+        What it shows.
     measures
         From `measure_unit`.
 
@@ -49,94 +106,97 @@ def report_unit(
     example : bytes or None
         PNG, of a pair in FLAIR space; None where the brain mask is no brain.
     """
+    images, pair, run, facts = unit.images, unit.pair, unit.run, measures.facts
     # Used twice, and the dearest to compute of all that is shown.
-    ct_on_flair = _ct_on_flair(files) if len(raw) == 2 else None
-    shown = [figure for name in raw for figure in _image_figures(name, files, raw)]
-    if ct_on_flair is not None:
-        shown[1:1] = _registration_figures(files, raw, ct_on_flair)
-        if measures["facts"]["registration"]["mask_from"] == "FLAIR":
-            shown.insert(3, _mask_figure(files, raw))
-    shown += [
-        _normalisation_figure(name, files, raw) for name in raw if f"{name}_template_brain" in files
-    ]
-    cards = {name: model_card(context, name) for name in raw}
-    facts = measures["facts"]
+    ct_on_flair = _ct_on_flair(pair) if pair else None
+    figures = [figure for name in images for figure in _image_figures(name, images[name])]
+    if pair:
+        figures[1:1] = _registration_figures(pair.flair, ct_on_flair)
+        if facts["registration"]["mask_from"] == "FLAIR":
+            figures.insert(3, _mask_figure(pair))
+    figures += [_normalisation_figure(name, images[name]) for name in images]
+    cards = {name: asdict(run.cards[name]) for name in images}
     page = render_subject(
         SubjectReport(
-            unit=context["label"],
-            version=context["versions"]["ctwml_bids"],
+            unit=unit.unit.label,
+            version=run.versions["ctwml_bids"],
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            rows=tuple(measures["rows"]),
-            gates=tuple(measures["gates"]),
+            rows=tuple(measures.rows),
+            gates=tuple(measures.gates),
             methods=methods(
-                version=context["versions"]["ctwml_bids"],
+                version=run.versions["ctwml_bids"],
                 networks={
-                    name: networks.of_card(card.get("name", ""), card.get("network", {}))
-                    for name, card in cards.items()
+                    name: networks.of_card(card.name, card.network)
+                    for name, card in run.cards.items()
+                    if name in images
                 },
-                images=tuple(raw),
-                template=context["template"],
-                normalisation=context["normalisation"],
+                images=tuple(images),
+                template=run.template.name,
+                normalisation=run.normalisation,
                 models=cards,
-                precision={name: facts[name].get("network", {}).get("precision") for name in raw},
+                precision={
+                    name: facts[name].get("network", {}).get("precision") for name in images
+                },
             ),
-            figures=tuple(shown),
-            images=tuple(_described(name, raw[name], context) for name in raw),
-            notes=tuple(context["notes"]),
+            figures=tuple(figures),
+            images=tuple(_described(name, images[name].raw, run.bids_dir) for name in images),
+            notes=unit.unit.notes,
             warnings=tuple(
-                f"{name.upper()}: {warning}" for name in raw for warning in facts[name]["warnings"]
+                f"{name.upper()}: {warning}"
+                for name in images
+                for warning in facts[name]["warnings"]
             ),
-            lesions=tuple(measures["lesions"]),
+            lesions=tuple(measures.lesions),
             models=tuple(cards.values()),
             settings={
-                "Template": context["template"],
-                "Normalisation": context["normalisation"],
-                "Random seed": context["seed"],
-                **_networks(raw, facts),
-                **{f"Settings hash, {name}": value for name, value in context["hashes"].items()},
+                "Template": run.template.name,
+                "Normalisation": run.normalisation,
+                "Random seed": run.seed,
+                **_networks({name: facts[name] for name in images}),
+                **{f"Settings hash, {name}": value for name, value in run.hashes.items()},
             },
-            software=context["versions"],
+            software=run.versions,
             fazekas=facts.get("fazekas", {}),
         )
     )
-    return page, _example(files, raw, ct_on_flair)
+    return page, _example(unit, ct_on_flair)
 
 
-def _example(
-    files: Mapping[str, str], raw: Mapping[str, str], ct_on_flair: np.ndarray | None
-) -> bytes | None:
-    space = "flair" if "flair" in raw else "ct"
-    image = load_image(files[f"{space}_image"])
+def _example(unit: UnitShown, ct_on_flair: np.ndarray | None) -> bytes | None:
+    name = "flair" if "flair" in unit.images else "ct"
+    files = unit.images[name]
+    image = load_image(files.image)
     grid = grid_of(image)
-    brain = _brain(f"{space}_used_brain", files, raw, grid)
+    brain = _brain(files.brain, files.raw, grid)
     array = np.asarray(image.dataobj)
-    window = CT_WINDOW if space == "ct" else image_window(array, brain)
-    lesions = _on(files[f"{space}_in_{space}_mask"], grid) >= 0.5
-    shown = [Shown(space.upper(), array, lesions, window)]
-    if ct_on_flair is not None:
-        lesions = _on(files["ct_in_flair_mask"], grid) >= 0.5
-        shown.insert(0, Shown("CT", ct_on_flair, lesions, CT_WINDOW))
-    return example(shown, grid.affine, brain=brain)
+    window = CT_WINDOW if name == "ct" else image_window(array, brain)
+    lesions = _on(files.lesions.mask, grid) >= 0.5
+    examples = [Shown(name.upper(), array, lesions, window)]
+    if unit.pair and ct_on_flair is not None:
+        lesions = _on(unit.pair.ct_in_flair, grid) >= 0.5
+        examples.insert(0, Shown("CT", ct_on_flair, lesions, CT_WINDOW))
+    return example(examples, grid.affine, brain=brain)
 
 
-def _ct_on_flair(files: Mapping[str, str]) -> np.ndarray:
+def _ct_on_flair(pair: PairShown) -> np.ndarray:
     """Return the CT of a pair on the FLAIR's grid, in HU."""
-    ct = load_image(files["ct_image"])
+    ct = load_image(pair.ct.image)
     return resample(
         np.asarray(ct.dataobj),
         ct.affine,
-        grid_of(load_image(files["flair_image"])),
-        np.loadtxt(files["flair_to_ct"]),
+        grid_of(load_image(pair.flair.image)),
+        np.loadtxt(pair.flair_to_ct),
         fill=-1000.0,
         average=True,
     )
 
 
-def _networks(raw: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, str]:
+def _networks(facts: Mapping[str, Any]) -> dict[str, str]:
     """Say what each network ran on and in; nothing where a former version did not record it."""
-    found = {name: facts[name]["network"] for name in raw if "network" in facts[name]}
     rows = {}
-    for name, network in found.items():
+    for name, of_image in facts.items():
+        if (network := of_image.get("network")) is None:
+            continue
         rows[f"Network, {name.upper()}"] = f"{network['device']}, {network['precision']}"
         if (left_out := network.get("islands_ml")) is not None:
             rows[f"Left out outside white matter, {name.upper()}"] = f"{left_out:.2f} mL"
@@ -145,12 +205,12 @@ def _networks(raw: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, str
     return rows
 
 
-def _described(name: str, path: str, context: Mapping[str, Any]) -> dict[str, str]:
+def _described(name: str, path: str, bids_dir: Path) -> dict[str, str]:
     image = nib.load(path)
     spacing = grid_of(image).spacing
     return {
         "Image": name.upper(),
-        "File": Path(path).relative_to(context["bids_dir"]).as_posix(),
+        "File": Path(path).relative_to(bids_dir).as_posix(),
         "Voxels": " × ".join(str(size) for size in image.shape[:3]),
         "Voxel size (mm)": " × ".join(f"{size:.2f}" for size in spacing),
         "Orientation": "".join(nib.aff2axcodes(image.affine)),
@@ -162,67 +222,61 @@ def _on(path: str, grid: Grid, order: int = 1) -> np.ndarray:
     return resample(np.asarray(image.dataobj), image.affine, grid, order=order)
 
 
-def _native_mask(key: str, files: Mapping[str, str], raw: Mapping[str, str]) -> nib.Nifti1Image:
+def _native_mask(mask: str, raw: str) -> nib.Nifti1Image:
     """Return a mask on its input image's grid.
 
     The derivative lies on that, and a report that is written again has nothing else.
     """
-    native = grid_of(nib.load(raw[key.split("_")[0]]))
-    return nib.Nifti1Image(on_native(files[key], native).astype(np.float32), native.affine)
+    native = grid_of(nib.load(raw))
+    return nib.Nifti1Image(on_native(mask, native).astype(np.float32), native.affine)
 
 
-def _brain(key: str, files: Mapping[str, str], raw: Mapping[str, str], grid: Grid) -> np.ndarray:
+def _brain(path: str, raw: str, grid: Grid) -> np.ndarray:
     """Bring a brain mask onto a grid of its image's space, by way of the input image's grid."""
-    mask = _native_mask(key, files, raw)
+    mask = _native_mask(path, raw)
     return resample(np.asarray(mask.dataobj), mask.affine, grid) >= 0.5
 
 
-def _image_figures(name: str, files: Mapping[str, str], raw: Mapping[str, str]) -> list[Figure]:
+def _image_figures(name: str, files: ImageShown) -> list[Figure]:
     """Return the outlines and the maps of one image."""
-    image = load_image(files[f"{name}_image"])
+    image = load_image(files.image)
     array, grid = np.asarray(image.dataobj), grid_of(image)
-    brain = _brain(f"{name}_used_brain", files, raw, grid)
-    lesions = _on(files[f"{name}_in_{name}_mask"], grid) >= 0.5
-    probability = _on(files[f"{name}_in_{name}_probability"], grid)
-    disagreement = _on(files[f"{name}_in_{name}_disagreement"], grid)
-    shown = (name.upper(), array, grid.affine)
+    brain = _brain(files.brain, files.raw, grid)
+    lesions = _on(files.lesions.mask, grid) >= 0.5
+    probability = _on(files.lesions.probability, grid)
+    disagreement = _on(files.lesions.disagreement, grid)
+    of = (name.upper(), array, grid.affine)
     return [
-        pictures.segmentation(*shown, brain=brain, lesions=lesions),
-        pictures.uncertainty(
-            *shown, brain=brain, probability=probability, disagreement=disagreement
-        ),
+        pictures.segmentation(*of, brain=brain, lesions=lesions),
+        pictures.uncertainty(*of, brain=brain, probability=probability, disagreement=disagreement),
     ]
 
 
-def _registration_figures(
-    files: Mapping[str, str], raw: Mapping[str, str], ct_on_flair: np.ndarray
-) -> tuple[Figure, ...]:
+def _registration_figures(files: ImageShown, ct_on_flair: np.ndarray) -> tuple[Figure, ...]:
     """Return the checkerboard and the flicker of the pair, in FLAIR space."""
-    flair = load_image(files["flair_image"])
+    flair = load_image(files.image)
     grid = grid_of(flair)
-    brain = _brain("flair_used_brain", files, raw, grid)
+    brain = _brain(files.brain, files.raw, grid)
     return pictures.alignment(ct_on_flair, np.asarray(flair.dataobj), grid.affine, brain=brain)
 
 
-def _mask_figure(files: Mapping[str, str], raw: Mapping[str, str]) -> Figure:
+def _mask_figure(pair: PairShown) -> Figure:
     """Return the outlines of the brain masks of a pair's CT."""
-    image = load_image(files["ct_image"])
+    image = load_image(pair.ct.image)
     grid = grid_of(image)
-    own, used = (_brain(f"ct_{name}", files, raw, grid) for name in ("brain", "used_brain"))
-    flair_brain = _native_mask("flair_used_brain", files, raw)
-    carried = carry(flair_brain, grid, np.loadtxt(files["flair_to_ct"]))
+    own, used = (_brain(mask, pair.ct.raw, grid) for mask in (pair.ct.own, pair.ct.brain))
+    flair_brain = _native_mask(pair.flair.brain, pair.flair.raw)
+    carried = carry(flair_brain, grid, np.loadtxt(pair.flair_to_ct))
     return pictures.brain_masks(
         np.asarray(image.dataobj), grid.affine, own=own, carried=carried, used=used
     )
 
 
-def _normalisation_figure(name: str, files: Mapping[str, str], raw: Mapping[str, str]) -> Figure:
+def _normalisation_figure(name: str, files: ImageShown) -> Figure:
     """Return the template's brain over one image."""
-    image = load_image(files[f"{name}_image"])
+    image = load_image(files.image)
     grid = grid_of(image)
-    brain, template = (
-        _brain(f"{name}_{mask}", files, raw, grid) for mask in ("used_brain", "template_brain")
-    )
+    brain, template = (_brain(m, files.raw, grid) for m in (files.brain, files.template_brain))
     return pictures.normalisation(
         name.upper(), np.asarray(image.dataobj), grid.affine, brain=brain, template_brain=template
     )

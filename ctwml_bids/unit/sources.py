@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ctwml_bids.bids import names
+from ctwml_bids.unit.records import Results
 from ctwml_bids.unit.work_files import load_facts
 
 
@@ -150,38 +151,25 @@ class Lineage:
         return names.bids_uri(of(self.subject, self.session, **entities))
 
 
-def lineage(
-    files: Mapping[str, str], raw: Mapping[str, str], context: Mapping[str, Any]
-) -> Lineage:
-    """Find out what took part in a unit's results.
-
-    Parameters
-    ----------
-    files
-        Names of `UNIT_FILES` → paths in the work folder.
-    raw
-        ``ct`` and/or ``flair`` → the input image.
-    context
-        What is known of the unit and the run.
-    """
-    frame = load_facts(files["frame_facts"]) if "frame_facts" in files else {}
+def lineage(results: Results) -> Lineage:
+    """Find out what took part in a unit's results."""
+    unit, run, pair = results.unit, results.run, results.pair
+    heads = {name: image.head for name, image in results.images.items()}
+    frame = load_facts(pair.ct.head.brain.facts) if pair else {}
     return Lineage(
         raw={
-            image: names.bids_uri(Path(path), Path(context["bids_dir"]), dataset="raw")
-            for image, path in raw.items()
+            name: names.bids_uri(Path(head.read.raw), run.bids_dir, dataset="raw")
+            for name, head in heads.items()
         },
-        subject=context["subject"],
-        session=context["session"],
-        model_label=context["model_label"],
-        template=context["template"],
+        subject=unit.subject,
+        session=unit.session,
+        model_label=run.model_label,
+        template=run.template.name,
         # Where a gate failed, the CT was measured with its own mask and nothing was carried.
         carried=frame.get("mask_from") == "FLAIR",
-        deformed=("flair" if "flair" in raw else "ct") if "syn_forward" in files else None,
+        deformed=("flair" if "flair" in heads else "ct") if results.fields else None,
         guide_is_template=all(
-            np.array_equal(
-                np.loadtxt(files[f"guide_to_{i}"]), np.loadtxt(files[f"template_to_{i}"])
-            )
-            for i in raw
-            if f"guide_to_{i}" in files
+            np.array_equal(np.loadtxt(head.guide_to_native), np.loadtxt(head.template_to_native))
+            for head in heads.values()
         ),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
+from ctwml_bids.unit.records import Brain
 
 
 def node_file(runtime_cwd: str, name: str) -> str:
@@ -49,32 +49,21 @@ def save_facts(facts: dict[str, Any], path: str) -> str:
     return path
 
 
-def save_masks(
-    results: dict[str, Any],
-    whole: np.ndarray,
-    seen: np.ndarray,
-    grid: Grid,
-    folder: str,
-) -> None:
-    """Set a brain mask's two outputs: `whole`, and `mask` without what no slice shows."""
-    results["whole"] = save_image(whole, grid, node_file(folder, "whole.nii"))
-    results["mask"] = (
-        results["whole"] if seen is whole else save_image(seen, grid, node_file(folder, "mask.nii"))
+def save_brain(
+    whole: np.ndarray, seen: np.ndarray, facts: dict[str, Any], grid: Grid, folder: str
+) -> Brain:
+    """Save a brain mask, `whole` and without what no slice shows, and how it was found."""
+    path = save_image(whole, grid, node_file(folder, "whole.nii"))
+    return Brain(
+        mask=path if seen is whole else save_image(seen, grid, node_file(folder, "mask.nii")),
+        whole=path,
+        facts=save_facts(facts, node_file(folder, "facts.json")),
     )
 
 
 def load_facts(path: str) -> dict[str, Any]:
     """Load what `save_facts` wrote."""
     return json.loads(Path(path).read_text())
-
-
-def model_card(context: Mapping[str, Any], image: str) -> dict[str, Any]:
-    """Return the card of the model that an image was segmented with.
-
-    Without what the run adds to it: the fingerprint of weights and settings in one, which is the
-    checksum of no file and would be taken for that of one.
-    """
-    return {key: value for key, value in context["models"][image].items() if key != "checksum"}
 
 
 def _plain(value: Any) -> Any:

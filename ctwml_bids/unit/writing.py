@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,32 +24,25 @@ from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.statistics.regions import MINIMUM_LESION_ML
 from ctwml_bids.statistics.tables import COLUMNS, LESION_COLUMNS
 from ctwml_bids.unit.measuring import on_native
+from ctwml_bids.unit.records import Head, ImageFiles, Maps, Measures, Results, TemplateMaps
 from ctwml_bids.unit.sources import lineage
-from ctwml_bids.unit.work_files import load_facts, model_card
+from ctwml_bids.unit.work_files import load_facts
 
-# What the report states of the run, so that it can be written again as it was.
-SETTINGS = ("template", "normalisation", "seed", "device")
-MAPS = {"mask": "mask", "probability": "probseg", "disagreement": "std"}
+# Kinds of lesion maps, as in their names.
+SHOWS = {
+    "mask": "White matter lesions",
+    "probseg": "Probability of white matter lesion, mean over the ensemble",
+    "std": "Standard deviation of the lesion probability over the ensemble",
+}
 
 
-def write_unit(
-    files: Mapping[str, str],
-    raw: Mapping[str, str],
-    context: Mapping[str, Any],
-    measures: Mapping[str, Any],
-    report: str,
-    example: str = "",
-) -> list[str]:
+def write_unit(results: Results, measures: Measures, report: str, example: str = "") -> list[str]:
     """Write the derivatives of one unit.
 
     Parameters
     ----------
-    files
-        Names of `UNIT_FILES` → paths in the work folder.
-    raw
-        ``ct`` and/or ``flair`` → the input image.
-    context
-        What is known of the unit and the run.
+    results
+        What the steps made.
     measures
         From `measure_unit`.
     report
@@ -69,7 +62,7 @@ def write_unit(
         The output folder cannot be written, or the disk is full; no file is left half-written,
         and none is left that was not there before.
     """
-    writer = _Writer(files, raw, context)
+    writer = _Writer(results)
     try:
         return _write_all(writer, measures, report, example)
     except BaseException:
@@ -78,15 +71,18 @@ def write_unit(
         raise
 
 
-def _write_all(
-    writer: _Writer, measures: Mapping[str, Any], report: str, example: str
-) -> list[str]:
-    for space in writer.raw:
-        writer.brain_masks(space)
-        writer.ventricles(space)
-    for seen in writer.raw:
-        for space in (*writer.raw, "template"):
-            writer.lesion_maps(seen, space)
+def _write_all(writer: _Writer, measures: Measures, report: str, example: str) -> list[str]:
+    images, pair = writer.results.images, writer.results.pair
+    maps = {(name, name): image.lesions for name, image in images.items()}
+    if pair:
+        maps |= {("ct", "flair"): pair.ct_in_flair, ("flair", "ct"): pair.flair_in_ct}
+    for space, image in images.items():
+        writer.brain_masks(space, image.head)
+        writer.ventricles(space, image)
+    for seen, image in images.items():
+        for space in images:
+            writer.lesion_maps(seen, space, maps[seen, space])
+        writer.template_maps(seen, image.in_template)
     writer.transforms()
     writer.deformation()
     writer.tables(measures)
@@ -100,19 +96,17 @@ def _write_all(
 class _Writer:
     """Names, sidecars and atomic writes for one unit."""
 
-    def __init__(
-        self, files: Mapping[str, str], raw: Mapping[str, str], context: Mapping[str, Any]
-    ) -> None:
-        self.files, self.raw, self.context = files, raw, context
+    def __init__(self, results: Results) -> None:
+        self.results, self.run = results, results.run
         self.written: list[str] = []
         # Taken back if a later file cannot be written.
         self.new: list[Path] = []
-        self.notes = Path(context["output_dir"]) / self.name(names.notes, model=True)
-        self.lineage = lineage(files, raw, context)
+        self.notes = self.run.output_dir / self.name(names.notes, model=True)
+        self.lineage = lineage(results)
 
     def path(self, name: PurePosixPath) -> Path:
         """Note a file that is about to be written, and say where."""
-        path = Path(self.context["output_dir"]) / name
+        path = self.run.output_dir / name
         if not path.exists():
             self.new.append(path)
         note(self.notes, str(name))
@@ -121,25 +115,29 @@ class _Writer:
 
     def name(self, of: Any, *, model: bool = False, **entities: Any) -> PurePosixPath:
         if model:
-            entities["model_label"] = self.context["model_label"]
-        return of(self.context["subject"], self.context["session"], **entities)
+            entities["model_label"] = self.run.model_label
+        return of(self.results.unit.subject, self.results.unit.session, **entities)
 
     def image(self, name: PurePosixPath, image: nib.Nifti1Image, sidecar: dict) -> None:
         write_nifti(self.path(name), image)
         write_json(self.path(names.sidecar(name)), sidecar)
 
-    def brain_masks(self, space: str) -> None:
+    def brain_masks(self, space: str, head: Head) -> None:
         """Write an image's own brain mask, and the one carried to it where that was used."""
-        native = grid_of(nib.load(self.raw[space]))
-        masks = [(False, f"{space}_brain")]
+        native = grid_of(nib.load(head.read.raw))
+        masks = [(False, head.own)]
         if space == "ct" and self.lineage.carried:
-            masks.append((True, "ct_used_brain"))
-        for carried, key in masks:
+            masks.append((True, head.brain))
+        for carried, brain in masks:
             how = "of the FLAIR, carried to the CT" if carried else "found on the image itself"
-            network = {} if carried else self._network(f"{space}_brain_facts")
+            # Of the network that found it, where one did.
+            network = load_facts(brain.facts).get("network")
+            of_network = (
+                {"model": network["name"], "model_files": network["files"]} if network else {}
+            )
             self.image(
                 self.name(names.brain_mask, space=space.upper(), carried=carried),
-                image_on(on_native(self.files[key], native).astype(np.uint8), native),
+                image_on(on_native(brain.mask, native).astype(np.uint8), native),
                 dataset.map_sidecar(
                     sources=self.lineage.of_brain(space, carried=carried),
                     space=space.upper(),
@@ -147,22 +145,16 @@ class _Writer:
                     kind="Brain",
                     description=f"Brain mask {how}: parenchyma with ventricles and sulci, "
                     "cerebellum, and brainstem to the foramen magnum",
-                    **network,
+                    **of_network,
                 ),
             )
 
-    def _network(self, facts: str) -> dict[str, Any]:
-        """Return name and files of the network that found a brain mask, where one did."""
-        network = load_facts(self.files[facts]).get("network") if facts in self.files else None
-        return {"model": network["name"], "model_files": network["files"]} if network else {}
-
-    def ventricles(self, space: str) -> None:
+    def ventricles(self, space: str, image: ImageFiles) -> None:
         """Write the ventricles found on an image."""
-        native = grid_of(nib.load(self.raw[space]))
-        found = on_native(self.files[f"{space}_ventricles"], native)
+        native = grid_of(nib.load(image.head.read.raw))
         self.image(
             self.name(names.ventricle_mask, space=space.upper()),
-            image_on(found.astype(np.uint8), native),
+            image_on(on_native(image.ventricles, native).astype(np.uint8), native),
             dataset.map_sidecar(
                 sources=self.lineage.of_ventricles(space),
                 space=space.upper(),
@@ -172,53 +164,57 @@ class _Writer:
             ),
         )
 
-    def lesion_maps(self, seen: str, space: str) -> None:
+    def lesion_maps(self, seen: str, space: str, maps: Maps) -> None:
         """Write mask, probability and disagreement of the lesions seen in one image."""
-        model = self.context["models"][seen]
-        network = load_facts(self.files[f"{seen}_network_facts"])
-        is_template = space == "template"
-        label = self.context["template"] if is_template else space.upper()
-        texts = {
-            "mask": "White matter lesions",
-            "probability": "Probability of white matter lesion, mean over the ensemble",
-            "disagreement": "Standard deviation of the lesion probability over the ensemble",
-        }
-        for kind, text in texts.items():
-            key = f"{seen}_in_{space}_{kind}"
-            if key not in self.files:
-                continue
-            work = nib.load(self.files[key])
-            dtype = np.uint8 if kind == "mask" else np.float32
-            reference = self.context["template_uri"] if is_template else self.lineage.raw[space]
-            self.image(
-                self.name(names.wml, model=True, space=label, seen_in=seen, kind=MAPS[kind]),
-                image_on(np.asarray(work.dataobj).astype(dtype), grid_of(work)),
-                dataset.map_sidecar(
-                    sources=self.lineage.of_lesions(seen, space, MAPS[kind]),
-                    space=label,
-                    spatial_reference=reference,
-                    kind="Lesion" if kind == "mask" else None,
-                    threshold=model["threshold"] if kind == "mask" else None,
-                    model=model["name"],
-                    model_files={member["file"]: member["sha256"] for member in model["members"]},
-                    precision=network["precision"],
-                    island_share=model["island_share"],
-                    islands_ml=network["islands_ml"],
-                    fluid_ml=network["fluid_ml"],
-                    description=f"{text}, seen in the {seen.upper()}",
-                ),
-            )
+        of = (seen, space, space.upper(), self.lineage.raw[space])
+        self._lesion_map(*of, "mask", maps.mask)
+        self._lesion_map(*of, "probseg", maps.probability)
+        self._lesion_map(*of, "std", maps.disagreement)
+
+    def template_maps(self, seen: str, maps: TemplateMaps | None) -> None:
+        """Write mask and probability of the lesions seen in one image, in the template's space."""
+        if maps is not None:
+            of = (seen, "template", self.run.template.name, self.run.template.uri)
+            self._lesion_map(*of, "mask", maps.mask)
+            self._lesion_map(*of, "probseg", maps.probability)
+
+    def _lesion_map(
+        self, seen: str, space: str, label: str, reference: str, kind: str, path: str
+    ) -> None:
+        card = self.run.cards[seen]
+        network = load_facts(self.results.images[seen].network.facts)
+        work, is_mask = nib.load(path), kind == "mask"
+        array = np.asarray(work.dataobj).astype(np.uint8 if is_mask else np.float32)
+        self.image(
+            self.name(names.wml, model=True, space=label, seen_in=seen, kind=kind),
+            image_on(array, grid_of(work)),
+            dataset.map_sidecar(
+                sources=self.lineage.of_lesions(seen, space, kind),
+                space=label,
+                spatial_reference=reference,
+                kind="Lesion" if is_mask else None,
+                threshold=card.threshold if is_mask else None,
+                model=card.name,
+                model_files={member.file: member.sha256 for member in card.members},
+                precision=network["precision"],
+                island_share=card.island_share,
+                islands_ml=network["islands_ml"],
+                fluid_ml=network["fluid_ml"],
+                description=f"{SHOWS[kind]}, seen in the {seen.upper()}",
+            ),
+        )
 
     def transforms(self) -> None:
         """Write every transform with its inverse as ITK text."""
-        template = self.context["template"]
+        template = self.run.template.name
         matrices = {}
-        for image in self.raw:
-            to_image = np.loadtxt(self.files[f"template_to_{image}"])
+        for name, image in self.results.images.items():
             # What resamples the image onto the template maps template points to the image's.
-            matrices[image.upper(), template] = to_image, "nine parameters"
-        if len(self.raw) == 2:
-            matrices["CT", "FLAIR"] = np.loadtxt(self.files["flair_to_ct"]), "rigid"
+            to_image = np.loadtxt(image.head.template_to_native)
+            matrices[name.upper(), template] = to_image, "nine parameters"
+        if self.results.pair:
+            flair_to_ct = np.loadtxt(self.results.pair.registration.flair_to_ct)
+            matrices["CT", "FLAIR"] = flair_to_ct, "rigid"
         for (source, target), (matrix, kind) in matrices.items():
             self._affine(source, target, matrix, kind)
             self._affine(target, source, np.linalg.inv(matrix), kind, inverse=True)
@@ -239,12 +235,13 @@ class _Writer:
 
     def deformation(self) -> None:
         """Write the displacement fields of ``--normalisation syn``."""
-        if self.lineage.deformed is None:
+        fields = self.results.fields
+        if fields is None:
             return
-        seen, template = self.lineage.deformed.upper(), self.context["template"]
-        for key, source, target, text in (
+        seen, template = self.lineage.deformed.upper(), self.run.template.name
+        for path, source, target, text in (
             (
-                "syn_forward",
+                fields.forward,
                 seen,
                 template,
                 "ITK displacement field (LPS mm) on the template's side of the nine parameters: a "
@@ -252,7 +249,7 @@ class _Writer:
                 "reach the image",
             ),
             (
-                "syn_inverse",
+                fields.inverse,
                 template,
                 seen,
                 "The reverse of the other field: a point of the image is moved by the affine "
@@ -260,36 +257,42 @@ class _Writer:
             ),
         ):
             name = self.name(names.xfm, source=source, target=target, deformable=True)
-            copy_into(Path(self.files[key]), self.path(name))
+            copy_into(Path(path), self.path(name))
             write_json(
                 self.path(names.sidecar(name)),
                 {"Description": text, "Sources": self.lineage.of_field()},
             )
 
-    def tables(self, measures: Mapping[str, Any]) -> None:
+    def tables(self, measures: Measures) -> None:
         """Write volumes, with quality gates and facts in the sidecar, and the lesion table."""
         smallest = {"MinimumLesionVolume": {"Value": MINIMUM_LESION_ML, "Units": "mL"}}
-        name = self.name(names.stats, model=True)
+        run, name = self.run, self.name(names.stats, model=True)
         write_json(
             self.path(names.sidecar(name)),
             {
                 **COLUMNS,
                 **smallest,
-                "QualityControl": measures["qc"],
-                "QualityGates": measures["gates"],
-                "Facts": measures["facts"],
-                "Notes": list(self.context["notes"]),
+                "QualityControl": measures.qc,
+                "QualityGates": measures.gates,
+                "Facts": measures.facts,
+                "Notes": list(self.results.unit.notes),
                 "Sources": self.lineage.of_volumes(),
-                "Models": {image: model_card(self.context, image) for image in self.raw},
-                "Software": self.context["versions"],
-                "Settings": {key: self.context[key] for key in SETTINGS},
-                "SettingsHashes": self.context["hashes"],
+                "Models": {image: asdict(run.cards[image]) for image in self.results.images},
+                "Software": run.versions,
+                # What the report states of the run, so that it can be written again as it was.
+                "Settings": {
+                    "template": run.template.name,
+                    "normalisation": run.normalisation,
+                    "seed": run.seed,
+                    "device": run.device,
+                },
+                "SettingsHashes": run.hashes,
             },
         )
-        write_tsv(self.path(name), measures["rows"], list(COLUMNS))
+        write_tsv(self.path(name), measures.rows, list(COLUMNS))
         lesions = self.name(names.stats, model=True, desc="wmllesions")
         write_json(
             self.path(names.sidecar(lesions)),
             {**LESION_COLUMNS, **smallest, "Sources": self.lineage.of_lesion_table()},
         )
-        write_tsv(self.path(lesions), measures["lesions"], list(LESION_COLUMNS))
+        write_tsv(self.path(lesions), measures.lesions, list(LESION_COLUMNS))

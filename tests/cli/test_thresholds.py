@@ -14,7 +14,7 @@ from ctwml_bids.errors import CannotCreateError, InvalidInputError, UsageError
 from ctwml_bids.reports.methods import methods_text
 from ctwml_bids.run.preflight import Ready, choose_models
 from ctwml_bids.run.provenance import check_same_run, hashes, write_record
-from ctwml_bids.run.resources import resources_of, unit_files
+from ctwml_bids.run.resources import resources_of, seen_by_steps
 from ctwml_bids.settings import from_toml, to_toml
 from ctwml_bids.templates import packaged
 from ctwml_bids.training.setup import settle
@@ -53,14 +53,14 @@ def ready_with(ready, models):
 )
 def test_the_threshold_is_that_of_every_step_and_every_statement(ready_with, words, ct, flair):
     run = ready_with(*words)
-    resources = resources_of(run)
-    assert (resources.ct_threshold, resources.flair_threshold) == (ct, flair)
-    assert resources.context["thresholds"] == {"ct": ct, "flair": flair}
-    cards = resources.context["models"]
-    assert (cards["ct"]["threshold"], cards["flair"]["threshold"]) == (ct, flair)
-    kinds = {image: networks.of_card(image, card["network"]) for image, card in cards.items()}
+    cards = resources_of(run).run.cards
+    assert {name: card.threshold for name, card in cards.items()} == {"ct": ct, "flair": flair}
     said = methods_text(
-        version="1", networks=kinds, template="T", normalisation="nine", models=cards
+        version="1",
+        networks={name: networks.of_card(card.name, card.network) for name, card in cards.items()},
+        template="T",
+        normalisation="nine",
+        models={name: dataclasses.asdict(card) for name, card in cards.items()},
     )
     assert f"voxels above {ct:g} counted" in said
     assert f"voxels above {flair:g} counted" in said
@@ -69,13 +69,13 @@ def test_the_threshold_is_that_of_every_step_and_every_statement(ready_with, wor
 def test_a_unit_says_that_its_threshold_is_another(ready_with):
     run = ready_with("--threshold", "ct=0.4", "flair=0.3")
     for unit, told in zip(plan(run.settings.bids_dir)[:2], (1, 1), strict=True):
-        notes = [note for note in unit_files(unit, run).context["notes"] if "--threshold" in note]
+        notes = [note for note in seen_by_steps(unit, run).notes if "--threshold" in note]
         assert len(notes) == told
         assert notes[0].startswith("Lesions on CT are what lies above 0.4")
     (unit,) = [item for item in plan(run.settings.bids_dir) if item.label == "sub-02"]
     run = ready_with("--threshold", "flair=0.4")
     # It has no FLAIR.
-    assert not [note for note in unit_files(unit, run).context["notes"] if "--threshold" in note]
+    assert not [note for note in seen_by_steps(unit, run).notes if "--threshold" in note]
 
 
 @pytest.mark.parametrize(

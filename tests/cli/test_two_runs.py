@@ -102,7 +102,7 @@ def test_another_data_set_or_seed_is_refused_although_nothing_has_finished(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_two_output_folders_do_not_share_the_scratch_of_a_unit(first, run, tmp_path, monkeypatch):
-    monkeypatch.setattr("ctwml_bids.workflows.participant.workflow_name", lambda label: "u02")
+    monkeypatch.setattr("ctwml_bids.workflows.unit.workflow_name", lambda label: "u02")
     code, said = run("--participant-label", "02", out="other")
     assert code == 75
     assert f"another process works on it (process {first.pid} on " in said

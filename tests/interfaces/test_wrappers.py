@@ -11,17 +11,32 @@ import numpy as np
 import pytest
 
 from ctwml_bids.bids import names
+from ctwml_bids.bids.units import Unit
 from ctwml_bids.interfaces.alignment import FramePair, NormaliseNineParameter
+from ctwml_bids.interfaces.preprocessing import FindVentricles
 from ctwml_bids.interfaces.results import WriteUnit
-from ctwml_bids.interfaces.segmentation import SegmentLesions
-from ctwml_bids.preprocessing import normalisation
+from ctwml_bids.interfaces.segmentation import SegmentLesions, ToNative
+from ctwml_bids.preprocessing import flair_ventricles, normalisation, ventricles
 from ctwml_bids.segmentation import ensemble
-from ctwml_bids.segmentation.model_store import default, load_card
+from ctwml_bids.segmentation.model_store import Member, default, load_card
 from ctwml_bids.templates import packaged
 from ctwml_bids.unit.measuring import measure_unit
+from ctwml_bids.unit.records import (
+    Brain,
+    Head,
+    ImageFiles,
+    Maps,
+    Network,
+    PairFiles,
+    Read,
+    Registration,
+    Results,
+    TemplateFiles,
+)
 from ctwml_bids.unit.work_files import load_facts, save_facts
 from ctwml_bids.unit.writing import _Writer
 from model_making.shipped_heads import shipped_grid, white_matter
+from tests.unit.facts import card, guide_files, run_facts
 
 
 def ball(centre: int) -> nib.Nifti1Image:
@@ -70,40 +85,49 @@ def frame(tmp_path, monkeypatch):
             ("ct_mask", {"bone_threshold_hu": 140.0, "empty_slices": ct_empty}),
         ):
             (tmp_path / f"{name}.json").write_text(json.dumps(facts))
+
+        def at(name: str) -> str:
+            return str(tmp_path / name)
+
+        facts = at("registration.json")
+        flair = Brain(at("flair.nii"), at("flair.nii"), at("flair_mask.json"))
         found = FramePair(
-            ct=str(tmp_path / "hu.nii"),
-            ct_mask_facts=str(tmp_path / "ct_mask.json"),
-            ct_mask=str(tmp_path / "ct.nii"),
-            flair_mask=str(tmp_path / "flair.nii"),
-            flair_to_ct=str(tmp_path / "flair_to_ct.txt"),
-            registration_facts=str(tmp_path / "registration.json"),
-            flair_mask_facts=str(tmp_path / "flair_mask.json"),
-            template_to_flair=str(tmp_path / "template_to_flair.txt"),
-            guide_to_flair=str(tmp_path / "guide_to_flair.txt"),
-            template_mask=str(tmp_path / "ct.nii"),
-            guide_mask=str(tmp_path / "guide.nii"),
+            read=Read(at("hu.nii"), at("hu.nii"), facts),
+            brain=Brain(at("ct.nii"), at("ct.nii"), at("ct_mask.json")),
+            flair=Head(
+                read=Read(flair.mask, flair.mask, facts),
+                own=flair,
+                brain=flair,
+                template_to_native=at("template_to_flair.txt"),
+                guide_to_native=at("guide_to_flair.txt"),
+                template_brain=flair.mask,
+                fit=facts,
+            ),
+            registration=Registration(at("flair_to_ct.txt"), at("flair_to_ct.txt"), facts),
+            template=TemplateFiles(at("ct.nii"), at("ct.nii")),
+            guide=guide_files(brain_mask=at("guide.nii")),
             seed=1,
         ).run(cwd=str(tmp_path))
-        return found.outputs
+        return found.outputs.found
 
     return run
 
 
 def test_a_pairs_ct_has_the_flairs_mask_carried_to_it(frame):
     found = frame()
-    np.testing.assert_array_equal(nib.load(found.mask).get_fdata(), ball(8).get_fdata())
+    np.testing.assert_array_equal(nib.load(found.brain.mask).get_fdata(), ball(8).get_fdata())
     np.testing.assert_allclose(np.loadtxt(found.template_to_native)[:3, 3], -2)
     guide_to_ct = [[3, 0, 0, -2], [0, 3, 0, -2], [0, 0, 3, -2], [0, 0, 0, 1]]
     np.testing.assert_allclose(np.loadtxt(found.guide_to_native), guide_to_ct)
-    assert load_facts(found.facts)["mask_from"] == "FLAIR"
+    assert load_facts(found.brain.facts)["mask_from"] == "FLAIR"
 
 
 def test_what_lies_in_empty_slices_of_the_ct_is_not_carried_to_it(frame):
     found = frame(ct_empty={"axis": 2, "planes": [9, 10], "seen": [0, 19]})
     expected = ball(8).get_fdata()
     expected[:, :, 9:11] = 0
-    np.testing.assert_array_equal(nib.load(found.mask).get_fdata(), expected)
-    np.testing.assert_array_equal(nib.load(found.whole).get_fdata(), ball(8).get_fdata())
+    np.testing.assert_array_equal(nib.load(found.brain.mask).get_fdata(), expected)
+    np.testing.assert_array_equal(nib.load(found.brain.whole).get_fdata(), ball(8).get_fdata())
 
 
 def test_bone_on_the_ct_is_taken_out_of_the_mask_that_was_carried(frame):
@@ -111,8 +135,8 @@ def test_bone_on_the_ct_is_taken_out_of_the_mask_that_was_carried(frame):
     expected = ball(8).get_fdata()
     removed = expected[:, :, 12:].sum()
     expected[:, :, 12:] = 0
-    np.testing.assert_array_equal(nib.load(found.mask).get_fdata(), expected)
-    facts = load_facts(found.facts)
+    np.testing.assert_array_equal(nib.load(found.brain.mask).get_fdata(), expected)
+    facts = load_facts(found.brain.facts)
     assert facts["removed_ml"] == pytest.approx(removed / 1000, abs=0.05)
 
 
@@ -128,7 +152,7 @@ def test_the_cts_own_mask_takes_over_after_a_failed_gate(frame, odd, reason):
     found = frame(**odd)
     np.testing.assert_allclose(np.loadtxt(found.template_to_native), np.eye(4))
     np.testing.assert_allclose(np.loadtxt(found.guide_to_native)[:3, 3], -2)
-    facts = load_facts(found.facts)
+    facts = load_facts(found.brain.facts)
     assert facts["mask_from"] == "CT"
     assert reason in facts["mask_reason"]
 
@@ -140,75 +164,137 @@ def test_the_guide_is_where_it_is_whichever_template_the_run_has(tmp_path, monke
     for name, centre in (("mask", 9), ("guide_mask", 10), ("template_mask", template)):
         paths[name] = str(tmp_path / f"ball{centre}.nii")
         ball(centre).to_filename(paths[name])
-    found = NormaliseNineParameter(**paths, seed=1).run(cwd=str(tmp_path)).outputs
+    mask, facts = paths["mask"], save_facts({}, str(tmp_path / "facts.json"))
+    normalise = NormaliseNineParameter(
+        read=Read(mask, mask, facts),
+        brain=Brain(mask, mask, facts),
+        template=TemplateFiles(paths["template_mask"], paths["template_mask"]),
+        guide=guide_files(brain_mask=paths["guide_mask"]),
+        seed=1,
+    )
+    found = normalise.run(cwd=str(tmp_path)).outputs.found
     np.testing.assert_allclose(np.loadtxt(found.guide_to_native)[:3, 3], -1)
     np.testing.assert_allclose(np.loadtxt(found.template_to_native)[:3, 3], 9 - template)
 
 
-def test_left_and_right_are_parted_by_the_guides_midline(tmp_path):
-    """The head lies across x = 9; the run's template has its origin somewhere else."""
-    files = {}
-    for name, image in {
-        "brain": ball(9),
-        "used_brain": ball(9),
-        "ventricles": ball(9),
-        "in_flair_mask": ball(5),
-        "in_flair_probability": ball(5),
-    }.items():
-        files[f"flair_{name}"] = str(tmp_path / f"{name}.nii")
-        image.to_filename(files[f"flair_{name}"])
-    for name, x in (("template", 100.0), ("guide", 9.0)):
+def head_at(folder: Path, mask: nib.Nifti1Image, **shifts_mm: float) -> Head:
+    """Make a head whose image is its brain mask; shifts along x lead from template and guide."""
+    path, nothing = str(folder / "brain.nii"), save_facts({}, str(folder / "nothing.json"))
+    mask.to_filename(path)
+    for name, x in shifts_mm.items():
         matrix = np.eye(4)
         matrix[0, 3] = x
-        files[f"{name}_to_flair"] = str(tmp_path / f"{name}.txt")
-        np.savetxt(files[f"{name}_to_flair"], matrix)
-    for name, facts in {
-        "facts": {},
-        "brain_facts": {},
-        "network_facts": {"fluid_ml": 0.0},
-        "fit": {"dice": 0.95, "scales": [1.0, 1.0, 1.0]},
-        "contrast": {
-            "grey_to_white": 1.1,
-            "grey_to_darker_white": 1.2,
-            "fluid_to_white": 0.4,
-        },
-    }.items():
-        files[f"flair_{name}"] = save_facts(facts, str(tmp_path / f"{name}.json"))
-    context = {"thresholds": {"flair": 0.5}, "models": {"flair": {"name": "toy"}}}
-    found = measure_unit(files, {"flair": files["flair_in_flair_mask"]}, context)
+        np.savetxt(folder / f"{name}.txt", matrix)
+    return Head(
+        read=Read(path, path, nothing),
+        own=Brain(path, path, nothing),
+        brain=Brain(path, path, nothing),
+        template_to_native=str(folder / "template.txt"),
+        guide_to_native=str(folder / "guide.txt"),
+        template_brain=path,
+        fit=save_facts({"dice": 0.95, "scales": [1.0, 1.0, 1.0]}, str(folder / "fit.json")),
+    )
+
+
+def test_left_and_right_are_parted_by_the_guides_midline(tmp_path):
+    """The head lies across x = 9; the run's template has its origin somewhere else."""
+    lesion = str(tmp_path / "lesion.nii")
+    ball(5).to_filename(lesion)
+    head = head_at(tmp_path, ball(9), template=100.0, guide=9.0)
+    network = save_facts({"fluid_ml": 0.0}, str(tmp_path / "network.json"))
+    contrast = {"grey_to_white": 1.1, "grey_to_darker_white": 1.2, "fluid_to_white": 0.4}
+    flair = ImageFiles(
+        head=head,
+        ventricles=head.brain.mask,
+        network=Network(lesion, lesion, head.template_to_native, network),
+        lesions=Maps(lesion, lesion, lesion),
+        contrast=save_facts(contrast, str(tmp_path / "contrast.json")),
+    )
+    unit = Unit("01", None, None, Path(head.read.raw))
+    row = measure_unit(Results(unit, run_facts(tmp_path), {"flair": flair})).rows[0]
     lesions = np.asarray(ball(5).dataobj)
-    assert found["rows"][0]["left_ml"] == round(int(lesions[:9].sum()) / 1000, 4)
-    assert found["rows"][0]["right_ml"] == round(int(lesions[9:].sum()) / 1000, 4) > 0
+    assert row["left_ml"] == round(int(lesions[:9].sum()) / 1000, 4)
+    assert row["right_ml"] == round(int(lesions[9:].sum()) / 1000, 4) > 0
+
+
+@pytest.mark.parametrize("modality", ["ct", "flair"])
+def test_ventricles_are_looked_up_in_the_guide(tmp_path, monkeypatch, modality):
+    seen = {}
+
+    def find(image, mask, guide_to_native, guide_ventricles):
+        seen["x"] = guide_to_native[0, 3]
+        return mask
+
+    monkeypatch.setattr(ventricles, "ct_ventricles", find)
+    monkeypatch.setattr(flair_ventricles, "flair_ventricles", find)
+    head = head_at(tmp_path, ball(9), template=100.0, guide=9.0)
+    step = FindVentricles(head=head, modality=modality, guide=guide_files())
+    step.run(cwd=str(tmp_path))
+    assert seen["x"] == 9.0
+
+
+@pytest.mark.parametrize(("seen", "shift"), [("ct", -3), ("flair", 3)])
+def test_maps_on_the_pairs_other_image_went_through_the_registration(tmp_path, seen, shift):
+    """The CT's points lie 3 mm further along x than the FLAIR's."""
+    there, path, facts = np.eye(4), str(tmp_path / "map.nii"), str(tmp_path / "facts.json")
+    there[0, 3] = 3
+    for name, matrix in (("way", there), ("back", np.linalg.inv(there)), ("none", np.eye(4))):
+        np.savetxt(tmp_path / f"{name}.txt", matrix)
+    way, back, none = (str(tmp_path / f"{name}.txt") for name in ("way", "back", "none"))
+    nib.Nifti1Image(np.asarray(ball(10).dataobj, np.float32), np.eye(4)).to_filename(path)
+    save_facts({}, facts)
+    found = ToNative(
+        network=Network(path, path, none, facts),
+        native=path,
+        registration=Registration(way, back, facts),
+        seen=seen,
+        threshold=0.5,
+    ).run(cwd=str(tmp_path))
+    mask = np.asarray(nib.load(found.outputs.found.mask).dataobj)
+    np.testing.assert_array_equal(mask, np.roll(np.asarray(ball(10).dataobj), shift, axis=0))
+
+
+def test_a_record_is_another_input_where_one_of_its_files_changed(tmp_path):
+    """Nipype looks into files of tuples alone."""
+    step = FindVentricles(head=head_at(tmp_path, ball(9), template=0.0, guide=0.0))
+    before = step.inputs.get_hashval("content")[1]
+    np.savetxt(tmp_path / "guide.txt", np.diag([1, 1, 2, 1]))
+    assert step.inputs.get_hashval("content")[1] != before
 
 
 @pytest.mark.parametrize("mask_from", ["FLAIR", "CT"])
 def test_a_mask_is_called_carried_only_where_it_was(tmp_path, mask_from):
-    for image in ("ct", "flair"):
-        ball(10).to_filename(tmp_path / f"{image}.nii")
-    (tmp_path / "frame.json").write_text(json.dumps({"mask_from": mask_from}))
-    raw = {image: str(tmp_path / f"{image}.nii") for image in ("ct", "flair")}
-    ball(9).to_filename(tmp_path / "used.nii")
-    files = {
-        "ct_brain": raw["ct"],
-        "ct_used_brain": str(tmp_path / "used.nii"),
-        "frame_facts": str(tmp_path / "frame.json"),
+    (tmp_path / "bids").mkdir()
+    own = head_at(tmp_path / "bids", ball(10), template=0.0, guide=0.0)
+    frame = save_facts({"mask_from": mask_from}, str(tmp_path / "frame.json"))
+    used = str(tmp_path / "used.nii")
+    ball(9).to_filename(used)
+    head = own._replace(brain=Brain(used, used, frame))
+    path, facts = own.read.raw, own.read.facts
+    maps = Maps(path, path, path)
+    matrix = own.template_to_native
+    network = Network(path, path, matrix, facts)
+    images = {
+        name: ImageFiles(of, path, network, maps) for name, of in (("ct", head), ("flair", own))
     }
-    context = {
-        "bids_dir": str(tmp_path),
-        "output_dir": str(tmp_path / "out"),
-        "subject": "01",
-        "session": None,
-        "model_label": "",
-        "template": "MNI152NLin2009aSym",
-    }
-    _Writer(files, raw, context).brain_masks("ct")
+    pair = PairFiles(
+        **images,
+        registration=Registration(matrix, matrix, facts),
+        ct_in_flair=maps,
+        flair_in_ct=maps,
+    )
+    unit = Unit("01", None, Path(path), Path(path))
+    writer = _Writer(Results(unit, run_facts(tmp_path), images, pair))
+    writer.brain_masks("ct", head)
     carried = tmp_path / "out" / names.brain_mask("01", None, space="CT", carried=True)
     assert carried.exists() == (mask_from == "FLAIR")
 
 
 def test_other_weights_in_the_same_folder_are_another_input(tmp_path):
     hashes = {
-        SegmentLesions(model=str(tmp_path), checksum=checksum).inputs.get_hashval("content")[1]
+        SegmentLesions(
+            model=str(tmp_path), card=card("ct", members=(Member("a.safetensors", checksum),))
+        ).inputs.get_hashval("content")[1]
         for checksum in ("a", "b")
     }
     assert len(hashes) == 2
@@ -223,11 +309,11 @@ def test_what_is_left_out_is_found_in_the_frame_of_the_head_and_counted_in_its_m
     """The run's template is the packaged one with another origin, the head 1.2 times as large."""
     guide, shift, scale = packaged(), np.eye(4), np.diag([1.2, 1.2, 1.2, 1.0])
     shift[:3, 3] = 12, -35, 20
-    brain = nib.load(guide.brain_mask)
+    template_brain = nib.load(guide.brain_mask)
     files = {}
     places = {"template_mask": shift, "mask": scale, "in_file": scale, "ventricles": scale}
     for name, affine in places.items():
-        source = nib.load(guide.ventricles) if name == "ventricles" else brain
+        source = nib.load(guide.ventricles) if name == "ventricles" else template_brain
         image = nib.Nifti1Image(np.asarray(source.dataobj), affine @ source.affine)
         image.header.set_data_dtype(np.float32 if name == "in_file" else np.uint8)
         files[name] = str(tmp_path / f"{name}.nii")
@@ -238,7 +324,20 @@ def test_what_is_left_out_is_found_in_the_frame_of_the_head_and_counted_in_its_m
     ):
         files[name] = str(tmp_path / f"{name}.txt")
         np.savetxt(files[name], matrix)
-    card = replace(load_card(default("flair")), island_share=0.35, threshold=0.5)
+    shipped = replace(load_card(default("flair")), island_share=0.35, threshold=0.5)
+    used = replace(shipped, **asked)
+    nothing = save_facts({}, str(tmp_path / "nothing.json"))
+    mask = files.pop("mask")
+    brain = Brain(mask, mask, nothing)
+    head = Head(
+        read=Read(files["in_file"], files.pop("in_file"), nothing),
+        own=brain,
+        brain=brain,
+        template_to_native=files.pop("template_to_native"),
+        guide_to_native=files.pop("guide_to_native"),
+        template_brain=mask,
+        fit=nothing,
+    )
     seen = {}
 
     def predict(model, channels, *, white_matter, fluid, **_):
@@ -251,22 +350,21 @@ def test_what_is_left_out_is_found_in_the_frame_of_the_head_and_counted_in_its_m
         ventricle[:7, 0, 0], ventricle[7:9, 0, 0] = 0.7, 0.3
         return ensemble.Prediction(outside, outside, outside, ventricle, "float32")
 
-    monkeypatch.setattr(ensemble, "load", lambda folder: ensemble.Ensemble(card, ()))
+    monkeypatch.setattr(ensemble, "load", lambda folder: ensemble.Ensemble(shipped, ()))
     monkeypatch.setattr(ensemble, "predict", predict)
     monkeypatch.chdir(tmp_path)
     found = SegmentLesions(
-        **files,
-        whole=files["mask"],
-        guide_wm=str(guide.wm),
-        guide_ventricles=str(guide.ventricles),
+        head=head,
+        ventricles=files["ventricles"],
+        template=TemplateFiles(files["template_mask"], files["template_mask"]),
+        guide=guide_files(),
         model=str(default("flair")),
-        checksum=card.checksum,
+        card=used,
         modality="flair",
-        **asked,
     ).run()
 
     np.testing.assert_allclose(seen["white_matter"], white_matter(), atol=1e-3)
-    facts = json.loads(Path(found.outputs.facts).read_text())
+    facts = json.loads(Path(found.outputs.found.facts).read_text())
     assert facts["islands_ml"] == pytest.approx(islands * 3 * 1.2**3 / 1000, abs=1e-3)
     assert facts["fluid_ml"] == pytest.approx(in_fluid * 3 * 1.2**3 / 1000, abs=1e-3)
     true = (

@@ -17,7 +17,9 @@ from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.images import read_flair
 from ctwml_bids.preprocessing.normalisation import compose, nine_parameter
 from ctwml_bids.statistics import fit_gates
+from ctwml_bids.unit.records import Brain, Head, Maps, Read
 from ctwml_bids.unit.work_files import load_facts
+from tests.unit.facts import guide_files
 
 # Brightness of white matter, grey matter and fluid.
 FLAIR, T1W, T2W = (100.0, 115.0, 25.0), (100.0, 82.0, 25.0), (100.0, 125.0, 260.0)
@@ -168,17 +170,19 @@ def test_real_images_called_flair(bids_real, packaged, tmp_path, kind):
     # Already brain-extracted, so that no network is asked.
     mask = flair_mask(image, None).mask
     matrix = nine_parameter(mask, packaged["brain"], seed=1)
-    files = templates.packaged()
     image.to_filename(tmp_path / "image.nii")
     mask.to_filename(tmp_path / "mask.nii")
     np.savetxt(tmp_path / "matrix.txt", matrix)
-    node = MeasureContrast(
-        in_file=str(tmp_path / "image.nii"),
-        mask=str(tmp_path / "mask.nii"),
-        guide_to_native=str(tmp_path / "matrix.txt"),
-        guide_gm=str(files.gm),
-        guide_wm=str(files.wm),
-        guide_ventricles=str(files.ventricles),
+    no_lesions = nib.Nifti1Image(np.zeros(mask.shape, np.uint8), mask.affine)
+    no_lesions.to_filename(tmp_path / "lesions.nii")
+    path, brain, matrix, lesions = (
+        str(tmp_path / name) for name in ("image.nii", "mask.nii", "matrix.txt", "lesions.nii")
     )
-    facts = load_facts(node.run(cwd=str(tmp_path)).outputs.facts)
+    own = Brain(brain, brain, matrix)
+    node = MeasureContrast(
+        head=Head(Read(path, path, matrix), own, own, matrix, matrix, brain, matrix),
+        lesions=Maps(lesions, lesions, lesions),
+        guide=guide_files(),
+    )
+    facts = load_facts(node.run(cwd=str(tmp_path)).outputs.found)
     assert judged(facts) == ("pass" if kind == "FLAIR" else "fail")

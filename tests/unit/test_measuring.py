@@ -6,11 +6,24 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.statistics.fazekas import Thresholds
 from ctwml_bids.statistics.thresholds import ThresholdSet
 from ctwml_bids.unit.measuring import measure_unit
+from ctwml_bids.unit.records import (
+    Brain,
+    Head,
+    ImageFiles,
+    Maps,
+    Network,
+    PairFiles,
+    Read,
+    Registration,
+    Results,
+)
 from ctwml_bids.unit.work_files import save_facts
+from tests.unit.facts import run_facts
 
 # A head of 20 voxels of 8 mm: a ball of 66 mm radius holds 1.2 L.
 GRID = np.diag([8.0, 8.0, 8.0, 1.0])
@@ -50,55 +63,65 @@ def measure(tmp_path):
         if lesion is None:
             lesion = np.zeros((20, 20, 20), np.float32)
             lesion[10, 10, 10] = 1
-        arrays = {
-            "ct_brain": own,
-            "ct_used_brain": used,
-            "ct_image": 30.0 * brain() if ct is None else ct,
-        }
-        arrays |= {"flair_brain": brain(), "flair_used_brain": brain(), "ct_in_flair_mask": lesion}
-        for name in ("ct", "flair"):
-            arrays |= {f"{name}_ventricles": ventricles, f"{name}_in_{name}_mask": lesion}
-            arrays[f"{name}_in_{name}_probability"] = lesion
-        if ct_in_flair is not None:
-            arrays["ct_in_flair_mask"] = ct_in_flair
-        files = {}
-        for name, array in arrays.items():
-            files[name] = str(tmp_path / f"{name}.nii")
-            nib.Nifti1Image(array.astype(np.float32), GRID).to_filename(files[name])
-        facts = {
-            "registration_facts": {
-                "verdict": "pass",
-                "reason": "",
-                "nmi_before": 1.0,
-                "nmi_after": 1.1,
-                "mask_dice": 0.9,
-                "mirror_ratio": 1.6,
-                "limits": "at least 1.35",
-            },
-            "frame_facts": {"mask_from": mask_from, "carried_ml": 1200.0, "removed_ml": removed_ml},
-            "flair_contrast": contrast,
-        }
-        for name in ("ct", "flair"):
-            facts[f"{name}_facts"] = {
-                "slice_gap_ratio": None,
-                "stated_spacing_ratio": None,
-                "vault_ratio": None,
-            }
-            facts[f"{name}_brain_facts"] = own_facts or {}
-            facts[f"{name}_network_facts"] = {"fluid_ml": fluid_ml}
-            facts[f"{name}_fit"] = {"dice": dice, "scales": [0.9, 0.95, 0.85]}
-            files[f"guide_to_{name}"] = str(tmp_path / "matrix.txt")
+
+        def image(name: str, array: np.ndarray) -> str:
+            path = tmp_path / f"{name}.nii"
+            nib.Nifti1Image(array.astype(np.float32), GRID).to_filename(path)
+            return str(path)
+
+        def facts(name: str, content: dict) -> str:
+            return save_facts(content, str(tmp_path / f"{name}.json"))
+
         np.savetxt(tmp_path / "matrix.txt", np.eye(4))
-        for name, content in facts.items():
-            files[name] = save_facts(content, str(tmp_path / f"{name}.json"))
-        raw = {name: files[f"{name}_brain"] for name in ("ct", "flair")}
-        context = {
-            "thresholds": {"ct": 0.5, "flair": 0.5},
-            "models": {name: {"name": "toy"} for name in raw},
-            "fazekas": fazekas.described() if fazekas else {},
+        matrix, drawn = str(tmp_path / "matrix.txt"), image("lesion", lesion)
+        read_facts = {"slice_gap_ratio": None, "stated_spacing_ratio": None, "vault_ratio": None}
+        registered = {
+            "verdict": "pass",
+            "reason": "",
+            "nmi_before": 1.0,
+            "nmi_after": 1.1,
+            "mask_dice": 0.9,
+            "mirror_ratio": 1.6,
+            "limits": "at least 1.35",
         }
-        found = measure_unit(files, raw, context)
-        return {gate["name"]: gate for gate in found["gates"]}, found["rows"]
+        frame = {"mask_from": mask_from, "carried_ml": 1200.0, "removed_ml": removed_ml}
+        across = lesion if ct_in_flair is None else ct_in_flair
+
+        def files(name: str, own: np.ndarray, used: np.ndarray, hu: np.ndarray, **more):
+            found, brain = (
+                Brain(path, path, facts("own", own_facts or {}))
+                for path in (image(f"{name}_brain", own), image(f"{name}_used_brain", used))
+            )
+            head = Head(
+                read=Read(found.mask, image(name, hu), facts("read", read_facts)),
+                own=found,
+                brain=brain._replace(facts=facts("frame", frame)),
+                template_to_native=matrix,
+                guide_to_native=matrix,
+                template_brain=found.mask,
+                fit=facts("fit", {"dice": dice, "scales": [0.9, 0.95, 0.85]}),
+            )
+            network = Network(drawn, drawn, matrix, facts("network", {"fluid_ml": fluid_ml}))
+            cavities = image("ventricles", ventricles)
+            return ImageFiles(head, cavities, network, Maps(drawn, drawn, drawn), **more)
+
+        in_flair = image("ct_in_flair_mask", across)
+        images = {
+            "ct": files("ct", own, used, 30.0 * brain() if ct is None else ct),
+            "flair": files(
+                "flair", brain(), brain(), brain(), contrast=facts("contrast", contrast)
+            ),
+        }
+        pair = PairFiles(
+            **images,
+            registration=Registration(matrix, matrix, facts("registration", registered)),
+            ct_in_flair=Maps(in_flair, in_flair, in_flair),
+            flair_in_ct=Maps(drawn, drawn, drawn),
+        )
+        run, unit = run_facts(tmp_path, fazekas=fazekas), Unit("01", None, None, None)
+        results = Results(unit, run, images, pair)
+        found = measure_unit(results)
+        return {gate["name"]: gate for gate in found.gates}, found.rows
 
     return run
 

@@ -20,10 +20,9 @@ def test_a_tilted_ct_is_shown_with_the_same_brain_from_work_files_and_from_deriv
     native = grid_of(nib.load(tmp_path / "ct.nii"))
     written = on_native(str(tmp_path / "work.nii"), native).astype(np.uint8)
     nib.save(image_on(written, native), tmp_path / "derivative.nii")
-    raw = {"ct": str(tmp_path / "ct.nii")}
+    raw = str(tmp_path / "ct.nii")
     work, derivative = (
-        _brain("ct_used_brain", {"ct_used_brain": str(tmp_path / name)}, raw, upright)
-        for name in ("work.nii", "derivative.nii")
+        _brain(str(tmp_path / name), raw, upright) for name in ("work.nii", "derivative.nii")
     )
     np.testing.assert_array_equal(work, derivative)
     assert 2 * np.sum(work & ball) / (work.sum() + ball.sum()) > 0.95

@@ -1,15 +1,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 from ctwml_bids.bids.outputs import read_notes
+from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import CannotCreateError
+from ctwml_bids.unit.records import (
+    Brain,
+    Head,
+    ImageFiles,
+    Maps,
+    Measures,
+    Network,
+    Read,
+    Results,
+)
 from ctwml_bids.unit.work_files import save_facts
 from ctwml_bids.unit.writing import write_unit
+from tests.unit.facts import card, run_facts
 
 
 @pytest.fixture
@@ -24,42 +37,18 @@ def unit(tmp_path):
     np.savetxt(tmp_path / "work/matrix.txt", np.eye(4))
     report = tmp_path / "work/report.html"
     report.write_text("<!DOCTYPE html>")
-    files = {f"ct_{name}": str(mask) for name in ("brain", "used_brain", "ventricles")}
-    files |= {f"ct_in_ct_{name}": str(mask) for name in ("mask", "probability", "disagreement")}
-    network = {"device": "cpu", "precision": "bfloat16", "islands_ml": 0.25, "fluid_ml": 1.5}
-    files["ct_network_facts"] = save_facts(network, str(tmp_path / "work/network.json"))
-    files["template_to_ct"] = str(tmp_path / "work/matrix.txt")
-    context = {
-        "bids_dir": str(tmp_path / "bids"),
-        "output_dir": str(tmp_path / "out"),
-        "subject": "01",
-        "session": None,
-        "model_label": "",
-        "template": "MNI152NLin2009aSym",
-        "models": {
-            "ct": {
-                "name": "m",
-                "checksum": "0" * 64,
-                "threshold": 0.5,
-                "island_share": 0.35,
-                "members": [{"file": "member-00.safetensors", "sha256": "1" * 64}],
-            }
-        },
-        "normalisation": "nine",
-        "seed": 1,
-        "device": "cpu",
-        "notes": [],
-        "versions": {},
-        "hashes": {},
-    }
-    measures = {"qc": "pass", "gates": [], "facts": {}, "rows": [], "lesions": []}
-    return {
-        "files": files,
-        "raw": {"ct": str(raw)},
-        "context": context,
-        "measures": measures,
-        "report": str(report),
-    }
+    matrix, image = str(tmp_path / "work/matrix.txt"), str(mask)
+    nothing = save_facts({}, str(tmp_path / "work/nothing.json"))
+    brain = Brain(image, image, nothing)
+    head = Head(Read(str(raw), image, nothing), brain, brain, matrix, matrix, image, nothing)
+    facts = {"device": "cpu", "precision": "bfloat16", "islands_ml": 0.25, "fluid_ml": 1.5}
+    path = save_facts(facts, str(tmp_path / "work/network.json"))
+    network = Network(image, image, matrix, path)
+    files = ImageFiles(head, image, network, Maps(image, image, image))
+    cards = {"ct": card("ct", island_share=0.35)}
+    results = Results(Unit("01", None, raw, None), run_facts(tmp_path, cards=cards), {"ct": files})
+    measures = Measures(rows=[], lesions=[], gates=[], qc="pass", facts={})
+    return {"results": results, "measures": measures, "report": str(report)}
 
 
 def written(tmp_path):
@@ -74,10 +63,11 @@ def test_maps_say_what_was_left_out_outside_the_white_matter(unit, tmp_path):
         sidecar = json.loads((anat / f"sub-01_space-CT_label-WML_desc-ct_{kind}.json").read_text())
         assert (sidecar["WhiteMatterShare"], sidecar["LeftOutVolume"]) == (0.35, 0.25)
         assert sidecar["LeftOutFluidVolume"] == 1.5
-    unit["context"]["models"]["ct"]["island_share"] = None
-    network = {"device": "cpu", "precision": "bfloat16", "islands_ml": None, "fluid_ml": 0.0}
-    save_facts(network, unit["files"]["ct_network_facts"])
-    write_unit(**unit)
+    facts = {"device": "cpu", "precision": "bfloat16", "islands_ml": None, "fluid_ml": 0.0}
+    results = unit["results"]
+    save_facts(facts, results.images["ct"].network.facts)
+    run = replace(results.run, cards={"ct": card("ct", island_share=None)})
+    write_unit(**{**unit, "results": replace(results, run=run)})
     sidecar = json.loads((anat / "sub-01_space-CT_label-WML_desc-ct_mask.json").read_text())
     assert not {"WhiteMatterShare", "LeftOutVolume"} & sidecar.keys()
 

@@ -16,12 +16,16 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from ctwml_bids.bids.units import Unit
 from ctwml_bids.cli.main import main
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.templates import packaged
-from ctwml_bids.workflows.participant import Resources, UnitFiles, init_unit_wf
+from ctwml_bids.unit.records import TemplateFiles
+from ctwml_bids.unit.resources import Resources
+from ctwml_bids.workflows.unit import init_unit_wf
 from tests.group.cohorts import CT, FLAIR, add_unit, big_cohort
 from tests.group.cohorts import run as summarise
+from tests.unit.facts import guide_files, run_facts
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,9 @@ def graph(tmp_path):
     """A function that builds the graph of a unit, with everything that a run can have in it."""
     image = tmp_path / "image.nii"
     nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)).to_filename(image)
-    template, cards = packaged(), {"checksum": "0" * 64}
+    template, kinds = packaged(), ("ct", "flair")
+    folders = {kind: model_store.default(kind) for kind in kinds}
+    cards = {kind: model_store.load_card(folders[kind]) for kind in kinds}
 
     def build(
         label: str = "sub-01",
@@ -125,29 +131,19 @@ def graph(tmp_path):
         megavoxels: dict[str, float] | None = None,
         deformable: bool = True,
     ):
+        run = run_facts(tmp_path, normalisation="syn" if deformable else "nine", cards=cards)
         resources = Resources(
-            template_t1w=template.t1w,
-            template_mask=template.brain_mask,
-            guide_mask=template.brain_mask,
-            guide_gm=template.gm,
-            guide_wm=template.wm,
-            guide_ventricles=template.ventricles,
-            deformable=deformable,
+            run=run,
+            template=TemplateFiles(str(template.t1w), str(template.brain_mask)),
+            guide=guide_files(),
+            models=folders,
             in_template=True,
-            ct_model=model_store.default("ct"),
-            flair_model=model_store.default("flair"),
-            ct_threshold=0.25,
-            flair_threshold=0.5,
-            seed=3,
             threads=2,
             registration_threads=4,
-            use_gpu=False,
-            context={"models": {"ct": cards, "flair": cards}},
         )
-        unit = UnitFiles(
-            label=label, ct=ct, flair=flair, ct_sidecar={}, context={}, megavoxels=megavoxels or {}
-        )
-        return init_unit_wf(unit=unit, resources=resources)
+        subject, _, session = label.removeprefix("sub-").partition("_ses-")
+        unit = Unit(subject, session or None, ct, flair)
+        return init_unit_wf(unit=unit, megavoxels=megavoxels or {}, resources=resources)
 
     return build
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from ctwml_bids.run.nipype_setup import preload
-from ctwml_bids.workflows.participant import workflow_name
+from ctwml_bids.workflows.unit import workflow_name
 
 
 def test_threads_of_registration_reach_ants(graph):
@@ -16,20 +16,6 @@ def test_threads_of_registration_reach_ants(graph):
     for name in ("register", "deform"):
         node = wf.get_node(name)
         assert (node.inputs.threads, node.n_procs) == (4, 4)
-
-
-@pytest.mark.parametrize("pair", [True, False])
-def test_ventricles_and_midline_are_looked_up_in_the_guide_lesions_in_the_template(graph, pair):
-    wf = graph() if pair else graph(flair=None)
-    frame = wf.get_node("frame_ct" if pair else "normalise_ct")
-    read = {
-        (sink.name, *fields)
-        for _, sink, data in wf._graph.out_edges(frame, data=True)
-        for fields in data["connect"]
-    }
-    assert ("ventricles_ct", "guide_to_native", "guide_to_native") in read
-    assert ("collect", "guide_to_native", "guide_to_ct") in read
-    assert ("segment_ct", "template_to_native", "template_to_native") in read
 
 
 @pytest.mark.parametrize(("alone", "other"), [("ct", "flair"), ("flair", "ct")])
@@ -54,7 +40,7 @@ def test_ants_is_imported_ahead_for_what_registers_alone(graph):
 
 
 def test_what_is_imported_ahead_and_by_the_last_steps_does_not_bring_ants(graph):
-    last = (f"ctwml_bids.interfaces.{name}" for name in ("measuring", "reporting", "writing"))
+    last = (f"ctwml_bids.unit.{name}" for name in ("measuring", "reporting", "writing"))
     modules = ", ".join((*preload(graph(flair=None, deformable=False)), *last))
     code = f"import sys, {modules}; sys.exit('ants' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

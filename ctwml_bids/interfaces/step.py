@@ -1,0 +1,45 @@
+"""What all node classes have in common: records of files go in, and one record comes out."""
+
+from __future__ import annotations
+
+from typing import Any, get_type_hints
+
+from nipype.interfaces.base import File, SimpleInterface, traits
+
+
+class Record(traits.BaseTuple):
+    """A trait that holds a record of files (`unit.records`), each of which must be there.
+
+    Parameters
+    ----------
+    kind
+        The record's class.
+    """
+
+    def __init__(self, kind: type[tuple[Any, ...]], **metadata: Any) -> None:
+        self.kind = kind
+        super().__init__(*map(_trait, get_type_hints(kind).values()), **metadata)
+
+    def validate(self, owner: Any, name: str, value: Any) -> tuple[Any, ...]:
+        """Check the files; Nipype hands on plain tuples when it loads a former result."""
+        return self.kind(*super().validate(owner, name, value))
+
+    def full_info(self, owner: Any, name: str, value: Any) -> str:
+        """Say in an error what is expected."""
+        return f"a {self.kind.__name__} of files that are there"
+
+
+def _trait(kind: type) -> Any:
+    return File(exists=True) if kind is str else Record(kind)
+
+
+class Step(SimpleInterface):
+    """A node class with one output, `found`: the record of files that `_make` returns."""
+
+    def _make(self, folder: str) -> Any:
+        """Do the work in the node's folder, and return the record."""
+        raise NotImplementedError
+
+    def _run_interface(self, runtime: Any) -> Any:
+        self._results["found"] = self._make(runtime.cwd)
+        return runtime

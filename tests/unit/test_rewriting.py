@@ -1,0 +1,38 @@
+"""What a report that is written again says of the run that made the results."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from ctwml_bids.errors import BadDataError
+from ctwml_bids.unit.rewriting import _as_run
+from tests.unit.facts import card, run_facts
+
+
+@pytest.fixture
+def stored() -> dict:
+    """A sidecar of the statistics table that another run has written."""
+    return {
+        "Models": {"ct": json.loads(json.dumps(asdict(card("ct", threshold=0.3))))},
+        "Software": {"ctwml_bids": "0.0.1"},
+        "SettingsHashes": {"preprocessing": "a"},
+        "Settings": {"template": "Other", "normalisation": "syn", "seed": 7, "device": "cuda"},
+    }
+
+
+def test_a_report_says_what_its_own_run_did_not_what_this_one_would(tmp_path, stored):
+    found = _as_run(run_facts(tmp_path), stored)
+    assert found.cards == {"ct": card("ct", threshold=0.3)}
+    assert (found.template.name, found.normalisation, found.seed) == ("Other", "syn", 7)
+    assert (found.versions, found.hashes) == ({"ctwml_bids": "0.0.1"}, {"preprocessing": "a"})
+    del stored["Settings"]
+    assert _as_run(run_facts(tmp_path), stored).seed == run_facts(tmp_path).seed
+
+
+def test_a_model_that_this_version_does_not_know_is_told(tmp_path, stored):
+    del stored["Models"]["ct"]["threshold"]
+    with pytest.raises(BadDataError, match="threshold"):
+        _as_run(run_facts(tmp_path), stored)
