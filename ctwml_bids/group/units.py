@@ -15,7 +15,7 @@ from ctwml_bids.bids.people import units_in
 from ctwml_bids.errors import InvalidInputError
 from ctwml_bids.group.cross_validated import preferred
 from ctwml_bids.settings import differences
-from ctwml_bids.statistics.gates import ORDER
+from ctwml_bids.statistics.gates.gate import ORDER
 from ctwml_bids.statistics.tables import MISSING, NOT_NUMBERS, unit_columns
 
 SHOWN = 10  # names in a message; the tables have them all

@@ -178,7 +178,8 @@ class FramePair(SimpleInterface):
         from ctwml_bids.preprocessing.carried_mask import carry, without_bone
         from ctwml_bids.preprocessing.empty_slices import only_seen, seen_part
         from ctwml_bids.preprocessing.grids import grid_of
-        from ctwml_bids.statistics import quality
+        from ctwml_bids.statistics.gates.brain import brain_volume, coverage
+        from ctwml_bids.statistics.gates.gate import overall
         from ctwml_bids.unit.measuring import cut_shares
 
         ct_mask = load_mask(self.inputs.ct_mask)
@@ -188,10 +189,10 @@ class FramePair(SimpleInterface):
         flair_facts = load_facts(self.inputs.flair_mask_facts)
         flair_seen = seen_part(np.asarray(flair_mask.dataobj), flair_facts.get("empty_slices"))
         gates = (
-            quality.brain_volume(flair_facts["brain_ml"], image="FLAIR"),
-            quality.coverage(cut_shares(flair_seen), image="FLAIR"),
+            brain_volume(flair_facts["brain_ml"], image="FLAIR"),
+            coverage(cut_shares(flair_seen), image="FLAIR"),
         )
-        flair_failed = quality.overall(gates) == "fail"
+        flair_failed = overall(gates) == "fail"
         if registration["verdict"] != "fail" and not flair_failed:
             flair_to_ct = np.loadtxt(self.inputs.flair_to_ct)
             mask, bone = without_bone(

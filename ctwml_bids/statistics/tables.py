@@ -142,12 +142,10 @@ def unit_rows(
     rows = []
     for image in ("ct", "flair"):
         if image in measures:
-            found = _measure_columns(measures[image])
-            found |= {"threshold": thresholds[image], "model": models[image]}
-            rows.append(_row(image, qc, found))
+            found = {"threshold": thresholds[image], "model": models[image]}
+            rows.append(_row(image, qc, vars(measures[image]) | found))
     if pair is not None:
-        found = {name: getattr(pair, name) for name in COLUMNS if hasattr(pair, name)}
-        rows.append(_row("pair", qc, found))
+        rows.append(_row("pair", qc, vars(pair)))
     return rows
 
 
@@ -205,23 +203,6 @@ def unit_columns() -> dict[str, tuple[str, str]]:
     return named | {name: ("pair", name) for name in COLUMNS if name in of_pair}
 
 
-def _measure_columns(measures: LesionMeasures) -> dict[str, object]:
-    return {
-        "wml_ml": measures.total_ml,
-        "brain_ml": measures.brain_ml,
-        "wml_percent": measures.percent,
-        "lesion_count": measures.count,
-        "lesion_median_ml": measures.median_ml,
-        "lesion_largest_ml": measures.largest_ml,
-        "speck_ml": measures.speck_ml,
-        "periventricular_ml": measures.periventricular_ml,
-        "deep_ml": measures.deep_ml,
-        "left_ml": measures.left_ml,
-        "right_ml": measures.right_ml,
-        "ventricle_ml": measures.ventricle_ml,
-    }
-
-
 def _row(image: str, qc: str, found: Mapping[str, object]) -> dict[str, object]:
-    values = {"image": image, "qc": qc, **found}
+    values = {**found, "image": image, "qc": qc}
     return {name: cell(values.get(name)) for name in COLUMNS}

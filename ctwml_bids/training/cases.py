@@ -17,7 +17,7 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv
 from ctwml_bids.bids.people_tables import People
 from ctwml_bids.errors import NoInputError
-from ctwml_bids.statistics.gates import ORDER
+from ctwml_bids.statistics.gates.gate import ORDER
 from ctwml_bids.training.heads import Case
 from ctwml_bids.training.manual_masks import find_mask
 

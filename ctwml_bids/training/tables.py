@@ -17,7 +17,7 @@ from ctwml_bids.bids.outputs import IMAGES_SHA256, is_current
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.preprocessing.grids import Grid, grid_of
 from ctwml_bids.statistics import overlap, regions, tables
-from ctwml_bids.statistics.gates import Gate, overall
+from ctwml_bids.statistics.gates.gate import Gate, overall
 from ctwml_bids.training.heads import Case
 
 

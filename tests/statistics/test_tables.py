@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ctwml_bids.bids.files import write_tsv
-from ctwml_bids.statistics import gates
+from ctwml_bids.statistics.gates.gate import ORDER
 from ctwml_bids.statistics.overlap import compare
 from ctwml_bids.statistics.regions import left_of_midline, measure
 from ctwml_bids.statistics.tables import (
@@ -36,6 +36,7 @@ def measures(lesions):
     return measure(
         lesions,
         affine=np.eye(4),
+        probability=lesions,
         brain=np.ones_like(lesions),
         ventricles=np.zeros_like(lesions),
         left=left_of_midline(lesions.shape, np.eye(4)),
@@ -88,7 +89,7 @@ def test_lesions_are_numbered_from_the_largest(measures):
 def test_levels_describe_every_value_that_the_column_can_have(measures, lesions):
     images = {row["image"] for row in rows_of(measures, lesions, ct=1, flair=1)}
     assert set(COLUMNS["image"]["Levels"]) == images
-    assert set(COLUMNS["qc"]["Levels"]) == set(gates.ORDER)
+    assert set(COLUMNS["qc"]["Levels"]) == set(ORDER)
     meanings = [about["Levels"].values() for about in COLUMNS.values() if "Levels" in about]
     assert all(all(texts) for texts in meanings)
 

@@ -16,7 +16,8 @@ from ctwml_bids.bids.files import write_json, write_nifti, write_tsv
 from ctwml_bids.bids.status import Request, UnitStatus, write_status
 from ctwml_bids.preprocessing.grids import Grid, image_on
 from ctwml_bids.preprocessing.transforms import write_itk
-from ctwml_bids.statistics import quality
+from ctwml_bids.statistics.gates.ct import slice_spacing
+from ctwml_bids.statistics.gates.lesions import lesion_volume
 from ctwml_bids.statistics.overlap import compare
 from ctwml_bids.statistics.regions import left_of_midline, measure
 from ctwml_bids.statistics.tables import COLUMNS, unit_rows
@@ -145,6 +146,7 @@ def _write_numbers(out: Path, head: Head, brain: dict, lesions: dict) -> None:
         name: measure(
             mask,
             affine=grid.affine,
+            probability=mask,
             brain=brain[name],
             ventricles=np.zeros(grid.shape, bool),
             left=left_of_midline(grid.shape, grid.affine),
@@ -163,7 +165,7 @@ def _write_numbers(out: Path, head: Head, brain: dict, lesions: dict) -> None:
     )
     table = out / names.stats(head.subject, head.session)
     write_tsv(table, rows, list(COLUMNS))
-    gates = [quality.lesion_volume(0.0, image="CT"), quality.slice_spacing(1.0, image="CT")]
+    gates = [lesion_volume(0.0, image="CT"), slice_spacing(1.0, image="CT")]
     about = {
         "QualityGates": [asdict(gate) for gate in gates],
         "Models": {},

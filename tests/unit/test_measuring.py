@@ -83,6 +83,7 @@ def measure(tmp_path):
                 "slice_gap_ratio": None,
                 "stated_spacing_ratio": None,
                 "vault_ratio": None,
+                "hu_step": None,
             }
             facts[f"{name}_brain_facts"] = own_facts or {}
             facts[f"{name}_network_facts"] = {"fluid_ml": fluid_ml}
