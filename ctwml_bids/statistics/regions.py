@@ -14,10 +14,9 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from ctwml_bids.geometry import bounding_box, voxel_volume_ml
+from ctwml_bids.geometry import PERIVENTRICULAR_MM, bounding_box, voxel_volume_ml
 from ctwml_bids.statistics.overlap import CORNERS_TOUCH
 
-PERIVENTRICULAR_MM = 10.0  # the 10 mm rule: Griffanti et al. 2018, NeuroImage 170:174
 # A ball of 3 mm across: guidelines ask for 3 mm along a lesion's longest axis (Filippi et al. 2019,
 # Brain 142:1858). A volume, since an extent would depend on the slice thickness.
 MINIMUM_LESION_ML = 0.014

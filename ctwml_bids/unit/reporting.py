@@ -17,6 +17,7 @@ from ctwml_bids.reports.examples import Shown, example
 from ctwml_bids.reports.figures import CT_WINDOW, image_window
 from ctwml_bids.reports.methods import methods
 from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
+from ctwml_bids.statistics.tables import report_labels
 from ctwml_bids.unit.measuring import on_native
 from ctwml_bids.unit.work_files import load_image, model_card
 
@@ -60,6 +61,7 @@ def report_unit(
     ]
     cards = {name: model_card(context, name) for name in raw}
     facts = measures["facts"]
+    of_image, of_pair = report_labels()
     page = render_subject(
         SubjectReport(
             unit=context["label"],
@@ -67,6 +69,8 @@ def report_unit(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             rows=tuple(measures["rows"]),
             gates=tuple(measures["gates"]),
+            measures=of_image,
+            pair_measures=of_pair,
             methods=methods(
                 version=context["versions"]["ctwml_bids"],
                 images=tuple(raw),

@@ -14,9 +14,12 @@ from ctwml_bids.statistics.regions import left_of_midline, measure
 from ctwml_bids.statistics.tables import (
     COLUMNS,
     LESION_COLUMNS,
+    OVERLAP,
     cell,
+    group_labels,
     lesion_rows,
     read_cell,
+    report_labels,
     unit_columns,
     unit_rows,
 )
@@ -120,6 +123,15 @@ def test_numbers_come_back_from_a_table_as_they_went(tmp_path, measures, lesions
         found = {name: read_cell(name, text) for name, text in back.items()}
         assert found == rows[0]
         assert [*map(type, found.values())] == [*map(type, rows[0].values())]
+
+
+def test_reports_show_every_measure_by_a_label(measures):
+    of_image, of_pair = report_labels()
+    measured = {name for name in COLUMNS if hasattr(measures, name)}
+    assert measured <= set(of_image)
+    assert {"dice", *OVERLAP} == set(of_pair)
+    assert {"ct_wml_ml", "flair_wml_ml", *of_pair} == set(group_labels())
+    assert group_labels()["ct_only_ml"] == ("CT only (mL)", 1)
 
 
 def test_unit_columns_name_the_image_but_for_the_pair():
