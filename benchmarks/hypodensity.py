@@ -23,7 +23,7 @@ from scipy import ndimage
 
 from benchmarks.record import write_result
 from ctwml_bids import templates
-from ctwml_bids.preprocessing.brain_extraction import ct_mask
+from ctwml_bids.preprocessing.ct_brain import ct_mask
 from ctwml_bids.preprocessing.ct_quality import ct_quality
 from ctwml_bids.preprocessing.grids import grid_of, image_on, resample
 from ctwml_bids.preprocessing.hounsfield import read_ct

@@ -15,9 +15,10 @@ from ctwml_bids.reports import plots, plots_groups, sentences
 from ctwml_bids.reports.examples import examples
 from ctwml_bids.reports.group import GroupFigure
 from ctwml_bids.statistics.cohort import IMAGES, Cohort, Part
+from ctwml_bids.statistics.columns import OVERLAP, group_labels
 from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.strata import summarise, summarise_measure
-from ctwml_bids.statistics.tables import MISSING, OVERLAP, group_labels, number_in
+from ctwml_bids.statistics.tables import MISSING, number_in
 
 
 def figures(

@@ -9,8 +9,8 @@ from typing import Any
 from ctwml_bids.group.figures import by_group, rated
 from ctwml_bids.reports import sentences
 from ctwml_bids.statistics.cohort import IMAGES, Cohort
+from ctwml_bids.statistics.columns import group_labels
 from ctwml_bids.statistics.strata import ALL, summarise_measure
-from ctwml_bids.statistics.tables import group_labels
 
 
 def cohort_notes(cohort: Cohort) -> list[str]:

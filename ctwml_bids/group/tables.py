@@ -9,9 +9,9 @@ from typing import Any
 from ctwml_bids.bids.files import write_json, write_tsv
 from ctwml_bids.statistics.agreement import Estimate
 from ctwml_bids.statistics.cohort import IMAGES, Cohort, Part
+from ctwml_bids.statistics.columns import COLUMNS, OVERLAP, unit_columns
 from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.strata import ALL, STRATA, demographics, measure_rows, strata
-from ctwml_bids.statistics.tables import COLUMNS, OVERLAP, unit_columns
 
 _PART = {
     "by": {

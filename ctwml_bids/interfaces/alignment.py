@@ -113,7 +113,7 @@ class NormaliseNineParameter(SimpleInterface):
 
 def _fitted(mask: nib.Nifti1Image, inputs: Any) -> tuple[np.ndarray, np.ndarray]:
     """Fit template and guide to a brain mask: two 4×4 matrices, once where they are the same."""
-    from ctwml_bids.preprocessing.normalisation import nine_parameter
+    from ctwml_bids.preprocessing.nine_parameters import nine_parameter
 
     template = nine_parameter(mask, load_mask(inputs.template_mask), seed=inputs.seed)
     if inputs.guide_mask == inputs.template_mask:

@@ -17,7 +17,7 @@ from ctwml_bids.reports.examples import Shown, example
 from ctwml_bids.reports.figures import CT_WINDOW, image_window
 from ctwml_bids.reports.methods import methods
 from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
-from ctwml_bids.statistics.tables import report_labels
+from ctwml_bids.statistics.columns import report_labels
 from ctwml_bids.unit.measuring import on_native
 from ctwml_bids.unit.work_files import load_image, model_card
 

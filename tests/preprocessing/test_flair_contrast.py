@@ -15,7 +15,7 @@ from ctwml_bids.preprocessing.flair_brain import flair_mask
 from ctwml_bids.preprocessing.flair_contrast import flair_contrast
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.images import read_flair
-from ctwml_bids.preprocessing.normalisation import compose, nine_parameter
+from ctwml_bids.preprocessing.nine_parameters import compose, nine_parameter
 from ctwml_bids.statistics.gates import flair
 from ctwml_bids.unit.work_files import load_facts
 

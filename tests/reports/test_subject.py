@@ -10,7 +10,7 @@ import pytest
 from ctwml_bids.reports.html import number, short
 from ctwml_bids.reports.methods import methods
 from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
-from ctwml_bids.statistics.tables import report_labels
+from ctwml_bids.statistics.columns import report_labels
 
 VOID = {"meta", "img", "input", "br", "link"}
 PNG = base64.b64decode(

@@ -8,21 +8,18 @@ import numpy as np
 import pytest
 
 from ctwml_bids.bids.files import write_tsv
-from ctwml_bids.statistics.gates.gate import ORDER
-from ctwml_bids.statistics.overlap import compare
-from ctwml_bids.statistics.regions import left_of_midline, measure
-from ctwml_bids.statistics.tables import (
+from ctwml_bids.statistics.columns import (
     COLUMNS,
     LESION_COLUMNS,
     OVERLAP,
-    cell,
     group_labels,
-    lesion_rows,
-    read_cell,
     report_labels,
     unit_columns,
-    unit_rows,
 )
+from ctwml_bids.statistics.gates.gate import ORDER
+from ctwml_bids.statistics.overlap import compare
+from ctwml_bids.statistics.regions import left_of_midline, measure
+from ctwml_bids.statistics.tables import cell, lesion_rows, read_cell, unit_rows
 
 
 @pytest.fixture

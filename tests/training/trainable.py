@@ -16,11 +16,12 @@ from ctwml_bids.bids.files import write_json, write_nifti, write_tsv
 from ctwml_bids.bids.status import Request, UnitStatus, write_status
 from ctwml_bids.preprocessing.grids import Grid, image_on
 from ctwml_bids.preprocessing.transforms import write_itk
+from ctwml_bids.statistics.columns import COLUMNS
 from ctwml_bids.statistics.gates.ct import slice_spacing
 from ctwml_bids.statistics.gates.lesions import lesion_volume
 from ctwml_bids.statistics.overlap import compare
 from ctwml_bids.statistics.regions import left_of_midline, measure
-from ctwml_bids.statistics.tables import COLUMNS, unit_rows
+from ctwml_bids.statistics.tables import unit_rows
 from tests.preprocessing.head_phantom import centred_grid, ellipsoid
 
 BRAIN = np.array([30.0, 34.0, 24.0])
