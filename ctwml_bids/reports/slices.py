@@ -142,9 +142,7 @@ def cut(array: np.ndarray, view: View, *, slab: bool = False) -> np.ndarray:
     return np.stack(slices)
 
 
-def backdrop(
-    array: np.ndarray, view: View, window: tuple[float, float], *, slab: bool = True
-) -> np.ndarray:
+def backdrop(array: np.ndarray, view: View, window: tuple[float, float]) -> np.ndarray:
     """Return the slices of an image as grey values in [0, 1], blank away from the brain.
 
     Parameters
@@ -155,8 +153,6 @@ def backdrop(
         From `plan_view`.
     window
         Values shown black and white.
-    slab
-        See `cut`.
 
     Returns
     -------
@@ -164,7 +160,7 @@ def backdrop(
         float32, shape (slices, x, y).
     """
     low, high = window
-    grey = np.clip((cut(array, view, slab=slab) - low) / max(high - low, 1e-6), 0.0, 1.0)
+    grey = np.clip((cut(array, view, slab=True) - low) / max(high - low, 1e-6), 0.0, 1.0)
     return np.where(view.near_brain, grey, 0.0).astype(np.float32)
 
 

@@ -17,6 +17,8 @@ from scipy.spatial import KDTree
 from ctwml_bids.geometry import PERIVENTRICULAR_MM, bounding_box, voxel_volume_ml
 from ctwml_bids.statistics.overlap import CORNERS_TOUCH
 
+# Of a voxel near the border of the brain mask: from its centre to that of the nearest outside.
+NEAR_BORDER_MM = 3.0
 # A ball of 3 mm across: guidelines ask for 3 mm along a lesion's longest axis (Filippi et al. 2019,
 # Brain 142:1858). A volume, since an extent would depend on the slice thickness.
 MINIMUM_LESION_ML = 0.014
@@ -186,13 +188,7 @@ def left_of_midline(
     return row[0] * i + row[1] * j + row[2] * k + row[3] < 0
 
 
-def share_near_border(
-    lesions: np.ndarray,
-    brain: np.ndarray,
-    *,
-    affine: np.ndarray,
-    distance_mm: float = 3.0,
-) -> float:
+def share_near_border(lesions: np.ndarray, brain: np.ndarray, *, affine: np.ndarray) -> float:
     """Return the share of the lesion volume that lies near the border of the brain mask.
 
     Parameters
@@ -203,8 +199,6 @@ def share_near_border(
         Brain mask on the same grid.
     affine
         4×4, voxel indices → RAS mm.
-    distance_mm
-        Near is at most this far from the centre of the nearest voxel outside the brain mask.
 
     Returns
     -------
@@ -220,7 +214,7 @@ def share_near_border(
     if brain.any():
         box = bounding_box(brain, 1)
         shell[box] = ndimage.binary_dilation(brain[box], structure=CORNERS_TOUCH) & ~brain[box]
-    distance = _distance_to(shell, indices, affine, limit_mm=distance_mm + 1e-6)
+    distance = _distance_to(shell, indices, affine, limit_mm=NEAR_BORDER_MM + 1e-6)
     near = np.isfinite(distance) | ~brain[tuple(indices.T)]
     return float(weights[near].sum() / weights.sum())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctwml_bids.statistics.gates.gate import Gate, above, limit_text, said, volume
-from ctwml_bids.statistics.regions import LesionMeasures
+from ctwml_bids.statistics.regions import NEAR_BORDER_MM, LesionMeasures
 
 
 def lesion_gates(measures: LesionMeasures, left_out_ml: float, *, image: str) -> list[Gate]:
@@ -29,11 +29,12 @@ FEW_LESIONS_ML = 5.0  # where lesions are few, a handful of voxels makes a large
 
 
 def lesions_near_skull(share: float, *, image: str, lesion_ml: float) -> Gate:
-    """Judge the share (0–1) of lesion probability within 3 mm of the brain mask's border."""
+    """Judge the share (0–1) of lesion probability near the brain mask's border."""
     status = above(share, NEAR_SKULL_SHARE)
     status = "warn" if status == "fail" and lesion_ml < FEW_LESIONS_ML else status
     found = (
-        f"{100 * share:.0f}% of the lesion probability on {image} lies within 3 mm of the border"
+        f"{100 * share:.0f}% of the lesion probability on {image} lies within "
+        f"{NEAR_BORDER_MM:g} mm of the border"
     )
     message = {
         "pass": f"{found} of the brain mask; few white matter lesions lie there.",
