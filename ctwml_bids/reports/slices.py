@@ -12,6 +12,8 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from ctwml_bids.geometry import bounding_box
+
 RIM_MM = 15.0  # skull stays visible around the brain, the face does not
 MARGIN_MM = 8.0  # around the bounding box of the brain
 SLAB_MM = 3.0  # thin slices are averaged to about this, as they are read
@@ -91,7 +93,7 @@ def plan_view(
     mask = nib.orientations.apply_orientation(np.asarray(brain) > 0, orientation)
     upright = affine @ nib.orientations.inv_ornt_aff(orientation, brain.shape)
     spacing = np.linalg.norm(upright[:3, :3], axis=0)
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    box = bounding_box(mask)
     lengths = [(box[i].stop - box[i].start) * spacing[i] + 2 * MARGIN_MM for i in (0, 1)]
     shape = tuple(int(np.ceil(length / pixel_mm)) for length in lengths)
     start = tuple(box[i].start - 0.5 + (pixel_mm / 2 - MARGIN_MM) / spacing[i] for i in (0, 1))

@@ -12,7 +12,7 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv, write_bytes, write_text
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.reports.methods import methods_text
+from ctwml_bids.reports.methods import methods
 from ctwml_bids.statistics.tables import read_cell
 from ctwml_bids.statistics.thresholds import from_record, stated
 
@@ -25,9 +25,8 @@ def boilerplate(
     models: Mapping[str, Mapping[str, Any]],
 ) -> str:
     """Return the methods text of a run, as plain text with its references."""
-    return methods_text(
-        version=version, template=template, normalisation=normalisation, models=models
-    )
+    found = methods(version=version, template=template, normalisation=normalisation, models=models)
+    return found.text()
 
 
 def rewrite_report(unit: Unit, context: Mapping[str, Any], template_mask: Path) -> Path:

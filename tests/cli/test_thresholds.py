@@ -12,7 +12,7 @@ from ctwml_bids.bids.query import plan
 from ctwml_bids.bids.status import UnitStatus, write_status
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.errors import CannotCreateError, InvalidInputError, UsageError
-from ctwml_bids.reports.methods import methods_text
+from ctwml_bids.reports.methods import methods
 from ctwml_bids.run.preflight import Ready, choose_models
 from ctwml_bids.run.provenance import check_same_run, hashes, write_record
 from ctwml_bids.run.resources import resources_of, unit_files
@@ -58,7 +58,7 @@ def test_the_threshold_is_that_of_every_step_and_every_statement(ready_with, wor
     assert resources.context["thresholds"] == {"ct": ct, "flair": flair}
     cards = resources.context["models"]
     assert (cards["ct"]["threshold"], cards["flair"]["threshold"]) == (ct, flair)
-    said = methods_text(version="1", template="T", normalisation="nine", models=cards)
+    said = methods(version="1", template="T", normalisation="nine", models=cards).text()
     assert f"voxels above {ct:g} counted" in said
     assert f"voxels above {flair:g} counted" in said
 
