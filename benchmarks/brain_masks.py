@@ -18,13 +18,14 @@ import numpy as np
 
 from benchmarks.record import write_result
 from ctwml_bids import templates
-from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
+from ctwml_bids.preprocessing.ct_brain import ct_mask
+from ctwml_bids.preprocessing.flair_brain import flair_mask
 from ctwml_bids.preprocessing.flair_ventricles import flair_ventricles
-from ctwml_bids.preprocessing.images import orthonormal
-from ctwml_bids.preprocessing.normalisation import nine_parameter
+from ctwml_bids.preprocessing.nine_parameters import nine_parameter
+from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.preprocessing.ventricles import ct_ventricles
 from ctwml_bids.segmentation import brain_network
-from ctwml_bids.simulation.cohort import simulate_pair
+from ctwml_bids.simulation.pair import simulate_pair
 from ctwml_bids.statistics.overlap import dice
 
 FIRST_SEED = 7000

@@ -35,7 +35,7 @@ from ctwml_bids.preprocessing.template_fit import template_fit
 from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.segmentation.brain_network import predictor
 from ctwml_bids.segmentation.inputs import network_channels
-from ctwml_bids.statistics import fit_gates
+from ctwml_bids.statistics.gates import brain, flair
 
 KINDS = ("FLAIR", "T1w", "T2w")
 SIMULATOR = "ctwml-simulate"
@@ -77,7 +77,7 @@ def measure(path: Path, source: str, packaged: dict, predict, model, scratch: Pa
     tissues = {name: packaged[name] for name in ("gm", "wm", "ventricles")}
     lesions = lesions_in(path, (image, mask, matrix), packaged, model, scratch)
     contrast = flair_contrast(image, mask, matrix, tissues, lesions)
-    gate = fit_gates.flair_contrast(**contrast)
+    gate = flair.flair_contrast(**contrast)
     _, fit = template_fit(mask, packaged["brain"], matrix)
     return {
         "data": source,
@@ -86,7 +86,7 @@ def measure(path: Path, source: str, packaged: dict, predict, model, scratch: Pa
         **contrast,
         "contrast": gate.status,
         **fit,
-        "fit": fit_gates.template_fit(fit["dice"], fit["scales"], image="FLAIR").status,
+        "fit": brain.template_fit(fit["dice"], fit["scales"], image="FLAIR").status,
     }
 
 

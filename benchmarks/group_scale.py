@@ -24,8 +24,8 @@ from scipy import ndimage
 
 from benchmarks.record import write_result
 from ctwml_bids.bids import names
+from ctwml_bids.statistics.columns import COLUMNS
 from ctwml_bids.statistics.overlap import compare
-from ctwml_bids.statistics.tables import COLUMNS
 
 SEED = 2020
 # As large as those of real units, whose gates, facts and model cards take some 20 kB.

@@ -23,7 +23,7 @@ from scipy import ndimage
 
 from benchmarks.record import write_result
 from ctwml_bids import templates
-from ctwml_bids.preprocessing.brain_extraction import ct_mask
+from ctwml_bids.preprocessing.ct_brain import ct_mask
 from ctwml_bids.preprocessing.ct_quality import ct_quality
 from ctwml_bids.preprocessing.grids import grid_of, image_on, resample
 from ctwml_bids.preprocessing.hounsfield import read_ct
@@ -31,7 +31,7 @@ from ctwml_bids.preprocessing.nine_parameters import nine_parameter
 from ctwml_bids.preprocessing.ventricles import ct_ventricles
 from ctwml_bids.simulation.individual import anatomy_files
 from ctwml_bids.simulation.pair import simulate_pair
-from ctwml_bids.statistics.quality import HYPODENSE_ML, hypodensity
+from ctwml_bids.statistics.gates.ct import HYPODENSE_ML, hypodensity
 
 AGES = (20.0, 85.0)
 # True volumes in the head, mL; a shape's own volume is that in the larger template.

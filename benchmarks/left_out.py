@@ -22,11 +22,11 @@ import nibabel as nib
 import numpy as np
 
 from benchmarks.record import RESULTS, write_result
-from ctwml_bids.preprocessing.brain_extraction import flair_mask
+from ctwml_bids.preprocessing.flair_brain import flair_mask
 from ctwml_bids.preprocessing.grids import grid_of
-from ctwml_bids.preprocessing.images import orthonormal
 from ctwml_bids.preprocessing.nine_parameters import nine_parameter
 from ctwml_bids.preprocessing.normalisation import from_grid, to_grid
+from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.segmentation import brain_network, ensemble, model_store
 from ctwml_bids.segmentation.inputs import network_channels
 from ctwml_bids.statistics.overlap import dice

@@ -22,7 +22,7 @@ from benchmarks.record import write_result
 from ctwml_bids import templates
 from ctwml_bids.preprocessing import transforms
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
-from ctwml_bids.preprocessing.normalisation import compose, decompose, nine_parameter
+from ctwml_bids.preprocessing.nine_parameters import compose, decompose, nine_parameter
 
 KINDS = ("whole", "rough", "missing slices", "cut above", "cut below", "cut both, rough")
 TARGET_MM = 1.5

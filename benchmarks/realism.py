@@ -22,11 +22,11 @@ from scipy import ndimage
 
 from benchmarks.record import write_result
 from ctwml_bids import templates
-from ctwml_bids.preprocessing.brain_extraction import ct_mask
+from ctwml_bids.preprocessing.ct_brain import ct_mask
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.hounsfield import read_ct
-from ctwml_bids.preprocessing.images import orthonormal
 from ctwml_bids.preprocessing.nine_parameters import nine_parameter
+from ctwml_bids.preprocessing.orthonormal import orthonormal
 
 REAL = ("sub-ge01", "sub-dv01")
 IMAGES = Path(__file__).resolve().parents[1] / "docs/images"

@@ -30,8 +30,9 @@ from nibabel.affines import apply_affine
 from benchmarks.record import RESULTS, write_result
 from ctwml_bids.preprocessing import registration
 from ctwml_bids.preprocessing.grids import grid_of, image_on
-from ctwml_bids.preprocessing.images import orthonormal
-from ctwml_bids.preprocessing.normalisation import compose
+from ctwml_bids.preprocessing.nine_parameters import compose
+from ctwml_bids.preprocessing.orthonormal import orthonormal
+from ctwml_bids.preprocessing.registration_gate import registration_verdict
 from ctwml_bids.simulation.pair import simulate_pair
 
 PAIRS = RESULTS / "registration_pairs.jsonl"
@@ -72,7 +73,7 @@ class Ledger:
         if pair not in self.rows:
             began = time.process_time()
             result = registration.rigid(flair, ct)
-            verdict, reason = registration.registration_verdict(result.facts)
+            verdict, reason = registration_verdict(result.facts)
             row = {"pair": pair, "kind": kind, "verdict": verdict, **result.facts}
             row |= {"matrix": result.flair_to_ct.tolist()}
             row |= {"cpu_seconds": time.process_time() - began}
@@ -169,7 +170,7 @@ def area_under_roc(true: list[float], false: list[float]) -> float:
 def report(ledger: Ledger, spread: dict | None) -> dict:
     """Print tables; return them as data. Verdicts are those of today's thresholds."""
     for row in ledger.rows.values():
-        row["verdict"] = registration.registration_verdict(row)[0]
+        row["verdict"] = registration_verdict(row)[0]
     true = ledger.of("simulated true", "real true", "real true, re-posed")
     kinds = sorted({row["kind"] for row in ledger.rows.values()})
     print("\n| pairs | n | fail | warn | pass | mirror ratio | free scale in plane |")

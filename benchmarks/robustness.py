@@ -23,8 +23,8 @@ import numpy as np
 from benchmarks.cohort import PIXEL_MM, SEED, anatomies_for_tests, kept_probability
 from benchmarks.record import write_result
 from ctwml_bids import modality
-from ctwml_bids.preprocessing.brain_extraction import ct_mask
-from ctwml_bids.preprocessing.images import orthonormal
+from ctwml_bids.preprocessing.ct_brain import ct_mask
+from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.simulation.pair import simulate_pair
 from ctwml_bids.simulation.plan import Participant, plan_cohort

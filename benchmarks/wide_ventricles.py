@@ -20,17 +20,19 @@ from benchmarks.lesions_simulated import FIRST_SEED
 from benchmarks.record import write_result
 from ctwml_bids import templates
 from ctwml_bids.modality import MODALITIES
-from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
+from ctwml_bids.preprocessing.ct_brain import ct_mask
+from ctwml_bids.preprocessing.flair_brain import flair_mask
 from ctwml_bids.preprocessing.flair_ventricles import flair_ventricles
 from ctwml_bids.preprocessing.grids import grid_of
-from ctwml_bids.preprocessing.images import orthonormal
-from ctwml_bids.preprocessing.normalisation import from_grid, nine_parameter, rounded, to_grid
+from ctwml_bids.preprocessing.nine_parameters import nine_parameter
+from ctwml_bids.preprocessing.normalisation import from_grid, rounded, to_grid
+from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.preprocessing.ventricles import ct_ventricles
 from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
 from ctwml_bids.segmentation import brain_network, ensemble, model_store
 from ctwml_bids.segmentation.inputs import network_channels
 from ctwml_bids.segmentation.islands import outside_white_matter
-from ctwml_bids.simulation.cohort import SimulatedPair, simulate_pair
+from ctwml_bids.simulation.pair import SimulatedPair, simulate_pair
 from ctwml_bids.statistics.overlap import dice
 from model_making import shipped_heads
 

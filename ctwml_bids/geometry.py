@@ -15,6 +15,10 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
+# The 10 mm rule of what is periventricular; beyond it is deep (DeCarli et al. 2005, Stroke 36:50;
+# Griffanti et al. 2018, NeuroImage 170:174).
+PERIVENTRICULAR_MM = 10.0
+
 # RAS ↔ LPS: the first two axes change sign. It is its own inverse.
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

@@ -9,9 +9,9 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.errors import NoInputError
-from ctwml_bids.preprocessing.brain_extraction import flair_mask
-from ctwml_bids.preprocessing.images import orthonormal
+from ctwml_bids.preprocessing.flair_brain import flair_mask
 from ctwml_bids.preprocessing.nine_parameters import nine_parameter
+from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.segmentation import brain_network
 from model_making import shipped_heads
 

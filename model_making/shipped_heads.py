@@ -20,20 +20,17 @@ from scipy import ndimage
 from ctwml_bids import templates
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.modality import CT, FLAIR, MODALITIES
-from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
 from ctwml_bids.preprocessing.carried_mask import carry, without_bone
+from ctwml_bids.preprocessing.ct_brain import ct_mask
 from ctwml_bids.preprocessing.distances import signed_distance
+from ctwml_bids.preprocessing.flair_brain import flair_mask
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
-from ctwml_bids.preprocessing.images import orthonormal
-from ctwml_bids.preprocessing.normalisation import (
-    compose,
-    network_grid,
-    to_grid,
-    white_matter_on_grid,
-)
+from ctwml_bids.preprocessing.nine_parameters import compose
+from ctwml_bids.preprocessing.normalisation import network_grid, to_grid, white_matter_on_grid
+from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.segmentation import brain_network
 from ctwml_bids.segmentation.inputs import network_channels
-from ctwml_bids.simulation.cohort import SimulatedPair
+from ctwml_bids.simulation.pair import SimulatedPair
 from ctwml_bids.statistics.overlap import dice
 from ctwml_bids.training.heads import LEAST_DICE
 from ctwml_bids.training.patches import TrainingVolume

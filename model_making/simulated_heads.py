@@ -10,7 +10,7 @@ import numpy as np
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.grids import Grid
-from ctwml_bids.simulation.cohort import simulate_pair
+from ctwml_bids.simulation.pair import simulate_pair
 from model_making import shipped_heads
 
 # Share of heads without any lesion: specificity is the hard part.

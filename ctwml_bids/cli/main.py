@@ -105,11 +105,11 @@ def run(settings: Settings, started: datetime) -> int:
     progress = start_logging(settings.verbose)
     ready = preflight(settings)
     if settings.boilerplate_only:
-        from ctwml_bids.reports.methods import methods_text
+        from ctwml_bids.reports.methods import methods
         from ctwml_bids.segmentation import networks
 
         print(
-            methods_text(
+            methods(
                 version=__version__,
                 networks={
                     name: networks.of_card(card.name, card.network)
@@ -118,7 +118,7 @@ def run(settings: Settings, started: datetime) -> int:
                 template=settings.template,
                 normalisation=settings.normalisation,
                 models={name: asdict(card) for name, card in ready.cards.items()},
-            )
+            ).text()
         )
         return 0
     code = 0

@@ -71,8 +71,8 @@ def write_thresholds(
     for image, found in fitted.items():
         record["Thresholds"][image] |= {
             "UnitsRated": found.rated,
-            "ShareRight": asdict(found.share_right),
-            "WeightedKappa": asdict(found.kappa),
+            "ShareRight": asdict(cohort.whole.share_right[image]),
+            "WeightedKappa": asdict(cohort.whole.kappa[image]),
             "Fit": "most units right, each spread by Silverman's width in the volume's logarithm",
             "CrossValidation": f"{found.folds} folds over subjects; the thresholds are those of "
             "all subjects",

@@ -15,9 +15,10 @@ from ctwml_bids.reports import plots, plots_groups, sentences
 from ctwml_bids.reports.examples import examples
 from ctwml_bids.reports.group import GroupFigure
 from ctwml_bids.statistics.cohort import IMAGES, Cohort, Part
+from ctwml_bids.statistics.columns import OVERLAP, group_labels
 from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.strata import summarise, summarise_measure
-from ctwml_bids.statistics.tables import MISSING, OVERLAP, number_in
+from ctwml_bids.statistics.tables import MISSING, number_in
 
 
 def figures(
@@ -65,7 +66,7 @@ def _against_flair(
     found, part = asdict(whole.agreement), _plain(whole)
     dice, dice_numbers = sentences.dice(part, {g: _plain(p) for g, p in parts.items()})
     summaries = {name: asdict(summarise_measure(pairs, name)) for name in OVERLAP}
-    overlap, overlap_numbers = sentences.overlap(summaries)
+    overlap, overlap_numbers = sentences.overlap(summaries, group_labels())
     scatter, scatter_numbers = sentences.correlation(found)
     difference, difference_numbers = sentences.difference(found)
     if not pairs:

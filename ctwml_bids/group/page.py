@@ -9,6 +9,7 @@ from typing import Any
 from ctwml_bids.group.figures import by_group, rated
 from ctwml_bids.reports import sentences
 from ctwml_bids.statistics.cohort import IMAGES, Cohort
+from ctwml_bids.statistics.columns import group_labels
 from ctwml_bids.statistics.strata import ALL, summarise_measure
 
 
@@ -39,11 +40,27 @@ def measure_table(
     taking = cohort.rows()
     members = [[r for r in taking if part in (ALL, r["fazekas_group"])] for part, _ in parts]
     rows = []
-    for name, (label, digits) in sentences.MEASURES.items():
+    for name, (label, digits) in group_labels().items():
         summaries = [asdict(summarise_measure(of, name)) for of in members]
         if summaries[0]["count"]:
             rows.append((label, tuple(sentences.spread(found, digits) for found in summaries)))
     return tuple(heading for _, heading in parts), tuple(rows)
+
+
+def unit_labels() -> dict[str, tuple[str, int]]:
+    """Return the columns of units.tsv on the page, in order: label, digits."""
+    labels = group_labels()
+    pair = ("dice", "true_positive_ml", "ct_only_ml", "flair_only_ml", "h95_mm", "lesion_f1")
+    return {
+        "age": ("Age", 0),
+        "sex": ("Sex", 0),
+        "fazekas_group": ("Fazekas, rated", 0),
+        **{name: labels[name] for name in ("ct_wml_ml", "flair_wml_ml")},
+        "fazekas_from_ct": ("Fazekas from CT", 0),
+        "fazekas_from_flair": ("Fazekas from FLAIR", 0),
+        **{name: labels[name] for name in pair},
+        "days_apart": ("Days apart", 0),
+    }
 
 
 def confusion_tables(cohort: Cohort) -> tuple[tuple[str, list[list[int]], str], ...]:

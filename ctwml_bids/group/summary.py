@@ -30,6 +30,7 @@ from ctwml_bids.group.page import (
     confusion_tables,
     measure_table,
     strata_rows,
+    unit_labels,
 )
 from ctwml_bids.group.people import COPIED, add_people, not_here
 from ctwml_bids.group.roles import excluded_rows, left_out, with_roles
@@ -167,6 +168,7 @@ def run_group(
         version=version,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         units=cohort.units,
+        columns=unit_labels(),
         failures=tuple(failures),
         excluded=tuple(row for row in excluded if row["why"] == "excluded"),
         outliers=tuple(asdict(outlier) for outlier in apart),

@@ -9,9 +9,10 @@ from typing import Any
 from ctwml_bids.bids.files import write_json, write_tsv
 from ctwml_bids.statistics.agreement import Estimate
 from ctwml_bids.statistics.cohort import IMAGES, Cohort, Part
+from ctwml_bids.statistics.columns import COLUMNS, OVERLAP, unit_columns
 from ctwml_bids.statistics.fazekas import GROUPS
+from ctwml_bids.statistics.resampling import SEED
 from ctwml_bids.statistics.strata import ALL, STRATA, demographics, measure_rows, strata
-from ctwml_bids.statistics.tables import COLUMNS, OVERLAP, unit_columns
 
 _PART = {
     "by": {
@@ -128,7 +129,7 @@ def write_tables(
     agreement = [row for part in cohort.parts for row in _agreement_rows(part)]
     bootstrap = {
         "Draws": cohort.draws,
-        "Seed": cohort.seed,
+        "Seed": SEED,
         "Resampled": "subjects, with all of their units",
     }
     _write(folder, "agreement", agreement, AGREEMENT_COLUMNS, Agreement=about, Bootstrap=bootstrap)

@@ -17,8 +17,9 @@ from ctwml_bids.bids.status import read_status
 from ctwml_bids.errors import BadDataError, InvalidInputError
 from ctwml_bids.group.cross_validated import input_images, preferred
 from ctwml_bids.settings import differences
-from ctwml_bids.statistics.gates import ORDER
-from ctwml_bids.statistics.tables import MISSING, NOT_NUMBERS, unit_columns
+from ctwml_bids.statistics.columns import NOT_NUMBERS, unit_columns
+from ctwml_bids.statistics.gates.gate import ORDER
+from ctwml_bids.statistics.tables import MISSING
 
 SHOWN = 10  # names in a message; the tables have them all
 # What of a unit's images is copied from their sidecars: column of units.tsv → image, column.

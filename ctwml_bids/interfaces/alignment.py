@@ -104,7 +104,7 @@ def _fitted(
     mask: nib.Nifti1Image, template: TemplateFiles, guide: Guide, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit template and guide to a brain mask: two 4×4 matrices, once where they are the same."""
-    from ctwml_bids.preprocessing.normalisation import nine_parameter
+    from ctwml_bids.preprocessing.nine_parameters import nine_parameter
 
     frame = nine_parameter(mask, load_mask(template.brain_mask), seed=seed)
     if guide.brain_mask == template.brain_mask:
@@ -163,7 +163,8 @@ class FramePair(Step):
         from ctwml_bids.preprocessing.carried_mask import carry, without_bone
         from ctwml_bids.preprocessing.empty_slices import only_seen, seen_part
         from ctwml_bids.preprocessing.grids import grid_of
-        from ctwml_bids.statistics import quality
+        from ctwml_bids.statistics.gates.brain import brain_volume, coverage
+        from ctwml_bids.statistics.gates.gate import overall
         from ctwml_bids.unit.measuring import cut_shares
 
         read: Read = self.inputs.read
@@ -175,10 +176,10 @@ class FramePair(Step):
         own_facts, flair_facts = load_facts(own.facts), load_facts(flair.brain.facts)
         flair_seen = seen_part(np.asarray(flair_mask.dataobj), flair_facts.get("empty_slices"))
         gates = (
-            quality.brain_volume(flair_facts["brain_ml"], image="FLAIR"),
-            quality.coverage(cut_shares(flair_seen), image="FLAIR"),
+            brain_volume(flair_facts["brain_ml"], image="FLAIR"),
+            coverage(cut_shares(flair_seen), image="FLAIR"),
         )
-        flair_failed = quality.overall(gates) == "fail"
+        flair_failed = overall(gates) == "fail"
         if load_facts(registration.facts)["verdict"] != "fail" and not flair_failed:
             flair_to_ct = np.loadtxt(registration.flair_to_ct)
             mask, bone = without_bone(

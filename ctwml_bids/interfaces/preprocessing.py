@@ -84,8 +84,9 @@ class ExtractBrain(Step):
     output_spec = _BrainMaskOutput
 
     def _make(self, folder: str) -> Brain:
-        from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
+        from ctwml_bids.preprocessing.ct_brain import ct_mask
         from ctwml_bids.preprocessing.empty_slices import only_seen
+        from ctwml_bids.preprocessing.flair_brain import flair_mask
         from ctwml_bids.preprocessing.grids import grid_of
         from ctwml_bids.preprocessing.upright import way_up
 

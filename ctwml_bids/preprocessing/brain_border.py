@@ -1,7 +1,10 @@
-"""Move the border of a rough brain mask to where brain tissue ends on an MR image."""
+"""What a brain mask is, and its border: moved to where brain tissue ends on an MR image."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
@@ -19,6 +22,25 @@ OPENING_MM = 3.0
 CLOSING_MM = 8.0
 # A rim of about a pixel: pia and the CSF between the gyri, lost to the threshold.
 RIM_MM = 0.8
+
+
+@dataclass(frozen=True)
+class BrainMask:
+    """A brain mask and what was noticed while making it.
+
+    The mask is parenchyma with ventricles and sulci, cerebellum included, and the brainstem
+    down to the foramen magnum.
+
+    Attributes
+    ----------
+    mask
+        uint8, 1 inside, on the grid of the image it was made from.
+    facts
+        JSON-able numbers and strings for quality control and provenance.
+    """
+
+    mask: nib.Nifti1Image
+    facts: dict = field(default_factory=dict)
 
 
 def largest(mask: np.ndarray) -> np.ndarray:

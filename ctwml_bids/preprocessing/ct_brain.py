@@ -15,8 +15,7 @@ from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.blocks import block_mean, finer
-from ctwml_bids.preprocessing.brain_border import largest
-from ctwml_bids.preprocessing.brain_masks import BrainMask
+from ctwml_bids.preprocessing.brain_border import BrainMask, largest
 from ctwml_bids.preprocessing.carried_mask import without_bone
 from ctwml_bids.preprocessing.distances import closed, dilated, eroded, signed_distance
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample

@@ -108,20 +108,20 @@ def warp_to_template(
     template_to_native: np.ndarray,
     deformation: Deformation,
     grid: Grid,
-    *,
-    order: int = 1,
-    fill: float = 0.0,
 ) -> np.ndarray:
-    """Resample a native image onto a template grid through the deformation, in one interpolation.
+    """Resample a native image onto a template grid through the deformation, linearly and once.
 
     Returns
     -------
     numpy.ndarray
-        float32, shape ``grid.shape``.
+        float32, shape ``grid.shape``; 0 outside the image.
     """
     points = apply_affine(grid.affine, np.indices(grid.shape).reshape(3, -1).T)
     points = points + displacement(deformation.forward, points)
-    return _sample(image, apply_affine(template_to_native, points), order, fill, grid.shape)
+    native = apply_affine(template_to_native, points)
+    indices = apply_affine(np.linalg.inv(image.affine), native).T
+    array = np.asarray(image.dataobj, dtype=np.float32)
+    return ndimage.map_coordinates(array, indices, order=1).reshape(grid.shape)
 
 
 def displacement(field: nib.Nifti1Image, points: np.ndarray) -> np.ndarray:
@@ -131,15 +131,6 @@ def displacement(field: nib.Nifti1Image, points: np.ndarray) -> np.ndarray:
     moved = [ndimage.map_coordinates(vectors[..., axis], indices, order=1) for axis in range(3)]
     # ITK's fields are in LPS.
     return np.stack(moved, axis=1) * np.array([-1.0, -1.0, 1.0])
-
-
-def _sample(
-    image: nib.Nifti1Image, points: np.ndarray, order: int, fill: float, shape: tuple[int, ...]
-) -> np.ndarray:
-    array = np.asarray(image.dataobj, dtype=np.float32)
-    indices = apply_affine(np.linalg.inv(image.affine), points).T
-    values = ndimage.map_coordinates(array, indices, order=order, cval=fill, prefilter=order > 1)
-    return values.reshape(shape)
 
 
 def _grid_over(mask: nib.Nifti1Image) -> Grid:

@@ -9,8 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.preprocessing.brain_border import follow_tissue, largest
-from ctwml_bids.preprocessing.brain_masks import BrainMask
+from ctwml_bids.preprocessing.brain_border import BrainMask, follow_tissue, largest
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.head_grid import head_grid, network_view
 

@@ -77,7 +77,7 @@ def resample(
     grid_to_image
         4×4, RAS mm: points of the grid's space → points of the image's space. Identity if None.
     order
-        Spline order: 0 nearest, 1 linear, 3 cubic.
+        0 nearest, 1 linear.
     fill
         Value outside the image; its last voxels reach as far as their edges.
     average
@@ -104,16 +104,13 @@ def resample(
         return separable.resampled(
             source, voxel_map, axes, grid.shape, steps, reach=_REACH, fill=fill
         )
-    if order <= 1:
-        # What the fill surrounds ends a voxel beyond its last other value.
-        held = source != fill
-        if not held.any():
-            return np.full(grid.shape, fill, dtype=np.float32)
-        box = bounding_box(held, 1)
-        source = source[box]
-        voxel_map[:3, 3] -= [cut.start for cut in box]
-    else:
-        source = ndimage.spline_filter(source, order=order, output=np.float32, mode="nearest")
+    # What the fill surrounds ends a voxel beyond its last other value.
+    held = source != fill
+    if not held.any():
+        return np.full(grid.shape, fill, dtype=np.float32)
+    box = bounding_box(held, 1)
+    source = source[box]
+    voxel_map[:3, 3] -= [cut.start for cut in box]
     # A margin for samples off the voxels' centres.
     met = slices_met(voxel_map, source.shape, grid.shape, reach=_REACH, margin=1)
     result = np.full(grid.shape, fill, dtype=np.float32)
@@ -129,7 +126,6 @@ def resample(
             total.shape,
             order=order,
             mode="nearest",
-            prefilter=False,
             output=np.float32,
         )
         part[_outside(voxel_map[:3, :3], offset, source.shape, total.shape)] = fill

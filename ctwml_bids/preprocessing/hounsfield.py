@@ -20,13 +20,8 @@ from ctwml_bids.preprocessing.empty_slices import (
     find_empty,
 )
 from ctwml_bids.preprocessing.grids import grid_of, image_on
-from ctwml_bids.preprocessing.images import (
-    LoadedImage,
-    geometry_facts,
-    header_warnings,
-    load_nifti,
-    orthonormal,
-)
+from ctwml_bids.preprocessing.images import LoadedImage, geometry_facts, header_warnings, load_nifti
+from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.preprocessing.padding import blank_regions
 from ctwml_bids.preprocessing.quantisation import hu_step
 from ctwml_bids.preprocessing.slice_spacing import spacing_facts

@@ -2,7 +2,7 @@
 
 The frame has the template's axes. The map from template to native points has exactly nine
 parameters, M = T·R·S: scales along the template's axes, then a rotation, then a translation
-(`nine_parameter`). Each way there is one interpolation.
+(`nine_parameters`). Each way there is one interpolation.
 """
 
 from __future__ import annotations
@@ -14,23 +14,8 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.geometry import PERIVENTRICULAR_MM
 from ctwml_bids.preprocessing.grids import Grid, resample
-from ctwml_bids.preprocessing.nine_parameters import compose, decompose, nine_parameter
-
-__all__ = [
-    "BACKGROUND",
-    "compose",
-    "decompose",
-    "from_grid",
-    "hu_channel",
-    "network_grid",
-    "network_input",
-    "nine_parameter",
-    "rounded",
-    "to_grid",
-    "white_matter_on_grid",
-    "zscore",
-]
 
 # Value outside the brain and limit of every channel (Pitkänen et al. 2020: z-scores cut at ±3).
 BACKGROUND = -3.0
@@ -42,8 +27,6 @@ _HU_CENTRE, _HU_PER_UNIT = 30.0, 10.0
 _MARGIN_MM = 8.0
 # Steps of a probability in the maps that are written.
 _STEPS = np.float32(1024)
-# The 10 mm rule of what is periventricular (Griffanti et al. 2018, NeuroImage 170:174).
-_PERIVENTRICULAR_MM = 10.0
 # Values further than this many robust SDs from the median do not count for mean and SD.
 _ROBUST_SDS = 5.0
 
@@ -86,9 +69,11 @@ def to_grid(
     grid: Grid,
     *,
     fill: float,
-    order: int = 1,
 ) -> np.ndarray:
-    """Bring a native image onto the network's grid in one interpolation.
+    """Bring a native image onto the network's grid in one linear interpolation.
+
+    Voxels smaller than the grid's are averaged over the grid's voxel, slices thinner than its
+    slices over the slab.
 
     Parameters
     ----------
@@ -100,9 +85,6 @@ def to_grid(
         Where values are wanted, in template space.
     fill
         Value outside the image: −1024 for HU, 0 for FLAIR and masks.
-    order
-        Spline order: 0 nearest, 1 linear. Voxels smaller than the grid's are averaged over the
-        grid's voxel, slices thinner than its slices over the slab.
 
     Returns
     -------
@@ -110,9 +92,7 @@ def to_grid(
         float32, shape (x, y, z) of the grid.
     """
     array = np.asarray(image.dataobj, dtype=np.float32)
-    return resample(
-        array, image.affine, grid, template_to_native, order=order, fill=fill, average=True
-    )
+    return resample(array, image.affine, grid, template_to_native, fill=fill, average=True)
 
 
 def white_matter_on_grid(
@@ -124,7 +104,7 @@ def white_matter_on_grid(
 ) -> np.ndarray:
     """Say where white matter may be in a head, by the guide, which is the packaged template.
 
-    Within `_PERIVENTRICULAR_MM` of the guide's lateral ventricles, and in them, it is 1: where
+    Within `PERIVENTRICULAR_MM` of the guide's lateral ventricles, and in them, it is 1: where
     ventricles are narrower or shorter than the guide's, or its fornix and hippocampus lie, other
     heads have white matter.
 
@@ -145,19 +125,13 @@ def white_matter_on_grid(
     to_guide = np.linalg.inv(guide_to_native) @ template_to_native
     white, fluid = (to_grid(i, to_guide, grid, fill=0.0) for i in (white_matter, ventricles))
     distance = ndimage.distance_transform_edt(fluid <= 0.5, sampling=grid.spacing)
-    return np.maximum(white, distance <= _PERIVENTRICULAR_MM).astype(np.float32)
+    return np.maximum(white, distance <= PERIVENTRICULAR_MM).astype(np.float32)
 
 
 def from_grid(
-    array: np.ndarray,
-    grid: Grid,
-    template_to_native: np.ndarray,
-    native: Grid,
-    *,
-    order: int = 1,
-    fill: float = 0.0,
+    array: np.ndarray, grid: Grid, template_to_native: np.ndarray, native: Grid
 ) -> np.ndarray:
-    """Bring an array on the network's grid onto a native grid in one interpolation.
+    """Bring an array on the network's grid onto a native grid in one linear interpolation.
 
     Parameters
     ----------
@@ -169,18 +143,13 @@ def from_grid(
         4×4, RAS mm, template points → native points: the same matrix as for `to_grid`.
     native
         Grid of the native image; may be sheared or flipped.
-    order
-        Spline order: 0 nearest, 1 linear.
-    fill
-        Value outside the network's grid.
 
     Returns
     -------
     numpy.ndarray
-        float32, shape ``native.shape``.
+        float32, shape ``native.shape``; 0 outside the network's grid.
     """
-    native_to_template = np.linalg.inv(template_to_native)
-    return resample(array, grid.affine, native, native_to_template, order=order, fill=fill)
+    return resample(array, grid.affine, native, np.linalg.inv(template_to_native))
 
 
 def rounded(probability: np.ndarray) -> np.ndarray:

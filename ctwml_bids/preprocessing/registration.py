@@ -24,10 +24,7 @@ from ctwml_bids.preprocessing import registration_gate, transforms
 from ctwml_bids.preprocessing.climbing import climbed, maximised
 from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.preprocessing.nine_parameters import compose
-from ctwml_bids.preprocessing.registration_gate import registration_verdict
-from ctwml_bids.preprocessing.similarity import Similarity, coarsened, nmi
-
-__all__ = ["RigidResult", "nmi", "registration_verdict", "rigid"]
+from ctwml_bids.preprocessing.similarity import Similarity, coarsened
 
 # HU → grey level of the metric. Four fifths of the range are brain and CSF (0–80 HU); air, fat
 # and bone keep levels of their own, since skin and skull guide the search.
@@ -216,7 +213,6 @@ def ants_rigid(
     iterations: int,
     sampling: float,
     seed: int,
-    mask: np.ndarray | None = None,
 ) -> np.ndarray:
     """Refine a rigid transform with ANTs on the images' own grids.
 
@@ -232,8 +228,6 @@ def ants_rigid(
         Share of the FLAIR's voxels that enter the metric, on a regular pattern.
     seed
         Seed of the pattern's jitter.
-    mask
-        On the FLAIR's grid: where the metric is measured.
 
     Returns
     -------
@@ -243,11 +237,6 @@ def ants_rigid(
     # Held in variables: ANTs gets addresses, and images must outlive the call.
     fixed = transforms.to_ants(flair).clone("double")
     moving = transforms.to_ants(ct).clone("double")
-    mask_name, mask_image = "NA", None
-    if mask is not None:
-        mask_nifti = image_on(mask.astype(np.uint8), grid_of(flair))
-        mask_image = transforms.to_ants(mask_nifti).clone("unsigned char")
-        mask_name = get_pointer_string(mask_image)
     pair = f"{get_pointer_string(fixed)},{get_pointer_string(moving)}"
     with tempfile.TemporaryDirectory(prefix="ctwml-rigid-") as folder:
         initial = Path(folder, "initial.txt")
@@ -258,7 +247,7 @@ def ants_rigid(
         arguments += ["--metric", f"Mattes[{pair},1,32,Regular,{sampling}]"]
         arguments += ["--convergence", f"[{iterations},1e-6,10]"]
         arguments += ["--smoothing-sigmas", "0vox", "--shrink-factors", "1"]
-        arguments += ["--masks", f"[{mask_name},NA]", "--verbose", "0"]
+        arguments += ["--masks", "[NA,NA]", "--verbose", "0"]
         ants.registration(arguments, None)
         found = ants.read_transform(f"{folder}/0GenericAffine.mat", precision="double")
         return transforms.from_ants_transform(found)

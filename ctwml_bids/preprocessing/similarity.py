@@ -20,10 +20,13 @@ _BLOCK = 32_768
 class Similarity:
     """Normalised mutual information of a fixed and a moving image, as a function of a transform.
 
+    Of Studholme, Hill and Hawkes 1999, in the overlap of both.
+
     Parameters
     ----------
     fixed, moving
-        Images of any grid.
+        Images of any grid; values are binned in 32 levels between each image's extremes, so clip
+        before.
     mask
         On the fixed image's grid, shape (x, y, z): where to measure. Everywhere if None.
     """
@@ -73,31 +76,6 @@ class Similarity:
         marginals = _entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1))
         together = _entropy(joint)
         return float(marginals / together) if together > 0 else 1.0
-
-
-def nmi(
-    fixed: nib.Nifti1Image,
-    moving: nib.Nifti1Image,
-    fixed_to_moving: np.ndarray,
-    mask: np.ndarray | None = None,
-) -> float:
-    """Normalised mutual information (Studholme, Hill and Hawkes 1999) in the overlap.
-
-    Parameters
-    ----------
-    fixed, moving
-        Images; values are binned in 32 levels between each image's extremes, so clip before.
-    fixed_to_moving
-        4×4, RAS mm.
-    mask
-        On the fixed image's grid: where to measure. Everywhere if None.
-
-    Returns
-    -------
-    float
-        (H(fixed) + H(moving)) / H(fixed, moving): 1 for unrelated images, 2 for identical ones.
-    """
-    return Similarity(fixed, moving, mask)(fixed_to_moving)
 
 
 def coarsened(image: nib.Nifti1Image, spacing: float, fill: float = 0.0) -> nib.Nifti1Image:

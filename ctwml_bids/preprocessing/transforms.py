@@ -1,11 +1,8 @@
-"""Conversions of linear transforms and images between this package, ITK/ANTs and FSL.
+"""Conversions of linear transforms and images between this package and ITK/ANTs.
 
 Inside the package a transform is a 4×4 matrix in RAS mm that maps points of the reference to
-points of the moving image. Other conventions exist only here:
-
-- ITK text files hold the same direction (reference → moving) in LPS mm.
-- FLIRT matrices hold the other direction (source = moving → reference) in FSL coordinates:
-  voxel indices times spacing, the first axis reversed where the affine's determinant is positive.
+points of the moving image. ITK text files hold the same direction in LPS mm; that convention
+exists only here.
 """
 
 from __future__ import annotations
@@ -18,7 +15,6 @@ import numpy as np
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.geometry import RAS_LPS, RIGHT_ANGLE_COSINE, itk_text, ras_to_lps, shear
-from ctwml_bids.preprocessing.grids import Grid
 
 if TYPE_CHECKING:
     import ants
@@ -90,32 +86,6 @@ def _from_itk_parameters(parameters: np.ndarray, center: np.ndarray) -> np.ndarr
     lps[:3, :3] = rotation
     lps[:3, 3] = translation + center - rotation @ center
     return ras_to_lps(lps)
-
-
-def fsl_coordinates(grid: Grid) -> np.ndarray:
-    """Return the 4×4 map voxel indices → FSL coordinates (mm) of a grid."""
-    scaling = np.diag([*grid.spacing, 1.0])
-    if np.linalg.det(grid.affine[:3, :3]) > 0:
-        flip = np.diag([-1.0, 1.0, 1.0, 1.0])
-        flip[0, 3] = (grid.shape[0] - 1) * grid.spacing[0]
-        scaling = flip @ scaling
-    return scaling
-
-
-def to_flirt(reference_to_moving: np.ndarray, moving: Grid, reference: Grid) -> np.ndarray:
-    """Return the FLIRT matrix (moving → reference, FSL coordinates) of a RAS transform."""
-    moving_to_reference = np.linalg.inv(reference_to_moving)
-    return _ras_to_fsl(reference) @ moving_to_reference @ np.linalg.inv(_ras_to_fsl(moving))
-
-
-def from_flirt(flirt: np.ndarray, moving: Grid, reference: Grid) -> np.ndarray:
-    """Return the RAS transform (reference → moving) of a FLIRT matrix (moving → reference)."""
-    moving_to_reference = np.linalg.inv(_ras_to_fsl(reference)) @ flirt @ _ras_to_fsl(moving)
-    return np.linalg.inv(moving_to_reference)
-
-
-def _ras_to_fsl(grid: Grid) -> np.ndarray:
-    return fsl_coordinates(grid) @ np.linalg.inv(grid.affine)
 
 
 def to_ants(image: nib.spatialimages.SpatialImage) -> ants.ANTsImage:

@@ -21,9 +21,8 @@ GAP_PX = 4
 class Canvas:
     """Panels laid side by side in one picture; everything drawn on it is laid out alike."""
 
-    def __init__(self, panels: np.ndarray, columns: int, radiological: bool) -> None:
+    def __init__(self, panels: np.ndarray, columns: int) -> None:
         self.columns = columns
-        self.radiological = radiological
         self.panel = (panels.shape[2] + GAP_PX, panels.shape[1] + GAP_PX)  # rows, columns
         picture = self._tile(panels)
         self.height, self.width = picture.shape
@@ -37,14 +36,13 @@ class Canvas:
         self.strip.set_axis_off()
 
     def _tile(self, panels: np.ndarray) -> np.ndarray:
-        """Lay panels (n, x, y, ...) out in rows, anterior at the top."""
+        """Lay panels (n, x, y, ...) out in rows, anterior at the top, right on the left."""
         rows = -(-len(panels) // self.columns)
         picture = np.zeros(
             (rows * self.panel[0], self.columns * self.panel[1], *panels.shape[3:]), np.float32
         )
         for at, panel in enumerate(panels):
-            upright = np.swapaxes(panel, 0, 1)[::-1]
-            upright = upright[:, ::-1] if self.radiological else upright
+            upright = np.swapaxes(panel, 0, 1)[::-1, ::-1]
             top, left = self._corner(at)
             picture[top : top + upright.shape[0], left : left + upright.shape[1]] = upright
         return picture
@@ -67,13 +65,12 @@ class Canvas:
 
     def label_slices(self, heights_mm: Sequence[float]) -> None:
         """Write z and the patient's sides on each panel."""
-        sides = ("R", "L") if self.radiological else ("L", "R")
         style = {"color": "white", "fontsize": 7.5, "va": "top"}
         for at, height in enumerate(heights_mm):
             top, left = self._corner(at)
             right = left + self.panel[1] - GAP_PX
-            self.axes.text(left + 3, top + 3, sides[0], ha="left", **style)
-            self.axes.text(right - 3, top + 3, sides[1], ha="right", **style)
+            self.axes.text(left + 3, top + 3, "R", ha="left", **style)
+            self.axes.text(right - 3, top + 3, "L", ha="right", **style)
             below = top + self.panel[0] - GAP_PX - 3
             self.axes.text(left + 3, below, f"z {height:+.0f}", **{**style, "va": "bottom"})
 

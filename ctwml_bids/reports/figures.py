@@ -1,5 +1,7 @@
 """Figures of one subject's report: arrays in, PNG bytes out, axial brain slices only.
 
+The patient's right is on the left of the picture.
+
 Outlines differ in colour and in line style, so that they read in grey and to the colour-blind
 (colours after Okabe and Ito).
 """
@@ -43,7 +45,6 @@ def mosaic(
     brain: np.ndarray,
     lesions: np.ndarray,
     window: tuple[float, float] = CT_WINDOW,
-    radiological: bool = True,
     count: int = 12,
 ) -> bytes:
     """Show axial slices twice, plain and with the outlines of brain and lesions.
@@ -58,8 +59,6 @@ def mosaic(
         Masks on the same grid.
     window
         Values shown black and white.
-    radiological
-        The patient's right on the left of the picture (else on the right).
     count
         Number of slices.
 
@@ -83,7 +82,7 @@ def mosaic(
             (lesions, LESION_COLOUR, "solid"),
         )
     ]
-    canvas = Canvas(pairs, columns, radiological)
+    canvas = Canvas(pairs, columns)
     for panels, colour, style in outlines:
         canvas.outline(panels, colour, style)
     canvas.label_slices(np.repeat(view.heights_mm, 2))
@@ -99,14 +98,13 @@ def maps(
     probability: np.ndarray,
     disagreement: np.ndarray,
     window: tuple[float, float] = CT_WINDOW,
-    radiological: bool = True,
     count: int = 9,
 ) -> bytes:
     """Show, slice by slice, the lesion probability beside the disagreement of the ensemble.
 
     Parameters
     ----------
-    array, affine, brain, window, radiological, count
+    array, affine, brain, window, count
         As in `mosaic`.
     probability, disagreement
         Maps on the same grid: mean (0–1) and standard deviation over the ensemble's members.
@@ -126,7 +124,7 @@ def maps(
         shades[offset::2] = colormaps["inferno"](level)
         shades[offset::2, ..., 3] = np.clip(level / 0.15, 0.0, 1.0)
     columns = 6 if len(view.indices) > 2 else 2 * len(view.indices)
-    canvas = Canvas(np.repeat(grey, 2, axis=0), columns, radiological)
+    canvas = Canvas(np.repeat(grey, 2, axis=0), columns)
     canvas.shade(shades)
     canvas.label_slices(np.repeat(view.heights_mm, 2))
     canvas.colour_scale("left of each pair: probability 0–1; right: disagreement (SD) 0–0.5")
@@ -139,7 +137,6 @@ def registration(
     affine: np.ndarray,
     *,
     brain: np.ndarray,
-    radiological: bool = True,
     count: int = 6,
 ) -> bytes:
     """Show how CT and FLAIR line up: FLAIR, CT, a checkerboard of both, FLAIR edges on CT.
@@ -152,7 +149,7 @@ def registration(
         4×4 of the FLAIR, voxel indices → RAS mm.
     brain
         FLAIR brain mask; outlined on the CT too.
-    radiological, count
+    count
         As in `mosaic`.
 
     Returns
@@ -170,7 +167,7 @@ def registration(
     edges &= view.near_brain
     panels = np.concatenate([of_flair, of_ct, mixed, of_ct])
     nothing = np.zeros_like(of_flair)
-    canvas = Canvas(panels, len(view.indices), radiological)
+    canvas = Canvas(panels, len(view.indices))
     outline = cut(np.asarray(brain) > 0, view)
     canvas.outline(np.concatenate([nothing, outline, nothing, nothing]), BRAIN_COLOUR, "dashed")
     canvas.shade(_painted(np.concatenate([nothing, nothing, nothing, edges]), LESION_COLOUR))
@@ -192,14 +189,13 @@ def outlines(
     brain: np.ndarray,
     masks: Sequence[tuple[str, np.ndarray]],
     window: tuple[float, float] = CT_WINDOW,
-    radiological: bool = True,
     count: int = 12,
 ) -> bytes:
     """Show axial slices with the outlines of up to three masks.
 
     Parameters
     ----------
-    array, affine, window, radiological, count
+    array, affine, window, count
         As in `mosaic`.
     brain
         Mask that chooses the slices and bounds what is shown.
@@ -215,7 +211,7 @@ def outlines(
     if reason := withheld(brain, affine):
         return _notice(reason)
     view = plan_view(brain, affine, count=count)
-    canvas = Canvas(backdrop(array, view, window), min(4, len(view.indices)), radiological)
+    canvas = Canvas(backdrop(array, view, window), min(4, len(view.indices)))
     styles = ((BRAIN_COLOUR, "solid"), (LESION_COLOUR, "dashed"), (THIRD_COLOUR, "dotted"))
     drawn = list(zip(masks, styles, strict=False))
     for (_, mask), (colour, style) in drawn:
@@ -231,7 +227,6 @@ def flicker_frames(
     affine: np.ndarray,
     *,
     brain: np.ndarray,
-    radiological: bool = True,
     count: int = 6,
 ) -> tuple[bytes, bytes]:
     """Return two PNGs of the same slices, FLAIR and CT, to be shown in turn.
@@ -246,7 +241,7 @@ def flicker_frames(
         ("FLAIR", flair, image_window(flair, brain)),
         ("CT on FLAIR", ct, CT_WINDOW),
     ):
-        canvas = Canvas(backdrop(array, view, window), min(3, len(view.indices)), radiological)
+        canvas = Canvas(backdrop(array, view, window), min(3, len(view.indices)))
         canvas.label_slices(view.heights_mm)
         canvas.write(name)
         frames.append(canvas.png())

@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from nibabel.affines import apply_affine
 
+from ctwml_bids.geometry import bounding_box
 from ctwml_bids.reports.plots import DPI, Drawing, drawing
 
 HEIGHTS_MM = (-20.0, 0.0, 12.0, 24.0, 36.0, 48.0)
@@ -73,7 +74,4 @@ def _shaded(grey: np.ndarray, share: np.ndarray, top: float) -> np.ndarray:
 def _box(background: np.ndarray) -> tuple[slice, slice]:
     """Return rows and columns of an upright slice that the head takes."""
     inside = np.swapaxes(background.max(axis=2) > 0.02 * background.max(), 0, 1)[::-1, ::-1]
-    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
-    if not rows.size:
-        return slice(None), slice(None)
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return bounding_box(inside) if inside.any() else (slice(None), slice(None))

@@ -8,33 +8,9 @@ from typing import Any
 
 from ctwml_bids.reports.html import render
 from ctwml_bids.reports.plots import Drawing
-from ctwml_bids.reports.sentences import MEASURES
 
 SHOWN_OUTLIERS = 20
 SHOWN_EXCLUDED = 30
-
-# Column of group/units.tsv → label, digits; of these the page shows what any unit has.
-UNIT_COLUMNS = {
-    "age": ("Age", 0),
-    "sex": ("Sex", 0),
-    "fazekas_group": ("Fazekas, rated", 0),
-    "ct_wml_ml": MEASURES["ct_wml_ml"],
-    "flair_wml_ml": MEASURES["flair_wml_ml"],
-    "fazekas_from_ct": ("Fazekas from CT", 0),
-    "fazekas_from_flair": ("Fazekas from FLAIR", 0),
-    **{
-        name: MEASURES[name]
-        for name in (
-            "dice",
-            "true_positive_ml",
-            "ct_only_ml",
-            "flair_only_ml",
-            "h95_mm",
-            "lesion_f1",
-        )
-    },
-    "days_apart": ("Days apart", 0),
-}
 
 
 @dataclass(frozen=True)
@@ -74,6 +50,8 @@ class GroupReport:
     units
         Rows of ``group/units.tsv``, each with ``unit``, ``qc``, ``included`` and ``report``
         (file name of the unit's report beside the page, or "").
+    columns
+        Column of units.tsv → label, digits; of these the page shows what any unit has.
     failures
         Units without results: ``unit``, ``state`` and ``reason``.
     excluded
@@ -101,6 +79,7 @@ class GroupReport:
     version: str
     created: str
     units: tuple[Mapping[str, Any], ...]
+    columns: Mapping[str, tuple[str, int]]
     failures: tuple[Mapping[str, Any], ...] = ()
     excluded: tuple[Mapping[str, Any], ...] = ()
     outliers: tuple[Mapping[str, Any], ...] = ()
@@ -130,7 +109,7 @@ def render_group(report: GroupReport) -> str:
     """
     shown = {
         name: label
-        for name, label in UNIT_COLUMNS.items()
+        for name, label in report.columns.items()
         if any(row.get(name, "n/a") != "n/a" for row in report.units)
     }
     failed_qc = [row for row in report.units if row["qc"] == "fail"]
@@ -157,7 +136,7 @@ def _ordered(report: GroupReport) -> list[Mapping[str, Any]]:
     def order(row: Mapping[str, Any]) -> tuple[int, int]:
         return (row["qc"] != "fail", place.get(row["unit"], last))
 
-    measures = [name for name, (_, digits) in UNIT_COLUMNS.items() if digits]
+    measures = [name for name, (_, digits) in report.columns.items() if digits]
     return [
         {**row, **_with_decimals(row, measures), "outlier": row["unit"] in place}
         for row in sorted(report.units, key=order)

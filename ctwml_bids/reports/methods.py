@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ctwml_bids.geometry import PERIVENTRICULAR_MM
+
 REFERENCES = {
     "avants": "Avants BB, Tustison NJ, Song G, Cook PA, Klein A, Gee JC (2011). A reproducible "
     "evaluation of ANTs similarity metric performance in brain image registration. NeuroImage "
@@ -62,6 +64,10 @@ class MethodsSection:
     paragraphs: tuple[str, ...]
     references: tuple[str, ...]
 
+    def text(self) -> str:
+        """Return it as plain text, references last."""
+        return "\n\n".join([*self.paragraphs, "References", *self.references]) + "\n"
+
 
 def methods(
     *,
@@ -116,27 +122,6 @@ def methods(
     references = {networks[image].reference for image in images}
     references |= {REFERENCES[key] for key in cited}
     return MethodsSection(tuple(paragraphs), tuple(sorted(references)))
-
-
-def methods_text(
-    *,
-    version: str,
-    networks: Mapping[str, Network],
-    images: tuple[str, ...] = ("ct", "flair"),
-    template: str = "MNI152NLin2009aSym",
-    normalisation: str = "nine",
-    models: Mapping[str, Mapping[str, Any]] | None = None,
-) -> str:
-    """Return `methods` as plain text, references last; parameters as there."""
-    found = methods(
-        version=version,
-        networks=networks,
-        images=images,
-        template=template,
-        normalisation=normalisation,
-        models=models,
-    )
-    return "\n\n".join([*found.paragraphs, "References", *found.references]) + "\n"
 
 
 def _brain_text(images: tuple[str, ...]) -> str:
@@ -200,7 +185,8 @@ def _network_text(
     if share := card.get("island_share"):
         text += (
             f"; small regions with less than {share:.0%} of their probability in the white matter "
-            "of the packaged template or within 10 mm of its lateral ventricles were left out"
+            f"of the packaged template or within {PERIVENTRICULAR_MM:g} mm of its lateral "
+            "ventricles were left out"
         )
     text += f"; convolutions ran in {precision}" if precision else ""
     data = card.get("training", {}).get("data")
@@ -211,9 +197,9 @@ def _measure_text(*, has_pair: bool) -> str:
     text = (
         "Masks were brought back to the space of each image in one interpolation and measured "
         "there: total volume, volume as a percentage of the brain mask, number and size of "
-        "26-connected lesions, volume in either hemisphere, and volume within and beyond 10 mm "
-        "of the ventricles (Griffanti et al. 2018). Fluid of the ventricles found on an image "
-        "was not counted as a lesion."
+        "26-connected lesions, volume in either hemisphere, and volume within and beyond "
+        f"{PERIVENTRICULAR_MM:g} mm of the ventricles (Griffanti et al. 2018). Fluid of the "
+        "ventricles found on an image was not counted as a lesion."
     )
     if has_pair:
         text += (

@@ -10,10 +10,7 @@ from ctwml_bids.reports.subject import Figure
 # Bone and brain can be told apart where masks are shown, HU.
 WIDE_CT_WINDOW = (-100.0, 300.0)
 
-_CONVENTIONS = {
-    True: "Radiological convention: the patient's right is on the left of the picture.",
-    False: "Neurological convention: the patient's right is on the right of the picture.",
-}
+_CONVENTION = "Radiological convention: the patient's right is on the left of the picture."
 
 
 def segmentation(
@@ -23,7 +20,6 @@ def segmentation(
     *,
     brain: np.ndarray,
     lesions: np.ndarray,
-    radiological: bool = True,
 ) -> Figure:
     """Show an image (``CT`` in HU or ``FLAIR``) plain and with outlines (`figures.mosaic`)."""
     window = _window(image, array, brain)
@@ -33,14 +29,13 @@ def segmentation(
         brain=brain,
         lesions=lesions,
         window=window,
-        radiological=radiological,
     )
     shown = "brain window (level 35 HU, width 80 HU)" if image == "CT" else "window of its own"
     return Figure(
         f"Lesions on {image}",
         f"Axial slices of the {image} in a {shown}, each plain and beside it with the lesions "
         "(yellow, solid) and the brain mask (blue, dashed); z in mm. "
-        f"{_CONVENTIONS[radiological]}",
+        f"{_CONVENTION}",
         f"Axial slices of the {image}, each without and with outlines of lesions and brain",
         png,
     )
@@ -54,7 +49,6 @@ def uncertainty(
     brain: np.ndarray,
     probability: np.ndarray,
     disagreement: np.ndarray,
-    radiological: bool = True,
 ) -> Figure:
     """Show lesion probability and the disagreement of the ensemble (`figures.maps`)."""
     png = figures.maps(
@@ -64,7 +58,6 @@ def uncertainty(
         probability=probability,
         disagreement=disagreement,
         window=_window(image, array, brain),
-        radiological=radiological,
     )
     return Figure(
         f"Probability and disagreement on {image}",
@@ -82,7 +75,6 @@ def alignment(
     affine: np.ndarray,
     *,
     brain: np.ndarray,
-    radiological: bool = True,
 ) -> tuple[Figure, Figure]:
     """Show whether CT and FLAIR line up, both on the FLAIR's grid.
 
@@ -94,24 +86,20 @@ def alignment(
         4×4 of the FLAIR, voxel indices → RAS mm.
     brain
         FLAIR brain mask.
-    radiological
-        The patient's right on the left of the picture.
 
     Returns
     -------
     tuple of Figure
         Checkerboard and edges; the two images in turn.
     """
-    still = figures.registration(ct, flair, affine, brain=brain, radiological=radiological)
-    first, second = figures.flicker_frames(
-        ct, flair, affine, brain=brain, radiological=radiological
-    )
+    still = figures.registration(ct, flair, affine, brain=brain)
+    first, second = figures.flicker_frames(ct, flair, affine, brain=brain)
     return (
         Figure(
             "Registration of CT and FLAIR",
             "From the top: FLAIR; CT with the FLAIR brain mask; checkerboard of both; CT with "
             "the edges of the FLAIR. Skull, ventricles and the midline should run on without "
-            f"steps, and edges should lie on edges. {_CONVENTIONS[radiological]}",
+            f"steps, and edges should lie on edges. {_CONVENTION}",
             "Axial slices of FLAIR and CT, their checkerboard, and FLAIR edges on CT",
             still,
         ),
@@ -134,7 +122,6 @@ def brain_masks(
     own: np.ndarray,
     carried: np.ndarray,
     used: np.ndarray,
-    radiological: bool = True,
 ) -> Figure:
     """Show the brain masks of a pair's CT: found on it, and carried to it from the FLAIR.
 
@@ -144,8 +131,6 @@ def brain_masks(
         CT in HU, shape (x, y, z); 4×4, voxel indices → RAS mm.
     own, carried, used
         Masks on the same grid: the CT's own, the FLAIR's, and the FLAIR's freed of bone.
-    radiological
-        The patient's right on the left of the picture.
     """
     png = figures.outlines(
         ct,
@@ -157,14 +142,13 @@ def brain_masks(
             ("FLAIR's as carried", carried),
         ),
         window=WIDE_CT_WINDOW,
-        radiological=radiological,
     )
     return Figure(
         "Brain masks on CT",
         "The CT was measured in the FLAIR's brain mask, carried to it (purple, dotted) and freed "
         "of bone (yellow, dashed). The mask found on the CT itself (blue, solid) should run beside "
         "them; where they part, one is wrong, or CT and FLAIR do not line up there. Wide window "
-        f"(level 100 HU, width 400 HU): bone is white. {_CONVENTIONS[radiological]}",
+        f"(level 100 HU, width 400 HU): bone is white. {_CONVENTION}",
         "Axial slices of the CT with the outlines of its own brain mask and the FLAIR's",
         png,
     )
@@ -177,13 +161,12 @@ def normalisation(
     *,
     brain: np.ndarray,
     template_brain: np.ndarray,
-    radiological: bool = True,
 ) -> Figure:
     """Show the template's brain, brought to an image (``CT`` or ``FLAIR``), over that image.
 
     Parameters
     ----------
-    image, array, affine, brain, radiological
+    image, array, affine, brain
         As in `segmentation`.
     template_brain
         The template's brain mask on the image's grid.
@@ -194,7 +177,6 @@ def normalisation(
         brain=brain,
         masks=(("template's brain", template_brain), ("brain mask", brain)),
         window=_window(image, array, brain),
-        radiological=radiological,
         count=8,
     )
     return Figure(
@@ -202,7 +184,7 @@ def normalisation(
         "The outline of the template's brain (blue, solid), brought here by the nine parameters of "
         "the normalisation, over the brain mask (yellow, dashed). They should agree to within some "
         "mm, as the shapes of brains differ; a turned, shifted or wrongly sized outline means that "
-        f"the networks saw this brain askew. {_CONVENTIONS[radiological]}",
+        f"the networks saw this brain askew. {_CONVENTION}",
         f"Axial slices of the {image} with the outlines of the template's brain and the brain mask",
         png,
     )

@@ -15,19 +15,6 @@ from ctwml_bids.reports.html import number
 
 Found = Mapping[str, Any]
 Numbers = list[tuple[str, str]]
-# Measure of a unit → label, digits.
-MEASURES = {
-    "ct_wml_ml": ("WML on CT (mL)", 1),
-    "flair_wml_ml": ("WML on FLAIR (mL)", 1),
-    "dice": ("Dice", 2),
-    "true_positive_ml": ("On both (mL)", 1),
-    "ct_only_ml": ("CT only (mL)", 1),
-    "flair_only_ml": ("FLAIR only (mL)", 1),
-    "h95_mm": ("H95 (mm)", 1),
-    "avd_percent": ("Absolute volume difference (%)", 0),
-    "lesion_recall": ("Lesion recall", 2),
-    "lesion_f1": ("Lesion F1", 2),
-}
 GROUP_NAMES = {"0-1": "0–1", "2": "2", "3": "3"}
 
 
@@ -82,17 +69,25 @@ def dice(whole: Found, by_group: Mapping[str, Found]) -> tuple[str, Numbers]:
     return text, [*numbers, ("Both images empty", str(whole["both_empty"]))]
 
 
-def overlap(measures: Mapping[str, Found]) -> tuple[str, Numbers]:
-    """Fig. 2b. `measures` is a column of units.tsv → summary of all compared units."""
+def overlap(
+    measures: Mapping[str, Found], labels: Mapping[str, tuple[str, int]]
+) -> tuple[str, Numbers]:
+    """Fig. 2b.
+
+    Parameters
+    ----------
+    measures
+        Column of units.tsv → summary of all compared units.
+    labels
+        The same → label, digits.
+    """
     shown = ("true_positive_ml", "ct_only_ml", "flair_only_ml")
     both, ct, flair = (measures[name] for name in shown)
     text = (
         f"On average {number(both['mean'])} mL per unit were segmented on both images, "
         f"{number(ct['mean'])} mL on CT only and {number(flair['mean'])} mL on FLAIR only."
     )
-    return text, [
-        (MEASURES[name][0], spread(of, MEASURES[name][1])) for name, of in measures.items()
-    ]
+    return text, [(labels[name][0], spread(of, labels[name][1])) for name, of in measures.items()]
 
 
 def correlation(found: Found) -> tuple[str, Numbers]:

@@ -12,6 +12,8 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from ctwml_bids.geometry import bounding_box
+
 RIM_MM = 15.0  # skull stays visible around the brain, the face does not
 MARGIN_MM = 8.0  # around the bounding box of the brain
 SLAB_MM = 3.0  # thin slices are averaged to about this, as they are read
@@ -91,7 +93,7 @@ def plan_view(
     mask = nib.orientations.apply_orientation(np.asarray(brain) > 0, orientation)
     upright = affine @ nib.orientations.inv_ornt_aff(orientation, brain.shape)
     spacing = np.linalg.norm(upright[:3, :3], axis=0)
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    box = bounding_box(mask)
     lengths = [(box[i].stop - box[i].start) * spacing[i] + 2 * MARGIN_MM for i in (0, 1)]
     shape = tuple(int(np.ceil(length / pixel_mm)) for length in lengths)
     start = tuple(box[i].start - 0.5 + (pixel_mm / 2 - MARGIN_MM) / spacing[i] for i in (0, 1))
@@ -142,9 +144,7 @@ def cut(array: np.ndarray, view: View, *, slab: bool = False) -> np.ndarray:
     return np.stack(slices)
 
 
-def backdrop(
-    array: np.ndarray, view: View, window: tuple[float, float], *, slab: bool = True
-) -> np.ndarray:
+def backdrop(array: np.ndarray, view: View, window: tuple[float, float]) -> np.ndarray:
     """Return the slices of an image as grey values in [0, 1], blank away from the brain.
 
     Parameters
@@ -155,8 +155,6 @@ def backdrop(
         From `plan_view`.
     window
         Values shown black and white.
-    slab
-        See `cut`.
 
     Returns
     -------
@@ -164,7 +162,7 @@ def backdrop(
         float32, shape (slices, x, y).
     """
     low, high = window
-    grey = np.clip((cut(array, view, slab=slab) - low) / max(high - low, 1e-6), 0.0, 1.0)
+    grey = np.clip((cut(array, view, slab=True) - low) / max(high - low, 1e-6), 0.0, 1.0)
     return np.where(view.near_brain, grey, 0.0).astype(np.float32)
 
 

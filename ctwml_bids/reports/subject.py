@@ -20,34 +20,8 @@ VERDICTS = {
     ),
 }
 
-# Column of the statistics table → label, unit, digits.
-MEASURES = {
-    "wml_ml": ("White matter lesions", "mL", 2),
-    "wml_percent": ("Share of the brain mask", "%", 2),
-    "lesion_count": ("Lesions of at least 0.014 mL", "", 0),
-    "lesion_median_ml": ("Median lesion", "mL", 3),
-    "lesion_largest_ml": ("Largest lesion", "mL", 2),
-    "speck_ml": ("In foci too small to be counted", "mL", 2),
-    "periventricular_ml": ("Periventricular (within 10 mm of the ventricles)", "mL", 2),
-    "deep_ml": ("Deep (beyond 10 mm)", "mL", 2),
-    "left_ml": ("Left hemisphere", "mL", 2),
-    "right_ml": ("Right hemisphere", "mL", 2),
-    "brain_ml": ("Brain mask", "mL", 0),
-    "ventricle_ml": ("Ventricles", "mL", 1),
-    "fazekas_group": ("Fazekas group by volume", "", 0),
-    "threshold": ("Probability threshold", "", 2),
-    "model": ("Model", "", 0),
-}
-PAIR_MEASURES = {
-    "dice": ("Dice overlap", "", 3),
-    "true_positive_ml": ("Lesion on both", "mL", 2),
-    "ct_only_ml": ("On CT only", "mL", 2),
-    "flair_only_ml": ("On FLAIR only", "mL", 2),
-    "h95_mm": ("95th-percentile Hausdorff distance", "mm", 1),
-    "avd_percent": ("Absolute volume difference", "%", 1),
-    "lesion_recall": ("FLAIR lesions touched by CT", "share", 2),
-    "lesion_f1": ("Lesion F1", "", 2),
-}
+# Label, unit and digits of a measure.
+Label = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -88,6 +62,8 @@ class SubjectReport:
         Rows of the statistics table (`statistics.tables.unit_rows`).
     gates
         Quality gates as dictionaries: name, value, unit, status, limits, message.
+    measures, pair_measures
+        Columns of those rows that are shown of one image and of the pair, in order.
     methods
         From `reports.methods.methods`.
     figures
@@ -112,6 +88,8 @@ class SubjectReport:
     created: str
     rows: tuple[Mapping[str, Any], ...]
     gates: tuple[Mapping[str, Any], ...]
+    measures: Mapping[str, Label]
+    pair_measures: Mapping[str, Label]
     methods: MethodsSection
     figures: tuple[Figure, ...] = ()
     images: tuple[Mapping[str, Any], ...] = ()
@@ -149,8 +127,7 @@ def render_subject(report: SubjectReport) -> str:
         key_numbers=_key_numbers(by_image, report.fazekas),
         columns=[name for name in ("ct", "flair") if name in by_image],
         by_image=by_image,
-        measures={name: MEASURES[name] for name in _measured(by_image)},
-        pair_measures=PAIR_MEASURES,
+        measures=_measured(report.measures, by_image),
         shown_lesions=_largest(report.lesions),
         hidden_lesions=max(0, len(report.lesions) - len(_largest(report.lesions))),
     )
@@ -175,10 +152,12 @@ def _key_numbers(
     return found
 
 
-def _measured(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _measured(
+    measures: Mapping[str, Label], rows: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Label]:
     """Return the measures to show: all, but for a Fazekas group that nobody asked for."""
     asked = any(row.get("fazekas_group", "n/a") != "n/a" for row in rows.values())
-    return [name for name in MEASURES if asked or name != "fazekas_group"]
+    return {name: of for name, of in measures.items() if asked or name != "fazekas_group"}
 
 
 def _worst(gates: tuple[Mapping[str, Any], ...]) -> str:

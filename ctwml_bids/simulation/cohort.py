@@ -12,11 +12,7 @@ from pathlib import Path
 
 from ctwml_bids.errors import CannotCreateError, InputOutputError
 from ctwml_bids.simulation.dataset import write_participant, write_root
-from ctwml_bids.simulation.pair import SimulatedPair, simulate_pair
 from ctwml_bids.simulation.plan import Participant, plan_cohort
-from ctwml_bids.simulation.truth import Truth
-
-__all__ = ["Participant", "SimulatedPair", "Truth", "plan_cohort", "simulate_pair", "write_cohort"]
 
 
 def write_cohort(

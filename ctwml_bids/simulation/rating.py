@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ctwml_bids.geometry import PERIVENTRICULAR_MM
+
 SLICE = 5.0  # mm; the FLAIRs that are rated in practice have slices of 4–5 mm
 TOUCHES = 3.0  # mm; nearer lesions are connected to the ventricles for a rater's eye
-PERIVENTRICULAR = 10.0  # mm from the ventricles (DeCarli 2005, Griffanti 2018); beyond it is deep
 BLOCK = 4  # voxels of 1 mm along the ventricle's border over which its lining is judged
 BORDER_SHARE = 1 / 15  # of the border must be lined as thickly as the thickness that is reported
 # Where a measure in mm reaches the score on its right: grades change at 0.5, 1.5 and 2.5.
@@ -156,7 +157,7 @@ def measure(
     touching[np.unique(labels[seen & (distance < TOUCHES)])] = True
     attached = seen & touching[labels]
     thickness, share = lining(attached, distance, nearest)
-    deep = seen & ((distance > PERIVENTRICULAR) | ~attached)
+    deep = seen & ((distance > PERIVENTRICULAR_MM) | ~attached)
     return {
         "lining_mm": thickness,
         "lined_share": share,
@@ -164,8 +165,8 @@ def measure(
     }
 
 
-def rate_fazekas(lesion: np.ndarray, ventricle_distance: np.ndarray, scale: np.ndarray) -> Rating:
-    """Rate a pattern of lesions.
+def scores(lining_mm: float, lined_share: float, deep_mm: float) -> Rating:
+    """Turn the measures of `measure` into scores, linear between the limits of the grades.
 
     Periventricular: thickness of the lining that a fifteenth of the ventricles' border reaches or
     exceeds (about half of the border adjoins grey matter and is never lined). It is pencil-thin up
@@ -180,21 +181,7 @@ def rate_fazekas(lesion: np.ndarray, ventricle_distance: np.ndarray, scale: np.n
 
     Limits in mm come from there; the fifteenth was chosen, and 12 mm preferred to LADIS' 10 mm,
     so that mean volumes by grade come near the published 3.7, 10.8 and 35.2 mL.
-
-    Parameters
-    ----------
-    lesion, ventricle_distance, scale
-        See `measure`.
-
-    Returns
-    -------
-    Rating
     """
-    return scores(**measure(lesion, ventricle_distance, scale))
-
-
-def scores(lining_mm: float, lined_share: float, deep_mm: float) -> Rating:
-    """Turn the measures of `measure` into scores, linear between the limits of the grades."""
     return Rating(
         periventricular=float(
             max(np.interp(lining_mm, *LINING_MM), np.interp(lined_share, *CAPS_SHARE))

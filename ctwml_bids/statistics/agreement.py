@@ -8,14 +8,13 @@ Deming line, the concordance correlation (CCC) and the intraclass correlation IC
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ctwml_bids.statistics import concordance
 from ctwml_bids.statistics.concordance import NORMAL_95, Moments
-from ctwml_bids.statistics.resampling import DRAWS, SEED, bootstrap
 
 MINIMUM_PAIRS = 3  # a line through two points always fits; nothing can be said from it
 
@@ -75,24 +74,13 @@ class Agreement:
     note: str = ""
 
 
-def agreement(
-    ct_ml: Sequence[float],
-    flair_ml: Sequence[float],
-    subjects: Sequence[Hashable] | None = None,
-    *,
-    draws: int = DRAWS,
-    seed: int = SEED,
-) -> Agreement:
-    """Compare volumes from CT with volumes from FLAIR, head by head.
+def agreement(ct_ml: Sequence[float], flair_ml: Sequence[float]) -> Agreement:
+    """Compare volumes from CT with volumes from FLAIR, head by head, with intervals by formula.
 
     Parameters
     ----------
     ct_ml, flair_ml
         Volumes in mL in the same order; a head with a NaN in either is left out.
-    subjects
-        Whose each head is, for intervals by bootstrap; None: without them.
-    draws, seed
-        Of the bootstrap.
 
     Returns
     -------
@@ -134,12 +122,7 @@ def agreement(
         for name, value in zip(NAMES, plain, strict=True)
         if name in _BY_BOOTSTRAP_ALONE
     }
-    found = replace(found, **others)
-    if subjects is None:
-        return found
-    owner = np.asarray(subjects)[complete]
-    ends = bootstrap(lambda w: weighted(w, flair, ct), owner, draws=draws, seed=seed)
-    return replace(found, **with_ends(found, ends))
+    return replace(found, **others)
 
 
 _BY_BOOTSTRAP_ALONE = ("deming_slope", "deming_intercept", "ccc", "icc")

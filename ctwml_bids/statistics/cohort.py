@@ -14,7 +14,7 @@ from ctwml_bids.statistics import fazekas, fazekas_cohort, ranks
 from ctwml_bids.statistics.agreement import UNDEFINED, Agreement, Estimate
 from ctwml_bids.statistics.concordance import Terms, moments_of
 from ctwml_bids.statistics.fazekas_cohort import Classification, classify
-from ctwml_bids.statistics.resampling import DRAWS, SEED, bootstrap
+from ctwml_bids.statistics.resampling import DRAWS, bootstrap
 from ctwml_bids.statistics.strata import strata
 from ctwml_bids.statistics.tables import MISSING, number_in
 from ctwml_bids.statistics.thresholds import ThresholdSet
@@ -73,7 +73,7 @@ class Cohort:
         All of them first, then the strata (`strata.STRATA`).
     classification
         Image → thresholds and how they were judged.
-    draws, seed
+    draws
         Of the bootstrap.
     """
 
@@ -82,7 +82,6 @@ class Cohort:
     parts: tuple[Part, ...]
     classification: Mapping[str, Classification]
     draws: int = DRAWS
-    seed: int = SEED
 
     @property
     def whole(self) -> Part:
@@ -99,7 +98,6 @@ def analyse(
     *,
     thresholds: ThresholdSet | None = None,
     draws: int = DRAWS,
-    seed: int = SEED,
 ) -> Cohort:
     """Analyse a cohort.
 
@@ -110,7 +108,7 @@ def analyse(
         ``fazekas_group`` and what the strata need.
     thresholds
         Of another cohort, judged in place of ones fitted to this.
-    draws, seed
+    draws
         Of the bootstrap over subjects.
     """
     members = [index for index, row in enumerate(units) if row["included"] == "yes"]
@@ -122,24 +120,16 @@ def analyse(
             values.rated,
             values.subjects,
             thresholds=thresholds.thresholds.get(image) if thresholds else None,
-            draws=0,
-            seed=seed,
         )
         for image in IMAGES
     }
     estimated = {image: np.array(classified[image].estimated, dtype=int) for image in IMAGES}
     parts = tuple(
-        _part(by, name, values.take(indices, estimated), draws, seed)
+        _part(by, name, values.take(indices, estimated), draws)
         for by, name, indices in strata(taking)
     )
-    for image in IMAGES:
-        found = {
-            "share_right": parts[0].share_right[image],
-            "kappa": parts[0].kappa[image],
-        }
-        classified[image] = replace(classified[image], **found)
     rows = _with_estimates(units, members, estimated)
-    return Cohort(rows, tuple(members), parts, classified, draws, seed)
+    return Cohort(rows, tuple(members), parts, classified, draws)
 
 
 @dataclass(frozen=True)
@@ -189,7 +179,7 @@ class _Values:
         return _Values(**cut)
 
 
-def _part(by: str, stratum: str, values: _Values, draws: int, seed: int) -> Part:
+def _part(by: str, stratum: str, values: _Values, draws: int) -> Part:
     flair, ct = values.compared["flair"], values.compared["ct"]
     found = agreed.agreement(ct, flair)
     dice = values.dice
@@ -213,7 +203,7 @@ def _part(by: str, stratum: str, values: _Values, draws: int, seed: int) -> Part
         return np.concatenate(columns, axis=1)
 
     # One set of resampled cohorts for all: drawing them costs most.
-    ends = bootstrap(statistic, values.subjects, draws=draws, seed=seed)
+    ends = bootstrap(statistic, values.subjects, draws=draws)
     last = len(agreed.NAMES)
     if found.pairs >= agreed.MINIMUM_PAIRS:
         found = replace(found, **agreed.with_ends(found, ends[:, :last]))

@@ -1,4 +1,4 @@
-"""Fazekas groups from the volumes of a cohort: fitted, judged out of fold, with intervals."""
+"""Fazekas groups from the volumes of a cohort: fitted, and judged out of fold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ctwml_bids.statistics import fazekas
 from ctwml_bids.statistics.agreement import UNDEFINED, Estimate
-from ctwml_bids.statistics.resampling import DRAWS, SEED, bootstrap
+from ctwml_bids.statistics.resampling import SEED
 
 FOLDS = 10
 
@@ -30,8 +30,6 @@ class Classification:
         no part in, of others by `thresholds`; −1 where there is no volume or no threshold.
     counts
         Rated (rows) by estimated group (columns), (3, 3).
-    share_right, kappa
-        Of `counts`, kappa with quadratic weights; intervals by bootstrap over subjects.
     folds
         Of the cross-validation; 0 where the thresholds came from elsewhere.
     note
@@ -42,8 +40,6 @@ class Classification:
     thresholds: fazekas.Thresholds | None
     estimated: tuple[int, ...]
     counts: np.ndarray
-    share_right: Estimate = UNDEFINED
-    kappa: Estimate = UNDEFINED
     folds: int = 0
     note: str = ""
 
@@ -54,7 +50,6 @@ def classify(
     subjects: Sequence[Hashable],
     *,
     thresholds: fazekas.Thresholds | None = None,
-    draws: int = DRAWS,
     seed: int = SEED,
 ) -> Classification:
     """Fit thresholds on a cohort and judge them by 10-fold cross-validation over subjects.
@@ -69,8 +64,8 @@ def classify(
         Whose each unit is: all units of a subject are in one fold.
     thresholds
         From another cohort: judged as they are, nothing is fitted.
-    draws, seed
-        Of the bootstrap; the seed is that of the folds, too.
+    seed
+        Of the folds.
     """
     volumes, rating = np.asarray(volumes_ml, float), np.asarray(groups, int)
     owner = np.asarray(subjects)
@@ -95,14 +90,11 @@ def classify(
         )
         note = _missing_group(rating[rated])
     counts = fazekas.confusion(rating[rated], estimated[rated])
-    share, kappa = _judged(rating[rated], estimated[rated], owner[rated], counts, draws, seed)
     return Classification(
         int(rated.sum()),
         fitted,
         tuple(estimated.tolist()),
         counts,
-        share,
-        kappa,
         folds,
         note,
     )
@@ -137,33 +129,6 @@ def _missing_group(rating: np.ndarray) -> str:
     )
 
 
-def _judged(
-    rated: np.ndarray,
-    estimated: np.ndarray,
-    owner: np.ndarray,
-    counts: np.ndarray,
-    draws: int,
-    seed: int,
-) -> tuple[Estimate, Estimate]:
-    if not counts.sum():
-        return UNDEFINED, UNDEFINED
-    ends = bootstrap(lambda w: weighted(w, rated, estimated), owner, draws=draws, seed=seed)
-    return with_ends(counts, ends)
-
-
-def weighted(weights: np.ndarray, rated: np.ndarray, estimated: np.ndarray) -> np.ndarray:
-    """Return share right and kappa of some cohorts, (m, 2).
-
-    Parameters
-    ----------
-    weights
-        How often each unit is in each cohort, (m, n).
-    rated, estimated
-        Index in `fazekas.GROUPS`; a unit with −1 in either does not count.
-    """
-    return judged(weights @ cells(rated, estimated))
-
-
 def cells(rated: np.ndarray, estimated: np.ndarray) -> np.ndarray:
     """Mark the cell of the confusion matrix that each unit is in, (n, 9); none with a −1."""
     known = (rated >= 0) & (estimated >= 0)
@@ -177,7 +142,7 @@ def judged(sums: np.ndarray) -> np.ndarray:
 
 
 def with_ends(counts: np.ndarray, ends: np.ndarray) -> tuple[Estimate, Estimate]:
-    """Return share right and kappa of a confusion matrix with intervals, (2, 2), of `weighted`."""
+    """Return share right and kappa of a confusion matrix with intervals, (2, 2)."""
     values = (fazekas.share_right(counts), fazekas.weighted_kappa(counts))
     share, kappa = (
         UNDEFINED

@@ -104,17 +104,13 @@ def absolute_volume_difference(result: float, reference: float) -> float:
     return abs(result - reference) / reference * 100.0 if reference else math.nan
 
 
-def hausdorff95(
-    result: np.ndarray,
-    reference: np.ndarray,
-    *,
-    affine: np.ndarray,
-    slice_axis: int | None = None,
-) -> float:
+def hausdorff95(result: np.ndarray, reference: np.ndarray, *, affine: np.ndarray) -> float:
     """Return the larger of the two directed 95th-percentile boundary distances, in mm.
 
     The boundary of a mask is what a 3×3 erosion within each slice takes away; the edge of the
-    image does not erode. Distances run between boundary voxel centres in 3D.
+    image does not erode. Distances run between boundary voxel centres in 3D. Slices lie along the
+    array axis of the largest spacing, and among equal ones along that nearest to
+    superior–inferior.
 
     Parameters
     ----------
@@ -122,9 +118,6 @@ def hausdorff95(
         Masks, shape (x, y, z), on one grid.
     affine
         4×4, voxel indices → RAS mm.
-    slice_axis
-        Array axis across slices; by default the axis of the largest spacing, and among equal
-        ones the axis nearest to superior–inferior.
 
     Returns
     -------
@@ -135,7 +128,7 @@ def hausdorff95(
     _require_same_shape(result, reference)
     if not result.any() or not reference.any():
         return math.nan
-    axis = _across_slices(affine) if slice_axis is None else slice_axis
+    axis = _across_slices(affine)
     from_result = _boundary_points(result, affine, axis)
     from_reference = _boundary_points(reference, affine, axis)
     to_reference = KDTree(from_reference).query(from_result)[0]

@@ -14,10 +14,11 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from ctwml_bids.geometry import voxel_volume_ml
+from ctwml_bids.geometry import PERIVENTRICULAR_MM, bounding_box, voxel_volume_ml
 from ctwml_bids.statistics.overlap import CORNERS_TOUCH
 
-PERIVENTRICULAR_MM = 10.0  # the 10 mm rule: Griffanti et al. 2018, NeuroImage 170:174
+# Of a voxel near the border of the brain mask: from its centre to that of the nearest outside.
+NEAR_BORDER_MM = 3.0
 # A ball of 3 mm across: guidelines ask for 3 mm along a lesion's longest axis (Filippi et al. 2019,
 # Brain 142:1858). A volume, since an extent would depend on the slice thickness.
 MINIMUM_LESION_ML = 0.014
@@ -45,17 +46,17 @@ class Lesion:
 
 @dataclass(frozen=True)
 class LesionMeasures:
-    """Lesion volumes of one image, in mL.
+    """Lesion volumes of one image, in mL; what `tables` has a column of is named as its column.
 
     Attributes
     ----------
-    total_ml, brain_ml, ventricle_ml
+    wml_ml, brain_ml, ventricle_ml
         Volume of the lesion mask, specks included, of the brain mask, of the ventricle mask.
-    percent
+    wml_percent
         Lesions as a percentage of the brain mask; NaN for an empty brain mask.
-    count
+    lesion_count
         Number of 26-connected lesions of at least the minimum volume.
-    median_ml, largest_ml
+    lesion_median_ml, lesion_largest_ml
         Sizes of those lesions; 0 when there is none.
     speck_ml
         Volume in foci below the minimum: part of the total, of no lesion in the table.
@@ -63,22 +64,28 @@ class LesionMeasures:
         Within and beyond the periventricular distance; NaN without a ventricle mask.
     left_ml, right_ml
         Volume in each of the patient's hemispheres.
+    near_border
+        Share (0–1) of the lesion probability near the border of the brain mask.
+    in_ventricles_ml
+        Volume of lesions within the ventricle mask.
     lesions
         Every lesion that is counted, largest first.
     """
 
-    total_ml: float
+    wml_ml: float
     brain_ml: float
     ventricle_ml: float
-    percent: float
-    count: int
-    median_ml: float
-    largest_ml: float
+    wml_percent: float
+    lesion_count: int
+    lesion_median_ml: float
+    lesion_largest_ml: float
     speck_ml: float
     periventricular_ml: float
     deep_ml: float
     left_ml: float
     right_ml: float
+    near_border: float
+    in_ventricles_ml: float
     lesions: tuple[Lesion, ...]
 
 
@@ -86,6 +93,7 @@ def measure(
     lesions: np.ndarray,
     *,
     affine: np.ndarray,
+    probability: np.ndarray,
     brain: np.ndarray,
     ventricles: np.ndarray,
     left: np.ndarray,
@@ -100,6 +108,8 @@ def measure(
         Masks, bool or 0/1, shape (x, y, z), on one grid.
     affine
         4×4, voxel indices → RAS mm; may be anisotropic, oblique or sheared.
+    probability
+        0–1, that each voxel is a lesion, on that grid.
     left
         True where a voxel lies in the patient's left hemisphere (see `left_of_midline`).
     periventricular_mm
@@ -120,7 +130,7 @@ def measure(
     """
     lesions, brain = np.asarray(lesions) > 0, np.asarray(brain) > 0
     ventricles, left = np.asarray(ventricles) > 0, np.asarray(left) > 0
-    shapes = {array.shape for array in (lesions, brain, ventricles, left)}
+    shapes = {array.shape for array in (lesions, brain, ventricles, left, np.asarray(probability))}
     if len(shapes) > 1:
         raise ValueError(f"the masks differ in shape: {sorted(shapes)}")
     voxel_ml = voxel_volume_ml(affine)
@@ -135,18 +145,20 @@ def measure(
     sizes = [lesion.volume_ml for lesion in table]
     has_ventricles = bool(ventricles.any())
     return LesionMeasures(
-        total_ml=total * voxel_ml,
+        wml_ml=total * voxel_ml,
         brain_ml=brain_ml,
         ventricle_ml=int(np.count_nonzero(ventricles)) * voxel_ml,
-        percent=100.0 * total * voxel_ml / brain_ml if brain_ml else math.nan,
-        count=len(table),
-        median_ml=float(np.median(sizes)) if sizes else 0.0,
-        largest_ml=sizes[0] if sizes else 0.0,
+        wml_percent=100.0 * total * voxel_ml / brain_ml if brain_ml else math.nan,
+        lesion_count=len(table),
+        lesion_median_ml=float(np.median(sizes)) if sizes else 0.0,
+        lesion_largest_ml=sizes[0] if sizes else 0.0,
         speck_ml=sum(focus.volume_ml for focus in foci[len(table) :]),
         periventricular_ml=near * voxel_ml if has_ventricles else math.nan,
         deep_ml=(total - near) * voxel_ml if has_ventricles else math.nan,
         left_ml=total_left * voxel_ml,
         right_ml=(total - total_left) * voxel_ml,
+        near_border=share_near_border(np.where(lesions, probability, 0), brain, affine=affine),
+        in_ventricles_ml=int(np.count_nonzero(ventricles[where])) * voxel_ml,
         lesions=table,
     )
 
@@ -176,13 +188,7 @@ def left_of_midline(
     return row[0] * i + row[1] * j + row[2] * k + row[3] < 0
 
 
-def share_near_border(
-    lesions: np.ndarray,
-    brain: np.ndarray,
-    *,
-    affine: np.ndarray,
-    distance_mm: float = 3.0,
-) -> float:
+def share_near_border(lesions: np.ndarray, brain: np.ndarray, *, affine: np.ndarray) -> float:
     """Return the share of the lesion volume that lies near the border of the brain mask.
 
     Parameters
@@ -193,8 +199,6 @@ def share_near_border(
         Brain mask on the same grid.
     affine
         4×4, voxel indices → RAS mm.
-    distance_mm
-        Near is at most this far from the centre of the nearest voxel outside the brain mask.
 
     Returns
     -------
@@ -207,9 +211,10 @@ def share_near_border(
     if not weights.sum():
         return 0.0
     shell = np.zeros_like(brain)
-    box = _box(brain)
-    shell[box] = ndimage.binary_dilation(brain[box], structure=CORNERS_TOUCH) & ~brain[box]
-    distance = _distance_to(shell, indices, affine, limit_mm=distance_mm + 1e-6)
+    if brain.any():
+        box = bounding_box(brain, 1)
+        shell[box] = ndimage.binary_dilation(brain[box], structure=CORNERS_TOUCH) & ~brain[box]
+    distance = _distance_to(shell, indices, affine, limit_mm=NEAR_BORDER_MM + 1e-6)
     near = np.isfinite(distance) | ~brain[tuple(indices.T)]
     return float(weights[near].sum() / weights.sum())
 
@@ -229,7 +234,7 @@ def _distance_to(
     inside = target[tuple(indices.T)]
     distance = np.zeros(len(indices))
     if not inside.all():
-        box = _box(target)
+        box = bounding_box(target, 1)
         rim = target[box] & ~ndimage.binary_erosion(target[box], structure=CORNERS_TOUCH)
         corner = [edge.start for edge in box]
         tree = KDTree(apply_affine(affine, np.argwhere(rim) + corner))
@@ -244,7 +249,7 @@ def _lesion_table(
     """Describe each 26-connected lesion, largest first."""
     if not len(indices):
         return ()
-    box = _box(lesions)
+    box = bounding_box(lesions, 1)
     labels = ndimage.label(lesions[box], structure=CORNERS_TOUCH)[0][lesions[box]] - 1
     sizes = np.bincount(labels)
     centres = np.stack([np.bincount(labels, weights=axis) / sizes for axis in indices.T], axis=1)
@@ -261,15 +266,4 @@ def _lesion_table(
             ventricle_distance_mm=float(nearest[at]),
         )
         for at in order
-    )
-
-
-def _box(mask: np.ndarray) -> tuple[slice, ...]:
-    """Return the bounding box of a mask with one voxel around it: whole-head arrays are large."""
-    if not mask.any():
-        return (slice(0, 0),) * 3
-    edges = ndimage.find_objects(mask.astype(np.uint8))[0]
-    return tuple(
-        slice(max(edge.start - 1, 0), min(edge.stop + 1, size))
-        for edge, size in zip(edges, mask.shape, strict=True)
     )

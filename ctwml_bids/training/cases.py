@@ -17,7 +17,7 @@ from ctwml_bids.bids.exclusions import why_left_out
 from ctwml_bids.bids.people_tables import People
 from ctwml_bids.bids.status import read_quality, read_status
 from ctwml_bids.errors import NoInputError
-from ctwml_bids.statistics.gates import ORDER
+from ctwml_bids.statistics.gates.gate import ORDER
 from ctwml_bids.training.heads import Case
 from ctwml_bids.training.manual_masks import find_mask
 

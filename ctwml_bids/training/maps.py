@@ -15,13 +15,14 @@ from ctwml_bids.bids.files import write_bytes, write_json, write_nifti
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.normalisation import from_grid, rounded
 from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
-from ctwml_bids.statistics import overlap, regions, tables
-from ctwml_bids.statistics.gates import Gate
+from ctwml_bids.statistics import overlap, regions
+from ctwml_bids.statistics.columns import ACCURACY_NAMES
+from ctwml_bids.statistics.gates.gate import Gate
+from ctwml_bids.statistics.gates.lesions import lesion_gates
 from ctwml_bids.training.heads import Case, image_on_grid, load_mask
 from ctwml_bids.training.picture import picture
 from ctwml_bids.training.setup import Training
 from ctwml_bids.training.tables import write_table
-from ctwml_bids.unit.measuring import fluid_gate, lesion_gates
 
 # Thresholds whose Dice is told beside that of the one that is used.
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
@@ -85,8 +86,8 @@ def write_case(
         "participant_id": case.participant,
         "fazekas": case.fazekas,
         "truth_ml": float(np.count_nonzero(truth)) * grid.voxel_ml,
-        "cv_ml": measures.total_ml,
-        **{tables.ACCURACY_NAMES.get(name, name): value for name, value in asdict(found).items()},
+        "cv_ml": measures.wml_ml,
+        **{ACCURACY_NAMES.get(name, name): value for name, value in asdict(found).items()},
         "sweep": [overlap.dice(probabilities[case.truth_space] > t, truth) for t in THRESHOLDS],
     }
 
@@ -180,20 +181,15 @@ def _measure(
     left_out_ml: float,
     training: Training,
 ) -> tuple[regions.LesionMeasures, list[Gate]]:
-    space = case.modality.upper()
-    ventricles = _on(_ventricles(case, training), grid)
-    brain = _on(case.brain, grid)
     measures = regions.measure(
         mask,
         affine=grid.affine,
-        brain=brain,
-        ventricles=ventricles,
+        probability=probability,
+        brain=_on(case.brain, grid),
+        ventricles=_on(_ventricles(case, training), grid),
         left=regions.left_of_midline(grid.shape, grid.affine, np.linalg.inv(frame)),
     )
-    return measures, [
-        *lesion_gates(probability, mask, brain, grid, space),
-        fluid_gate(mask & ventricles, left_out_ml, grid, space),
-    ]
+    return measures, lesion_gates(measures, left_out_ml, image=case.modality.upper())
 
 
 def _ventricles(case: Case, training: Training) -> Path:

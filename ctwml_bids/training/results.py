@@ -16,7 +16,7 @@ from ctwml_bids.errors import InputOutputError, NoInputError
 from ctwml_bids.reports.training import TrainingReport, render_training
 from ctwml_bids.run.provenance import versions
 from ctwml_bids.segmentation.model_store import write_model
-from ctwml_bids.statistics.tables import ACCURACY_COLUMNS
+from ctwml_bids.statistics.columns import ACCURACY_COLUMNS
 from ctwml_bids.training.heads import Case
 from ctwml_bids.training.maps import write_case
 from ctwml_bids.training.plan import Plan

@@ -17,7 +17,8 @@ from ctwml_bids.bids.outputs import IMAGES_SHA256, is_current
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.preprocessing.grids import grid_of
 from ctwml_bids.statistics import overlap, regions, tables
-from ctwml_bids.statistics.gates import Gate, overall
+from ctwml_bids.statistics.columns import COLUMNS
+from ctwml_bids.statistics.gates.gate import Gate, overall
 from ctwml_bids.training.heads import Case
 from ctwml_bids.training.setup import Training
 
@@ -86,7 +87,7 @@ def write_table(
         },
     )
     ordered = [rows[image] for image in ("ct", "flair", "pair") if image in rows]
-    write_tsv(path, ordered, list(tables.COLUMNS))
+    write_tsv(path, ordered, list(COLUMNS))
 
 
 def _measured_table(output_dir: Path, case: Case, label: str) -> Path:

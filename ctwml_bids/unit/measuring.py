@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +14,14 @@ from ctwml_bids.preprocessing.ct_quality import ct_quality
 from ctwml_bids.preprocessing.empty_slices import seen_part
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.slice_spacing import VAULT_RATIO
-from ctwml_bids.statistics import fit_gates, overlap, quality, regions, scan_gates, tables
+from ctwml_bids.statistics import overlap, regions, tables
+from ctwml_bids.statistics.gates.brain import brain_gates
+from ctwml_bids.statistics.gates.ct import ct_gates
+from ctwml_bids.statistics.gates.flair import flair_gates
+from ctwml_bids.statistics.gates.gate import Gate, overall
+from ctwml_bids.statistics.gates.lesions import lesion_gates
+from ctwml_bids.statistics.gates.pair import pair_gates
+from ctwml_bids.statistics.gates.scan import scan_gates
 from ctwml_bids.statistics.thresholds import stated
 from ctwml_bids.unit.records import Head, ImageFiles, Measures, PairFiles, Results
 from ctwml_bids.unit.work_files import load_facts, load_image, load_mask
@@ -75,27 +81,14 @@ def measure_unit(results: Results) -> Measures:
     pair = None
     if results.pair:
         registration = load_facts(results.pair.registration.facts)
-        frame = load_facts(results.pair.ct.head.brain.facts)
-        facts["registration"] = {**registration, **frame}
-        gates.append(
-            quality.registration(
-                registration["verdict"],
-                registration["reason"],
-                mirror_ratio=registration["mirror_ratio"],
-                nmi_gain=registration["nmi_after"] - registration["nmi_before"],
-                mask_dice=registration["mask_dice"],
-                limits=registration["limits"],
-            )
-        )
-        if frame["mask_from"] == "FLAIR":
-            gates.append(quality.carried_mask(_missed(results.pair.ct.head)))
-            # A carried mask of nothing has nothing taken out; other gates tell of it.
-            share = frame["removed_ml"] / max(frame["carried_ml"], 0.1)
-            gates.append(fit_gates.bone_in_mask(share))
+        head = results.pair.ct.head
+        facts["registration"] = {**registration, **load_facts(head.brain.facts)}
+        carried = facts["registration"]["mask_from"] == "FLAIR"
+        gates += pair_gates(facts["registration"], _missed(head) if carried else None)
         # Images that do not line up are not compared: the numbers would look like real ones.
         if registration["verdict"] != "fail":
             pair = _compare(results.pair)
-    qc = quality.overall(gates)
+    qc = overall(gates)
     cards = {name: results.run.cards[name] for name in results.images}
     rows = tables.unit_rows(
         measures,
@@ -117,7 +110,7 @@ def measure_unit(results: Results) -> Measures:
 
 def _measure_image(
     name: str, files: ImageFiles
-) -> tuple[regions.LesionMeasures, list[quality.Gate], dict[str, Any]]:
+) -> tuple[regions.LesionMeasures, list[Gate], dict[str, Any]]:
     head, label = files.head, name.upper()
     native = grid_of(nib.load(head.read.raw))
     lesions = np.asarray(nib.load(files.lesions.mask).dataobj) > 0
@@ -130,6 +123,7 @@ def _measure_image(
     found = regions.measure(
         lesions,
         affine=native.affine,
+        probability=probability,
         brain=brain,
         ventricles=ventricles,
         left=regions.left_of_midline(native.shape, native.affine, native_to_guide),
@@ -144,100 +138,31 @@ def _measure_image(
     used = np.asarray(load_mask(head.brain.mask).dataobj)
     cut = cut_shares(seen_part(used, facts["brain_mask"].get("empty_slices")))
     gates = [
-        quality.brain_volume(float(brain.sum()) * native.voxel_ml, image=label),
-        quality.coverage(cut, image=label),
-        fit_gates.template_fit(fit["dice"], fit["scales"], image=label),
-        *lesion_gates(probability, lesions, brain, native, label),
-        fluid_gate(lesions & ventricles, facts["network"]["fluid_ml"], native, label),
-        *_scan_gates(facts, label),
+        *brain_gates(found, cut, fit, image=label),
+        *lesion_gates(found, facts["network"]["fluid_ml"], image=label),
+        *scan_gates(facts["brain_mask"], image=label),
     ]
     if name == "ct":
-        gates += _ct_gates(files, facts)
+        facts["quality"] = _ct_quality(files)
+        gates += ct_gates(facts, spacing_ratio(facts))
     if files.contrast is not None:
-        facts["contrast"] = contrast = load_facts(files.contrast)
-        gates.append(fit_gates.flair_contrast(**contrast))
+        facts["contrast"] = load_facts(files.contrast)
+        gates += flair_gates(facts)
     return found, gates, facts
 
 
-def _scan_gates(facts: Mapping[str, Any], image: str) -> list[quality.Gate]:
-    """Judge the scan itself by what its reader and its own brain mask found."""
-    own = facts["brain_mask"]
-    empty = own.get("empty_slices") or {}
-    numbers = empty.get("numbers", ())
-    gates = []
-    if "way_up" in own:
-        gates.append(scan_gates.way_up(**own["way_up"], image=image))
-    if numbers:
-        gates.append(
-            scan_gates.empty_slices(
-                len(numbers), empty["slices"], empty["unseen_ml"], own["brain_ml"], image=image
-            )
-        )
-    if "hu_step" in facts:
-        gates.append(scan_gates.value_steps(facts["hu_step"]))
-    return gates
-
-
-def lesion_gates(
-    probability: np.ndarray, lesions: np.ndarray, brain: np.ndarray, grid: Grid, image: str
-) -> list[quality.Gate]:
-    """Judge a segmentation by how much it marks, and where.
-
-    Parameters
-    ----------
-    probability, lesions, brain
-        0–1, bool and bool, (x, y, z) on the image's grid.
-    grid
-        The image's.
-    image
-        ``CT`` or ``FLAIR``.
-    """
-    near = regions.share_near_border(np.where(lesions, probability, 0), brain, affine=grid.affine)
-    ml = float(np.count_nonzero(lesions)) * grid.voxel_ml
-    return [
-        quality.lesions_near_skull(near, image=image, lesion_ml=ml),
-        quality.lesion_volume(ml, image=image),
-    ]
-
-
-def fluid_gate(inside: np.ndarray, left_out_ml: float, grid: Grid, image: str) -> quality.Gate:
-    """Judge a segmentation by what it marks in the ventricles.
-
-    Parameters
-    ----------
-    inside
-        Lesions within the ventricle mask, bool, (x, y, z) on the image's grid.
-    left_out_ml
-        What the network marked in their fluid, which is no part of the lesions, in mL.
-    grid
-        The image's.
-    image
-        ``CT`` or ``FLAIR``.
-    """
-    inside_ml = float(np.count_nonzero(inside)) * grid.voxel_ml
-    return fit_gates.lesions_in_ventricles(inside_ml, left_out_ml, image=image)
-
-
-def _ct_gates(files: ImageFiles, facts: dict[str, Any]) -> list[quality.Gate]:
-    """Judge what only HU can tell, on the working image.
+def _ct_quality(files: ImageFiles) -> dict[str, float | None]:
+    """Measure what only HU can tell, on the working image.
 
     In the CT's own brain mask: the FLAIR's, carried to it, reaches into the vault, and the border
     of bone would read as blood (14 mL instead of 0.4 on the real pair sub-dv01).
     """
-    numbers = ct_quality(
+    return ct_quality(
         load_image(files.head.read.image),
         load_mask(files.head.own.mask),
         load_mask(files.ventricles),
         np.loadtxt(files.head.guide_to_native),
     )
-    facts["quality"] = numbers
-    median = numbers["tissue_hu"]
-    return [
-        quality.tissue_hu(math.nan if median is None else median),
-        quality.bright(numbers["bright_ml"]),
-        quality.hypodensity(numbers["dark_region_ml"]),
-        quality.slice_spacing(spacing_ratio(facts), image="CT"),
-    ]
 
 
 def _missed(head: Head) -> float:

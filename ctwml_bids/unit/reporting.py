@@ -20,6 +20,7 @@ from ctwml_bids.reports.figures import CT_WINDOW, image_window
 from ctwml_bids.reports.methods import methods
 from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
 from ctwml_bids.segmentation import networks
+from ctwml_bids.statistics.columns import report_labels
 from ctwml_bids.unit.measuring import on_native
 from ctwml_bids.unit.records import Maps, Measures, Results, RunFacts
 from ctwml_bids.unit.work_files import load_image
@@ -116,6 +117,7 @@ def report_unit(unit: UnitShown, measures: Measures) -> tuple[str, bytes | None]
             figures.insert(3, _mask_figure(pair))
     figures += [_normalisation_figure(name, images[name]) for name in images]
     cards = {name: asdict(run.cards[name]) for name in images}
+    of_image, of_pair = report_labels()
     page = render_subject(
         SubjectReport(
             unit=unit.unit.label,
@@ -123,6 +125,8 @@ def report_unit(unit: UnitShown, measures: Measures) -> tuple[str, bytes | None]
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             rows=tuple(measures.rows),
             gates=tuple(measures.gates),
+            measures=of_image,
+            pair_measures=of_pair,
             methods=methods(
                 version=run.versions["ctwml_bids"],
                 networks={

@@ -21,8 +21,8 @@ from ctwml_bids.bids.files import (
 )
 from ctwml_bids.preprocessing import transforms
 from ctwml_bids.preprocessing.grids import grid_of, image_on
+from ctwml_bids.statistics.columns import COLUMNS, LESION_COLUMNS
 from ctwml_bids.statistics.regions import MINIMUM_LESION_ML
-from ctwml_bids.statistics.tables import COLUMNS, LESION_COLUMNS
 from ctwml_bids.unit.measuring import on_native
 from ctwml_bids.unit.records import Head, ImageFiles, Maps, Measures, Results, TemplateMaps
 from ctwml_bids.unit.sources import lineage

@@ -11,10 +11,11 @@ import pytest
 from ctwml_bids.bids.status import UnitStatus, write_status
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.errors import CannotCreateError, InvalidInputError, UsageError
-from ctwml_bids.reports.methods import methods_text
+from ctwml_bids.reports.methods import methods
 from ctwml_bids.run.preflight import Ready, choose_models
 from ctwml_bids.run.provenance import check_same_run, hashes, write_record
 from ctwml_bids.run.resources import resources_of, seen_by_steps
+from ctwml_bids.segmentation import networks
 from ctwml_bids.settings import from_toml, to_toml
 from ctwml_bids.templates import packaged
 from ctwml_bids.training.setup import settle
@@ -55,13 +56,13 @@ def test_the_threshold_is_that_of_every_step_and_every_statement(ready_with, wor
     run = ready_with(*words)
     cards = resources_of(run).run.cards
     assert {name: card.threshold for name, card in cards.items()} == {"ct": ct, "flair": flair}
-    said = methods_text(
+    said = methods(
         version="1",
-        networks={name: networks.of_card(card.name, card.network) for name, card in cards.items()},
+        networks=dict.fromkeys(cards, networks.ARCHITECTURES[networks.DEFAULT]),
         template="T",
         normalisation="nine",
         models={name: dataclasses.asdict(card) for name, card in cards.items()},
-    )
+    ).text()
     assert f"voxels above {ct:g} counted" in said
     assert f"voxels above {flair:g} counted" in said
 

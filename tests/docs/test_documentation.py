@@ -24,7 +24,7 @@ from ctwml_bids.cli import options, parser, simulate, slurm_options
 from ctwml_bids.run.plugin_file import read_plugin
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.settings import ANALYSIS_LEVELS, OPTIONS
-from ctwml_bids.statistics.tables import COLUMNS
+from ctwml_bids.statistics.columns import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

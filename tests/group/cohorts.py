@@ -14,7 +14,7 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_nifti, write_text, write_tsv
 from ctwml_bids.group.summary import GroupOptions, Sources, run_group
 from ctwml_bids.preprocessing.transforms import itk_text
-from ctwml_bids.statistics.tables import COLUMNS
+from ctwml_bids.statistics.columns import COLUMNS
 
 # Volumes of five units, in mL.
 FLAIR = [1.0, 5.0, 12.0, 30.0, 55.0]

@@ -16,7 +16,7 @@ from ctwml_bids.interfaces.alignment import FramePair, NormaliseNineParameter
 from ctwml_bids.interfaces.preprocessing import FindVentricles
 from ctwml_bids.interfaces.results import WriteUnit
 from ctwml_bids.interfaces.segmentation import SegmentLesions, ToNative
-from ctwml_bids.preprocessing import flair_ventricles, normalisation, ventricles
+from ctwml_bids.preprocessing import flair_ventricles, nine_parameters, normalisation, ventricles
 from ctwml_bids.segmentation import ensemble
 from ctwml_bids.segmentation.model_store import Member, default, load_card
 from ctwml_bids.templates import packaged
@@ -57,7 +57,7 @@ def centre_on_centre(mask: nib.Nifti1Image, template_mask: nib.Nifti1Image, *, s
 def frame(tmp_path, monkeypatch):
     """Frame a CT in the mask of a FLAIR that lies 2 mm further along each axis."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(normalisation, "nine_parameter", centre_on_centre)
+    monkeypatch.setattr(nine_parameters, "nine_parameter", centre_on_centre)
     flair_to_ct = np.eye(4)
     flair_to_ct[:3, 3] = -2
     ball(8).to_filename("ct.nii")
@@ -159,7 +159,7 @@ def test_the_cts_own_mask_takes_over_after_a_failed_gate(frame, odd, reason):
 
 @pytest.mark.parametrize("template", [10, 7])
 def test_the_guide_is_where_it_is_whichever_template_the_run_has(tmp_path, monkeypatch, template):
-    monkeypatch.setattr(normalisation, "nine_parameter", centre_on_centre)
+    monkeypatch.setattr(nine_parameters, "nine_parameter", centre_on_centre)
     paths = {}
     for name, centre in (("mask", 9), ("guide_mask", 10), ("template_mask", template)):
         paths[name] = str(tmp_path / f"ball{centre}.nii")

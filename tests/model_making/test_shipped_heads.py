@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import NoInputError
-from ctwml_bids.preprocessing.brain_extraction import ct_mask
 from ctwml_bids.preprocessing.carried_mask import carry
+from ctwml_bids.preprocessing.ct_brain import ct_mask
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
-from ctwml_bids.preprocessing.images import orthonormal
+from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.simulation.pair import simulate_pair
 from model_making import shipped_heads
 

@@ -15,8 +15,8 @@ from ctwml_bids.preprocessing.flair_brain import flair_mask
 from ctwml_bids.preprocessing.flair_contrast import flair_contrast
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.images import read_flair
-from ctwml_bids.preprocessing.normalisation import compose, nine_parameter
-from ctwml_bids.statistics import fit_gates
+from ctwml_bids.preprocessing.nine_parameters import compose, nine_parameter
+from ctwml_bids.statistics.gates import flair
 from ctwml_bids.unit.records import Brain, Head, Maps, Read
 from ctwml_bids.unit.work_files import load_facts
 from tests.unit.facts import guide_files
@@ -67,7 +67,7 @@ def head(packaged):
 
 
 def judged(facts):
-    return fit_gates.flair_contrast(**facts).status
+    return flair.flair_contrast(**facts).status
 
 
 def test_ratios_are_those_that_were_painted_whatever_the_scale(head, tissues):
@@ -86,7 +86,7 @@ def test_ratios_are_those_that_were_painted_whatever_the_scale(head, tissues):
     ids=["T1w", "T2w"],
 )
 def test_other_contrasts_fail_and_are_named(head, tissues, levels, found):
-    gate = fit_gates.flair_contrast(**flair_contrast(*head(levels), tissues))
+    gate = flair.flair_contrast(**flair_contrast(*head(levels), tissues))
     assert gate.status == "fail"
     assert found in gate.message
 
@@ -110,7 +110,7 @@ def test_lesions_that_were_found_do_not_count_as_white_matter(head, packaged, ti
     assert facts["lesions_to_white"] == pytest.approx(1.6, abs=0.15)
     assert facts["white_left_out"] > share
     assert judged(facts) == "pass"
-    gate = fit_gates.flair_contrast(**facts)
+    gate = flair.flair_contrast(**facts)
     assert "without the lesions found and 6 mm around them" in gate.message
 
 

@@ -12,7 +12,7 @@ from ctwml_bids.preprocessing.ct_quality import ct_quality
 from ctwml_bids.preprocessing.grids import Grid, image_on, resample
 from ctwml_bids.preprocessing.hypodensity import large_dark_areas
 from ctwml_bids.preprocessing.nine_parameters import compose
-from ctwml_bids.statistics.quality import hypodensity
+from ctwml_bids.statistics.gates.ct import hypodensity
 from tests.preprocessing.head_phantom import ellipsoid
 
 GREY_HU, WHITE_HU, FLUID_HU, INFARCT_HU, LESION_HU = 37.0, 29.0, 5.0, 12.0, 17.5

@@ -8,7 +8,8 @@ import pytest
 
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.geometry import shear
-from ctwml_bids.preprocessing.images import load_nifti, orthonormal, read_flair
+from ctwml_bids.preprocessing.images import load_nifti, read_flair
+from ctwml_bids.preprocessing.orthonormal import orthonormal
 
 # 20 × 24 × 10 voxels as large as a head: 200 × 240 × 150 mm.
 AFFINE = np.diag([10, 10, 15, 1.0])

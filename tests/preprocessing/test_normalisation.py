@@ -7,7 +7,7 @@ from nibabel.affines import apply_affine
 
 from ctwml_bids import templates
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.preprocessing import deformable, normalisation
+from ctwml_bids.preprocessing import deformable, nine_parameters, normalisation
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 
 
@@ -44,37 +44,37 @@ def posed(mask: nib.Nifti1Image, matrix: np.ndarray, cut: tuple[float, float] = 
     return image_on(native.astype(np.uint8), grid)
 
 
-KNOWN = normalisation.compose([0.9, 1.15, 1.05], [25, -30, 15], np.deg2rad([18, -8, 12]))
+KNOWN = nine_parameters.compose([0.9, 1.15, 1.05], [25, -30, 15], np.deg2rad([18, -8, 12]))
 
 
 @pytest.mark.parametrize("cut", [(0, 0), (40, 0), (0, 25)])
 def test_known_nine_parameters_are_found_even_where_the_image_ends(template_mask, cut):
     native = posed(template_mask, KNOWN, cut)
-    found = normalisation.nine_parameter(native, template_mask)
+    found = nine_parameters.nine_parameter(native, template_mask)
     points = surface_points(template_mask)
     error = np.linalg.norm(apply_affine(found, points) - apply_affine(KNOWN, points), axis=1)
     assert error.mean() < 1.5
 
 
 def test_result_is_a_translation_a_rotation_and_scales_without_shear(template_mask):
-    found = normalisation.nine_parameter(posed(template_mask, KNOWN), template_mask)
-    scales, translations, rotations, shears = normalisation.decompose(found)
+    found = nine_parameters.nine_parameter(posed(template_mask, KNOWN), template_mask)
+    scales, translations, rotations, shears = nine_parameters.decompose(found)
     assert np.allclose(shears, 0, atol=1e-9)
-    assert np.allclose(normalisation.compose(scales, translations, rotations), found, atol=1e-9)
+    assert np.allclose(nine_parameters.compose(scales, translations, rotations), found, atol=1e-9)
     axes = found[:3, :3] / np.linalg.norm(found[:3, :3], axis=0)
     assert np.allclose(axes.T @ axes, np.eye(3), atol=1e-9)
 
 
 def test_same_seed_gives_the_same_matrix(template_mask):
     native = posed(template_mask, KNOWN)
-    first = normalisation.nine_parameter(native, template_mask, seed=3)
-    assert np.array_equal(first, normalisation.nine_parameter(native, template_mask, seed=3))
+    first = nine_parameters.nine_parameter(native, template_mask, seed=3)
+    assert np.array_equal(first, nine_parameters.nine_parameter(native, template_mask, seed=3))
 
 
 def test_empty_mask_is_refused(template_mask):
     empty = image_on(np.zeros((9, 9, 9), np.uint8), Grid((9, 9, 9), np.eye(4)))
     with pytest.raises(BadDataError, match="empty"):
-        normalisation.nine_parameter(empty, template_mask)
+        nine_parameters.nine_parameter(empty, template_mask)
 
 
 def test_network_grid_covers_the_brain_and_is_mirror_symmetric(template_mask):
@@ -95,7 +95,7 @@ def test_a_smooth_image_returns_from_the_grid_as_it_went(template_mask):
     xyz = apply_affine(native_grid.affine, np.indices(native_grid.shape).reshape(3, -1).T)
     smooth = (xyz @ [0.5, -0.2, 0.3] + 40).reshape(native_grid.shape).astype(np.float32)
     image = image_on(smooth, native_grid)
-    matrix = normalisation.compose([1.02, 0.97, 1.0], [3, -2, 4], [0.05, 0.02, -0.04])
+    matrix = nine_parameters.compose([1.02, 0.97, 1.0], [3, -2, 4], [0.05, 0.02, -0.04])
     grid = normalisation.network_grid(template_mask, (2.0, 2.0, 3.0))
     there = normalisation.to_grid(image, matrix, grid, fill=0)
     back = normalisation.from_grid(there, grid, matrix, native_grid)
@@ -109,7 +109,7 @@ def test_a_smooth_image_returns_from_the_grid_as_it_went(template_mask):
 def test_white_matter_may_be_where_it_was_in_the_frame_of_a_shifted_template(template_mask):
     guide = templates.packaged()
     images = nib.load(guide.wm), nib.load(guide.ventricles)
-    native = normalisation.compose([1.1, 0.9, 1.2], [5, -3, 8], [0.1, -0.2, 0.05])
+    native = nine_parameters.compose([1.1, 0.9, 1.2], [5, -3, 8], [0.1, -0.2, 0.05])
     shift = np.eye(4)
     shift[:3, 3] = 12, -35, 20
     moved = nib.Nifti1Image(np.asarray(template_mask.dataobj), shift @ template_mask.affine)

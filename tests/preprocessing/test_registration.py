@@ -13,6 +13,7 @@ from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing import registration, registration_gate
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.nine_parameters import compose
+from ctwml_bids.preprocessing.similarity import Similarity
 
 FLAIR_TO_CT = compose([1, 1, 1], [25.0, -18.0, 30.0], np.deg2rad([12, -6, 9]))
 
@@ -109,7 +110,7 @@ def test_ct_is_found_from_40_mm_and_15_degrees_off(head, registered):
 
 
 def test_true_pair_passes_the_gate(registered):
-    verdict, reason = registration.registration_verdict(registered.facts)
+    verdict, reason = registration_gate.registration_verdict(registered.facts)
     assert verdict == "pass", reason
 
 
@@ -120,7 +121,7 @@ def test_flipped_ct_fails_the_gate_and_is_named(head, registered):
     mirrored = registered.flair_to_ct @ registration_gate._reflection(flair, where)
     brain = registration_gate.intracranial(ct, flair, mirrored)
     facts = registration_gate.gate_facts(flair, ct, mirrored, head=where, brain=brain)
-    verdict, reason = registration.registration_verdict(facts)
+    verdict, reason = registration_gate.registration_verdict(facts)
     assert verdict == "fail"
     assert "left and right" in reason
 
@@ -153,7 +154,7 @@ GOOD = {"mirror_ratio": 1.6, "scale_in_plane": 0.005, "mask_dice": 0.95}
     ],
 )
 def test_verdict_names_what_is_wrong(change, verdict, said):
-    result, reason = registration.registration_verdict({**GOOD, **change})
+    result, reason = registration_gate.registration_verdict({**GOOD, **change})
     assert result == verdict
     assert said in reason
 
@@ -164,11 +165,11 @@ def test_nmi_of_identical_images_is_2_and_of_noise_is_1():
     one, other = (image_on(rng.random(grid.shape).astype(np.float32), grid) for _ in range(2))
     levels = np.rint(np.asarray(one.dataobj) * 31) / 31
     exact = image_on(levels.astype(np.float32), grid)
-    assert registration.nmi(exact, exact, np.eye(4)) == pytest.approx(2.0, abs=0.02)
-    assert registration.nmi(one, other, np.eye(4)) == pytest.approx(1.0, abs=0.02)
+    assert Similarity(exact, exact)(np.eye(4)) == pytest.approx(2.0, abs=0.02)
+    assert Similarity(one, other)(np.eye(4)) == pytest.approx(1.0, abs=0.02)
     far = np.eye(4)
     far[0, 3] = 100
-    assert registration.nmi(exact, exact, far) == 1.0
+    assert Similarity(exact, exact)(far) == 1.0
 
 
 def test_constant_flair_is_refused(head):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ctwml_bids.preprocessing.grids import image_on
-from ctwml_bids.preprocessing.normalisation import compose
+from ctwml_bids.preprocessing.nine_parameters import compose
 from ctwml_bids.preprocessing.template_fit import template_fit
 from tests.preprocessing.head_phantom import centred_grid, ellipsoid
 

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from ctwml_bids.preprocessing.brain_extraction import ct_mask
+from ctwml_bids.preprocessing.ct_brain import ct_mask
 from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.preprocessing.hounsfield import read_ct
 from ctwml_bids.preprocessing.normalisation import network_grid, to_grid

@@ -4,8 +4,6 @@ import ants
 import nibabel as nib
 import numpy as np
 import pytest
-from fsl.data.image import Image
-from fsl.transform import flirt
 from nibabel.affines import apply_affine
 
 from ctwml_bids.errors import BadDataError
@@ -84,19 +82,6 @@ def test_ants_resamples_with_our_file_as_we_do(tmp_path, flip):
     both = (ours != 0) & (theirs != 0)
     assert both.sum() > 200
     assert np.percentile(np.abs(ours - theirs)[both], 90) < 1e-3
-
-
-@pytest.mark.parametrize("flips", [(False, False), (True, False), (False, True)])
-def test_flirt_matrices_agree_with_fslpy_both_ways(matrix, flips):
-    moving = oblique_image(1, (1.1, 0.9, 1.5), flips[0])
-    reference = oblique_image(2, (1.0, 1.2, 2.0), flips[1])
-    theirs = flirt.toFlirt(
-        np.linalg.inv(matrix), Image(moving), Image(reference), from_="world", to="world"
-    )
-    ours = transforms.to_flirt(matrix, grid_of(moving), grid_of(reference))
-    assert np.allclose(ours, theirs, atol=1e-4)
-    back = transforms.from_flirt(theirs, grid_of(moving), grid_of(reference))
-    assert np.allclose(back, matrix, atol=1e-4)
 
 
 @pytest.mark.parametrize("flip", [False, True])

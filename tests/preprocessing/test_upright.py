@@ -10,7 +10,7 @@ from ctwml_bids.preprocessing.ct_brain import ct_mask
 from ctwml_bids.preprocessing.hounsfield import read_ct
 from ctwml_bids.preprocessing.template_pose import template_brain
 from ctwml_bids.preprocessing.upright import TURNS, UPRIGHT, way_up
-from ctwml_bids.statistics import scan_gates
+from ctwml_bids.statistics.gates import scan
 
 # The mirror images, which the brain's shape does not tell from the turns.
 MIRROR = np.diag([-1.0, 1.0, 1.0])
@@ -26,7 +26,7 @@ def turned(mask, matrix, *, nod=0.0):
 
 
 def status(found):
-    return scan_gates.way_up(**found, image="CT").status
+    return scan.way_up(**found, image="CT").status
 
 
 @pytest.mark.parametrize("name", TURNS)

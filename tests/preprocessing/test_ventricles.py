@@ -9,7 +9,7 @@ from ctwml_bids.preprocessing.ct_brain import ct_mask
 from ctwml_bids.preprocessing.flair_ventricles import flair_ventricles
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.preprocessing.hounsfield import read_ct
-from ctwml_bids.preprocessing.images import orthonormal
+from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.preprocessing.template_pose import TEMPLATE, template_pose
 from ctwml_bids.preprocessing.ventricles import ct_ventricles
 from tests.preprocessing.head_phantom import centred_grid, ellipsoid

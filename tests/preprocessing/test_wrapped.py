@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.preprocessing.images import orthonormal, read_flair
+from ctwml_bids.preprocessing.images import read_flair
+from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.preprocessing.wrapped import with_right_sign
 
 

@@ -56,17 +56,10 @@ def test_outlines_are_drawn_beside_a_plain_slice(head):
 def test_sides_follow_the_convention(head):
     # The lesion is on the patient's left; of each pair only the right panel has outlines.
     image, affine, brain, lesions = head
-    sides = {}
-    for radiological in (True, False):
-        png = figures.mosaic(
-            image, affine, brain=brain, lesions=lesions, count=1, radiological=radiological
-        )
-        array = pixels(png)
-        outlined = array[: array.shape[0] - 40, array.shape[1] // 2 :]
-        yellow = np.argwhere(np.abs(outlined - YELLOW).max(axis=2) < 40)
-        sides[radiological] = yellow[:, 1].mean() / outlined.shape[1]
-    assert sides[True] > 0.55
-    assert sides[False] < 0.45
+    array = pixels(figures.mosaic(image, affine, brain=brain, lesions=lesions, count=1))
+    outlined = array[: array.shape[0] - 40, array.shape[1] // 2 :]
+    yellow = np.argwhere(np.abs(outlined - YELLOW).max(axis=2) < 40)
+    assert yellow[:, 1].mean() / outlined.shape[1] > 0.55
 
 
 def test_the_window_is_level_35_width_80():

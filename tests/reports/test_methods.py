@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ctwml_bids.reports.methods import REFERENCES, methods, methods_text
+from ctwml_bids.reports.methods import REFERENCES, methods
 from ctwml_bids.segmentation.networks import ARCHITECTURES, DEFAULT
 
 NETWORKS = dict.fromkeys(("ct", "flair"), ARCHITECTURES[DEFAULT])
@@ -39,7 +39,7 @@ def test_ct_alone_speaks_of_no_registration_and_no_comparison():
 def test_the_model_and_its_threshold_are_named():
     card = {"name": "ct-x", "version": "3", "threshold": 0.25, "members": [1, 2, 3]}
     card["training"] = {"data": "simulated heads only"}
-    text = methods_text(version="1", networks=NETWORKS, images=("ct",), models={"ct": card})
+    text = methods(version="1", networks=NETWORKS, images=("ct",), models={"ct": card}).text()
     assert "the model ct-x (version 3), an ensemble of 3 uResNets" in text
     assert "voxels above 0.25 counted as lesions. It was trained on simulated heads only." in text
     assert "Pitkänen J" in text
@@ -58,18 +58,18 @@ def test_another_network_and_neighbouring_slices_are_named_with_their_source():
 def test_another_variant_of_uresnet_is_named():
     card = {"name": "ct-x", "members": [1, 2]}
     wide = {"ct": ARCHITECTURES["wide"]}
-    text = methods_text(version="1", networks=wide, images=("ct",), models={"ct": card})
+    text = methods(version="1", networks=wide, images=("ct",), models={"ct": card}).text()
     assert 'an ensemble of 2 uResNets (Guerrero et al. 2018, variant "wide")' in text
 
 
 def test_a_single_network_is_not_called_an_ensemble():
     card = {"name": "ct-x", "members": [1], "threshold": 0.25}
-    text = methods_text(version="1", networks=NETWORKS, images=("ct",), models={"ct": card})
+    text = methods(version="1", networks=NETWORKS, images=("ct",), models={"ct": card}).text()
     assert "a single uResNet" in text
     assert "ensemble" not in text
-    mirrored = methods_text(
+    mirrored = methods(
         version="1", networks=NETWORKS, images=("ct",), models={"ct": {**card, "flip": True}}
-    )
+    ).text()
     assert "the image and its mirror image were averaged" in mirrored
 
 
@@ -91,18 +91,19 @@ def test_the_number_format_is_named_where_it_is_known():
 
 def test_what_is_left_out_outside_the_white_matter_is_said():
     card = {"name": "ct-x", "threshold": 0.25, "island_share": 0.35}
-    text = methods_text(version="1", networks=NETWORKS, images=("ct",), models={"ct": card})
+    text = methods(version="1", networks=NETWORKS, images=("ct",), models={"ct": card}).text()
     assert "small regions with less than 35% of their probability in the white matter" in text
     card["island_share"] = None
-    assert "white matter of" not in methods_text(
-        version="1", networks=NETWORKS, images=("ct",), models={"ct": card}
+    assert (
+        "white matter of"
+        not in methods(version="1", networks=NETWORKS, images=("ct",), models={"ct": card}).text()
     )
 
 
 def test_settings_appear():
-    text = methods_text(
+    text = methods(
         version="9.9", networks=NETWORKS, template="MNI152NLin6Asym", normalisation="syn"
-    )
+    ).text()
     assert "ctwml_bids 9.9" in text
     assert "MNI152NLin6Asym" in text
     assert "diffeomorphic" in text

@@ -11,12 +11,15 @@ from ctwml_bids.reports.html import number, short
 from ctwml_bids.reports.methods import methods
 from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
 from ctwml_bids.segmentation.networks import ARCHITECTURES, DEFAULT
+from ctwml_bids.statistics.columns import report_labels
 
 NETWORKS = dict.fromkeys(("ct", "flair"), ARCHITECTURES[DEFAULT])
 VOID = {"meta", "img", "input", "br", "link"}
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+
+OF_IMAGE, OF_PAIR = report_labels()
 
 
 class Page(HTMLParser):
@@ -82,6 +85,8 @@ def report():
         created="2026-01-01T00:00:00+00:00",
         rows=(image_row("ct", 12.34), image_row("flair", 10.1), PAIR),
         gates=(gate("CT brain volume", "pass"), gate("CT coverage", "warn")),
+        measures=OF_IMAGE,
+        pair_measures=OF_PAIR,
         methods=methods(version="0.1.0", networks=NETWORKS),
         figures=(
             Figure("Lesions on CT", "What to see.", "Axial CT slices", PNG),

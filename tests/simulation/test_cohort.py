@@ -12,9 +12,9 @@ import pytest
 from ctwml_bids.errors import CannotCreateError
 from ctwml_bids.simulation import rated
 from ctwml_bids.simulation.anatomy import make_head
-from ctwml_bids.simulation.cohort import plan_cohort, write_cohort
+from ctwml_bids.simulation.cohort import write_cohort
 from ctwml_bids.simulation.dataset import write_participant
-from ctwml_bids.simulation.plan import GROUPS
+from ctwml_bids.simulation.plan import GROUPS, plan_cohort
 from ctwml_bids.simulation.rating import Rating
 
 GRADES = [group.grades for group in GROUPS]

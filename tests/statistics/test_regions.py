@@ -26,6 +26,7 @@ def measured(lesions, affine, ventricles=None, brain=None, **options):
     return measure(
         lesions,
         affine=affine,
+        probability=lesions,
         brain=np.ones(SHAPE, dtype=bool) if brain is None else brain,
         ventricles=box((9, 11), (9, 11), (9, 11)) if ventricles is None else ventricles,
         left=left_of_midline(SHAPE, affine),
@@ -44,19 +45,19 @@ def tilted(spacing, degrees):
 def test_volumes_come_from_the_determinant(affine):
     # 1000 voxels of 0.5 × 0.5 × 5 mm³ are 1.25 mL, with or without shear.
     found = measured(box((0, 10), (0, 10), (0, 10)), affine)
-    assert found.total_ml == pytest.approx(1.25)
+    assert found.wml_ml == pytest.approx(1.25)
     assert found.brain_ml == pytest.approx(10.0)
-    assert found.percent == pytest.approx(12.5)
+    assert found.wml_percent == pytest.approx(12.5)
 
 
 def test_two_voxels_touching_at_a_corner_are_one_lesion():
     lesions = box((2, 3), (2, 3), (2, 3)) | box((3, 4), (3, 4), (3, 4))
     lesions |= box((15, 16), (15, 16), (15, 16))
     found = measured(lesions, np.diag([1.0, 1, 1, 1]), minimum_ml=0)
-    assert found.count == 2
+    assert found.lesion_count == 2
     assert [lesion.volume_ml for lesion in found.lesions] == pytest.approx([0.002, 0.001])
-    assert found.median_ml == pytest.approx(0.0015)
-    assert found.largest_ml == pytest.approx(0.002)
+    assert found.lesion_median_ml == pytest.approx(0.0015)
+    assert found.lesion_largest_ml == pytest.approx(0.002)
     assert found.lesions[0].centroid_mm == pytest.approx((2.5, 2.5, 2.5))
     assert found.lesions[1].centroid_mm == pytest.approx((15, 15, 15))
 
@@ -67,11 +68,11 @@ def test_a_speck_is_part_of_the_volume_and_no_lesion():
     lesion, speck = box((2, 6), (2, 5), (2, 3)), box((10, 21), (10, 11), (10, 11))
     found = measured(lesion | speck, affine)
     assert (lesion.sum(), speck.sum()) == (12, 10)
-    assert found.count == len(found.lesions) == 1
-    assert found.median_ml == found.largest_ml == pytest.approx(12 * 0.00125)
+    assert found.lesion_count == len(found.lesions) == 1
+    assert found.lesion_median_ml == found.lesion_largest_ml == pytest.approx(12 * 0.00125)
     assert found.speck_ml == pytest.approx(10 * 0.00125)
-    assert found.total_ml == pytest.approx(22 * 0.00125)
-    assert found.periventricular_ml + found.deep_ml == pytest.approx(found.total_ml)
+    assert found.wml_ml == pytest.approx(22 * 0.00125)
+    assert found.periventricular_ml + found.deep_ml == pytest.approx(found.wml_ml)
 
 
 def test_the_smallest_lesion_is_a_ball_of_3_mm():
@@ -80,8 +81,13 @@ def test_the_smallest_lesion_is_a_ball_of_3_mm():
 
 def test_specks_alone_are_no_lesion():
     found = measured(box((2, 3), (2, 3), (2, 3)), np.eye(4))
-    assert (found.count, found.median_ml, found.largest_ml, found.lesions) == (0, 0, 0, ())
-    assert found.total_ml == found.speck_ml == pytest.approx(0.001)
+    assert (found.lesion_count, found.lesion_median_ml, found.lesion_largest_ml, found.lesions) == (
+        0,
+        0,
+        0,
+        (),
+    )
+    assert found.wml_ml == found.speck_ml == pytest.approx(0.001)
 
 
 def test_centroids_follow_the_affine():
@@ -111,7 +117,7 @@ def test_periventricular_volume_equals_a_distance_transform():
     found = measured(lesions, np.diag([*spacing, 1.0]), ventricle, periventricular_mm=4.0)
     voxel_ml = np.prod(spacing) / 1000
     assert found.periventricular_ml == pytest.approx((lesions & near).sum() * voxel_ml)
-    assert found.periventricular_ml + found.deep_ml == pytest.approx(found.total_ml)
+    assert found.periventricular_ml + found.deep_ml == pytest.approx(found.wml_ml)
 
 
 def test_distance_in_a_tilted_scan_is_the_true_one():
@@ -150,19 +156,24 @@ def test_without_ventricles_the_split_is_not_made():
     assert math.isnan(found.periventricular_ml)
     assert math.isnan(found.deep_ml)
     assert math.isnan(found.lesions[0].ventricle_distance_mm)
-    assert found.total_ml == pytest.approx(0.008)
+    assert found.wml_ml == pytest.approx(0.008)
 
 
 def test_without_lesions_everything_is_zero():
     found = measured(np.zeros(SHAPE, dtype=bool), np.eye(4))
-    assert (found.total_ml, found.count, found.median_ml, found.largest_ml) == (0, 0, 0, 0)
+    assert (found.wml_ml, found.lesion_count, found.lesion_median_ml, found.lesion_largest_ml) == (
+        0,
+        0,
+        0,
+        0,
+    )
     assert (found.periventricular_ml, found.deep_ml) == (0, 0)
     assert found.lesions == ()
 
 
 def test_an_empty_brain_has_no_percentage():
     lesions = box((2, 4), (2, 4), (2, 4))
-    assert math.isnan(measured(lesions, np.eye(4), brain=np.zeros(SHAPE)).percent)
+    assert math.isnan(measured(lesions, np.eye(4), brain=np.zeros(SHAPE)).wml_percent)
 
 
 def test_lesions_at_the_border_of_the_brain_are_counted():

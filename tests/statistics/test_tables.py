@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from ctwml_bids.bids.files import write_tsv
-from ctwml_bids.statistics import gates
-from ctwml_bids.statistics.overlap import compare
-from ctwml_bids.statistics.regions import left_of_midline, measure
-from ctwml_bids.statistics.tables import (
+from ctwml_bids.statistics.columns import (
     COLUMNS,
     LESION_COLUMNS,
-    cell,
-    lesion_rows,
-    read_cell,
+    OVERLAP,
+    group_labels,
+    report_labels,
     unit_columns,
-    unit_rows,
 )
+from ctwml_bids.statistics.gates.gate import ORDER
+from ctwml_bids.statistics.overlap import compare
+from ctwml_bids.statistics.regions import left_of_midline, measure
+from ctwml_bids.statistics.tables import cell, lesion_rows, read_cell, unit_rows
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def measures(lesions):
     return measure(
         lesions,
         affine=np.eye(4),
+        probability=lesions,
         brain=np.ones_like(lesions),
         ventricles=np.zeros_like(lesions),
         left=left_of_midline(lesions.shape, np.eye(4)),
@@ -88,7 +89,7 @@ def test_lesions_are_numbered_from_the_largest(measures):
 def test_levels_describe_every_value_that_the_column_can_have(measures, lesions):
     images = {row["image"] for row in rows_of(measures, lesions, ct=1, flair=1)}
     assert set(COLUMNS["image"]["Levels"]) == images
-    assert set(COLUMNS["qc"]["Levels"]) == set(gates.ORDER)
+    assert set(COLUMNS["qc"]["Levels"]) == set(ORDER)
     meanings = [about["Levels"].values() for about in COLUMNS.values() if "Levels" in about]
     assert all(all(texts) for texts in meanings)
 
@@ -119,6 +120,15 @@ def test_numbers_come_back_from_a_table_as_they_went(tmp_path, measures, lesions
         found = {name: read_cell(name, text) for name, text in back.items()}
         assert found == rows[0]
         assert [*map(type, found.values())] == [*map(type, rows[0].values())]
+
+
+def test_reports_show_every_measure_by_a_label(measures):
+    of_image, of_pair = report_labels()
+    measured = {name for name in COLUMNS if hasattr(measures, name)}
+    assert measured <= set(of_image)
+    assert {"dice", *OVERLAP} == set(of_pair)
+    assert {"ct_wml_ml", "flair_wml_ml", *of_pair} == set(group_labels())
+    assert group_labels()["ct_only_ml"] == ("CT only (mL)", 1)
 
 
 def test_unit_columns_name_the_image_but_for_the_pair():

@@ -16,10 +16,12 @@ from ctwml_bids.bids.files import write_json, write_nifti, write_tsv
 from ctwml_bids.bids.status import Request, UnitStatus, write_status
 from ctwml_bids.preprocessing.grids import Grid, image_on
 from ctwml_bids.preprocessing.transforms import write_itk
-from ctwml_bids.statistics import quality
+from ctwml_bids.statistics.columns import COLUMNS
+from ctwml_bids.statistics.gates.ct import slice_spacing
+from ctwml_bids.statistics.gates.lesions import lesion_volume
 from ctwml_bids.statistics.overlap import compare
 from ctwml_bids.statistics.regions import left_of_midline, measure
-from ctwml_bids.statistics.tables import COLUMNS, unit_rows
+from ctwml_bids.statistics.tables import unit_rows
 from tests.preprocessing.head_phantom import centred_grid, ellipsoid
 
 BRAIN = np.array([30.0, 34.0, 24.0])
@@ -145,6 +147,7 @@ def _write_numbers(out: Path, head: Head, brain: dict, lesions: dict) -> None:
         name: measure(
             mask,
             affine=grid.affine,
+            probability=mask,
             brain=brain[name],
             ventricles=np.zeros(grid.shape, bool),
             left=left_of_midline(grid.shape, grid.affine),
@@ -163,7 +166,7 @@ def _write_numbers(out: Path, head: Head, brain: dict, lesions: dict) -> None:
     )
     table = out / names.stats(head.subject, head.session)
     write_tsv(table, rows, list(COLUMNS))
-    gates = [quality.lesion_volume(0.0, image="CT"), quality.slice_spacing(1.0, image="CT")]
+    gates = [lesion_volume(0.0, image="CT"), slice_spacing(1.0, image="CT")]
     about = {
         "QualityGates": [asdict(gate) for gate in gates],
         "Models": {},

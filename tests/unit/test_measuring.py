@@ -74,7 +74,12 @@ def measure(tmp_path):
 
         np.savetxt(tmp_path / "matrix.txt", np.eye(4))
         matrix, drawn = str(tmp_path / "matrix.txt"), image("lesion", lesion)
-        read_facts = {"slice_gap_ratio": None, "stated_spacing_ratio": None, "vault_ratio": None}
+        read_facts = {
+            "slice_gap_ratio": None,
+            "stated_spacing_ratio": None,
+            "vault_ratio": None,
+            "hu_step": None,
+        }
         registered = {
             "verdict": "pass",
             "reason": "",

@@ -222,15 +222,16 @@ def test_a_report_is_written_again_without_segmenting_again(real_run):
 
 
 def test_plain_functions_in_a_loop_give_the_same_maps_as_the_workflow(real_run):
-    from ctwml_bids.preprocessing.brain_extraction import ct_mask, flair_mask
     from ctwml_bids.preprocessing.carried_mask import carry, without_bone
+    from ctwml_bids.preprocessing.ct_brain import ct_mask
+    from ctwml_bids.preprocessing.flair_brain import flair_mask
     from ctwml_bids.preprocessing.grids import grid_of, image_on
     from ctwml_bids.preprocessing.hounsfield import read_ct
     from ctwml_bids.preprocessing.images import read_flair
+    from ctwml_bids.preprocessing.nine_parameters import nine_parameter
     from ctwml_bids.preprocessing.normalisation import (
         from_grid,
         network_grid,
-        nine_parameter,
         rounded,
         to_grid,
         white_matter_on_grid,

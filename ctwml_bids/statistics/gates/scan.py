@@ -1,11 +1,31 @@
-"""Gates of what was wrong with a scan before anything was measured on it.
-
-How the head lies, slices without content, and values in coarse steps.
-"""
+"""Gates of a scan as it came: which way up the head lies, slices without content."""
 
 from __future__ import annotations
 
-from ctwml_bids.statistics.gates import Gate, above, limit_text, said
+from collections.abc import Mapping
+from typing import Any
+
+from ctwml_bids.statistics.gates.gate import Gate, said
+
+
+def scan_gates(found: Mapping[str, Any], *, image: str) -> list[Gate]:
+    """Judge an image, ``CT`` or ``FLAIR``, by what the search for its brain mask found.
+
+    Parameters
+    ----------
+    found
+        Facts of the image's own brain mask: ``brain_ml``, and where they were looked for
+        ``way_up`` and ``empty_slices``.
+    """
+    gates = []
+    if "way_up" in found:
+        gates.append(way_up(**found["way_up"], image=image))
+    empty = found.get("empty_slices") or {}
+    if count := len(empty.get("numbers", ())):
+        seen_ml = found["brain_ml"]
+        gates.append(empty_slices(count, empty["slices"], empty["unseen_ml"], seen_ml, image=image))
+    return gates
+
 
 # How much better (mean surface distance) the template's brain fits the brain as it lies than
 # turned over: 1.7 to 3.4 on real heads, 0.2 to 0.7 on the same heads turned over. Warn, fail.
@@ -14,12 +34,6 @@ UPRIGHT_RATIO = (1.25, 0.90)
 # one whose slices are not spaced as its header says. Where neither fits, as on part of a nodding
 # head (3.6 to 5 mm), the shape tells nothing.
 TURNED_MM = 3.5
-# Share of the brain that lies in empty slices: as in `quality.carried_mask`, the second fails.
-UNSEEN_SHARE = 0.30
-# A step s makes a mean error of s/4. From 4 HU it is 1 HU, an eighth of what separates grey from
-# white matter, and no longer hidden by a CT's noise (3 to 5 HU); above 20 HU grey matter, white
-# matter and lesions take one or two values.
-STEP_HU = (4.0, 20.0)
 
 
 def way_up(upright_mm: float, turned_mm: float, turned: str, *, image: str) -> Gate:
@@ -61,6 +75,10 @@ def way_up(upright_mm: float, turned_mm: float, turned: str, *, image: str) -> G
     )
 
 
+# Share of the brain that lies in empty slices; more fails, as in `pair.MISSED_SHARE`.
+UNSEEN_SHARE = 0.30
+
+
 def empty_slices(empty: int, slices: int, unseen_ml: float, seen_ml: float, *, image: str) -> Gate:
     """Judge the slices within a scan that hold nothing.
 
@@ -91,23 +109,4 @@ def empty_slices(empty: int, slices: int, unseen_ml: float, seen_ml: float, *, i
         status,
         f"warn above 0 mL; fail above {100 * UNSEEN_SHARE:g} % of the brain",
         said(unseen_ml, status, message),
-    )
-
-
-def value_steps(step: float | None) -> Gate:
-    """Judge the distance in HU between the values that a CT takes; None where there is no one."""
-    if step is None:
-        step = 0.0
-    status = above(step, (STEP_HU[0] - 1e-6, STEP_HU[1]))
-    found = f"HU come in steps of {step:.3g}"
-    error = f"each is off by {step / 4:.2g} HU in the mean and up to {step / 2:.2g}"
-    message = {
-        "pass": f"{found}, fine enough." if step >= 0.01 else "HU come in no coarse steps.",
-        "warn": f"{found}: {error}, where lesions differ from white matter by some 10. A converter "
-        "may have squeezed the range; convert the scan again from its DICOM files.",
-        "fail": f"{found}: {error}; grey matter, white matter and lesions share one or two values. "
-        "Convert the scan again from its DICOM files.",
-    }
-    return Gate(
-        "CT value steps", step, "HU", status, limit_text(STEP_HU, "HU"), said(step, status, message)
     )

@@ -75,3 +75,9 @@ def said(value: float, status: str, messages: Mapping[str, str]) -> str:
     if math.isnan(value):
         return "This could not be measured; look at the images."
     return messages[status]
+
+
+def volume(name: str, ml: float, limits: tuple[float, float], message: Mapping[str, str]) -> Gate:
+    """Judge a volume in mL: warn above the first limit, fail above the second."""
+    status = above(ml, limits)
+    return Gate(name, ml, "mL", status, limit_text(limits, "mL"), said(ml, status, message))

@@ -1,0 +1,17 @@
+"""Agreement with bootstrap intervals, as `cohort.analyse` puts them together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ctwml_bids.statistics.agreement import Agreement, agreement, weighted, with_ends
+from ctwml_bids.statistics.resampling import DRAWS, bootstrap
+
+
+def bootstrapped(ct, flair, subjects, draws: int = DRAWS) -> Agreement:
+    ct, flair = np.asarray(ct), np.asarray(flair)
+    found = agreement(ct, flair)
+    ends = bootstrap(lambda w: weighted(w, flair, ct), np.asarray(subjects), draws=draws)
+    return replace(found, **with_ends(found, ends))
