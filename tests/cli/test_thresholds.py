@@ -15,6 +15,7 @@ from ctwml_bids.reports.methods import methods_text
 from ctwml_bids.run.preflight import Ready, choose_models
 from ctwml_bids.run.provenance import check_same_run, hashes, write_record
 from ctwml_bids.run.resources import resources_of, unit_files
+from ctwml_bids.segmentation import networks
 from ctwml_bids.settings import from_toml, to_toml
 from ctwml_bids.templates import packaged
 from ctwml_bids.training.setup import settle
