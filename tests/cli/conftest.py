@@ -53,7 +53,7 @@ def models(tmp_path_factory) -> list[Path]:
             name=f"{modality}-test",
             modality=modality,
             version="1",
-            network={"variant": "test", "in_channels": 1, "classes": 2},
+            network={"variant": "standard", "in_channels": 1, "classes": 2},
             channels=("zscore",),
             threshold=0.3,
             members=(),
