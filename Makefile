@@ -39,6 +39,7 @@ test-containers: $(VENV)/.installed
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 # Days on two cores; writes benchmarks/results, and the tables of the validation pages from them. Heads, networks
 # and anatomies in training/ are what model_making/make_models.sh makes.

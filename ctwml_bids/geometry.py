@@ -43,6 +43,20 @@ _VOLUME_VOXELS = 4
 _MATRIX = 32
 
 
+def load_nifti(path: str | Path) -> nib.Nifti1Image:
+    """Open a NIfTI image (its data are read on use).
+
+    Raises
+    ------
+    ImageFileError
+        It is an image of another format, or none.
+    """
+    image = nib.load(path)
+    if not isinstance(image, nib.Nifti1Image):
+        raise ImageFileError(f"{path} is no NIfTI image in one file")
+    return image
+
+
 def load_volume(path: Path) -> nib.spatialimages.SpatialImage | None:
     """Open an image whose header is one of a volume of numbers; None for anything else.
 

@@ -10,11 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from ctwml_bids.run.progress import stop_logging
+
 SHARED = Path(os.environ.get("CTWML_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
+@pytest.fixture(autouse=True)
+def _no_handlers_left():
+    yield
+    stop_logging()
+
+
 # What takes minutes begins first: begun last, it would keep one process waiting for the other.
-LONGEST = ("real_run", "test_other_template.py", "test_alone.py", "test_train_parts.py")
+LONGEST = ("real_run", "test_other_template.py", "test_alone.py", "training/test_parts.py")
 
 
 @pytest.hookimpl(tryfirst=True)

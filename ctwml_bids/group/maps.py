@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_nifti
 from ctwml_bids.errors import CtwmlError
-from ctwml_bids.geometry import voxel_volume_ml
+from ctwml_bids.geometry import load_nifti, voxel_volume_ml
 from ctwml_bids.group.units import named
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.transforms import read_itk
@@ -87,7 +86,7 @@ def frequency_maps(
         Maps of both images, of all units and of each group that is there; sentences on masks
         that are missing or do not fit, whose units are in no map.
     """
-    grid = grid_of(nib.load(t1w))
+    grid = grid_of(load_nifti(t1w))
     masks = _Masks(output_dir, template, grid, label)
     maps = []
     for image in IMAGES:
@@ -165,7 +164,7 @@ class _Masks:
         """Return a box of the template's grid and the lesions in it; None where they do not fit."""
         path, normalised = self._path(image, row)
         try:
-            mask = nib.load(path)
+            mask = load_nifti(path)
             inside = np.asarray(mask.dataobj) > 0
             if normalised:
                 return self._as_it_is(inside)
@@ -267,7 +266,7 @@ def _read(
         units = json.loads(names.sidecar(path).read_text(encoding="utf-8"))["Units"]
         if any(members.get(unit) != stamp for unit, stamp in units.items()):
             return empty
-        former = nib.load(path)
+        former = load_nifti(path)
         counts = np.rint(np.asarray(former.dataobj) * len(units)).astype(np.uint32)
     except (OSError, ValueError, KeyError, AttributeError, ImageFileError):
         return empty

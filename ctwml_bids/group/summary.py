@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids import names
@@ -22,6 +21,7 @@ from ctwml_bids.bids.files import write_bytes, write_text
 from ctwml_bids.bids.people import refused_in
 from ctwml_bids.bids.people_tables import Sources, read_sources
 from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.group.fazekas import write_thresholds
 from ctwml_bids.group.figures import figures, why_no_pairs
 from ctwml_bids.group.maps import FrequencyMap, frequency_maps
@@ -244,7 +244,7 @@ def _maps(
         maps, problems = frequency_maps(rows, output_dir, folder / MAPS, template, t1w, label)
     except (NoInputError, BadDataError) as error:
         return [], [f"No lesion maps: {error}"]
-    image = nib.load(t1w)
+    image = load_nifti(t1w)
     background = np.asarray(image.dataobj, dtype=np.float32)
     return [
         _map_figure(name, [one for one in maps if one.image == name], background, image.affine)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import nibabel as nib
 import numpy as np
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
@@ -14,6 +13,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.interfaces.step import Record, Step
 from ctwml_bids.segmentation.model_store import ModelCard
 from ctwml_bids.unit.records import (
@@ -157,7 +157,7 @@ class ToNative(Step):
         from ctwml_bids.preprocessing.normalisation import from_grid, rounded
 
         network: Network = self.inputs.network
-        native = grid_of(nib.load(self.inputs.native))
+        native = grid_of(load_nifti(self.inputs.native))
         transform = np.loadtxt(network.template_to_native)
         if isdefined(self.inputs.registration):
             way: Registration = self.inputs.registration
@@ -207,13 +207,13 @@ class ToTemplate(Step):
         network: Network = self.inputs.network
         template: TemplateFiles = self.inputs.template
         source = load_image(network.probability)
-        grid = grid_of(nib.load(template.t1w))
+        grid = grid_of(load_nifti(template.t1w))
         if isdefined(self.inputs.fields) and not self._has_own_frame():
             # It imports ANTs, which takes seconds.
             from ctwml_bids.preprocessing.deformable import Deformation, warp_to_template
 
             found: Fields = self.inputs.fields
-            fields = Deformation(nib.load(found.forward), nib.load(found.inverse))
+            fields = Deformation(load_nifti(found.forward), load_nifti(found.inverse))
             # The network's grid lies in the frame that the field leads to.
             array = warp_to_template(source, np.eye(4), fields, grid)
         else:

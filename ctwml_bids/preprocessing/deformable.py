@@ -20,6 +20,7 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing import transforms
 from ctwml_bids.preprocessing.grids import Grid, image_on, resample
 
@@ -163,5 +164,5 @@ def _brain(
 
 def _loaded(path: Path) -> nib.Nifti1Image:
     """Read a field into memory: its file is temporary."""
-    image = nib.load(path)
+    image = load_nifti(path)
     return nib.Nifti1Image(np.asarray(image.dataobj, dtype=np.float32), image.affine, image.header)

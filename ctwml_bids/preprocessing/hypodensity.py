@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from ctwml_bids.geometry import bounding_box
+from ctwml_bids.geometry import bounding_box, load_nifti
 from ctwml_bids.preprocessing.distances import dilated, eroded
 from ctwml_bids.preprocessing.grids import Grid, resample
 from ctwml_bids.preprocessing.template_pose import TEMPLATE
@@ -89,7 +89,7 @@ def large_dark_areas(
 def _guide_tissues() -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
     """Return the packaged template's probabilities of grey and of white matter."""
     grey, white = (
-        nib.load(TEMPLATE / f"tpl-MNI152NLin2009aSym_res-1_label-{label}_probseg.nii.gz")
+        load_nifti(TEMPLATE / f"tpl-MNI152NLin2009aSym_res-1_label-{label}_probseg.nii.gz")
         for label in ("GM", "WM")
     )
     return grey, white

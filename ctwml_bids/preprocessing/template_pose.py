@@ -14,6 +14,7 @@ import numpy as np
 from nibabel.affines import apply_affine
 from scipy import ndimage, optimize
 
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing.distances import signed_distance
 from ctwml_bids.preprocessing.grids import Grid, image_on, resample
 from ctwml_bids.preprocessing.nine_parameters import compose
@@ -37,7 +38,7 @@ COARSE_POINTS, POINTS = 300, 1500
 @lru_cache(maxsize=1)
 def template_brain() -> nib.Nifti1Image:
     """Return the packaged template's brain mask on a 2 mm grid, uint8."""
-    image = nib.load(TEMPLATE / "tpl-MNI152NLin2009aSym_res-1_desc-brain_mask.nii.gz")
+    image = load_nifti(TEMPLATE / "tpl-MNI152NLin2009aSym_res-1_desc-brain_mask.nii.gz")
     affine = image.affine @ np.diag([2.0, 2.0, 2.0, 1.0])
     shape = tuple((np.asarray(image.shape) + 1) // 2)
     mask = np.asarray(image.dataobj, dtype=np.float32)

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.geometry import load_nifti
 
 # Stored integers of so many bits; scanners also send 12.
 BITS = (8, 12, 16)
@@ -61,7 +61,7 @@ def with_right_sign(path: str | Path, data: np.ndarray) -> tuple[np.ndarray, tup
     BadDataError
         The values were changed since they wrapped round, so that it cannot be undone.
     """
-    stored = nib.load(path)
+    stored = load_nifti(path)
     step, zero = unit_of(data), 0.0
     if np.issubdtype(stored.get_data_dtype(), np.integer):
         step, zero = abs(float(stored.dataobj.slope)), float(stored.dataobj.inter)

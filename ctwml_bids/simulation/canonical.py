@@ -15,7 +15,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from ctwml_bids.geometry import bounding_box
+from ctwml_bids.geometry import bounding_box, load_nifti
 from ctwml_bids.simulation.fields import upsample
 
 ORIGIN = np.array([-98.0, -134.0, -100.0])  # RAS mm of the first voxel of the working grid
@@ -88,7 +88,7 @@ def _template(name: str) -> np.ndarray:
     """Read one packaged template volume onto the working grid (float32, 0 outside)."""
     folder = resources.files("ctwml_bids") / "data/templates/tpl-MNI152NLin2009aSym"
     with resources.as_file(folder / f"tpl-MNI152NLin2009aSym_res-1_{name}.nii.gz") as path:
-        image = nib.as_closest_canonical(nib.load(path))
+        image = nib.as_closest_canonical(load_nifti(path))
         array = np.asarray(image.dataobj, dtype=np.float32)
     start = np.round(image.affine[:3, 3] - ORIGIN).astype(int)
     stop = np.minimum(start + array.shape, SHAPE)

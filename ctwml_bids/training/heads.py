@@ -16,6 +16,7 @@ import numpy as np
 
 from ctwml_bids.bids.names import stem
 from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.preprocessing.hounsfield import read_ct
@@ -225,7 +226,7 @@ def load_mask(path: Path) -> nib.Nifti1Image:
     if not path.is_file():
         raise NoInputError(f"{path}: there is no such mask; run `participant` again for it.")
     try:
-        image = nib.load(path)
+        image = load_nifti(path)
         values = np.asarray(image.dataobj)
     except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
         raise BadDataError(f"{path}: this mask cannot be read ({error}).") from error

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids import dataset, names
 from ctwml_bids.bids.files import write_bytes, write_json, write_nifti
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.normalisation import from_grid, rounded
 from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
@@ -60,7 +60,7 @@ def write_case(
     mean, disagreement = (np.where(fluid, 0, array) for array in (mean, disagreement))
     probabilities, masks, grids = {}, {}, {}
     for space, path in case.images.items():
-        grids[space] = grid_of(nib.load(path))
+        grids[space] = grid_of(load_nifti(path))
         transform = case.matrix(case.modality, space) @ frame
         probabilities[space], spread = (
             rounded(from_grid(array, training.grid, transform, grids[space]))
@@ -242,4 +242,4 @@ def _other_mask(case: Case, seen: str, out: Path, label: str) -> np.ndarray:
     choices = [(kind, name) for name in dict.fromkeys((label, "")) for kind in ("cvmask", "mask")]
     paths = [out / _map_name(case, seen, "flair", kind, name) for kind, name in choices]
     path = next((path for path in paths if path.is_file()), paths[-1])
-    return _on(path, grid_of(nib.load(case.images["flair"])))
+    return _on(path, grid_of(load_nifti(case.images["flair"])))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.hounsfield import read_ct
 from ctwml_bids.preprocessing.images import read_flair
@@ -41,7 +41,7 @@ def picture(
     read = {"ct": read_ct, "flair": read_flair}
     image = read[space](case.images[space], settled=True).image
     on = grid_of(image)
-    mask = nib.load(brain_mask)
+    mask = load_nifti(brain_mask)
     brain = resample(np.asarray(mask.dataobj) > 0, mask.affine, on) >= 0.5
     array = np.asarray(image.dataobj)
     arrays, windows = {space: array}, {"ct": CT_WINDOW, "flair": CT_WINDOW}

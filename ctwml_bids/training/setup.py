@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import nibabel as nib
-
 from ctwml_bids import __version__, templates
 from ctwml_bids.bids import names
 from ctwml_bids.bids.exclusions import excluded, strangers
 from ctwml_bids.bids.people import refused_in, units_in
 from ctwml_bids.bids.people_tables import Sources, read_sources
 from ctwml_bids.errors import UsageError
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.preprocessing.normalisation import network_grid
@@ -91,7 +90,7 @@ class Training:
     @cached_property
     def grid(self) -> Grid:
         """The network's."""
-        return network_grid(nib.load(self.template_mask))
+        return network_grid(load_nifti(self.template_mask))
 
     def folder_of(self, unit: TrainingUnit) -> Path:
         """Return the folder of a unit."""

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv, write_json, write_tsv
 from ctwml_bids.bids.outputs import IMAGES_SHA256, is_current
 from ctwml_bids.errors import NoInputError
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing.grids import grid_of
 from ctwml_bids.statistics import overlap, regions, tables
 from ctwml_bids.statistics.columns import COLUMNS
@@ -64,7 +64,7 @@ def write_table(
     qc = overall(Gate(**gate) for gate in judged.values())
     pair = None
     if "pair" in rows and len(seen) == 2:
-        affine = grid_of(nib.load(case.images["flair"])).affine
+        affine = grid_of(load_nifti(case.images["flair"])).affine
         pair = overlap.compare(seen["ct"], seen["flair"], affine=affine)
     modality = case.modality
     made = tables.unit_rows(

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing.ct_quality import ct_quality
 from ctwml_bids.preprocessing.empty_slices import seen_part
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
@@ -112,9 +112,9 @@ def _measure_image(
     name: str, files: ImageFiles
 ) -> tuple[regions.LesionMeasures, list[Gate], dict[str, Any]]:
     head, label = files.head, name.upper()
-    native = grid_of(nib.load(head.read.raw))
-    lesions = np.asarray(nib.load(files.lesions.mask).dataobj) > 0
-    probability = np.asarray(nib.load(files.lesions.probability).dataobj)
+    native = grid_of(load_nifti(head.read.raw))
+    lesions = np.asarray(load_nifti(files.lesions.mask).dataobj) > 0
+    probability = np.asarray(load_nifti(files.lesions.probability).dataobj)
     # Of a pair, the CT's is the FLAIR's: volumes and percentages are those inside it.
     brain = on_native(head.brain.mask, native)
     # The guide's midline is x = 0; another template's need not be.
@@ -174,10 +174,10 @@ def _missed(head: Head) -> float:
 def _compare(pair: PairFiles) -> overlap.Overlap:
     """Compare the lesions of CT and FLAIR in FLAIR space."""
     paths = (pair.ct_in_flair.mask, pair.flair.lesions.mask)
-    ct, flair = (np.asarray(nib.load(path).dataobj) for path in paths)
+    ct, flair = (np.asarray(load_nifti(path).dataobj) for path in paths)
     if ct.shape != flair.shape:
         raise BadDataError(
             f"{paths[0]}: the CT's lesions in FLAIR space have the shape {ct.shape}, the FLAIR's "
             f"{flair.shape}; run again with --clean-workdir."
         )
-    return overlap.compare(ct, flair, affine=grid_of(nib.load(pair.flair.head.read.raw)).affine)
+    return overlap.compare(ct, flair, affine=grid_of(load_nifti(pair.flair.head.read.raw)).affine)

@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids.units import Unit
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing.carried_mask import carry
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.reports import pictures
@@ -210,7 +211,7 @@ def _networks(facts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _described(name: str, path: str, bids_dir: Path) -> dict[str, str]:
-    image = nib.load(path)
+    image = load_nifti(path)
     spacing = grid_of(image).spacing
     return {
         "Image": name.upper(),
@@ -231,7 +232,7 @@ def _native_mask(mask: str, raw: str) -> nib.Nifti1Image:
 
     The derivative lies on that, and a report that is written again has nothing else.
     """
-    native = grid_of(nib.load(raw))
+    native = grid_of(load_nifti(raw))
     return nib.Nifti1Image(on_native(mask, native).astype(np.float32), native.affine)
 
 

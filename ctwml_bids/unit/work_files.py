@@ -10,6 +10,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.unit.records import Brain
 
@@ -27,13 +28,13 @@ def save_image(array: np.ndarray, grid: Grid, path: str) -> str:
 
 def load_image(path: str) -> nib.Nifti1Image:
     """Load a work image with its data in memory as float32."""
-    image = nib.load(path)
+    image = load_nifti(path)
     return image_on(np.asarray(image.dataobj, dtype=np.float32), grid_of(image))
 
 
 def load_mask(path: str) -> nib.Nifti1Image:
     """Load a work mask with its data in memory as uint8."""
-    image = nib.load(path)
+    image = load_nifti(path)
     return image_on(np.asarray(image.dataobj).astype(np.uint8), grid_of(image))
 
 

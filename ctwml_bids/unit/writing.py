@@ -19,6 +19,7 @@ from ctwml_bids.bids.files import (
     write_text,
     write_tsv,
 )
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing import transforms
 from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.statistics.columns import COLUMNS, LESION_COLUMNS
@@ -124,7 +125,7 @@ class _Writer:
 
     def brain_masks(self, space: str, head: Head) -> None:
         """Write an image's own brain mask, and the one carried to it where that was used."""
-        native = grid_of(nib.load(head.read.raw))
+        native = grid_of(load_nifti(head.read.raw))
         masks = [(False, head.own)]
         if space == "ct" and self.lineage.carried:
             masks.append((True, head.brain))
@@ -151,7 +152,7 @@ class _Writer:
 
     def ventricles(self, space: str, image: ImageFiles) -> None:
         """Write the ventricles found on an image."""
-        native = grid_of(nib.load(image.head.read.raw))
+        native = grid_of(load_nifti(image.head.read.raw))
         self.image(
             self.name(names.ventricle_mask, space=space.upper()),
             image_on(on_native(image.ventricles, native).astype(np.uint8), native),
@@ -183,7 +184,7 @@ class _Writer:
     ) -> None:
         card = self.run.cards[seen]
         network = load_facts(self.results.images[seen].network.facts)
-        work, is_mask = nib.load(path), kind == "mask"
+        work, is_mask = load_nifti(path), kind == "mask"
         array = np.asarray(work.dataobj).astype(np.uint8 if is_mask else np.float32)
         self.image(
             self.name(names.wml, model=True, space=label, seen_in=seen, kind=kind),

@@ -12,16 +12,9 @@ import pytest
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.run import nipype_setup
 from ctwml_bids.run.preflight import Ready, choose_models
-from ctwml_bids.run.progress import stop_logging
 from ctwml_bids.segmentation.model_store import ModelCard, write_model
 from ctwml_bids.settings import Settings
 from tests.bids.planned import plan
-
-
-@pytest.fixture(autouse=True)
-def _no_handlers_left():
-    yield
-    stop_logging()
 
 
 def write_image(path: Path) -> Path:

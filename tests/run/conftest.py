@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tests.cli.conftest import (  # noqa: F401
-    _no_handlers_left,
     dataset,
     light_workers,
     models,

@@ -5,15 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ctwml_bids.run.progress import stop_logging
 from tests.training import trainable
 from tests.training.training import train
-
-
-@pytest.fixture(autouse=True)
-def _no_handlers_left():
-    yield
-    stop_logging()
 
 
 @pytest.fixture(scope="session")

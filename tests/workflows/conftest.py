@@ -23,8 +23,6 @@ from ctwml_bids.templates import packaged
 from ctwml_bids.unit.records import TemplateFiles
 from ctwml_bids.unit.resources import Resources
 from ctwml_bids.workflows.unit import init_unit_wf
-from tests.group.cohorts import CT, FLAIR, add_unit, big_cohort
-from tests.group.cohorts import run as summarise
 from tests.unit.facts import guide_files, run_facts
 
 
@@ -146,19 +144,3 @@ def graph(tmp_path):
         return init_unit_wf(unit=unit, megavoxels=megavoxels or {}, resources=resources)
 
     return build
-
-
-@pytest.fixture
-def cohort(tmp_path: Path) -> Path:
-    """Results of five units with CT and FLAIR."""
-    for number, (ct, flair) in enumerate(zip(CT, FLAIR, strict=True), start=1):
-        add_unit(tmp_path, f"{number:02d}", ct, flair)
-    return tmp_path
-
-
-@pytest.fixture(scope="session")
-def whole(tmp_path_factory) -> Path:
-    """A cohort like the paper's, summarised once; only to be read."""
-    out = big_cohort(tmp_path_factory.mktemp("cohort"), 60)
-    summarise(out)
-    return out
