@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.record import write_result
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.segmentation.precision import has_bfloat16
 from model_making import shipped_heads
@@ -54,7 +55,7 @@ def compare(model: ensemble.Ensemble, folder: Path, threads: int, heads: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("modality", choices=model_store.MODALITIES)
+    parser.add_argument("modality", choices=IMAGES)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--heads", type=int, default=12)

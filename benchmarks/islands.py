@@ -21,6 +21,7 @@ import numpy as np
 
 from benchmarks.out_of_bag import LESIONS_ML, NONE_ML, kinds, networks_of, seen_by
 from benchmarks.record import write_result
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.segmentation import ensemble, islands, model_store
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
@@ -117,7 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("heads_folder", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
-    parser.add_argument("--modality", choices=model_store.MODALITIES, required=True)
+    parser.add_argument("--modality", choices=IMAGES, required=True)
     parser.add_argument("--model", type=Path, help="made from the runs")
     parser.add_argument("--heads", type=int, default=40)
     parser.add_argument("--threshold", type=float, help="default: the shipped model's")

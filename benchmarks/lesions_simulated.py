@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.record import write_result
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.segmentation import ensemble, model_store
 from model_making import shipped_heads
 from model_making.simulated_heads import make_heads
@@ -79,7 +80,7 @@ def summarise(rows: list[dict]) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("modality", choices=model_store.MODALITIES)
+    parser.add_argument("modality", choices=IMAGES)
     parser.add_argument("--heads", type=int, default=18)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")

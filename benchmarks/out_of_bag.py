@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.record import write_result
-from ctwml_bids.segmentation import ensemble, model_store
+from ctwml_bids.modality import IMAGES
+from ctwml_bids.segmentation import ensemble
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
 from ctwml_bids.training.loop import initial_weights
@@ -144,7 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("heads_folder", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
-    parser.add_argument("--modality", choices=model_store.MODALITIES, required=True)
+    parser.add_argument("--modality", choices=IMAGES, required=True)
     parser.add_argument("--heads", type=int, default=18, help="of each network, at most")
     parser.add_argument("--no-flip", action="store_true", help="without the mirror image")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")

@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.lesions_simulated import FIRST_SEED
 from benchmarks.record import write_result
 from ctwml_bids import templates
-from ctwml_bids.modality import MODALITIES
+from ctwml_bids.modality import IMAGES, MODALITIES
 from ctwml_bids.preprocessing.ct_brain import ct_mask
 from ctwml_bids.preprocessing.flair_brain import flair_mask
 from ctwml_bids.preprocessing.flair_ventricles import flair_ventricles
@@ -88,7 +88,7 @@ def measure(pair: SimulatedPair, model: ensemble.Ensemble, device: str) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("modality", choices=model_store.MODALITIES)
+    parser.add_argument("modality", choices=IMAGES)
     parser.add_argument("--ordinary", type=int, default=12, help="how many ordinary heads")
     parser.add_argument("--networks", type=int, help="of the model, the first; default: all")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for a GPU")

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from ctwml_bids.errors import BadDataError, UsageError
-from ctwml_bids.segmentation import model_store
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.simulation.individual import anatomy_files
 from ctwml_bids.training.loop import initial_weights, train
 from ctwml_bids.training.patches import PatchConfig, TrainingVolume, jitter_intensities
@@ -178,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     member = steps.add_parser("train", help="train one network")
     member.add_argument("heads", type=Path)
     member.add_argument("folder", type=Path)
-    member.add_argument("--modality", choices=model_store.MODALITIES, required=True)
+    member.add_argument("--modality", choices=IMAGES, required=True)
     member.add_argument("--member", type=int, default=0, help="seed of the member")
     member.add_argument("--steps", type=int, default=3000)
     member.add_argument("--batch", type=int, default=32)
@@ -206,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("runs", type=Path, nargs="+")
     model.add_argument("--to", type=Path, required=True)
     model.add_argument("--name", required=True)
-    model.add_argument("--modality", choices=model_store.MODALITIES, required=True)
+    model.add_argument("--modality", choices=IMAGES, required=True)
     model.add_argument("--model-version", default="1")
     model.add_argument("--accuracy", type=Path, help="JSON with what was measured")
     model.add_argument(

@@ -27,7 +27,8 @@ FLOORS = (
     ("unit",),
     ("bids",),
     SCIENCE,
-    ("modality", "settings"),
+    ("settings",),
+    ("modality",),
     ("templates",),
     ("errors", "geometry", "__version__"),
 )

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ctwml_bids.bids.labels import LABEL
+from ctwml_bids.modality import MODALITIES
 
 # Short name of an entity to its long name, and to what a label of it is.
 Vocabulary = Mapping[str, tuple[str, re.Pattern[str]]]
 # Suffixes by the kind of image.
-SUFFIXES = {"ct": ("ct", "CT"), "flair": ("FLAIR",)}
 # Entities of BIDS derivatives: an image whose name has one of them was computed from another one.
 DERIVED = frozenset(
     ("space", "desc", "res", "den", "label", "from", "to", "mode", "hemi", "seg", "atlas", "cohort")
@@ -69,7 +69,10 @@ class Name:
     @property
     def is_exact(self) -> bool:
         """Whether suffix and extension are spelt as BIDS spells them, and nothing is between."""
-        spelt = self.suffix in SUFFIXES[self.kind] and self.extension == self.extension.lower()
+        spelt = (
+            self.suffix in MODALITIES[self.kind].suffixes
+            and self.extension == self.extension.lower()
+        )
         return spelt and not self.rest
 
     @property

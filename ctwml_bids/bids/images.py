@@ -9,7 +9,6 @@ from pathlib import Path
 from ctwml_bids.bids.filenames import (
     DERIVED,
     NO_MAGNITUDE,
-    SUFFIXES,
     Name,
     Vocabulary,
     contradiction,
@@ -23,8 +22,8 @@ from ctwml_bids.bids.listing import Listing
 from ctwml_bids.bids.sidecars import inherited
 from ctwml_bids.bids.units import Candidate
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.modality import IMAGES, MODALITIES
 
-KINDS = tuple(SUFFIXES)
 _MEND = "rename it, or move it out of the data set"
 
 
@@ -50,8 +49,8 @@ class Images:
         Suffixes of images of other kinds.
     """
 
-    found: dict[str, list[Candidate]] = field(default_factory=lambda: {k: [] for k in KINDS})
-    copies: dict[str, list[Candidate]] = field(default_factory=lambda: {k: [] for k in KINDS})
+    found: dict[str, list[Candidate]] = field(default_factory=lambda: {k: [] for k in IMAGES})
+    copies: dict[str, list[Candidate]] = field(default_factory=lambda: {k: [] for k in IMAGES})
     unread: list[tuple[str | None, str]] = field(default_factory=list)
     alike: list[tuple[str, str | None, str]] = field(default_factory=list)
     orphans: list[tuple[str | None, str]] = field(default_factory=list)
@@ -101,7 +100,7 @@ def judge(
         if name is None or not (name.is_exact or name.is_copy):
             kind = resembles(path.name) or ("ct" if path.parent.name == "ct" else None)
             if kind is not None and kind not in ignore:
-                ending = f"_{SUFFIXES[kind][0]}"
+                ending = f"_{MODALITIES[kind].suffixes[0]}"
                 images.unread.append((session, f"{shown} (its name does not end in {ending})"))
                 images.alike.append((kind, session, shown))
             images.others.add(_suffix(path))
@@ -172,7 +171,8 @@ def _fault(name: Name, path: Path, subject: str, session: str | None) -> str:
 
 def _copy(name: Name) -> str:
     """Say what an image is that has no name of BIDS, and what to do."""
-    suffix = name.suffix if name.suffix in SUFFIXES[name.kind] else SUFFIXES[name.kind][0]
+    suffixes = MODALITIES[name.kind].suffixes
+    suffix = name.suffix if name.suffix in suffixes else suffixes[0]
     ending = f"_{suffix}{name.extension.lower()}"
     if name.is_corrected:
         return (

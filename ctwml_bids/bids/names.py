@@ -11,8 +11,8 @@ import re
 from pathlib import PurePath, PurePosixPath
 
 from ctwml_bids.errors import InvalidInputError
+from ctwml_bids.modality import IMAGES
 
-SEGMENTED = ("ct", "flair")
 # What a WML map can hold, and how its desc and suffix say so.
 _MAPS = {
     "mask": ("", "mask"),
@@ -67,8 +67,8 @@ def model_desc(seen_in: str, model_label: str = "", kind: str = "mask") -> str:
         ``mask``, ``probseg``, ``std`` (SD over the ensemble's members), ``cv``, ``cvmask`` or
         ``cvstd`` (out-of-fold probability, its mask, and its SD over the repeats).
     """
-    if seen_in not in SEGMENTED:
-        raise ValueError(f"lesions are seen in {SEGMENTED}, not in {seen_in!r}")
+    if seen_in not in IMAGES:
+        raise ValueError(f"lesions are seen in {IMAGES}, not in {seen_in!r}")
     return f"{seen_in}{check_model_label(model_label)}{_MAPS[kind][0]}"
 
 

@@ -18,13 +18,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ctwml_bids.bids.fetched import not_fetched
-from ctwml_bids.bids.filenames import SUFFIXES, Vocabulary, readable
+from ctwml_bids.bids.filenames import Vocabulary, readable
 from ctwml_bids.bids.filters import Filters, describe_matches
-from ctwml_bids.bids.images import KINDS, judge
+from ctwml_bids.bids.images import judge
 from ctwml_bids.bids.listing import Listing, list_subject, list_subjects
 from ctwml_bids.bids.subject import let_through, plan_subject
 from ctwml_bids.bids.units import Candidate, Skipped, Unit
 from ctwml_bids.errors import BadDataError, InvalidInputError, NoInputError, NothingMatchedError
+from ctwml_bids.modality import IMAGES, MODALITIES
 
 BIDSIGNORE_LINES = ("**/ct", "*_CT.*")
 
@@ -76,7 +77,7 @@ def plan_units(
     sessions = {label.removeprefix("ses-") for label in session_labels or ()}
     planned: list[Unit | Skipped] = [] if participant_labels else list(refused)
     seen: set[str | None] = set()
-    matched: dict[str, list[Candidate]] = {kind: [] for kind in KINDS}
+    matched: dict[str, list[Candidate]] = {kind: [] for kind in IMAGES}
     unread = 0
     shared = sorted(path for path in root.iterdir() if path.suffix == ".json")
     listings: dict[str, Listing] = {}
@@ -168,7 +169,7 @@ def _index(root: Path, listings: Iterable[Listing]) -> frozenset[Path]:
     shown = _Shown(root, (path for listing in listings for path, _ in listing.files))
     indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[shown])
     layout = BIDSLayout(root, validate=False, indexer=indexer)
-    suffixes = [suffix for kind in SUFFIXES.values() for suffix in kind]
+    suffixes = [suffix for kind in MODALITIES.values() for suffix in kind.suffixes]
     return frozenset(Path(path) for path in layout.get(suffix=suffixes, return_type="filename"))
 
 

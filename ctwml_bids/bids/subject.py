@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from ctwml_bids.bids.fetched import not_fetched
-from ctwml_bids.bids.filenames import SUFFIXES, readable
+from ctwml_bids.bids.filenames import readable
 from ctwml_bids.bids.filters import Filters, matches
-from ctwml_bids.bids.images import KINDS, Images
+from ctwml_bids.bids.images import Images
 from ctwml_bids.bids.listing import Listing, scans_tables
 from ctwml_bids.bids.names import stem
 from ctwml_bids.bids.pairing import pair_subject
 from ctwml_bids.bids.scans import read_times, without_times
 from ctwml_bids.bids.units import Candidate, Skipped, Unit
 from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.modality import IMAGES, MODALITIES
 
 # Of many files that are not read only so many are named.
 _NAMED = 5
@@ -58,7 +59,7 @@ def plan_subject(
     ]
     if not any(kept.values()):
         if any(images.found.values()):
-            counts = " and ".join(f"{len(images.found[kind])} {kind.upper()}" for kind in KINDS)
+            counts = " and ".join(f"{len(images.found[kind])} {kind.upper()}" for kind in IMAGES)
             nothing = Skipped(subject, None, f"the filters exclude all of its {counts}")
         else:
             nothing = _nothing_found(root, subject, images)
@@ -108,7 +109,7 @@ def _refused(
         refuse(item.session, item.reason)
     for session, why in images.orphans:
         refuse(session, why)
-    for kind in KINDS:
+    for kind in IMAGES:
         for image in kept[kind]:
             if image.fault:
                 refuse(image.session, f"{readable(image.shown)}: {image.fault}")
@@ -128,7 +129,7 @@ def _with_notes(
 ) -> Unit:
     """Note on a unit what lies beside its images and was not used."""
     sessions = {unit.session, unit.flair_session, None}
-    beside = [copy for kind in KINDS for copy in copies[kind] if copy.session in sessions]
+    beside = [copy for kind in IMAGES for copy in copies[kind] if copy.session in sessions]
     told = [f"warning: {readable(copy.shown)}: {copy.fault}" for copy in beside]
     if unread := [why for session, why in images.unread if session in sessions]:
         told.append(f"not read: {_some(unread)}")
@@ -149,7 +150,7 @@ def _alone(unit: Unit, images: Images) -> list[str]:
     return [
         f"warning: the {other.upper()} is measured alone: not read as a {missing.upper()} is "
         f"{_some(found)}; if it is one, give it, and its JSON, a name that ends in "
-        f"_{SUFFIXES[missing][0]}.nii.gz"
+        f"_{MODALITIES[missing].suffixes[0]}.nii.gz"
     ]
 
 

@@ -16,8 +16,9 @@ from ctwml_bids.cli.options import CHOICES, OTHERS, build_parser
 from ctwml_bids.cli.values import absolute, file_or_name
 from ctwml_bids.cli.words import Parser
 from ctwml_bids.errors import CtwmlError, InvalidInputError, UsageError
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.run.machine import usable_cpus, usable_memory_gb
-from ctwml_bids.settings import ANALYSIS_LEVELS, MODALITIES, OPTIONS, Settings, read_toml
+from ctwml_bids.settings import ANALYSIS_LEVELS, OPTIONS, Settings, read_toml
 
 FOLDERS = ("bids_dir", "output_dir")
 POSITIONALS = (*FOLDERS, "analysis_levels")
@@ -136,7 +137,7 @@ def _check_options(given: Mapping[str, Any], levels: Sequence[str]) -> None:
 def _check_together(values: Mapping[str, Any]) -> None:
     """Refuse values that leave each other without an effect (UsageError)."""
     ignored = set(values.get("ignore", ()))
-    if ignored == set(MODALITIES):
+    if ignored == set(IMAGES):
         raise UsageError("--ignore: with CT and FLAIR both left out there is nothing to measure.")
     if (asked := set(values.get("threshold", ()))) and asked <= ignored:
         raise UsageError(f"--threshold {', '.join(asked)}: --ignore leaves these images out.")

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from ctwml_bids.group.cross_validated import picture_of
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.reports import plots, plots_groups, sentences
 from ctwml_bids.reports.examples import examples
 from ctwml_bids.reports.group import GroupFigure
-from ctwml_bids.statistics.cohort import IMAGES, Cohort, Part
+from ctwml_bids.statistics.cohort import Cohort, Part
 from ctwml_bids.statistics.columns import OVERLAP, group_labels
 from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.strata import summarise, summarise_measure

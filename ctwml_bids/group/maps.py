@@ -21,6 +21,7 @@ from ctwml_bids.bids.files import write_json, write_nifti
 from ctwml_bids.errors import CtwmlError
 from ctwml_bids.geometry import load_nifti, voxel_volume_ml
 from ctwml_bids.group.units import named
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.transforms import read_itk
 from ctwml_bids.statistics.fazekas import GROUPS
@@ -28,7 +29,6 @@ from ctwml_bids.statistics.strata import ALL
 from ctwml_bids.statistics.tables import MISSING, number_in
 
 LOG = logging.getLogger("ctwml_bids")
-IMAGES = ("ct", "flair")
 ROOM = 2  # voxels around the lesions, for the interpolation
 TOLERANCE_ML = 0.05  # volumes of a table are rounded
 Row = Mapping[str, Any]

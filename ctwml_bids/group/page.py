@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ctwml_bids.group.figures import by_group, rated
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.reports import sentences
-from ctwml_bids.statistics.cohort import IMAGES, Cohort
+from ctwml_bids.statistics.cohort import Cohort
 from ctwml_bids.statistics.columns import group_labels
 from ctwml_bids.statistics.strata import ALL, summarise_measure
 

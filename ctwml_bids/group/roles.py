@@ -9,7 +9,7 @@ from typing import Any
 from ctwml_bids.bids.exclusions import Exclusions, why_left_out
 from ctwml_bids.errors import NothingMatchedError
 from ctwml_bids.group.units import SHOWN, Failure
-from ctwml_bids.statistics.cohort import IMAGES
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.statistics.tables import MISSING
 
 BY_NAME = "no: excluded by name"

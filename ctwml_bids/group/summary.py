@@ -36,9 +36,10 @@ from ctwml_bids.group.people import COPIED, add_people, not_here
 from ctwml_bids.group.roles import excluded_rows, left_out, with_roles
 from ctwml_bids.group.tables import table_1, write_tables
 from ctwml_bids.group.units import nothing_finished, read_units, units_there
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.reports.frequency import frequency_figure
 from ctwml_bids.reports.group import GroupFigure, GroupReport, render_group
-from ctwml_bids.statistics.cohort import IMAGES, Cohort, analyse
+from ctwml_bids.statistics.cohort import Cohort, analyse
 from ctwml_bids.statistics.outliers import outliers
 from ctwml_bids.statistics.resampling import DRAWS
 from ctwml_bids.statistics.strata import ALL, STRATA

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids.files import write_json, write_tsv
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.statistics.agreement import Estimate
-from ctwml_bids.statistics.cohort import IMAGES, Cohort, Part
+from ctwml_bids.statistics.cohort import Cohort, Part
 from ctwml_bids.statistics.columns import COLUMNS, OVERLAP, unit_columns
 from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.resampling import SEED

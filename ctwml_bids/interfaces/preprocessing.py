@@ -42,11 +42,10 @@ class ReadImage(Step):
 
     def _make(self, folder: str) -> Read:
         from ctwml_bids.preprocessing.grids import grid_of
-        from ctwml_bids.preprocessing.hounsfield import read_ct
-        from ctwml_bids.preprocessing.images import read_flair
+        from ctwml_bids.unit.modalities import FUNCTIONS
 
         path = self.inputs.in_file
-        read = read_ct if self.inputs.modality == "ct" else read_flair
+        read = FUNCTIONS[self.inputs.modality].read
         loaded = read(path, dict(self.inputs.sidecar or {}))
         warnings = [_without_folder(text, path) for text in loaded.warnings]
         return Read(
@@ -84,20 +83,14 @@ class ExtractBrain(Step):
     output_spec = _BrainMaskOutput
 
     def _make(self, folder: str) -> Brain:
-        from ctwml_bids.preprocessing.ct_brain import ct_mask
         from ctwml_bids.preprocessing.empty_slices import only_seen
-        from ctwml_bids.preprocessing.flair_brain import flair_mask
         from ctwml_bids.preprocessing.grids import grid_of
         from ctwml_bids.preprocessing.upright import way_up
+        from ctwml_bids.unit.modalities import FUNCTIONS
 
         read: Read = self.inputs.read
         image = load_image(read.image)
-        if self.inputs.modality == "ct":
-            result = ct_mask(image)
-        else:
-            from ctwml_bids.segmentation import brain_network
-
-            result = flair_mask(image, brain_network.predictor(threads=self.inputs.threads))
+        result = FUNCTIONS[self.inputs.modality].find_brain(image, self.inputs.threads)
         grid = grid_of(image)
         empty = load_facts(read.facts)["empty_slices"]
         found = np.asarray(result.mask.dataobj).astype(np.uint8)
@@ -109,6 +102,8 @@ class ExtractBrain(Step):
         if empty is not None:
             facts["empty_slices"] = {**empty, "unseen_ml": unseen}
         if facts.get("method") == "network":
+            from ctwml_bids.segmentation import brain_network
+
             facts["network"] = brain_network.identity()
         return save_brain(found, seen, facts, grid, folder)
 
@@ -166,11 +161,10 @@ class FindVentricles(Step):
     output_spec = _VentriclesOutput
 
     def _make(self, folder: str) -> str:
-        from ctwml_bids.preprocessing.flair_ventricles import flair_ventricles
         from ctwml_bids.preprocessing.grids import grid_of
-        from ctwml_bids.preprocessing.ventricles import ct_ventricles
+        from ctwml_bids.unit.modalities import FUNCTIONS
 
-        find = ct_ventricles if self.inputs.modality == "ct" else flair_ventricles
+        find = FUNCTIONS[self.inputs.modality].find_ventricles
         head: Head = self.inputs.head
         guide: Guide = self.inputs.guide
         image = load_image(head.read.image)

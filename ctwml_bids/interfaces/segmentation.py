@@ -15,6 +15,7 @@ from nipype.interfaces.base import (
 
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.interfaces.step import Record, Step
+from ctwml_bids.modality import MODALITIES
 from ctwml_bids.segmentation.model_store import ModelCard
 from ctwml_bids.unit.records import (
     Fields,
@@ -78,8 +79,8 @@ class SegmentLesions(Step):
         grid = network_grid(load_mask(template.brain_mask), spacing=tuple(card.grid_spacing_mm))
         transform = np.loadtxt(head.template_to_native)
         image = load_image(head.read.image)
-        fill = -1000.0 if self.inputs.modality == "ct" else 0.0
-        array = to_grid(image, transform, grid, fill=fill)
+        modality = MODALITIES[self.inputs.modality]
+        array = to_grid(image, transform, grid, fill=modality.fill)
 
         def on_grid(path: str) -> np.ndarray:
             return to_grid(load_mask(path), transform, grid, fill=0.0) >= 0.5
@@ -98,7 +99,7 @@ class SegmentLesions(Step):
             load_mask(self.inputs.ventricles),
             transform,
             grid,
-            hounsfield=self.inputs.modality == "ct",
+            hounsfield=modality.is_hounsfield,
         )
         device = "cuda" if self.inputs.use_gpu else "cpu"
         prediction = ensemble.predict(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ctwml_bids.geometry import PERIVENTRICULAR_MM
+from ctwml_bids.modality import IMAGES
 
 REFERENCES = {
     "avants": "Avants BB, Tustison NJ, Song G, Cook PA, Klein A, Gee JC (2011). A reproducible "
@@ -73,7 +74,7 @@ def methods(
     *,
     version: str,
     networks: Mapping[str, Network],
-    images: tuple[str, ...] = ("ct", "flair"),
+    images: tuple[str, ...] = IMAGES,
     template: str = "MNI152NLin2009aSym",
     normalisation: str = "nine",
     models: Mapping[str, Mapping[str, Any]] | None = None,

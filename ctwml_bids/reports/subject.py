@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.reports.html import render
 from ctwml_bids.reports.methods import MethodsSection
 
@@ -125,7 +126,7 @@ def render_subject(report: SubjectReport) -> str:
         verdict=VERDICTS[status],
         flagged=sorted(flagged, key=lambda gate: gate["status"] != "fail"),
         key_numbers=_key_numbers(by_image, report.fazekas),
-        columns=[name for name in ("ct", "flair") if name in by_image],
+        columns=[name for name in IMAGES if name in by_image],
         by_image=by_image,
         measures=_measured(report.measures, by_image),
         shown_lesions=_largest(report.lesions),
@@ -138,7 +139,7 @@ def _key_numbers(
 ) -> list[tuple[str, Any, str, int]]:
     """Return label, value, unit, digits of the numbers at the top."""
     found = []
-    for name in ("ct", "flair"):
+    for name in IMAGES:
         if name in rows:
             label = f"White matter lesions on {name.upper()}"
             found.append((label, rows[name]["wml_ml"], "mL", 1))

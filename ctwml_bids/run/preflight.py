@@ -24,6 +24,7 @@ from ctwml_bids.errors import (
     TemporaryError,
     UsageError,
 )
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.run.locks import hold
 from ctwml_bids.run.machine import choose_device, free_gb, prepare_environment
 from ctwml_bids.segmentation import model_store
@@ -229,11 +230,11 @@ def choose_models(settings: Settings) -> tuple[Settings, dict[str, model_store.M
                 f"--model: both {folders[card.modality]} and {folder} are {card.modality} models."
             )
         folders[card.modality], cards[card.modality] = folder, card
-    for modality in model_store.MODALITIES:
+    for modality in IMAGES:
         if modality not in folders:
             folders[modality] = model_store.default(modality)
             cards[modality] = model_store.load_card(folders[modality])
-    found = {f"model_{modality}": folders[modality] for modality in model_store.MODALITIES}
+    found = {f"model_{modality}": folders[modality] for modality in IMAGES}
     other = {
         modality: value
         for modality, value in settings.threshold.items()
@@ -243,7 +244,7 @@ def choose_models(settings: Settings) -> tuple[Settings, dict[str, model_store.M
         modality: dataclasses.replace(
             cards[modality], threshold=other.get(modality, cards[modality].threshold)
         )
-        for modality in model_store.MODALITIES
+        for modality in IMAGES
     }
     return dataclasses.replace(settings, **found, threshold=other), ordered
 

@@ -19,11 +19,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.modality import MODALITIES
 
 CARD = "card.json"
-MODALITIES = ("ct", "flair")
 _SHIPPED = Path(__file__).resolve().parents[1] / "data" / "models"
-_DEFAULTS = {"ct": "ct-sim7", "flair": "flair-sim5"}
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def default(modality: str) -> Path:
     NoInputError
         If the installation has no such model.
     """
-    folder = _SHIPPED / _DEFAULTS[modality]
+    folder = _SHIPPED / MODALITIES[modality].model
     if not (folder / CARD).is_file():
         raise NoInputError(
             f"The packaged {modality} model is not at {folder}: install the package again, or "

@@ -1,6 +1,6 @@
 """What a run was asked to do: the record, its options, its TOML and its hashes."""
 
-from ctwml_bids.settings.fields import MODALITIES, OPTIONS, Settings
+from ctwml_bids.settings.fields import OPTIONS, Settings
 from ctwml_bids.settings.hashes import (
     content_hash,
     differences,
@@ -13,7 +13,6 @@ from ctwml_bids.settings.toml import MACHINE, RESOLVED, from_toml, read_toml, to
 __all__ = [
     "ANALYSIS_LEVELS",
     "MACHINE",
-    "MODALITIES",
     "OPTIONS",
     "RESOLVED",
     "Option",

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.settings.option import GROUP, PARTICIPANT, TRAIN, option, options_of
-
-MODALITIES = ("ct", "flair")
 
 _data = partial(option, section="which data")
 _method = partial(option, section="how it is measured", levels=(PARTICIPANT,))
@@ -63,7 +62,7 @@ class Settings:
         (),
         "--ignore",
         levels=(PARTICIPANT,),
-        choices=MODALITIES,
+        choices=IMAGES,
         help="leave out all images of one kind, as if they were not there: the other kind is then "
         "measured alone",
     )
@@ -97,7 +96,7 @@ class Settings:
         "--threshold",
         levels=(PARTICIPANT, TRAIN),
         metavar="P|IMAGE=P",
-        keys=MODALITIES,
+        keys=IMAGES,
         above=0,
         below=1,
         help="probability above which a voxel is a lesion, for both images or as `ct=P`, `flair=P` "
@@ -188,7 +187,7 @@ class Settings:
         "name `literature`; at the group level, judge these in place of fitting",
     )
     modality: str = _train(
-        "ct", "--modality", choices=MODALITIES, help="image that the networks see (default: `ct`)"
+        "ct", "--modality", choices=IMAGES, help="image that the networks see (default: `ct`)"
     )
     labels: str = _train(
         "flair",

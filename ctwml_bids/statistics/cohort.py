@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.statistics import agreement as agreed
 from ctwml_bids.statistics import fazekas, fazekas_cohort, ranks
 from ctwml_bids.statistics.agreement import UNDEFINED, Agreement, Estimate
@@ -19,7 +20,6 @@ from ctwml_bids.statistics.strata import strata
 from ctwml_bids.statistics.tables import MISSING, number_in
 from ctwml_bids.statistics.thresholds import ThresholdSet
 
-IMAGES = ("ct", "flair")
 # Volumes that CT and FLAIR are compared by: both in FLAIR space.
 COMPARED = {"ct": "ct_in_flair_ml", "flair": "flair_wml_ml"}
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ctwml_bids.geometry import PERIVENTRICULAR_MM
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.statistics.overlap import Overlap
 from ctwml_bids.statistics.regions import MINIMUM_LESION_ML
 
@@ -228,7 +229,7 @@ def unit_columns() -> dict[str, tuple[str, str]]:
     Those of one image have its name in front, ``ct_wml_ml``; those of the pair keep theirs.
     """
     of_image = [name for name in _of_image() if name not in ("image", "qc")]
-    named = {f"{image}_{name}": (image, name) for image in ("ct", "flair") for name in of_image}
+    named = {f"{image}_{name}": (image, name) for image in IMAGES for name in of_image}
     return named | {name: ("pair", name) for name in COLUMNS if name in _OF_PAIR}
 
 

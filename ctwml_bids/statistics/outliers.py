@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.statistics.agreement import Agreement
 from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.tables import MISSING, number_in
@@ -65,7 +66,7 @@ def _no_overlap(row: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 def _two_groups_off(row: Mapping[str, Any]) -> list[tuple[str, float]]:
     rated, found = row["fazekas_group"], []
-    for image in ("ct", "flair"):
+    for image in IMAGES:
         estimated = row.get(f"fazekas_from_{image}", MISSING)
         if MISSING in (rated, estimated):
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.statistics.columns import COLUMNS, COUNTS
 from ctwml_bids.statistics.overlap import Overlap
 from ctwml_bids.statistics.regions import LesionMeasures
@@ -43,7 +44,7 @@ def unit_rows(
         Every row has all of `COLUMNS`, in order; volumes rounded to 0.1 µL.
     """
     rows = []
-    for image in ("ct", "flair"):
+    for image in IMAGES:
         if image in measures:
             found = {"threshold": thresholds[image], "model": models[image]}
             rows.append(_row(image, qc, vars(measures[image]) | found))

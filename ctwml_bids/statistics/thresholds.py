@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.errors import InvalidInputError, NoInputError
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.statistics.fazekas import GROUPS, Thresholds
 from ctwml_bids.statistics.tables import MISSING, number_in
 
-IMAGES = ("ct", "flair")
 LITERATURE = "literature"
 
 

@@ -19,13 +19,12 @@ from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
-from ctwml_bids.preprocessing.hounsfield import read_ct
-from ctwml_bids.preprocessing.images import read_flair
 from ctwml_bids.preprocessing.normalisation import to_grid
 from ctwml_bids.preprocessing.transforms import read_itk
 from ctwml_bids.segmentation.inputs import network_channels
 from ctwml_bids.statistics.overlap import dice
 from ctwml_bids.training.mapped_heads import facts_of, save_mapped
+from ctwml_bids.unit.modalities import FUNCTIONS
 
 # A brain mask further than this from the better one would have failed a gate.
 LEAST_DICE = 0.9
@@ -210,8 +209,7 @@ def image_on_grid(
     NoInputError, BadDataError
         If it is missing or cannot be used.
     """
-    read = read_ct if modality == "ct" else read_flair
-    image = read(path, settled=True).image
+    image = FUNCTIONS[modality].read(path, settled=True).image
     return to_grid(image, template_to_image, grid, fill=MODALITIES[modality].fill)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ctwml_bids.bids import dataset, names
 from ctwml_bids.bids.files import write_bytes, write_json, write_nifti
 from ctwml_bids.geometry import load_nifti
+from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.normalisation import from_grid, rounded
 from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
@@ -207,7 +208,7 @@ def _fluid(case: Case, frame: np.ndarray, training: Training) -> np.ndarray:
         load_mask(_ventricles(case, training)),
         frame,
         training.grid,
-        hounsfield=case.modality == "ct",
+        hounsfield=MODALITIES[case.modality].is_hounsfield,
     )
 
 

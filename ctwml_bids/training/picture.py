@@ -10,10 +10,10 @@ import numpy as np
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.hounsfield import read_ct
-from ctwml_bids.preprocessing.images import read_flair
 from ctwml_bids.reports.examples import Shown, example
 from ctwml_bids.reports.figures import CT_WINDOW, image_window
 from ctwml_bids.training.heads import Case
+from ctwml_bids.unit.modalities import FUNCTIONS
 
 
 def picture(
@@ -38,8 +38,7 @@ def picture(
         PNG; None where the brain mask is no brain.
     """
     space = "flair" if "flair" in case.images else "ct"
-    read = {"ct": read_ct, "flair": read_flair}
-    image = read[space](case.images[space], settled=True).image
+    image = FUNCTIONS[space].read(case.images[space], settled=True).image
     on = grid_of(image)
     mask = load_nifti(brain_mask)
     brain = resample(np.asarray(mask.dataobj) > 0, mask.affine, on) >= 0.5

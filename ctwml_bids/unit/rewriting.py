@@ -17,13 +17,12 @@ from ctwml_bids.bids.files import read_tsv, write_bytes, write_text
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.preprocessing.grids import grid_of
-from ctwml_bids.preprocessing.hounsfield import read_ct
-from ctwml_bids.preprocessing.images import read_flair
 from ctwml_bids.preprocessing.template_fit import template_fit
 from ctwml_bids.preprocessing.transforms import read_itk
 from ctwml_bids.segmentation.model_store import card_from
 from ctwml_bids.statistics.tables import read_cell
 from ctwml_bids.statistics.thresholds import stated
+from ctwml_bids.unit.modalities import FUNCTIONS
 from ctwml_bids.unit.records import Maps, Measures, RunFacts
 from ctwml_bids.unit.reporting import ImageShown, PairShown, UnitShown, report_unit
 from ctwml_bids.unit.work_files import load_mask, save_image, save_matrix
@@ -144,8 +143,8 @@ def _image_shown(
     unit: Unit, run: RunFacts, name: str, scratch: Path, *, carried: bool
 ) -> ImageShown:
     """Read one image anew, and find its derivatives."""
-    read, raw = {"ct": read_ct, "flair": read_flair}[name], str(unit.images[name])
-    image = read(raw, settled=True).image
+    raw = str(unit.images[name])
+    image = FUNCTIONS[name].read(raw, settled=True).image
     who, space, there = (unit.subject, unit.session), name.upper(), partial(_there, run)
 
     def lesions(kind: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ctwml_bids.bids import names
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.unit.records import Results
 from ctwml_bids.unit.work_files import load_facts
 
@@ -99,7 +100,7 @@ class Lineage:
         if inverse:
             return [self._xfm(target, source)]
         if self.template != target:
-            images = ("ct", "flair")
+            images = IMAGES
             masks = [self.brain(image, carried=False) for image in images]
             return [*(self.raw[image] for image in images), *masks]
         if source == "CT" and self.carried:

@@ -6,6 +6,7 @@ import pytest
 
 from ctwml_bids.bids import names
 from ctwml_bids.errors import InvalidInputError
+from ctwml_bids.modality import IMAGES
 
 
 def test_lesion_maps_are_named_by_space_and_by_where_they_were_seen():
@@ -56,7 +57,7 @@ def test_no_two_outputs_of_a_unit_share_a_name():
     maps = [
         names.wml("X", None, space=space, seen_in=seen, kind=kind, model_label=label)
         for space in ("CT", "FLAIR")
-        for seen in names.SEGMENTED
+        for seen in IMAGES
         for kind in ("mask", "probseg", "std", "cv")
         for label in ("", "m")
     ]

@@ -21,6 +21,7 @@ from ctwml_bids import errors
 from ctwml_bids.bids.filters import load_filters
 from ctwml_bids.cli import main as app
 from ctwml_bids.cli import options, parser, simulate, slurm_options
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.run.plugin_file import read_plugin
 from ctwml_bids.segmentation import model_store
 from ctwml_bids.settings import ANALYSIS_LEVELS, OPTIONS
@@ -247,7 +248,7 @@ def test_every_column_of_the_statistics_table_is_on_the_outputs_page_and_no_othe
     assert sorted(named) == sorted(COLUMNS)
 
 
-@pytest.mark.parametrize("modality", model_store.MODALITIES)
+@pytest.mark.parametrize("modality", IMAGES)
 def test_what_was_measured_on_the_shipped_models_is_in_their_cards_and_on_the_page(modality):
     card = model_store.load_card(model_store.default(modality))
     results = ROOT / "benchmarks/results"

@@ -16,10 +16,11 @@ from ctwml_bids.interfaces.alignment import FramePair, NormaliseNineParameter
 from ctwml_bids.interfaces.preprocessing import FindVentricles
 from ctwml_bids.interfaces.results import WriteUnit
 from ctwml_bids.interfaces.segmentation import SegmentLesions, ToNative
-from ctwml_bids.preprocessing import flair_ventricles, nine_parameters, normalisation, ventricles
+from ctwml_bids.preprocessing import nine_parameters, normalisation
 from ctwml_bids.segmentation import ensemble
 from ctwml_bids.segmentation.model_store import Member, default, load_card
 from ctwml_bids.templates import packaged
+from ctwml_bids.unit import modalities
 from ctwml_bids.unit.measuring import measure_unit
 from ctwml_bids.unit.records import (
     Brain,
@@ -225,8 +226,8 @@ def test_ventricles_are_looked_up_in_the_guide(tmp_path, monkeypatch, modality):
         seen["x"] = guide_to_native[0, 3]
         return mask
 
-    monkeypatch.setattr(ventricles, "ct_ventricles", find)
-    monkeypatch.setattr(flair_ventricles, "flair_ventricles", find)
+    functions = replace(modalities.FUNCTIONS[modality], find_ventricles=find)
+    monkeypatch.setitem(modalities.FUNCTIONS, modality, functions)
     head = head_at(tmp_path, ball(9), template=100.0, guide=9.0)
     step = FindVentricles(head=head, modality=modality, guide=guide_files())
     step.run(cwd=str(tmp_path))
