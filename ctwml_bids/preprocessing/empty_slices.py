@@ -24,7 +24,7 @@ FIELD_SHARE = 0.5
 # percentiles), air with its noise below the second. Below air at -1000 HU there is only padding.
 HEAD_LEVEL, AIR_LEVEL, ENDS_PERCENT, AIR_HU = 0.3, 0.1, (1.0, 95.0), -1000.0
 # A slice is lost where one value, or air, fills so much of what both neighbours show as
-# head, and lost in part from the second share. Real ones hold at most 18% (throat, sinuses).
+# head, and lost in part from the second share. No real slice at hand is.
 LOST_SHARE, PARTLY_SHARE = 0.95, 0.25
 # Neighbours tell nothing where fewer voxels of a slice are head in both, and a value that they hold
 # there themselves (bone that a window clipped) is no loss.

@@ -28,7 +28,7 @@ OPEN_SHARE, OPEN_HU = 0.02, -500.0
 # Display windows end up to here: what reaches an image's maximum is bone.
 WINDOW_TOP_HU = 400.0
 # An upper limit, wherever it was set, cuts through the values of bone: within a tenth of its height
-# above soft tissue below it lie 3 to 40% as many voxels as at it (sub-ge01, sub-dv01 at 300 to
+# above soft tissue below it lie at least 4% as many voxels as at it (sub-ge01, sub-dv01 at 300 to
 # 2000 HU). Below a value that was written into an image lies next to nothing.
 SOFT_HU, JUST_BELOW, CLIPPED_SHARE = 40.0, 0.1, 0.01
 # A side of the image: padding as bright as clipped bone fills more than two corners.

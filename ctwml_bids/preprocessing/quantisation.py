@@ -23,7 +23,7 @@ ROUNDING_HU, ROUNDING_SHARE = 1.01, 0.25
 REGULAR_SHARE = 0.75
 # A value stands out that so many times as many voxels hold as the median of the values this near to
 # it (in units of 1 HU, or of the step that all values have), and that more than chance does, in SD
-# of the count. Noise makes at most 1.1 times. Heavy smoothing leaves few values that stand out
+# of the count. Heavy smoothing leaves few values that stand out
 # clearly; rounding of finer steps to whole HU makes twice as many, never so much.
 STANDS_OUT, CLEARLY, BESIDE, CHANCE_SD = 1.3, 3.0, 4, 6.0
 # Steps that can be seen so, in HU; finer ones do no harm. Of a step's values between the outermost
