@@ -113,7 +113,8 @@ class SegmentLesions(SimpleInterface):
         voxel_ml = grid.voxel_ml * float(abs(np.linalg.det(transform[:3, :3])))
 
         def left_out_ml(probability: np.ndarray) -> float:
-            return round(np.count_nonzero(probability > model.card.threshold) * voxel_ml, 3)
+            marked = mask & (probability > model.card.threshold)
+            return round(np.count_nonzero(marked) * voxel_ml, 3)
 
         has_islands = model.card.island_share is not None
         facts = {

@@ -41,8 +41,9 @@ def test_empty_slices(empty, unseen, status):
 @pytest.mark.parametrize(
     ("step", "status", "error"),
     [
-        (None, "pass", ""),
-        (0.0, "pass", ""),
+        (None, "pass", "is not known"),
+        (0.0, "pass", "is not known"),
+        (0.004, "pass", "is not known"),
         (0.31, "pass", ""),
         (1, "pass", ""),
         (2, "pass", ""),
