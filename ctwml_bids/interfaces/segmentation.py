@@ -113,7 +113,8 @@ class SegmentLesions(Step):
         voxel_ml = grid.voxel_ml * float(abs(np.linalg.det(transform[:3, :3])))
 
         def left_out_ml(probability: np.ndarray) -> float:
-            return round(np.count_nonzero(probability > card.threshold) * voxel_ml, 3)
+            marked = mask & (probability > card.threshold)
+            return round(np.count_nonzero(marked) * voxel_ml, 3)
 
         has_islands = card.island_share is not None
         facts = {

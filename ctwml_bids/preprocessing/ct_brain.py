@@ -19,6 +19,7 @@ from ctwml_bids.preprocessing.brain_border import BrainMask, largest
 from ctwml_bids.preprocessing.carried_mask import without_bone
 from ctwml_bids.preprocessing.distances import closed, dilated, eroded, signed_distance
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
+from ctwml_bids.preprocessing.hounsfield import NO_AIR_HU
 from ctwml_bids.preprocessing.template_pose import template_brain, template_pose
 
 # Edge of the working voxels in mm: half a cortex, and wide enough to average noise away.
@@ -33,8 +34,6 @@ NECK_MM = 6.0
 CLOSING_MM = 3.0
 # Air in sinuses and mastoid cells, partly filled voxels included (HU).
 AIR_HU = -200.0
-# An image that goes no lower than this (HU) holds no air.
-NO_AIR_HU = -500.0
 # Directions, of the eight in plane, in which bone must lie around a voxel inside the skull.
 ENCLOSED_DIRECTIONS = 7
 # The template's brain, posed, is right to about this many mm.

@@ -20,6 +20,22 @@ from ctwml_bids.preprocessing.grids import Grid
 FLAT = 1e-4
 # Beside one value in the corners, where a scanner saw nothing, another fills this much of a slice.
 FIELD_SHARE = 0.5
+# Head lies above the first share of the way from the darkest to the brightest values (their
+# percentiles), air with its noise below the second. Below air at -1000 HU there is only padding.
+HEAD_LEVEL, AIR_LEVEL, ENDS_PERCENT, AIR_HU = 0.3, 0.1, (1.0, 95.0), -1000.0
+# A slice is lost where one value, or air, fills so much of what both neighbours show as
+# head, and lost in part from the second share. No real slice at hand is.
+LOST_SHARE, PARTLY_SHARE = 0.95, 0.25
+# Neighbours tell nothing where fewer voxels of a slice are head in both, and a value that they hold
+# there themselves (bone that a window clipped) is no loss.
+LEAST_HEAD = 0.02
+# Towards the end of an extracted brain its background fills the slices, as it fills the empty ones
+# beyond; a slice that is cut off shows more than this share of the fullest one.
+DWINDLED_SHARE = 0.4
+# The neighbour above is the next slice that lacks less than the first share, else the second (as
+# the head narrows), at most so many further on.
+MOST_LOST, LIKE_SHARES = 12, (0.25, 0.4)
+_SAMPLE, _PLANE = 1_000_000, 70_000
 _ORDINAL = ("first", "second", "third")
 
 
@@ -36,13 +52,17 @@ class EmptySlices:
     inner
         Indices of the empty slices that have others on both sides.
     seen
-        Indices of the first and the last slice that is not empty.
+        Indices of the first and the last slice that is not padding. Empty slices that go on with
+        the background of an extracted brain are none.
+    partly
+        Indices of slices between others of which a part is lost.
     """
 
     axis: int
     count: int
     inner: tuple[int, ...]
     seen: tuple[int, int]
+    partly: tuple[int, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -51,7 +71,7 @@ class EmptySlices:
 
 
 def find_empty(data: np.ndarray, axis: int) -> EmptySlices:
-    """Find the slices that hold one value, or one within a frame of another.
+    """Find the slices that hold one value, or nothing of what their neighbours show.
 
     Parameters
     ----------
@@ -61,13 +81,91 @@ def find_empty(data: np.ndarray, axis: int) -> EmptySlices:
         Array axis of the slices.
     """
     flat = FLAT * (float(data.max()) - float(data.min()))
-    full = np.array([not _is_flat(plane, flat) for plane in np.moveaxis(data, axis, 0)])
+    slices = np.moveaxis(data, axis, 0)
+    full = np.array([not _is_flat(plane, flat) for plane in slices])
     found = np.flatnonzero(full)
     if not found.size:
         return EmptySlices(axis, len(full), (), (0, len(full) - 1))
     first, last = int(found[0]), int(found[-1])
-    inner = tuple(int(k) for k in range(first, last + 1) if not full[k])
-    return EmptySlices(axis, len(full), inner, (first, last))
+    lost, partly = _lost(slices, [int(k) for k in found], flat)
+    inner = tuple(k for k in range(first, last + 1) if not full[k] or k in lost)
+    seen = _seen(slices, first, last, flat)
+    return EmptySlices(axis, len(full), inner, seen, partly)
+
+
+def _lost(
+    slices: np.ndarray, candidates: list[int], flat: float
+) -> tuple[frozenset[int], tuple[int, ...]]:
+    """Find slices that show nothing, or in part nothing, where both of their neighbours show head.
+
+    ``candidates`` are the slices that are not one value; the first and the last are none to lose.
+    """
+    step = max(1, int(np.sqrt(slices[0].size / _PLANE)))
+    planes = slices[:, ::step, ::step]
+    level, air = _levels(planes[candidates])
+    lost: list[int] = []
+    partly: list[int] = []
+    for place, k in enumerate(candidates[1:-1], start=1):
+        below = planes[next(j for j in reversed(candidates[:place]) if j not in {*lost, *partly})]
+        head = below > level
+        if np.count_nonzero(head) < LEAST_HEAD * head.size:
+            continue
+        # The next slice that shows most of it; none does where the head ends.
+        others = planes[candidates[place + 1 : place + 1 + MOST_LOST]]
+        lacks = [_blank_share(one, below, head, air, flat) for one in others[:1]]
+        if lacks[0] >= PARTLY_SHARE:
+            lacks += [_blank_share(one, below, head, air, flat) for one in others[1:]]
+        like = [n for limit in LIKE_SHARES for n, x in enumerate(lacks) if x < limit]
+        above = others[like[0]] if like else None
+        if above is None:
+            continue
+        share = _blank_share(planes[k], below, head & (above > level), air, flat)
+        if share >= LOST_SHARE:
+            lost.append(k)
+        elif share >= PARTLY_SHARE:
+            partly.append(k)
+    return frozenset(lost), tuple(partly)
+
+
+def _levels(planes: np.ndarray) -> tuple[float, float]:
+    """Values above which there is head (on MR, tissue that is not dark), and up to which is air."""
+    sample = planes.ravel()[:: max(1, planes.size // _SAMPLE)]
+    # Without bright padding.
+    low, high = np.percentile(sample[sample < sample.max()], ENDS_PERCENT)
+    low = max(float(low), AIR_HU)
+    span = max(float(high) - low, 0.0)
+    return low + HEAD_LEVEL * span, low + AIR_LEVEL * span
+
+
+def _blank_share(
+    plane: np.ndarray, below: np.ndarray, head: np.ndarray, air: float, flat: float
+) -> float:
+    """Share of the head seen below that shows air, or one value that it has not there."""
+    values = plane[head]
+    if not values.size:
+        return 1.0
+    found, counts = np.unique(values, return_counts=True)
+    commonest = found[counts.argmax()]
+    as_below = np.mean(np.abs(below[head] - commonest) <= flat)
+    return max(float(np.mean(values <= air)), float(counts.max() / values.size - as_below))
+
+
+def _seen(slices: np.ndarray, first: int, last: int, flat: float) -> tuple[int, int]:
+    """Return the first and the last slice that is not padding."""
+    ends = [first, last]
+    for place, (end, beyond, image_end) in enumerate(
+        ((first, first - 1, 0), (last, last + 1, len(slices) - 1))
+    ):
+        if end == image_end:
+            continue
+        background = np.median(slices[beyond])
+        shown = [
+            np.count_nonzero(np.abs(plane - background) > flat)
+            for plane in slices[first : last + 1]
+        ]
+        if shown[end - first] <= DWINDLED_SHARE * max(shown):
+            ends[place] = image_end
+    return ends[0], ends[1]
 
 
 def _is_flat(plane: np.ndarray, flat: float) -> bool:
@@ -101,7 +199,7 @@ def filled(data: np.ndarray, empty: EmptySlices) -> np.ndarray:
     result = data.copy()
     slices = np.moveaxis(result, empty.axis, 0)
     first, last = empty.seen
-    kept = [k for k in range(first, last + 1) if k not in set(empty.inner)]
+    kept = [k for k in range(first, last + 1) if k not in {*empty.inner, *empty.partly}]
     for k in empty.inner:
         below = max(other for other in kept if other < k)
         above = min(other for other in kept if other > k)
@@ -150,12 +248,24 @@ def empty_facts(empty: EmptySlices, native: Grid, working: Grid) -> dict[str, An
 
 def empty_warnings(empty: EmptySlices) -> list[str]:
     """Name the empty slices within a scan, in a sentence; empty where there is none."""
-    if not empty.inner:
-        return []
-    return [
-        f"{len(empty.inner)} of {empty.count} slices are empty (number {runs(empty.inner)} of the "
-        f"file's {_ORDINAL[empty.axis]} axis, counted from 0): nothing is measured there"
-    ]
+    texts = []
+    for numbers, found in (
+        (empty.inner, "empty ({where}): nothing is measured there"),
+        (
+            empty.partly,
+            "empty in part ({where}): nothing is there where the slices beside show "
+            "head, and what is missing reads as none",
+        ),
+    ):
+        if numbers:
+            where = (
+                f"number {runs(numbers)} of the file's {_ORDINAL[empty.axis]} axis, counted from 0"
+            )
+            are = "is" if len(numbers) == 1 and numbers is empty.partly else "are"
+            texts.append(
+                f"{len(numbers)} of {empty.count} slices {are} {found.format(where=where)}"
+            )
+    return texts
 
 
 def runs(numbers: tuple[int, ...] | list[int]) -> str:

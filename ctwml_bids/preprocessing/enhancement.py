@@ -44,10 +44,10 @@ _LEAST_CM2 = 60.0
 class Vessels:
     """What is brightest inside the skull.
 
-    Parameters
+    Attributes
     ----------
     hu
-        With the lower limit of bone, and with the higher one.
+        In HU, with the lower limit of bone and with the higher one.
     """
 
     hu: tuple[float, float]

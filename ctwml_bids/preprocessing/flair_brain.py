@@ -12,6 +12,7 @@ from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.brain_border import BrainMask, follow_tissue, largest
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.head_grid import head_grid, network_view
+from ctwml_bids.preprocessing.mr_floor import above_floor
 
 # An image whose support has a brain's volume is taken as brain-extracted: whole heads have more.
 EXTRACTED_ML = (800.0, 2000.0)
@@ -77,7 +78,7 @@ def flair_mask(image: nib.Nifti1Image, predict: Callable[[np.ndarray], np.ndarra
         )
     values = np.asarray(work.dataobj)
     refined = follow_tissue(
-        values - values.min(),
+        above_floor(values),
         sure,
         work_grid.spacing,
         reach_mm=BORDER_REACH_MM,

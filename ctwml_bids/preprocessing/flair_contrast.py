@@ -17,6 +17,7 @@ import numpy as np
 
 from ctwml_bids.preprocessing.distances import dilated
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
+from ctwml_bids.preprocessing.mr_floor import above_floor
 
 # Regions are looked at on the template's axes at this resolution, mm.
 _SPACING_MM = np.array([2.0, 2.0, 3.0])
@@ -71,7 +72,7 @@ def flair_contrast(
     """
     grid = _coarse(grid_of(tissues["wm"]))
     values = np.asarray(image.dataobj, dtype=np.float32)
-    level = resample(values - values.min(), image.affine, grid, template_to_native)
+    level = resample(above_floor(values), image.affine, grid, template_to_native)
     inside = np.asarray(brain_mask.dataobj, dtype=np.float32)
     brain = resample(inside, brain_mask.affine, grid, template_to_native) > _BRAIN
     share = {

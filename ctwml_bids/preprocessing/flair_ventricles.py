@@ -10,6 +10,7 @@ from ctwml_bids.geometry import bounding_box
 from ctwml_bids.preprocessing.brain_border import local_intensity
 from ctwml_bids.preprocessing.distances import closed, dilated
 from ctwml_bids.preprocessing.grids import grid_of, image_on
+from ctwml_bids.preprocessing.mr_floor import above_floor
 from ctwml_bids.preprocessing.thick_fluid import thick_fluid
 from ctwml_bids.preprocessing.ventricle_guide import carried, in_boxes
 
@@ -72,7 +73,7 @@ def flair_ventricles(
     if not expected.any():
         return image_on(result, grid)
     box = bounding_box(brain)
-    inside, expected, values = brain[box], expected[box], array[box] - array.min()
+    inside, expected, values = brain[box], expected[box], above_floor(array)[box]
     ratio = values / np.maximum(local_intensity(values, inside, spacing), 1e-6)
     other = in_boxes(grid, box, template_to_native, NOT_VENTRICLE)
     dark = (ratio < CSF_FRACTION) & inside

@@ -122,14 +122,16 @@ def read_ct(
     if blanks:
         # Until the scale is known they read as the lowest value, as background does.
         data[blank] = data[~blank].min()
-    warnings += [
-        f"{path}: {part.ml:g} mL hold the one value {part.value:g}, as no tissue does (padding or "
-        "a removed face); read as air"
-        for part in blanks
-    ]
     scale = classify(data)
     if scale.kind == "other":
         raise BadDataError(f"{path}: not a CT in Hounsfield units: {scale.reason} {CONVERT}")
+    # Around a brain without skull it is the background.
+    if scale.kind != "stripped":
+        warnings += [
+            f"{path}: {part.ml:g} mL hold the one value {part.value:g}, as no tissue does (padding "
+            "or a removed face); read as air"
+            for part in blanks
+        ]
     if scale.kind != "hu":
         warnings.append(f"{path}: {scale.reason}")
     elif not USUAL_PEAK_HU[0] <= scale.tissue_peak <= USUAL_PEAK_HU[1]:

@@ -78,8 +78,8 @@ def load_nifti(
     sidecar, settled
         As for `header_checks.check_spacing`.
     outside
-        What NaN reads as where it fills the image's corners, outside of the scan; None where NaN
-        is refused everywhere.
+        What NaN reads as where it fills the image's corners, outside of the scan, or a slice
+        between others; None where NaN is refused, but for such slices, which read as the least.
 
     Returns
     -------
@@ -111,6 +111,7 @@ def load_nifti(
     check_spacing(path, image, sidecar, settled=settled)
     check_extent(path, image)
     data = _values(path, image).reshape(shape)
+    _number_empty_slices(data, slice_axis(image, sidecar), outside)
     unmeasured = 0
     if outside is not None and np.isnan(data[:: data.shape[0] - 1, :: data.shape[1] - 1]).any():
         empty = unmeasured_outside(data)
@@ -194,6 +195,22 @@ def _open(path: Path) -> nib.Nifti1Image:
     if not isinstance(image, nib.Nifti1Image):
         raise BadDataError(f"{path}: is a {type(image).__name__}, not a NIfTI image")
     return image
+
+
+def _number_empty_slices(data: np.ndarray, axis: int, outside: float | None) -> None:
+    """Put one number in slices between others that hold none, in place, as in any empty slice."""
+    slices = np.moveaxis(data, axis, 0)
+    # Quick where there are none: few slices have NaN in the middle.
+    middle = np.isnan(slices[:, slices.shape[1] // 2, slices.shape[2] // 2])
+    if not middle.any() or middle.all():
+        return
+    lost = np.array(
+        [bool(here) and np.isnan(one).all() for here, one in zip(middle, slices, strict=True)]
+    )
+    seen = np.flatnonzero(~lost)
+    lost[: seen[0]], lost[seen[-1] + 1 :] = False, False
+    if lost.any():
+        slices[lost] = np.nanmin(data) if outside is None else outside
 
 
 def _squeezed_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, int, int]:

@@ -37,12 +37,12 @@ def widened(
     base
         The head that is bent.
     ventricle_voxels
-        Wanted volume of the lateral ventricles in voxels of the working grid, more than now.
+        Wanted volume of the lateral ventricles in voxels of the working grid.
 
     Returns
     -------
     list of numpy.ndarray
-        As ``source``, another within BRAIN_BOX.
+        As ``source``, another within BRAIN_BOX; ``source`` itself where they are as wide already.
 
     Raises
     ------
@@ -55,6 +55,8 @@ def widened(
     depth = -_at(base.skull_distance, places)
     room = np.clip(depth / MANTLE_MM, 0, 1)
     wanted, reached = ventricle_voxels / WARP_STEP**3, _fluid(base, places)
+    if reached.sum() >= wanted:
+        return list(source)
     for _ in range(MOST_STEPS):
         before, push, last = reached.sum(), _push(reached, room), places
         places = [_at(part, index - push) for part in last]

@@ -88,11 +88,115 @@ def test_a_slice_empty_within_the_scans_circle_counts(phantom):
     assert find_empty(data, 2).inner == (20,)
 
 
-def test_a_slice_with_a_single_bright_voxel_is_not_empty(phantom):
-    data = np.asarray(phantom[0].dataobj).copy()
-    data[:, :, 20] = 0
-    data[48, 56, 20] = 30
-    assert find_empty(data, 2).inner == ()
+def labelled(plane, value):
+    plane[:] = value
+    plane[5:25, 5:9] = 500
+
+
+def bright(plane, value):
+    plane[:] = value
+    plane[48, 56] = value + 300
+
+
+def noisy(plane, value):
+    plane[:] = np.random.default_rng(2).normal(value, 8 if value else 3, plane.shape)
+
+
+def half(plane, value):
+    plane[:, 56:] = value
+
+
+def middle(plane, value):
+    plane[30:80, 30:70] = value
+
+
+@pytest.mark.parametrize("lose", [labelled, bright, noisy])
+@pytest.mark.parametrize("lost", [[12], [20, 21, 22], [9, 18, 27]], ids=str)
+@pytest.mark.parametrize("modality", ["CT", "FLAIR"])
+def test_a_lost_slice_that_holds_a_label_or_noise_is_named(phantom, modality, lose, lost):
+    image, brain = phantom
+    data = np.asarray(image.dataobj).copy()
+    if modality == "FLAIR":
+        data = np.where(data > -500, np.where(brain, 100, 60), 2) + 0.2 * (data % 16)
+    for k in lost:
+        lose(data[:, :, k], -1000 if modality == "CT" else 0)
+    found = find_empty(data, 2)
+    assert (found.inner, found.partly) == (tuple(lost), ())
+
+
+@pytest.mark.parametrize("lose", [half, middle])
+@pytest.mark.parametrize("lost", [[12], [20, 21], [9, 18, 27]], ids=str)
+@pytest.mark.parametrize("value", [-1024, 0, 40])
+def test_a_slice_lost_in_part_is_warned_of(tmp_path, phantom, lose, lost, value):
+    image, _ = phantom
+    data = np.round(np.asarray(image.dataobj)).astype(np.int16)
+    for k in lost:
+        lose(data[:, :, k], value)
+    loaded = read_ct(written(tmp_path / "a.nii", image, data))
+    (said,) = (text for text in loaded.warnings if "empty in part" in text)
+    assert f"(number {runs(lost)} of the file's third axis" in said
+    assert loaded.facts["empty_slices"] is None
+
+
+def stripped_masks(folder):
+    reference = folder / "derivatives" / "reference"
+    return sorted(reference.glob("*/ses-*/anat/*desc-brain_mask.nii.gz"))
+
+
+def test_no_slice_of_a_real_image_is_lost_also_without_skull(bids_real):
+    paths = [*bids_real.glob("sub-*/**/*_ct.nii.gz"), *bids_real.glob("sub-*/**/*_FLAIR.nii.gz")]
+    assert paths
+    for path in paths:
+        data = np.asarray(nib.load(path).dataobj, dtype=np.float32)
+        assert find_empty(data, 2).inner == find_empty(data, 2).partly == (), path
+    for path in stripped_masks(bids_real):
+        subject, session = path.name.split("_")[:2]
+        name = f"{subject}_{session}_FLAIR.nii.gz"
+        flair = nib.load(bids_real / subject / session / "anat" / name)
+        data = np.where(np.asarray(nib.load(path).dataobj) > 0, flair.dataobj, 0)
+        assert find_empty(data, 2).is_whole, path
+
+
+@pytest.mark.parametrize("background", [0, -1024, -3024, 40])
+@pytest.mark.parametrize("reach", [0, 3])
+def test_a_brain_without_skull_does_not_end_where_its_background_goes_on(
+    tmp_path, phantom, background, reach
+):
+    image, brain = phantom
+    data = np.where(brain, np.asarray(image.dataobj), background)
+    data[:, :, :reach] = background
+    loaded = read_ct(written(tmp_path / "a.nii", image, data.astype(np.float32)))
+    assert loaded.facts["scale"] == "stripped"
+    assert loaded.facts["empty_slices"] is None
+    assert not any("removed face" in text for text in loaded.warnings)
+
+
+@pytest.mark.parametrize("background", [0, -1024])
+@pytest.mark.parametrize("cut", [12, 16, 27])
+def test_a_brain_without_skull_that_is_cut_off_ends_there(tmp_path, phantom, background, cut):
+    image, brain = phantom
+    data = np.where(brain, np.asarray(image.dataobj), background)
+    part = np.s_[:, :, cut + 1 :] if cut > 19 else np.s_[:, :, :cut]
+    data[part] = background
+    loaded = read_ct(written(tmp_path / "a.nii", image, data.astype(np.float32)))
+    seen = loaded.facts["empty_slices"]["seen"]
+    assert seen == ([0, cut] if cut > 19 else [cut, 39])
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("lost", [(12,), (20, 21)], ids=str)
+@pytest.mark.parametrize("read", [read_ct, read_flair])
+def test_a_slice_without_numbers_is_empty(tmp_path, phantom, read, lost, padded):
+    image, brain = phantom
+    data = np.asarray(image.dataobj).copy()
+    if read is read_flair:
+        data = np.where(brain, 100.0, 10.0).astype(np.float32) + 0.1 * np.where(brain, data, 0)
+    data[:, :, list(lost)] = np.nan
+    if padded and read is read_ct:
+        data[:6] = np.nan
+    loaded = read(written(tmp_path / "a.nii", image, data))
+    assert loaded.facts["empty_slices"]["numbers"] == list(lost)
+    assert np.isfinite(np.asarray(loaded.image.dataobj)).all()
 
 
 @pytest.mark.parametrize("value", [0, -1024, -1000])

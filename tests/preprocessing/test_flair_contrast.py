@@ -91,6 +91,19 @@ def test_other_contrasts_fail_and_are_named(head, tissues, levels, found):
     assert found in gate.message
 
 
+@pytest.mark.parametrize("levels", [FLAIR, T1W, T2W], ids=["FLAIR", "T1w", "T2w"])
+@pytest.mark.parametrize("low", [-300.0, -3000.0, -30000.0])
+@pytest.mark.parametrize("count", [1, 40])
+def test_bad_voxels_below_change_no_ratio(head, tissues, levels, low, count):
+    image, mask, matrix = head(levels)
+    plain = flair_contrast(image, mask, matrix, tissues)
+    values = np.asarray(image.dataobj).copy()
+    values[2, 2:42, 2][:count] = low
+    found = flair_contrast(image_on(values, grid_of(image)), mask, matrix, tissues)
+    assert found == pytest.approx(plain, abs=0.001)
+    assert judged(found) == judged(plain)
+
+
 def upper_white(image, mask, matrix, packaged, share: float):
     """Mask the upper part of the white matter, where `head` paints lesions."""
     grid = grid_of(image)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 import ctwml_bids
 from ctwml_bids.preprocessing.flair_brain import flair_mask
@@ -62,6 +63,16 @@ def test_wide_ventricles_are_found_whole_without_sulcus_and_fissure():
     assert 2 * np.sum(found & VENTRICLES) / (found.sum() + VENTRICLES.sum()) > 0.93
     assert not np.any(found & SULCUS)
     assert np.sum(found & FISSURE) < 0.02 * FISSURE.sum()
+
+
+@pytest.mark.parametrize("low", [-100.0, -1000.0, -30000.0])
+def test_bad_voxels_below_leave_the_ventricles_as_they_are(low):
+    image, brain, template = images(flair())
+    values = flair()
+    values[2, 2:30, 2] = low
+    changed = flair_ventricles(image_on(values, grid()), brain, np.eye(4), template)
+    plain = flair_ventricles(image, brain, np.eye(4), template)
+    np.testing.assert_array_equal(np.asarray(changed.dataobj), np.asarray(plain.dataobj))
 
 
 def test_template_is_carried_by_the_transform():

@@ -12,6 +12,7 @@ from ctwml_bids.preprocessing.ct_brain import ct_mask
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.preprocessing.hounsfield import read_ct
 from ctwml_bids.preprocessing.padding import blank_regions
+from ctwml_bids.preprocessing.quantisation import hu_step
 from tests.preprocessing.head_phantom import head
 
 
@@ -181,12 +182,84 @@ def test_nothing_is_changed_in_real_scans(bids_real, subject):
 
 
 @pytest.mark.parametrize("subject", ["sub-ge01", "sub-dv01"])
-@pytest.mark.parametrize("high", [300, 600, 1000, 1500])
+@pytest.mark.parametrize("high", [300, 400, 401, 450, 500, 600, 1000, 1500, 2000, 3071])
 def test_clipped_bone_of_real_scans_stays(bids_real, subject, high):
     image = read_ct(bids_real / subject / "ct" / f"{subject}_ct.nii.gz").image
     data = np.minimum(np.asarray(image.dataobj)[::2, ::2], high)
     grid = Grid(data.shape, grid_of(image).affine @ np.diag([2, 2, 1, 1.0]))
     assert blank_regions(data, grid.voxel_ml)[1] == ()
+
+
+@pytest.mark.parametrize("subject", ["sub-ge01", "sub-dv01"])
+@pytest.mark.parametrize(("high", "value"), [(1000, 1000), (1000, 3000), (3071, 3071), (450, 2000)])
+def test_bright_padding_is_found_where_bone_is_clipped(bids_real, subject, high, value):
+    image = read_ct(bids_real / subject / "ct" / f"{subject}_ct.nii.gz").image
+    data = np.minimum(np.asarray(image.dataobj)[::2, ::2], high)
+    padded = box(data, value)
+    blank, (found,) = blank_regions(padded, 4 * grid_of(image).voxel_ml)
+    assert found.value == value
+    expected = box(np.zeros(data.shape, bool), True)
+    assert (blank | ~expected).all()
+    # Bone that touches padding of its own value cannot be told from it.
+    if value > high:
+        assert (blank & ~expected & (padded > 200)).sum() < 0.001 * expected.sum()
+
+
+def quantised(data, step, smooth, form):
+    """HU in steps, changed afterwards: another grid, or a few slices that keep theirs."""
+    if smooth:
+        data = ndimage.gaussian_filter(data, (smooth / 0.922, smooth / 0.922, 0))
+    coarse = np.round(data / step) * step
+    if form == "some fine slices":
+        coarse[:, :, 15:18] = np.round(data[:, :, 15:18])
+        return coarse
+    coarse = ndimage.zoom(coarse, (0.922, 0.922, 4.916), order=1)
+    return np.round(coarse) if form == "1 mm, whole HU" else coarse
+
+
+@pytest.mark.parametrize(
+    ("step", "smooth", "form"),
+    [
+        (16, 0, "some fine slices"),
+        (8, 1.5, "some fine slices"),
+        (5, 2.5, "1 mm"),
+        (8, 1.5, "1 mm"),
+        (8, 2.5, "1 mm, whole HU"),
+        (10, 1.5, "1 mm"),
+        (16, 1.5, "1 mm, whole HU"),
+        (16, 2.5, "1 mm"),
+    ],
+)
+def test_soft_tissue_in_coarse_steps_is_no_padding(bids_real, step, smooth, form):
+    image = read_ct(bids_real / "sub-dv01" / "ct" / "sub-dv01_ct.nii.gz").image
+    data = np.asarray(image.dataobj)[::2, ::2]
+    changed = quantised(data, step, smooth, form).astype(np.float32)
+    assert hu_step(changed) == pytest.approx(step, rel=0.02)
+    voxel_ml = 4 * grid_of(image).voxel_ml * data.size / changed.size
+    assert blank_regions(changed, voxel_ml)[1] == ()
+
+
+@pytest.mark.parametrize("value", [7, 40])
+@pytest.mark.parametrize("step", [1, 4 / 3])
+def test_a_face_as_bright_as_tissue_is_found(bids_real, value, step):
+    image = read_ct(bids_real / "sub-dv01" / "ct" / "sub-dv01_ct.nii.gz").image
+    data = np.round(np.asarray(image.dataobj)[::2, ::2] / step) * step
+    face = np.s_[60:200, 200:, 2:10]
+    data[face] = value
+    blank, (found,) = blank_regions(data.astype(np.float32), 4 * grid_of(image).voxel_ml)
+    assert found.value == value
+    assert blank[face].all()
+
+
+@pytest.mark.parametrize("value", [2500, 3071, 5000])
+def test_a_face_brighter_than_all_bone_is_found(bids_real, value):
+    image = read_ct(bids_real / "sub-dv01" / "ct" / "sub-dv01_ct.nii.gz").image
+    data = np.asarray(image.dataobj)[::2, ::2].copy()
+    face = np.s_[60:200, 200:, :10]
+    data[face] = value
+    blank, (found,) = blank_regions(data, 4 * grid_of(image).voxel_ml)
+    assert found.value == value
+    assert blank[face].all()
 
 
 # How a data set is published without skulls: what lies outside, and what the image is cut to.

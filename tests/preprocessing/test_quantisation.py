@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from ctwml_bids.preprocessing.hounsfield import read_ct
 from ctwml_bids.preprocessing.quantisation import hu_step
@@ -55,6 +56,42 @@ def test_some_interpolated_voxels_do_not_hide_a_step(phantom):
     some = np.random.default_rng(0).random(data.shape) < 0.05
     coarse[some] = np.round(data[some])
     assert hu_step(coarse) == pytest.approx(10)
+
+
+CHANGES = {
+    "thin slices": lambda hu: ndimage.zoom(hu, (1, 1, 3), order=1),
+    "other pixels": lambda hu: ndimage.zoom(hu, (0.9, 0.9, 1), order=1),
+    "other pixels, whole HU": lambda hu: np.round(ndimage.zoom(hu, (0.9, 0.9, 1), order=1)),
+    "turned": lambda hu: ndimage.rotate(hu, 7, order=1, reshape=False, cval=-1000),
+    "a little noise": lambda hu: hu + np.random.default_rng(1).uniform(-0.3, 0.3, hu.shape),
+    "some fine slices": lambda hu: (
+        hu + (np.arange(hu.shape[2]) % 10 == 4) * np.random.default_rng(1).integers(-8, 9, hu.shape)
+    ),
+}
+
+
+@pytest.mark.parametrize("form", list(CHANGES))
+@pytest.mark.parametrize("step", [10, 12, 16.06, 20, 32])
+def test_steps_are_found_where_values_were_put_between_them(bids_real, step, form):
+    data = np.asarray(read_ct(bids_real / "sub-dv01/ct/sub-dv01_ct.nii.gz").image.dataobj)
+    coarse = np.round(data[::2, ::2] / step) * step
+    assert hu_step(CHANGES[form](coarse)) == pytest.approx(step, rel=0.03)
+
+
+@pytest.mark.parametrize("slope", [0.51, 0.7, 0.8, 1, 1.3, 1.7, 2, 2.7, 3.3])
+@pytest.mark.parametrize("form", ["thin slices", "other pixels, whole HU", "as it is", "whole HU"])
+def test_fine_steps_are_not_taken_for_coarse_ones(bids_real, slope, form):
+    data = np.asarray(read_ct(bids_real / "sub-dv01/ct/sub-dv01_ct.nii.gz").image.dataobj)
+    fine = np.round(data[::2, ::2] / slope) * slope
+    change = {**CHANGES, "as it is": lambda hu: hu, "whole HU": np.round}[form]
+    assert (hu_step(change(fine)) or 0) < 4
+
+
+@pytest.mark.parametrize("value", [0, 20, 37, 40])
+def test_a_window_with_one_value_written_into_it_has_no_step(phantom, value):
+    data = np.clip(phantom[1], -20, 100)
+    data[:30] = value
+    assert hu_step(data) is None
 
 
 def test_an_image_without_noise_is_not_taken_for_a_coarse_one():

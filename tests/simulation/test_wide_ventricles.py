@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from ctwml_bids.simulation import canonical
 from ctwml_bids.simulation.anatomy import make_head
 from ctwml_bids.simulation.dataset import write_participant
 from ctwml_bids.simulation.pair import simulate_pair
 from ctwml_bids.simulation.plan import plan_cohort
+from ctwml_bids.simulation.wide_ventricles import widened
 from tests.simulation.test_pair import array, carried, dice, voxel_ml
 
 
@@ -69,3 +71,13 @@ def test_each_participant_gets_a_volume_of_its_own_between_the_limits(tmp_path, 
     assert asked[::2] == asked[1::2]
     assert len(set(asked)) == 8
     assert 130 <= min(asked) < 160 < 220 < max(asked) <= 250
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_ventricles_that_are_wider_already_stay(share):
+    base = canonical.canonical_head()
+    shape = base.ventricle_distance.shape
+    source = list(np.indices(shape, dtype=np.float32))
+    now = np.count_nonzero(base.ventricle_distance < 0)
+    for before, after in zip(source, widened(source, base, share * now), strict=True):
+        np.testing.assert_array_equal(before, after)

@@ -41,17 +41,25 @@ def ct_gates(facts: Mapping[str, Any], spacing_ratio: float) -> list[Gate]:
 # white matter, and no longer hidden by a CT's noise (3 to 5 HU); above 20 HU grey matter, white
 # matter and lesions take one or two values.
 STEP_HU = (4.0, 20.0)
+# Values nearer to each other were calculated.
+LEAST_STEP_HU = 0.01
 
 
 def value_steps(step: float | None) -> Gate:
-    """Judge the distance in HU between the values that a CT takes; None where there is no one."""
-    if step is None:
-        step = 0.0
+    """Judge the distance in HU between the values that a CT takes; None where there is no one.
+
+    Values that were calculated from others, as by smoothing, do not tell in which steps those came.
+    """
+    known = step is not None and step >= LEAST_STEP_HU
+    step = step if known else 0.0
     status = above(step, (STEP_HU[0] - 1e-6, STEP_HU[1]))
     found = f"HU come in steps of {step:.3g}"
     error = f"each is off by {step / 4:.2g} HU in the mean and up to {step / 2:.2g}"
     message = {
-        "pass": f"{found}, fine enough." if step >= 0.01 else "HU come in no coarse steps.",
+        "pass": f"{found}, fine enough."
+        if known
+        else "HU come in no regular steps that can be seen; whether they did before an "
+        "interpolation or smoothing is not known.",
         "warn": f"{found}: {error}, where lesions differ from white matter by some 10. A converter "
         "may have squeezed the range; convert the scan again from its DICOM files.",
         "fail": f"{found}: {error}; grey matter, white matter and lesions share one or two values. "

@@ -8,8 +8,9 @@ from ctwml_bids.statistics.gates import ct
 @pytest.mark.parametrize(
     ("step", "status", "error"),
     [
-        (None, "pass", ""),
-        (0.0, "pass", ""),
+        (None, "pass", "is not known"),
+        (0.0, "pass", "is not known"),
+        (0.004, "pass", "is not known"),
         (0.31, "pass", ""),
         (1, "pass", ""),
         (2, "pass", ""),
