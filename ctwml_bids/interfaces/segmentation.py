@@ -224,7 +224,7 @@ class ToTemplate(Step):
         mask = (array > self.inputs.threshold).astype(np.uint8)
         return TemplateMaps(
             mask=save_image(mask, grid, node_file(folder, "mask.nii")),
-            probability=save_image(array, grid, node_file(folder, "probability.nii")),
+            probseg=save_image(array, grid, node_file(folder, "probseg.nii")),
         )
 
     def _has_own_frame(self) -> bool:

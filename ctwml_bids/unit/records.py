@@ -111,10 +111,10 @@ class Maps(NamedTuple):
 
 
 class TemplateMaps(NamedTuple):
-    """Lesions seen in one image, on the template's grid."""
+    """Lesions seen in one image, on the template's grid, each named as its kind of `names.wml`."""
 
     mask: str
-    probability: str
+    probseg: str
 
 
 class Registration(NamedTuple):

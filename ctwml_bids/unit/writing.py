@@ -173,11 +173,10 @@ class _Writer:
         self._lesion_map(*of, "std", maps.disagreement)
 
     def template_maps(self, seen: str, maps: TemplateMaps | None) -> None:
-        """Write mask and probability of the lesions seen in one image, in the template's space."""
-        if maps is not None:
-            of = (seen, "template", self.run.template.name, self.run.template.uri)
-            self._lesion_map(*of, "mask", maps.mask)
-            self._lesion_map(*of, "probseg", maps.probability)
+        """Write the maps of the lesions seen in one image, in the template's space."""
+        of = (seen, "template", self.run.template.name, self.run.template.uri)
+        for kind, path in maps._asdict().items() if maps else ():
+            self._lesion_map(*of, kind, path)
 
     def _lesion_map(
         self, seen: str, space: str, label: str, reference: str, kind: str, path: str
