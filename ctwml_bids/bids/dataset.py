@@ -43,7 +43,7 @@ research only.
 - `sub-*/[ses-*/]anat/*_label-WML_desc-{{ct,flair}}_mask` are lesions; `desc-` says which image they
   were seen in, `space-` on whose grid they lie; `_probseg` is the probability, `desc-ctstd` and
   `desc-flairstd` its standard deviation over the networks.
-- `desc-ctcv` and `desc-flaircv` are lesions as networks see them that were not trained on the
+- `desc-ctcv` and `desc-flaircv` are out-of-fold lesions, from networks that were not trained on the
   subject (analysis level `train`; its model is in `train/`), `cvstd` their spread over the repeats.
 - `*_desc-brain_mask` is the brain; `*_desc-wml_stats.tsv` has volumes in millilitres.
 - `*_from-A_to-B_mode-image_xfm.txt` resamples an image in A onto B (ITK text).

@@ -183,7 +183,7 @@ def _copy(name: Name) -> str:
         )
     return (
         f"not a name of BIDS, so that it is not used: give it, and its JSON, one that ends in "
-        f"{ending} (another image of the session is told apart by run-, acq- or rec-)"
+        f"{ending} (another image of the session needs a run-, acq- or rec- entity)"
     )
 
 

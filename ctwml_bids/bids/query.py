@@ -5,7 +5,7 @@ suffix: ``ct/*_ct`` and ``anat/*_CT``. It is shown the listed files of the subje
 (`listing`): by itself it follows links in circles without an end and fails at a name that is no
 text. What it cannot tell is read from the names (`filenames`): without validation it reads a label
 up to the first character that BIDS forbids. All subjects are indexed in one go, and sidecars are
-read subject by subject, so that a broken one stops nobody else.
+read subject by subject, so that a broken one does not stop the others.
 """
 
 from __future__ import annotations

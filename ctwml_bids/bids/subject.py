@@ -1,4 +1,4 @@
-"""Plan the units of one subject: what is paired, what is refused, and what the user is told."""
+"""Plan the units of one subject: what is paired, what is refused, and what is reported."""
 
 from __future__ import annotations
 

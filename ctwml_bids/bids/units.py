@@ -1,4 +1,4 @@
-"""What a run works on: one CT, one FLAIR or a pair of them, and what is left out, with why."""
+"""What a run works on: one CT, one FLAIR or a pair; and what is left out, with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parser that all three programs share: spelling of options, and what wrong ones are told."""
+"""The parser of all three programs: spelling of options, and messages for wrong ones."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def preferred(
 ) -> tuple[Path, dict[str, str]]:
     """Return the out-of-fold table of a unit instead of the participant's, where it has one.
 
-    One that was made from other images than the participant's is passed over. Of another training
+    One that was made from other images than the participant's is ignored. Of another training
     (without this label) it counts only if it is that whose model the participant's table is of.
 
     Parameters
@@ -50,7 +50,7 @@ def preferred(
 def picture_of(
     row: Mapping[str, Any], subject: str, session: str | None, label: str
 ) -> PurePosixPath:
-    """Return the example picture with those lesions that a unit's row tells of.
+    """Return the example picture with the lesions that a unit's row is about.
 
     Parameters
     ----------

@@ -70,7 +70,7 @@ def frequency_maps(
     Parameters
     ----------
     rows
-        Units that take part.
+        Units that are used.
     output_dir
         The derivative data set, with the masks.
     folder

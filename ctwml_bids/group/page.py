@@ -15,14 +15,14 @@ from ctwml_bids.statistics.strata import ALL, summarise_measure
 
 
 def cohort_notes(cohort: Cohort) -> list[str]:
-    """Say what a reader must know of the units that take part, in sentences."""
+    """Say what a reader must know of the units that are used, in sentences."""
     rows, notes = cohort.rows(), []
     for image in IMAGES:
         count = sum(image in row["out_of_fold"].split() for row in rows)
         if count:
             notes.append(
-                f"The {image.upper()} lesions of {count} of {len(rows)} units are as networks see "
-                "them that were not trained on the subject (column out_of_fold of units.tsv)."
+                f"The {image.upper()} lesions of {count} of {len(rows)} units are out-of-fold: from "
+                "networks that were not trained on the subject (column out_of_fold of units.tsv)."
             )
     subjects = len({row["participant_id"] for row in rows})
     if subjects < len(rows):

@@ -1,4 +1,4 @@
-"""Which units take part in what, and why the others do not."""
+"""Which units are used in which analysis, and why others are left out."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _with_role(
 def excluded_rows(
     units: Sequence[Mapping[str, Any]], failures: Sequence[Failure], exclude: Exclusions
 ) -> list[dict[str, str]]:
-    """Return the rows of excluded.tsv: who takes part in nothing, and why.
+    """Return the rows of excluded.tsv: who is left out of all analyses, and why.
 
     Parameters
     ----------
@@ -95,8 +95,9 @@ def excluded_rows(
 
 
 def left_out(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """Say in the log who takes part in nothing, and why; the first ones where there are many."""
-    lines = [f"{row['unit']} takes part in nothing: {row['reason']}" for row in rows[:SHOWN]]
+    """Say in the log who is left out of all analyses, and why; the first ones of many."""
+    lines = [f"{row['unit']} is left out of all analyses: {row['reason']}" for row in rows[:SHOWN]]
     if len(rows) > SHOWN:
-        lines.append(f"{len(rows) - SHOWN} more units take part in nothing, see excluded.tsv")
+        more = len(rows) - SHOWN
+        lines.append(f"{more} more units are left out of all analyses, see excluded.tsv")
     return lines

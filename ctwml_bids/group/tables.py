@@ -163,7 +163,7 @@ def unit_descriptions() -> dict[str, Any]:
         "fazekas_from_flair": {"Description": "Group by the volume on FLAIR; likewise"},
         "qc": COLUMNS["qc"],
         "qc_reason": {"Description": "What the worst quality gates found"},
-        "included": {"Description": "yes, or why the unit takes part in nothing"},
+        "included": {"Description": "yes, or why the unit is left out of all analyses"},
         "in_agreement": {"Description": "yes, or why the unit is not compared"},
         "ct_scanner": {"Description": "Manufacturer and model of the CT scanner"},
         "flair_scanner": {"Description": "Manufacturer and model of the MRI scanner"},
@@ -171,8 +171,8 @@ def unit_descriptions() -> dict[str, Any]:
         "flair_slice_thickness_mm": {"Description": "Slice thickness of the FLAIR", "Units": "mm"},
         "days_apart": {"Description": "Days between CT and FLAIR", "Units": "day"},
         "out_of_fold": {
-            "Description": "Images (ct, flair) whose lesions are as networks see them that were "
-            "not trained on the subject; n/a where the model is the participant level's"
+            "Description": "Images (ct, flair) whose lesions are out-of-fold: from networks that "
+            "were not trained on the subject; n/a where the model is the participant level's"
         },
         "ct_in_flair_ml": {
             "Description": "Lesion volume of CT in FLAIR space (true_positive_ml + ct_only_ml), "

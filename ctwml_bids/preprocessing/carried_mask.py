@@ -1,4 +1,4 @@
-"""A FLAIR's brain mask on the CT: carried there, and freed of what the CT shows to be bone."""
+"""A FLAIR's brain mask on the CT: carried there, and without the bone that the CT shows."""
 
 from __future__ import annotations
 

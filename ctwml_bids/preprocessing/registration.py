@@ -1,8 +1,8 @@
 """Rigid registration of a CT to the FLAIR of the same head.
 
 A search over poses on a coarse grid finds the start; ANTs (Mattes mutual information) refines it
-at 3 mm; a last climb of the normalised mutual information at 1.5 mm takes out what is left of the
-start in ANTs' result. Slices stay as thick as they are: only the planes are made coarser.
+at 3 mm; a last climb of the normalised mutual information at 1.5 mm removes the remaining
+dependence on the starting pose. Slices stay as thick as they are: only the planes are made coarser.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the packaged template tells of where ventricles may be in a head."""
+"""Where the packaged template expects ventricles in a head in a head."""
 
 from __future__ import annotations
 

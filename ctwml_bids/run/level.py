@@ -101,7 +101,7 @@ def _nothing_to_run(bids_dir: Path, skipped: Sequence[Skipped]) -> CtwmlError:
 
 
 def _reports_only(units: Sequence[Unit], ready: Ready) -> int:
-    """Write reports again; a unit without results is told, and the others go on."""
+    """Write reports again; a unit without results is reported, and the others go on."""
     from ctwml_bids.run.resources import run_facts, seen_by_steps
     from ctwml_bids.unit.rewriting import rewrite_report
 

@@ -1,4 +1,4 @@
-"""How a training goes and how long it will take, in lines that are not too many."""
+"""How a training goes and how long it will take, in a few lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The participant level: run every planned unit, and let each tell on disk how it ended."""
+"""The participant level: run every planned unit, and write for each how it ended."""
 
 from __future__ import annotations
 

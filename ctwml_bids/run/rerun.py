@@ -1,4 +1,4 @@
-"""What is asked of a unit besides the settings, and whether a former run has done it."""
+"""What a unit must have from a former run to count as done, and whether it has it."""
 
 from __future__ import annotations
 

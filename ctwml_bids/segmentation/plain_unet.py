@@ -1,4 +1,4 @@
-"""A plain 2D U-Net of nnU-Net's kind (Isensee et al. 2021), to compare uResNet with.
+"""A plain 2D U-Net as nnU-Net builds it (Isensee et al. 2021), to compare uResNet with.
 
 Two 3×3 convolutions a level, each with a norm and a leaky ReLU; strided convolutions down,
 transposed ones up, skips concatenated. Batch norm stands in for nnU-Net's instance norm: patches

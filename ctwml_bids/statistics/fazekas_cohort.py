@@ -26,8 +26,8 @@ class Classification:
     thresholds
         Fitted on all of them; None where they cannot be.
     estimated
-        Index in `fazekas.GROUPS` of each unit, in order: of rated ones by thresholds that they had
-        no part in, of others by `thresholds`; −1 where there is no volume or no threshold.
+        Index in `fazekas.GROUPS` of each unit, in order: of rated ones by thresholds fitted without
+        them, of others by `thresholds`; −1 where there is no volume or no threshold.
     counts
         Rated (rows) by estimated group (columns), (3, 3).
     folds

@@ -29,7 +29,7 @@ def outliers(rows: Sequence[Mapping[str, Any]], found: Agreement) -> list[Outlie
     Parameters
     ----------
     rows
-        Units that take part, with volumes, Dice, rated and estimated Fazekas groups.
+        Units that are used, with volumes, Dice, rated and estimated Fazekas groups.
     found
         Agreement of CT with FLAIR over them.
     """

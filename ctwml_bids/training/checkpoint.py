@@ -103,7 +103,7 @@ def save(state: TrainingState, path: Path, settings: Mapping[str, Any]) -> None:
 def restore_latest(state: TrainingState, path: Path, settings: Mapping[str, Any]) -> None:
     """Put a state back to the latest checkpoint that is sound, or leave it at the beginning.
 
-    One that is damaged is told of and passed over: every draw follows from seed and step, so that
+    One that is damaged is reported and skipped: every draw follows from seed and step, so that
     the result is the same from any of them.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Networks of a user's own heads, and what each says of subjects that it never saw.
+"""Networks of a user's own heads, and their out-of-fold segmentations.
 
 A network carries the names of the subjects that it was trained on, taken from the heads that it
 was given; it refuses to segment any of them as left out.

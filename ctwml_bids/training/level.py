@@ -37,7 +37,7 @@ from ctwml_bids.training.units import NETWORK
 LOG = logging.getLogger("ctwml_bids")
 # A head on the grid under two brain masks takes 22 MB.
 HEAD_GB = 0.025
-# A task waits this long for another that lays the same head.
+# A task waits this long for another that prepares the same head.
 HEAD_WAIT_S = 1800.0
 
 

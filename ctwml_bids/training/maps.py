@@ -25,7 +25,7 @@ from ctwml_bids.training.picture import picture
 from ctwml_bids.training.setup import Training
 from ctwml_bids.training.tables import write_table
 
-# Thresholds whose Dice is told beside that of the one that is used.
+# Thresholds whose Dice is reported beside that of the one that is used.
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 

@@ -17,7 +17,7 @@ from ctwml_bids.unit.work_files import load_facts
 
 @dataclass(frozen=True)
 class Lineage:
-    """What took part in a unit's results.
+    """Which files a unit's results were made from.
 
     Attributes
     ----------

@@ -56,7 +56,7 @@ def test_reasons_of_a_list_reach_the_table_and_the_page(group, tmp_path):
     (row,) = table(group.out / "group/excluded.tsv")
     assert (row["unit"], row["reason"]) == ("sub-02", "excluded by list.tsv: moved")
     assert "excluded by list.tsv: moved" in (group.out / "group.html").read_text()
-    assert "sub-02 takes part in nothing: excluded by list.tsv: moved" in said
+    assert "sub-02 is left out of all analyses: excluded by list.tsv: moved" in said
 
 
 @pytest.mark.parametrize("line", ["sub-01,sub-02", "01;02", "01\tno"])
@@ -209,8 +209,8 @@ def test_what_is_missing_and_who_is_left_out_is_said_in_the_log(group):
     code, said = group()
     assert code == 0
     assert "There is no participants.tsv" in said
-    assert "sub-02 takes part in nothing: unreadable: its table" in said
-    assert "sub-03 takes part in nothing: The brain is too small." in said
+    assert "sub-02 is left out of all analyses: unreadable: its table" in said
+    assert "sub-03 is left out of all analyses: The brain is too small." in said
 
 
 def test_units_that_never_began_or_were_killed_are_named(group):

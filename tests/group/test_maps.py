@@ -161,7 +161,7 @@ def test_out_of_fold_lesions_are_mapped_where_their_volumes_are_used(three):
     add_mask(three, "01", everything, GRID.affine, space=SETTINGS["template"])
     page = run(three)
     assert "in no lesion map" not in page
-    assert "The FLAIR lesions of 1 of 3 units are as networks see them that were not" in page
+    assert "The FLAIR lesions of 1 of 3 units are out-of-fold: from networks that were not" in page
     found, _ = share(three, "Fazekas01")
     assert np.count_nonzero(found) / 1000 == pytest.approx(seen.sum() * VOXEL_ML, rel=0.3)
     rows = {row["unit"]: row["out_of_fold"] for row in table(three / "group/units.tsv")}
