@@ -21,8 +21,9 @@ def cohort_notes(cohort: Cohort) -> list[str]:
         count = sum(image in row["out_of_fold"].split() for row in rows)
         if count:
             notes.append(
-                f"The {image.upper()} lesions of {count} of {len(rows)} units are out-of-fold: from "
-                "networks that were not trained on the subject (column out_of_fold of units.tsv)."
+                f"The {image.upper()} lesions of {count} of {len(rows)} units are out-of-fold: "
+                "from networks that were not trained on the subject (column out_of_fold of "
+                "units.tsv)."
             )
     subjects = len({row["participant_id"] for row in rows})
     if subjects < len(rows):

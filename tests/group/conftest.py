@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import dataset, light_workers, models, ready, units  # noqa: F401
 from tests.group.cohorts import CT, FLAIR, add_unit, big_cohort
 from tests.group.cohorts import run as summarise
 

@@ -6,7 +6,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from ctwml_bids.group import maps
 from ctwml_bids.group.summary import GroupOptions, run_group
 from ctwml_bids.templates import packaged
 from tests.group.cohorts import (
@@ -108,9 +107,9 @@ def test_a_new_unit_is_added_without_reading_the_others_again(three, monkeypatch
     run(three)
     before = np.rint(share(three, "All")[0] * 3)
     read = []
-    original = maps.nib.load
+    original = nib.load
     monkeypatch.setattr(
-        maps.nib, "load", lambda path, *a: read.append(str(path)) or original(path, *a)
+        nib, "load", lambda path, *a: read.append(str(path)) or original(path, *a)
     )
     add(three, "04", 3, native_mask(36, 46))
     run(three)
