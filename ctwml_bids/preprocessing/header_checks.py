@@ -71,7 +71,7 @@ def check_spacing(
 
 def stated_pixdim(path: Path, image: nib.Nifti1Image) -> np.ndarray:
     """Return the header's three voxel edges in mm as they stand; nibabel repairs bad ones."""
-    with nib.openers.ImageOpener(path) as stream:
+    with nib.openers.ImageOpener(str(path)) as stream:
         raw = type(image.header).from_fileobj(stream, check=False)
     return np.asarray(raw["pixdim"][1:4], dtype=float)
 

@@ -132,7 +132,9 @@ def read_ct(
         raise BadDataError(f"{path}: not a CT in Hounsfield units: {scale.reason} {CONVERT}")
     if scale.kind != "hu":
         warnings.append(f"{path}: {scale.reason}")
-    elif not USUAL_PEAK_HU[0] <= scale.tissue_peak <= USUAL_PEAK_HU[1]:
+    elif scale.tissue_peak is not None and not (
+        USUAL_PEAK_HU[0] <= scale.tissue_peak <= USUAL_PEAK_HU[1]
+    ):
         warnings.append(
             f"{path}: soft tissue peaks at {scale.tissue_peak:.0f} HU, expected 20 to 50; the "
             "scanner's calibration or the rescale intercept may be off"

@@ -125,7 +125,8 @@ def load_nifti(
 
 def header_warnings(path: str | Path, sidecar: Mapping[str, Any] | None = None) -> tuple[str, ...]:
     """Return what the user should know of a file's header; the file can be used."""
-    path, image = Path(path), nib.load(path)
+    path = Path(path)
+    image = _open(path)
     pixdim = stated_pixdim(path, image)
     return (
         *agreement_warnings(path, image, pixdim, sidecar or {}),

@@ -120,7 +120,8 @@ def _told(
     """
     through = slice_axis(image, sidecar)
     lengths = _lengths(image)
-    votes, said = [], {}
+    votes: list[str | None] = []
+    said: dict[str, None] = {}  # in order, each once
     if through in axes:
         entries = stated_gaps(sidecar, image.shape[through], image.affine, through)
         said |= {f"{key} {value:.4g} mm": None for key, value in entries.items()}

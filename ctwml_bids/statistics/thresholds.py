@@ -169,14 +169,20 @@ def from_record(content: object) -> ThresholdSet:
 
 
 def _thresholds(image: str, cuts: object) -> Thresholds:
-    low, high = (cuts.get(key) for key in ("Low", "High")) if isinstance(cuts, dict) else ("", "")
-    high = math.inf if high is None and isinstance(cuts, dict) and "High" in cuts else high
-    for name, value in (("Low", low), ("High", high)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-            raise ValueError(f"its threshold {name} for {image} is {value!r}, not a volume in mL")
+    stated = cuts if isinstance(cuts, dict) else {"Low": "", "High": ""}
+    low = _volume(image, "Low", stated.get("Low"))
+    # No group 3 is null: no volume is so large.
+    is_open = "High" in stated and stated["High"] is None
+    high = math.inf if is_open else _volume(image, "High", stated.get("High"))
     if low > high:
         raise ValueError(f"its thresholds for {image} are in the wrong order: {low} and {high}")
     return Thresholds(float(low), float(high))
+
+
+def _volume(image: str, name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise ValueError(f"its threshold {name} for {image} is {value!r}, not a volume in mL")
+    return value
 
 
 def _ml(value: float) -> str:
