@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -29,7 +28,7 @@ _MM = ("mm", "unknown")
 def check_spacing(
     path: Path,
     image: nib.Nifti1Image,
-    sidecar: Mapping[str, Any] | None = None,
+    sidecar: Mapping[str, object] | None = None,
     *,
     settled: bool = False,
 ) -> None:

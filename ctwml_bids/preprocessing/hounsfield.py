@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -78,7 +77,7 @@ class Scale:
 
 
 def read_ct(
-    path: str | Path, sidecar: Mapping[str, Any] | None = None, *, settled: bool = False
+    path: str | Path, sidecar: Mapping[str, object] | None = None, *, settled: bool = False
 ) -> LoadedImage:
     """Read a CT in Hounsfield units.
 

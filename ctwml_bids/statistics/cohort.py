@@ -94,7 +94,7 @@ class Cohort:
 
 
 def analyse(
-    units: Sequence[Mapping[str, Any]],
+    units: Sequence[Mapping[str, object]],
     *,
     thresholds: ThresholdSet | None = None,
     draws: int = DRAWS,
@@ -146,7 +146,7 @@ class _Values:
     estimated: Mapping[str, np.ndarray]
 
     @classmethod
-    def of(cls, units: Sequence[Mapping[str, Any]]) -> _Values:
+    def of(cls, units: Sequence[Mapping[str, object]]) -> _Values:
         """Gather the columns of units."""
         pair = np.array([row["in_agreement"] == "yes" for row in units], dtype=bool)
         empty = np.array([row["both_empty"] == "true" for row in units], dtype=bool) & pair
@@ -267,8 +267,10 @@ def _spearman(order: ranks.Order, count: int, ends: np.ndarray) -> Estimate:
 
 
 def _with_estimates(
-    units: Sequence[Mapping[str, Any]], members: Sequence[int], estimated: Mapping[str, np.ndarray]
-) -> tuple[Mapping[str, Any], ...]:
+    units: Sequence[Mapping[str, object]],
+    members: Sequence[int],
+    estimated: Mapping[str, np.ndarray],
+) -> tuple[Mapping[str, object], ...]:
     rows = [{**row, **{f"fazekas_from_{image}": MISSING for image in IMAGES}} for row in units]
     for image in IMAGES:
         for index, group in zip(members, estimated[image], strict=True):
@@ -277,5 +279,5 @@ def _with_estimates(
     return tuple(rows)
 
 
-def _column(units: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+def _column(units: Sequence[Mapping[str, object]], name: str) -> np.ndarray:
     return np.array([number_in(row.get(name, MISSING)) for row in units], dtype=float)

@@ -42,7 +42,7 @@ class ThresholdSet:
     thresholds: Mapping[str, Thresholds]
     models: Mapping[str, str] = field(default_factory=dict)
 
-    def state(self, image: str, volume_ml: float, model: str = "") -> dict[str, Any] | None:
+    def state(self, image: str, volume_ml: float, model: str = "") -> dict[str, str | float] | None:
         """State the Fazekas group of one volume.
 
         Parameters
@@ -98,8 +98,8 @@ class ThresholdSet:
 
 
 def stated(
-    rows: Sequence[Mapping[str, Any]], thresholds: ThresholdSet
-) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    rows: Sequence[Mapping[str, object]], thresholds: ThresholdSet
+) -> tuple[list[dict[str, object]], dict[str, dict[str, str | float]]]:
     """State the group of each image of a unit.
 
     Parameters
@@ -116,7 +116,7 @@ def stated(
     """
     found, statements = [], {}
     for row in rows:
-        image = row["image"]
+        image = str(row["image"])
         said = None
         if image in IMAGES:
             said = thresholds.state(image, number_in(row["wml_ml"]), str(row["model"]))
