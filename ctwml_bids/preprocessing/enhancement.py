@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from scipy import ndimage
+
+from ctwml_bids.geometry import load_nifti
 
 # Values are averaged over about this in plane, so that noise does not count, and looked at in about
 # this many slices.
@@ -74,7 +75,7 @@ def vessels(path: Path) -> Vessels | None:
     Vessels or None
         None where no cranial cavity is seen, as in a brain without skull or values not in HU.
     """
-    image = nib.load(path)
+    image = load_nifti(path)
     spacing = np.linalg.norm(image.affine[:3, :3], axis=0)
     upwards = int(np.argmax(np.abs(image.affine[2, :3]) / spacing))
     step = max(1, image.shape[upwards] // _SLICES)
@@ -103,8 +104,10 @@ def brightest_inside(hu: np.ndarray, spacing: np.ndarray) -> Vessels | None:
     blocks = blocks.reshape(rows, size[0], columns, size[1], -1).mean(axis=(1, 3))
     pixel = np.asarray(spacing) * size
     sections = np.moveaxis(blocks, 2, 0)
-    found = [_brightest([_inside(s, pixel, bone) for s in sections], pixel) for bone in _BONE_HU]
-    return None if None in found else Vessels((found[0], found[1]))
+    lower, higher = (
+        _brightest([_inside(s, pixel, bone) for s in sections], pixel) for bone in _BONE_HU
+    )
+    return None if lower is None or higher is None else Vessels((lower, higher))
 
 
 def _brightest(sections: list[np.ndarray], pixel: np.ndarray) -> float | None:

@@ -94,7 +94,7 @@ def flair_contrast(
         # Not known of a few small ones, which matter little, or where next to nothing is left.
         left_out = 0.0
         if not brightness < BRIGHT_LESIONS:
-            left_out = 1 - np.count_nonzero(rest) / max(np.count_nonzero(white), 1)
+            left_out = 1 - np.count_nonzero(rest) / max(int(np.count_nonzero(white)), 1)
             white = rest
         of_lesions = {
             "lesions_to_white": round(brightness, 3),

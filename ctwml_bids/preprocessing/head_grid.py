@@ -40,10 +40,10 @@ def survey(image: nib.Nifti1Image) -> tuple[np.ndarray, Grid]:
     ) * [*(np.asarray(own.shape) - 1), 1]
     points = corners @ own.affine.T
     low, high = points[:, :3].min(axis=0), points[:, :3].max(axis=0)
-    shape = tuple(int(n) for n in np.ceil((high - low) / HEAD_SPACING_MM) + 1)
+    x, y, z = (int(n) for n in np.ceil((high - low) / HEAD_SPACING_MM) + 1)
     affine = np.diag([HEAD_SPACING_MM] * 3 + [1.0])
     affine[:3, 3] = low
-    grid = Grid(shape, affine)
+    grid = Grid((x, y, z), affine)
     data = np.nan_to_num(np.asarray(image.dataobj, dtype=np.float32))
     return resample(data, own.affine, grid, average=True), grid
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -29,7 +28,7 @@ _MM = ("mm", "unknown")
 def check_spacing(
     path: Path,
     image: nib.Nifti1Image,
-    sidecar: Mapping[str, Any] | None = None,
+    sidecar: Mapping[str, object] | None = None,
     *,
     settled: bool = False,
 ) -> None:
@@ -71,7 +70,7 @@ def check_spacing(
 
 def stated_pixdim(path: Path, image: nib.Nifti1Image) -> np.ndarray:
     """Return the header's three voxel edges in mm as they stand; nibabel repairs bad ones."""
-    with nib.openers.ImageOpener(path) as stream:
+    with nib.openers.ImageOpener(str(path)) as stream:
         raw = type(image.header).from_fileobj(stream, check=False)
     return np.asarray(raw["pixdim"][1:4], dtype=float)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -78,7 +77,7 @@ class Scale:
 
 
 def read_ct(
-    path: str | Path, sidecar: Mapping[str, Any] | None = None, *, settled: bool = False
+    path: str | Path, sidecar: Mapping[str, object] | None = None, *, settled: bool = False
 ) -> LoadedImage:
     """Read a CT in Hounsfield units.
 
@@ -134,7 +133,9 @@ def read_ct(
         ]
     if scale.kind != "hu":
         warnings.append(f"{path}: {scale.reason}")
-    elif not USUAL_PEAK_HU[0] <= scale.tissue_peak <= USUAL_PEAK_HU[1]:
+    elif scale.tissue_peak is not None and not (
+        USUAL_PEAK_HU[0] <= scale.tissue_peak <= USUAL_PEAK_HU[1]
+    ):
         warnings.append(
             f"{path}: soft tissue peaks at {scale.tissue_peak:.0f} HU, expected 20 to 50; the "
             "scanner's calibration or the rescale intercept may be off"

@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -64,7 +63,7 @@ class LoadedImage:
 
 def load_nifti(
     path: str | Path,
-    sidecar: Mapping[str, Any] | None = None,
+    sidecar: Mapping[str, object] | None = None,
     *,
     settled: bool = False,
     outside: float | None = None,
@@ -124,9 +123,12 @@ def load_nifti(
     return loaded
 
 
-def header_warnings(path: str | Path, sidecar: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+def header_warnings(
+    path: str | Path, sidecar: Mapping[str, object] | None = None
+) -> tuple[str, ...]:
     """Return what the user should know of a file's header; the file can be used."""
-    path, image = Path(path), nib.load(path)
+    path = Path(path)
+    image = _open(path)
     pixdim = stated_pixdim(path, image)
     return (
         *agreement_warnings(path, image, pixdim, sidecar or {}),
@@ -149,7 +151,7 @@ AIR_HU, AIR_SHARE = -500, 0.1
 
 
 def read_flair(
-    path: str | Path, sidecar: Mapping[str, Any] | None = None, *, settled: bool = False
+    path: str | Path, sidecar: Mapping[str, object] | None = None, *, settled: bool = False
 ) -> LoadedImage:
     """Read a FLAIR image; intensities are kept as they are, but for a wrong sign, which is mended.
 

@@ -15,10 +15,11 @@ import nibabel as nib
 import numpy as np
 from fsl.transform import affine as fsl_affine
 from nibabel.affines import apply_affine
+from numpy.typing import ArrayLike
 from scipy import ndimage, optimize
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.preprocessing.grids import Grid, resample
+from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 
 # Distances are kept at this resolution: fine against the 1.5 mm asked for, since they interpolate.
 _SPACING_MM = 2.0
@@ -42,7 +43,7 @@ _SEARCH_REFINED = 8
 _SEARCH_DEGREES = ((-30, -15, 0, 15, 30), (-15, 0, 15), (-20, 0, 20))
 
 
-def compose(scales: np.ndarray, translations: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+def compose(scales: ArrayLike, translations: ArrayLike, rotations: ArrayLike) -> np.ndarray:
     """Return M = T·R·S (4×4) from three scales, translations (mm) and rotations (rad; fslpy)."""
     return fsl_affine.compose(scales, translations, rotations)
 
@@ -230,7 +231,7 @@ def surface_of(mask: nib.Nifti1Image, seed: int) -> Surface:
             "A brain mask is empty, so the brain cannot be normalised to the template; look at "
             "the image and its brain mask."
         )
-    image = Grid(tuple(int(n) for n in mask.shape[:3]), np.asarray(mask.affine, dtype=float))
+    image = grid_of(mask)
     grid = _isotropic_grid(inside, image)
     # The smooth volume's half level puts the surface between thick slices, not on their steps.
     edge_replicated = np.pad(inside, 1, mode="edge").astype(np.float32)

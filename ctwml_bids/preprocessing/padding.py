@@ -105,8 +105,8 @@ def blank_regions(data: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, tuple[
                 voxels[value] = voxels.get(value, 0) + int(np.count_nonzero(fresh))
     if voxels:
         _take_edge(data, blank, max(voxels))
-    found = (Blank(value, round(float(n * voxel_ml), 1)) for value, n in sorted(voxels.items()))
-    return blank, tuple(sorted(found, key=lambda entry: -entry.ml))
+    blanks = (Blank(value, round(float(n * voxel_ml), 1)) for value, n in sorted(voxels.items()))
+    return blank, tuple(sorted(blanks, key=lambda entry: -entry.ml))
 
 
 def unmeasured_outside(data: np.ndarray) -> np.ndarray:

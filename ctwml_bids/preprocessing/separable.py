@@ -26,7 +26,8 @@ def axes_of(
         Source voxels by which a coordinate may be off.
     """
     matrix = voxel_map[:3, :3]
-    axes = tuple(int(axis) for axis in np.abs(matrix).argmax(axis=0))
+    x, y, z = (int(axis) for axis in np.abs(matrix).argmax(axis=0))
+    axes = (x, y, z)
     if sorted(axes) != [0, 1, 2]:
         return None
     askew = np.abs(matrix)

@@ -61,7 +61,7 @@ class Similarity:
             inside = np.ones(indices.shape[1], dtype=bool)
             for along, size in zip(indices, self._moving.shape, strict=True):
                 inside &= (along > -0.5) & (along < size - 0.5)
-            met += np.count_nonzero(inside)
+            met += int(np.count_nonzero(inside))
             values = ndimage.map_coordinates(
                 self._moving, indices.compress(inside, axis=1), order=1, mode="nearest"
             )

@@ -9,7 +9,6 @@ ellipsoid, about as high above its widest level as it is wide on average.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -32,7 +31,7 @@ MIN_VAULT_SLICES = 5
 
 
 def spacing_facts(
-    data: np.ndarray, native: Grid, sidecar: Mapping[str, Any], axis: int | None = None
+    data: np.ndarray, native: Grid, sidecar: Mapping[str, object], axis: int | None = None
 ) -> tuple[dict, list[str]]:
     """Compare the header's slice spacing with the sidecar and with the shape of the skull.
 

@@ -43,7 +43,7 @@ def template_fit(
     total = np.count_nonzero(template) + np.count_nonzero(native)
     scales, _, rotations, _ = decompose(template_to_native)
     return template, {
-        "dice": round(float(both) / max(total, 1), 4),
+        "dice": round(float(both) / np.maximum(total, 1), 4),
         "scales": [round(float(scale), 3) for scale in scales],
         "rotations_degrees": [round(float(angle), 1) for angle in np.degrees(rotations)],
     }

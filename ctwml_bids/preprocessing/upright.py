@@ -59,7 +59,7 @@ def way_up(mask: nib.Nifti1Image) -> dict[str, float | str]:
     surface = surface_of(coarse, seed=0)
     distances = {name: _distance(surface, matrix) for name, matrix in TURNS.items()}
     upright = distances.pop(UPRIGHT)
-    turned = min(distances, key=distances.get)
+    turned = min(distances, key=lambda name: distances[name])
     return {
         "upright_mm": round(upright, 2),
         "turned_mm": round(distances[turned], 2),

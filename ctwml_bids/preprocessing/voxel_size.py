@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -30,7 +29,7 @@ MEND = (
 
 
 def check_agreement(
-    path: Path, image: nib.Nifti1Image, pixdim: np.ndarray, sidecar: Mapping[str, Any]
+    path: Path, image: nib.Nifti1Image, pixdim: np.ndarray, sidecar: Mapping[str, object]
 ) -> None:
     """Refuse two voxel sizes of which the sidecar does not confirm the affine's.
 
@@ -76,7 +75,7 @@ def check_agreement(
 
 
 def agreement_warnings(
-    path: Path, image: nib.Nifti1Image, pixdim: np.ndarray, sidecar: Mapping[str, Any]
+    path: Path, image: nib.Nifti1Image, pixdim: np.ndarray, sidecar: Mapping[str, object]
 ) -> tuple[str, ...]:
     """Say which voxel size was used where the header has two; empty where it has one.
 
@@ -112,7 +111,7 @@ def contradicting_axes(image: nib.Nifti1Image, pixdim: np.ndarray) -> list[int]:
 
 
 def _told(
-    image: nib.Nifti1Image, pixdim: np.ndarray, sidecar: Mapping[str, Any], axes: list[int]
+    image: nib.Nifti1Image, pixdim: np.ndarray, sidecar: Mapping[str, object], axes: list[int]
 ) -> tuple[str | None, str]:
     """Return which of both the sidecar confirms (None: neither), and what it says.
 
@@ -120,7 +119,8 @@ def _told(
     """
     through = slice_axis(image, sidecar)
     lengths = _lengths(image)
-    votes, said = [], {}
+    votes: list[str | None] = []
+    said: dict[str, None] = {}  # in order, each once
     if through in axes:
         entries = stated_gaps(sidecar, image.shape[through], image.affine, through)
         said |= {f"{key} {value:.4g} mm": None for key, value in entries.items()}
@@ -152,7 +152,7 @@ def _vote(for_affine: list[bool], for_pixdim: list[bool]) -> str | None:
     return None
 
 
-def _pixels(sidecar: Mapping[str, Any]) -> list[float]:
+def _pixels(sidecar: Mapping[str, object]) -> list[float]:
     """Return both edges of a pixel as the sidecar has them, in mm; empty if it does not."""
     stated = sidecar.get(PIXEL_KEY)
     stated = [stated, stated] if _number(stated) else stated

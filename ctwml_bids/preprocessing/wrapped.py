@@ -14,6 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from nibabel.arrayproxy import ArrayProxy
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.geometry import load_nifti
@@ -63,8 +64,9 @@ def with_right_sign(path: str | Path, data: np.ndarray) -> tuple[np.ndarray, tup
     """
     stored = load_nifti(path)
     step, zero = unit_of(data), 0.0
-    if np.issubdtype(stored.get_data_dtype(), np.integer):
-        step, zero = abs(float(stored.dataobj.slope)), float(stored.dataobj.inter)
+    scaled = stored.dataobj
+    if isinstance(scaled, ArrayProxy) and np.issubdtype(stored.get_data_dtype(), np.integer):
+        step, zero = abs(float(scaled.slope)), float(scaled.inter)
     wrong = wrong_sign(data, step, zero)
     if wrong is None:
         return data, ()
@@ -178,7 +180,7 @@ def _fills_both_ends(data: np.ndarray, low: np.ndarray, zero: float, reach: floa
     """Whether more than bad pixels lie ``reach`` above ``zero``, and ``reach`` below it."""
     least = max(REACHED_VOXELS, REACHED_SHARE * data.size)
     above = np.count_nonzero(data >= zero + reach)
-    return above >= least and np.count_nonzero(low & (data <= zero - reach)) >= least
+    return bool(above >= least and np.count_nonzero(low & (data <= zero - reach)) >= least)
 
 
 def _tears(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -63,16 +64,16 @@ class Canvas:
         """Lay RGBA panels (n, x, y, 4) over the picture."""
         self.axes.imshow(self._tile(panels), interpolation="nearest")
 
-    def label_slices(self, heights_mm: Sequence[float]) -> None:
+    def label_slices(self, heights_mm: Iterable[float]) -> None:
         """Write z and the patient's sides on each panel."""
-        style = {"color": "white", "fontsize": 7.5, "va": "top"}
+        write = partial(self.axes.text, color="white", fontsize=7.5, va="top")
         for at, height in enumerate(heights_mm):
             top, left = self._corner(at)
             right = left + self.panel[1] - GAP_PX
-            self.axes.text(left + 3, top + 3, "R", ha="left", **style)
-            self.axes.text(right - 3, top + 3, "L", ha="right", **style)
+            write(left + 3, top + 3, "R", ha="left")
+            write(right - 3, top + 3, "L", ha="right")
             below = top + self.panel[0] - GAP_PX - 3
-            self.axes.text(left + 3, below, f"z {height:+.0f}", **{**style, "va": "bottom"})
+            write(left + 3, below, f"z {height:+.0f}", va="bottom")
 
     def label_rows(self, labels: Sequence[str]) -> None:
         """Write what a row shows at the top of its first panel."""
@@ -95,8 +96,10 @@ class Canvas:
 
     def write(self, text: str) -> None:
         """Write a line below the picture."""
-        place = {"ha": "center", "va": "center", "transform": self.strip.transAxes}
-        self.strip.text(0.5, 0.5, text, color="white", fontsize=10, **place)
+        place = self.strip.transAxes
+        self.strip.text(
+            0.5, 0.5, text, color="white", fontsize=10, ha="center", va="center", transform=place
+        )
 
     def colour_scale(self, text: str) -> None:
         """Draw the colour scale with its explanation below the picture."""

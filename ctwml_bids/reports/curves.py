@@ -16,7 +16,6 @@ from ctwml_bids.reports.canvas import encode
 
 THIN = {"color": "#0072B2", "lw": 0.7, "alpha": 0.35}
 MEAN = {"color": "#D55E00", "lw": 2.0}
-POINT = {"s": 26, "facecolors": "none", "edgecolors": "#0072B2", "linewidths": 1.3}
 
 
 def learning_curves(rows: Sequence[Mapping[str, Any]], loss: str = "cross-entropy") -> bytes:
@@ -65,7 +64,7 @@ def volumes(truth_ml: Sequence[float], found_ml: Sequence[float]) -> bytes:
     axes = figure.add_subplot()
     top = 1.05 * max(1.0, *truth_ml, *found_ml)
     axes.plot([0, top], [0, top], color="0.45", lw=1.0, ls=":", label="identity")
-    axes.scatter(truth_ml, found_ml, zorder=3, **POINT)
+    _points(axes, truth_ml, found_ml)
     axes.set(xlim=(0, top), ylim=(0, top), aspect="equal")
     axes.set_xlabel("true lesions (mL)")
     axes.set_ylabel("out-of-fold segmentation (mL)")
@@ -78,13 +77,17 @@ def overlap_by_volume(truth_ml: Sequence[float], dice: Sequence[float]) -> bytes
     """Plot Dice over the volume of the true lesions (mL)."""
     figure = Figure(figsize=(4.6, 4.4), dpi=130, facecolor="white", layout="constrained")
     axes = figure.add_subplot()
-    axes.scatter(truth_ml, dice, zorder=3, **POINT)
+    _points(axes, truth_ml, dice)
     axes.set_xlim(left=0)
     axes.set_ylim(0, 1)
     axes.set_xlabel("true lesions (mL)")
     axes.set_ylabel("Dice")
     _plain(axes)
     return encode(figure)
+
+
+def _points(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
+    axes.scatter(x, y, s=26, zorder=3, facecolors="none", edgecolors="#0072B2", linewidths=1.3)
 
 
 def _plain(axes: Axes) -> None:

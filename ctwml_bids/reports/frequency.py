@@ -74,4 +74,7 @@ def _shaded(grey: np.ndarray, share: np.ndarray, top: float) -> np.ndarray:
 def _box(background: np.ndarray) -> tuple[slice, slice]:
     """Return rows and columns of an upright slice that the head takes."""
     inside = np.swapaxes(background.max(axis=2) > 0.02 * background.max(), 0, 1)[::-1, ::-1]
-    return bounding_box(inside) if inside.any() else (slice(None), slice(None))
+    if not inside.any():
+        return slice(None), slice(None)
+    rows, columns = bounding_box(inside)
+    return rows, columns

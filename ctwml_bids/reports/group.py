@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ctwml_bids.reports.html import render
 from ctwml_bids.reports.plots import Drawing
@@ -78,16 +77,16 @@ class GroupReport:
 
     version: str
     created: str
-    units: tuple[Mapping[str, Any], ...]
+    units: tuple[Mapping[str, object], ...]
     columns: Mapping[str, tuple[str, int]]
-    failures: tuple[Mapping[str, Any], ...] = ()
-    excluded: tuple[Mapping[str, Any], ...] = ()
-    outliers: tuple[Mapping[str, Any], ...] = ()
+    failures: tuple[Mapping[str, object], ...] = ()
+    excluded: tuple[Mapping[str, object], ...] = ()
+    outliers: tuple[Mapping[str, object], ...] = ()
     notes: tuple[str, ...] = ()
-    demographics: tuple[Mapping[str, Any], ...] = ()
+    demographics: tuple[Mapping[str, object], ...] = ()
     measures: tuple[Sequence[str], Sequence[tuple[str, Sequence[str]]]] = ((), ())
     confusion: tuple[tuple[str, Sequence[Sequence[int]], str], ...] = ()
-    strata: tuple[Mapping[str, Any], ...] = ()
+    strata: tuple[Mapping[str, object], ...] = ()
     figures: tuple[GroupFigure, ...] = ()
     include_failed_qc: bool = False
     folder: str = "group"
@@ -128,12 +127,12 @@ def render_group(report: GroupReport) -> str:
     )
 
 
-def _ordered(report: GroupReport) -> list[Mapping[str, Any]]:
+def _ordered(report: GroupReport) -> list[Mapping[str, object]]:
     """Return the units, those to look at first at the top."""
     place = {outlier["unit"]: at for at, outlier in enumerate(report.outliers)}
     last = len(place)
 
-    def order(row: Mapping[str, Any]) -> tuple[int, int]:
+    def order(row: Mapping[str, object]) -> tuple[int, int]:
         return (row["qc"] != "fail", place.get(row["unit"], last))
 
     measures = [name for name, (_, digits) in report.columns.items() if digits]
@@ -143,6 +142,6 @@ def _ordered(report: GroupReport) -> list[Mapping[str, Any]]:
     ]
 
 
-def _with_decimals(row: Mapping[str, Any], measures: Sequence[str]) -> dict[str, float]:
+def _with_decimals(row: Mapping[str, object], measures: Sequence[str]) -> dict[str, float]:
     """Return the measures that happen to be whole, to be written as the others of their column."""
-    return {name: float(row[name]) for name in measures if isinstance(row.get(name), int)}
+    return {name: float(value) for name in measures if isinstance(value := row.get(name), int)}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import jinja2
 
 MISSING = ("n/a", None, "")
 
 
-def render(template: str, **values: Any) -> str:
+def render(template: str, **values: object) -> str:
     """Render a packaged template; every value is escaped.
 
     Parameters
@@ -34,7 +33,7 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def number(value: Any, digits: int = 1, *, sign: bool = False) -> str:
+def number(value: object, digits: int = 1, *, sign: bool = False) -> str:
     """Write a value of a table for people: ``12.3``, a whole number, ``–`` where there is none."""
     if value in MISSING or (isinstance(value, float) and math.isnan(value)):
         return "–"
@@ -45,10 +44,12 @@ def number(value: Any, digits: int = 1, *, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
 
 
-def short(value: Any) -> str:
+def short(value: object) -> str:
     """Write a value with about three digits: ``1377``, ``31.2``, ``0.96``."""
-    size = abs(value) if isinstance(value, int | float) else 0
-    return number(float(value) if size else value, 0 if size >= 100 else 1 if size >= 10 else 2)
+    if not isinstance(value, int | float) or not value:
+        return number(value, 2)
+    size = abs(value)
+    return number(float(value), 0 if size >= 100 else 1 if size >= 10 else 2)
 
 
 def data_uri(png: bytes) -> str:

@@ -95,7 +95,7 @@ def plan_view(
     spacing = np.linalg.norm(upright[:3, :3], axis=0)
     box = bounding_box(mask)
     lengths = [(box[i].stop - box[i].start) * spacing[i] + 2 * MARGIN_MM for i in (0, 1)]
-    shape = tuple(int(np.ceil(length / pixel_mm)) for length in lengths)
+    rows, columns = (int(np.ceil(length / pixel_mm)) for length in lengths)
     start = tuple(box[i].start - 0.5 + (pixel_mm / 2 - MARGIN_MM) / spacing[i] for i in (0, 1))
     indices = _spread(mask.any(axis=(0, 1)), 1 if most_of is not None else count)
     if most_of is not None and np.any(most_of):
@@ -103,7 +103,9 @@ def plan_view(
         indices = (int(np.argmax((wanted & mask).sum(axis=(0, 1)))),)
     centre = [(box[i].start + box[i].stop - 1) / 2 for i in (0, 1)]
     heights = tuple(float((upright @ [*centre, index, 1.0])[2]) for index in indices)
-    view = View(orientation, spacing, start, shape, pixel_mm, indices, heights, np.empty(0))
+    view = View(
+        orientation, spacing, start, (rows, columns), pixel_mm, indices, heights, np.empty(0)
+    )
     inside = cut(brain, view) > 0.5
     return View(**{**vars(view), "near_brain": _near(inside, RIM_MM / pixel_mm)})
 

@@ -87,20 +87,20 @@ class SubjectReport:
     unit: str
     version: str
     created: str
-    rows: tuple[Mapping[str, Any], ...]
-    gates: tuple[Mapping[str, Any], ...]
+    rows: tuple[Mapping[str, object], ...]
+    gates: tuple[Mapping[str, object], ...]
     measures: Mapping[str, Label]
     pair_measures: Mapping[str, Label]
     methods: MethodsSection
     figures: tuple[Figure, ...] = ()
-    images: tuple[Mapping[str, Any], ...] = ()
+    images: tuple[Mapping[str, object], ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     lesions: tuple[Mapping[str, Any], ...] = ()
-    models: tuple[Mapping[str, Any], ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    software: Mapping[str, Any] = field(default_factory=dict)
-    fazekas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    models: tuple[Mapping[str, object], ...] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    software: Mapping[str, object] = field(default_factory=dict)
+    fazekas: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 def render_subject(report: SubjectReport) -> str:
@@ -116,7 +116,7 @@ def render_subject(report: SubjectReport) -> str:
     str
         HTML without scripts or references to anything outside the page.
     """
-    by_image = {row["image"]: row for row in report.rows}
+    by_image = {str(row["image"]): row for row in report.rows}
     status = _worst(report.gates)
     flagged = [gate for gate in report.gates if gate["status"] != "pass"]
     return render(
@@ -135,8 +135,8 @@ def render_subject(report: SubjectReport) -> str:
 
 
 def _key_numbers(
-    rows: Mapping[str, Mapping[str, Any]], fazekas: Mapping[str, Mapping[str, Any]]
-) -> list[tuple[str, Any, str, int]]:
+    rows: Mapping[str, Mapping[str, object]], fazekas: Mapping[str, Mapping[str, object]]
+) -> list[tuple[str, object, str, int]]:
     """Return label, value, unit, digits of the numbers at the top."""
     found = []
     for name in IMAGES:
@@ -154,16 +154,16 @@ def _key_numbers(
 
 
 def _measured(
-    measures: Mapping[str, Label], rows: Mapping[str, Mapping[str, Any]]
+    measures: Mapping[str, Label], rows: Mapping[str, Mapping[str, object]]
 ) -> dict[str, Label]:
     """Return the measures to show: all, but for a Fazekas group that nobody asked for."""
     asked = any(row.get("fazekas_group", "n/a") != "n/a" for row in rows.values())
     return {name: of for name, of in measures.items() if asked or name != "fazekas_group"}
 
 
-def _worst(gates: tuple[Mapping[str, Any], ...]) -> str:
+def _worst(gates: tuple[Mapping[str, object], ...]) -> str:
     order = ("pass", "warn", "fail")
-    return max((gate["status"] for gate in gates), key=order.index, default="pass")
+    return max((str(gate["status"]) for gate in gates), key=order.index, default="pass")
 
 
 def _largest(lesions: tuple[Mapping[str, Any], ...]) -> list[Mapping[str, Any]]:

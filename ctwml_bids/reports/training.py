@@ -80,7 +80,7 @@ def render_training(report: TrainingReport) -> str:
     )
 
 
-def _said(value: Any) -> str:
+def _said(value: object) -> str:
     """Write a setting's value; the only one that may be empty is what networks began from."""
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))

@@ -59,6 +59,8 @@ def _write_truth(folder: Path, name: str, space: str, truth: Truth, image_path: 
         "desc-mimics_dseg": (truth.mimics, None),
     }
     for suffix, (image, kind) in masks.items():
+        if image is None:
+            continue
         stem = folder / f"{name}_space-{space}_{suffix}"
         _save(image, stem.with_name(stem.name + ".nii.gz"))
         sidecar = {"Sources": [image_path], "SpatialReference": image_path}
@@ -111,9 +113,12 @@ def write_participant(
         anatomies=anatomies,
     )
     name = f"sub-{participant.label}"
+    ct, ct_truth, flair, flair_truth = pair.ct, pair.ct_truth, pair.flair, pair.flair_truth
+    if ct is None or ct_truth is None or flair is None or flair_truth is None:
+        raise ValueError(f"{name}: a participant has a CT and a FLAIR, but only one was simulated")
     ct_path, flair_path = f"{name}/ct/{name}_ct.nii.gz", f"{name}/anat/{name}_FLAIR.nii.gz"
-    _save(pair.ct, root / ct_path)
-    _save(pair.flair, root / flair_path)
+    _save(ct, root / ct_path)
+    _save(flair, root / flair_path)
     ct_facts, flair_facts = pair.facts["ct"], pair.facts["flair"]
     sidecar = {"Modality": "CT", "Manufacturer": "simulated", "Units": "HU"}
     sidecar["SliceThickness"] = ct_facts["slice_thickness_mm"]
@@ -132,8 +137,8 @@ def write_participant(
     (root / name / f"{name}_scans.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     folder = root / TRUTH / name / "anat"
-    _write_truth(folder, name, "CT", pair.ct_truth, f"bids:raw:{ct_path}")
-    _write_truth(folder, name, "FLAIR", pair.flair_truth, f"bids:raw:{flair_path}")
+    _write_truth(folder, name, "CT", ct_truth, f"bids:raw:{ct_path}")
+    _write_truth(folder, name, "FLAIR", flair_truth, f"bids:raw:{flair_path}")
     transforms = {
         "from-CT_to-FLAIR": pair.flair_to_ct,
         "from-FLAIR_to-CT": np.linalg.inv(pair.flair_to_ct),

@@ -61,7 +61,8 @@ def write_anatomy(
     # Under another name until it is whole: a training may be reading the folder.
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
-        np.savez_compressed(file, origin=canonical.ORIGIN, **packed)
+        # Their names are those of FIELDS, so none is taken for `allow_pickle`.
+        np.savez_compressed(file, origin=canonical.ORIGIN, **packed)  # type: ignore[arg-type]
     os.replace(part, path)
 
 

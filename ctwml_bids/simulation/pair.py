@@ -204,7 +204,7 @@ def simulate_pair(
     template_to_ct = pose(streams[3], head.scale, 6.0, 30.0)
     template_to_flair = pose(streams[4], head.scale, 4.0, 20.0)
     facts = _facts(seed, fazekas, head, lesions)
-    if rated is not None:
+    if rated is not None and again is not None:
         facts["rating"] = rated.facts()
         facts["second_rater_lesion_ml"] = float((again > 0.5).sum()) * head.voxel_ml
     facts["anatomy"] = "template" if anatomy is None else anatomy.name

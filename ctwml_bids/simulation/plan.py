@@ -97,7 +97,7 @@ def plan_cohort(participants: int, seed: int) -> list[Participant]:
         Participant(
             f"{index + 1:0{width}d}",
             int(np.random.SeedSequence([seed, index + 1]).generate_state(1)[0]),
-            *people[order[index]],
+            *people[int(order[index])],
             bool(sagittal[index]),
         )
         for index in range(participants)

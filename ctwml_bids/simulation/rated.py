@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -103,7 +104,7 @@ def draw_rated_lesions(seed: int, head: Head, planned: Sequence[int]) -> RatedLe
     RatedLesions
     """
     room = lesion_room(head)
-    nearest = None
+    least = math.inf
     for number in range(1, TRIES + 1):
         rng = np.random.default_rng([seed, LESION_STREAM, number])
         lesion, infarct = draw_outline(rng, head, draw_any_ml(rng), room, infarcts=False)
@@ -111,11 +112,11 @@ def draw_rated_lesions(seed: int, head: Head, planned: Sequence[int]) -> RatedLe
         pattern = scores(**measures)
         rated = draw_rating(np.random.default_rng([seed, RATER_STREAM, number]), pattern)
         off = min(abs(rated.grade - grade) for grade in planned)
-        if nearest is None or off < nearest[0]:
-            nearest = (off, rng, lesion, infarct, measures, pattern, rated)
+        if off < least:
+            least, nearest = off, (rng, lesion, infarct, measures, pattern, rated)
         if off == 0:
             break
-    off, rng, lesion, infarct, measures, pattern, rated = nearest
+    rng, lesion, infarct, measures, pattern, rated = nearest
     return RatedLesions(
         lesions=complete(rng, head, lesion, infarct, room),
         measures=measures,
@@ -123,5 +124,5 @@ def draw_rated_lesions(seed: int, head: Head, planned: Sequence[int]) -> RatedLe
         rated=rated,
         second=draw_rating(np.random.default_rng([seed, SECOND_RATER_STREAM]), pattern),
         tries=number,
-        as_planned=off == 0,
+        as_planned=least == 0,
     )

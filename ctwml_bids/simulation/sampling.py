@@ -91,7 +91,7 @@ def take(
     origin[:3, 3] = canonical.ORIGIN + np.asarray(start)
     to_array = np.linalg.inv(origin) @ np.linalg.inv(template_to_native) @ scan.affine
     factor = np.maximum(finest / scan.spacing, 1.0)
-    shape = [int(np.ceil((n - 1) / f)) + 1 for n, f in zip(scan.shape, factor, strict=True)]
+    shape = tuple(int(np.ceil((n - 1) / f)) + 1 for n, f in zip(scan.shape, factor, strict=True))
     to_array[:3, :3] *= factor
     count = max(1, round(scan.thickness / 1.1))
     slice_steps = scan.thickness / (scan.spacing[2] * factor[2])
@@ -99,12 +99,12 @@ def take(
     total = np.full(shape, fill, dtype=np.float32)
     total[met] = 0
     for index in range(count if total[met].size else 0):
-        start = np.array([part.start for part in met], dtype=float)
-        start[2] += slice_steps * ((index + 0.5) / count - 0.5)
+        corner = np.array([part.start for part in met], dtype=float)
+        corner[2] += slice_steps * ((index + 0.5) / count - 0.5)
         total[met] += ndimage.affine_transform(
             array,
             to_array[:3, :3],
-            to_array[:3, :3] @ start + to_array[:3, 3],
+            to_array[:3, :3] @ corner + to_array[:3, 3],
             total[met].shape,
             order=1,
             cval=fill,

@@ -8,10 +8,10 @@ Deming line, the concordance correlation (CCC) and the intraclass correlation IC
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ctwml_bids.statistics import concordance
 from ctwml_bids.statistics.concordance import NORMAL_95, Moments
@@ -74,7 +74,7 @@ class Agreement:
     note: str = ""
 
 
-def agreement(ct_ml: Sequence[float], flair_ml: Sequence[float]) -> Agreement:
+def agreement(ct_ml: ArrayLike, flair_ml: ArrayLike) -> Agreement:
     """Compare volumes from CT with volumes from FLAIR, head by head, with intervals by formula.
 
     Parameters
@@ -105,7 +105,9 @@ def agreement(ct_ml: Sequence[float], flair_ml: Sequence[float]) -> Agreement:
         )
     slope, intercept = _line(flair, ct)
     bias, lower, upper, spread = _bland_altman(ct - flair)
-    found = Agreement(
+    values = weighted(np.ones((1, ct.size)), flair, ct)[0].tolist()
+    plain = {name: Estimate(value) for name, value in zip(NAMES, values, strict=True)}
+    return Agreement(
         pairs=int(ct.size),
         pearson=_pearson(flair, ct),
         slope=slope,
@@ -113,19 +115,15 @@ def agreement(ct_ml: Sequence[float], flair_ml: Sequence[float]) -> Agreement:
         bias=bias,
         lower_limit=lower,
         upper_limit=upper,
+        deming_slope=plain["deming_slope"],
+        deming_intercept=plain["deming_intercept"],
+        ccc=plain["ccc"],
+        icc=plain["icc"],
         difference_sd=spread,
         note=_why_missing(ct, flair),
     )
-    plain = weighted(np.ones((1, ct.size)), flair, ct)[0]
-    others = {
-        name: Estimate(float(value))
-        for name, value in zip(NAMES, plain, strict=True)
-        if name in _BY_BOOTSTRAP_ALONE
-    }
-    return replace(found, **others)
 
 
-_BY_BOOTSTRAP_ALONE = ("deming_slope", "deming_intercept", "ccc", "icc")
 # In the order of `weighted`.
 NAMES = (
     "pearson",
@@ -134,7 +132,10 @@ NAMES = (
     "bias",
     "lower_limit",
     "upper_limit",
-    *_BY_BOOTSTRAP_ALONE,
+    "deming_slope",
+    "deming_intercept",
+    "ccc",
+    "icc",
 )
 
 
@@ -169,13 +170,14 @@ def estimates(of: Moments) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def with_ends(found: Agreement, ends: np.ndarray) -> dict[str, Estimate]:
-    """Return the estimates with their bootstrap intervals; one that is undefined has none."""
-    return {
+def with_ends(found: Agreement, ends: np.ndarray) -> Agreement:
+    """Add bootstrap intervals to the estimates; one that is undefined gets none."""
+    ended = {
         name: replace(estimate, boot_low=float(low), boot_high=float(high))
         for name, (low, high) in zip(NAMES, ends.T, strict=True)
         if not math.isnan((estimate := getattr(found, name)).value)
     }
+    return Agreement(**(vars(found) | ended))
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> Estimate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,7 @@ class Cohort:
 
 
 def analyse(
-    units: Sequence[Mapping[str, Any]],
+    units: Sequence[Mapping[str, object]],
     *,
     thresholds: ThresholdSet | None = None,
     draws: int = DRAWS,
@@ -146,7 +146,7 @@ class _Values:
     estimated: Mapping[str, np.ndarray]
 
     @classmethod
-    def of(cls, units: Sequence[Mapping[str, Any]]) -> _Values:
+    def of(cls, units: Sequence[Mapping[str, object]]) -> _Values:
         """Gather the columns of units."""
         pair = np.array([row["in_agreement"] == "yes" for row in units], dtype=bool)
         empty = np.array([row["both_empty"] == "true" for row in units], dtype=bool) & pair
@@ -170,13 +170,20 @@ class _Values:
     def take(self, indices: Sequence[int], estimated: Mapping[str, np.ndarray]) -> _Values:
         """Return some of the units, with their estimated groups."""
         at = np.asarray(indices, dtype=int)
-        cut = {
-            name: {key: array[at] for key, array in value.items()}
-            if isinstance(value, Mapping)
-            else value[at]
-            for name, value in {**vars(self), "estimated": estimated}.items()
-        }
-        return _Values(**cut)
+
+        def of_image(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {image: column[at] for image, column in columns.items()}
+
+        return _Values(
+            self.subjects[at],
+            of_image(self.own),
+            of_image(self.compared),
+            self.dice[at],
+            self.both_empty[at],
+            self.rated[at],
+            self.ordinal[at],
+            of_image(estimated),
+        )
 
 
 def _part(by: str, stratum: str, values: _Values, draws: int) -> Part:
@@ -206,7 +213,7 @@ def _part(by: str, stratum: str, values: _Values, draws: int) -> Part:
     ends = bootstrap(statistic, values.subjects, draws=draws)
     last = len(agreed.NAMES)
     if found.pairs >= agreed.MINIMUM_PAIRS:
-        found = replace(found, **agreed.with_ends(found, ends[:, :last]))
+        found = agreed.with_ends(found, ends[:, :last])
     mean = float(np.nanmean(dice)) if np.isfinite(dice).any() else math.nan
     judged = {
         image: fazekas_cohort.with_ends(counts[image], ends[:, last + 1 + 2 * k : last + 3 + 2 * k])
@@ -247,7 +254,8 @@ def _to_average(values: np.ndarray) -> np.ndarray:
 def _average(sums: np.ndarray) -> np.ndarray:
     """Return the means of some cohorts, (m, 1), from their sums over `_to_average`."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return sums[:, :1] / sums[:, 1:]
+        average: np.ndarray = sums[:, :1] / sums[:, 1:]
+    return average
 
 
 def _spearman(order: ranks.Order, count: int, ends: np.ndarray) -> Estimate:
@@ -259,8 +267,10 @@ def _spearman(order: ranks.Order, count: int, ends: np.ndarray) -> Estimate:
 
 
 def _with_estimates(
-    units: Sequence[Mapping[str, Any]], members: Sequence[int], estimated: Mapping[str, np.ndarray]
-) -> tuple[Mapping[str, Any], ...]:
+    units: Sequence[Mapping[str, object]],
+    members: Sequence[int],
+    estimated: Mapping[str, np.ndarray],
+) -> tuple[Mapping[str, object], ...]:
     rows = [{**row, **{f"fazekas_from_{image}": MISSING for image in IMAGES}} for row in units]
     for image in IMAGES:
         for index, group in zip(members, estimated[image], strict=True):
@@ -269,5 +279,5 @@ def _with_estimates(
     return tuple(rows)
 
 
-def _column(units: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+def _column(units: Sequence[Mapping[str, object]], name: str) -> np.ndarray:
     return np.array([number_in(row.get(name, MISSING)) for row in units], dtype=float)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ctwml_bids.geometry import PERIVENTRICULAR_MM
@@ -238,15 +238,13 @@ def report_labels() -> tuple[dict[str, Label], dict[str, Label]]:
 
     Column → label, unit, digits.
     """
-    names = _of_image()
-    return tuple(
-        {
-            name: (_COLUMNS[name].label, _COLUMNS[name].unit, _COLUMNS[name].digits)
-            for name in order
-            if _COLUMNS[name].label
-        }
-        for order in ([*(n for n in names if n not in _LAST), *_LAST], _OF_PAIR)
-    )
+    of_image = [*(name for name in _of_image() if name not in _LAST), *_LAST]
+    return _labels(of_image), _labels(_OF_PAIR)
+
+
+def _labels(names: Iterable[str]) -> dict[str, Label]:
+    columns = {name: _COLUMNS[name] for name in names}
+    return {name: (of.label, of.unit, of.digits) for name, of in columns.items() if of.label}
 
 
 def group_labels() -> dict[str, tuple[str, int]]:

@@ -55,9 +55,9 @@ class Terms:
         """Make the columns; a unit with a NaN in either value does not count."""
         known = np.isfinite(x) & np.isfinite(y)
         # About the means of all, so that no large numbers cancel.
-        about = tuple(float(np.mean(v[known])) if known.any() else 0.0 for v in (x, y))
-        a, b = (np.where(known, v - m, 0.0) for v, m in zip((x, y), about, strict=True))
-        return cls(np.stack([known.astype(float), a, b, a * a, b * b, a * b], axis=1), about)
+        x0, y0 = (float(np.mean(v[known])) if known.any() else 0.0 for v in (x, y))
+        a, b = np.where(known, x - x0, 0.0), np.where(known, y - y0, 0.0)
+        return cls(np.stack([known.astype(float), a, b, a * a, b * b, a * b], axis=1), (x0, y0))
 
 
 def moments(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> Moments:

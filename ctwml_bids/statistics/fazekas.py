@@ -7,10 +7,10 @@ threshold are counted smoothly.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 GROUPS = ("0-1", "2", "3")
@@ -27,12 +27,12 @@ class Thresholds:
     low: float
     high: float
 
-    def group(self, volumes_ml: Sequence[float]) -> np.ndarray:
+    def group(self, volumes_ml: ArrayLike) -> np.ndarray:
         """Return the index in `GROUPS` of each volume (int)."""
         return np.searchsorted((self.low, self.high), np.asarray(volumes_ml, float), side="right")
 
 
-def group_of_grade(grades: Sequence[int]) -> np.ndarray:
+def group_of_grade(grades: ArrayLike) -> np.ndarray:
     """Return the index in `GROUPS` of Fazekas grades 0–3.
 
     Raises
@@ -40,14 +40,14 @@ def group_of_grade(grades: Sequence[int]) -> np.ndarray:
     ValueError
         If a grade is none of 0, 1, 2, 3.
     """
-    grades = np.asarray(grades)
-    if not np.isin(grades, (0, 1, 2, 3)).all():
+    given = np.asarray(grades)
+    if not np.isin(given, (0, 1, 2, 3)).all():
         raise ValueError("Fazekas grades are 0, 1, 2 or 3")
-    return np.maximum(grades.astype(int) - 1, 0)
+    return np.clip(given.astype(int) - 1, 0, None)
 
 
 def fit_thresholds(
-    volumes_ml: Sequence[float], groups: Sequence[int], bandwidth: float | None = None
+    volumes_ml: ArrayLike, groups: ArrayLike, bandwidth: float | None = None
 ) -> Thresholds:
     """Find the two thresholds with which most heads fall into their group, smoothly counted.
 
@@ -72,11 +72,11 @@ def fit_thresholds(
     ValueError
         If there is no head, a volume is no volume, or lengths differ.
     """
-    volumes, groups = _checked(volumes_ml, groups)
+    volumes, group = _checked(volumes_ml, groups)
     cuts = _cuts(np.unique(volumes))
     log, log_cuts = (np.log(values + 0.1) for values in (volumes, cuts))
     width = _silverman(log) if bandwidth is None else bandwidth
-    below = np.stack([_count_below(log[groups == g], log_cuts, width) for g in range(3)])
+    below = np.stack([_count_below(log[group == g], log_cuts, width) for g in range(3)])
     # Right with cuts i ≤ j: group 0 below i, group 1 between, group 2 from j on.
     gain_low, gain_high = below[0] - below[1], below[1] - below[2]
     best = np.maximum.accumulate(gain_low)
@@ -90,13 +90,14 @@ def _cuts(volumes: np.ndarray) -> np.ndarray:
     between = (volumes[:-1] + volumes[1:]) / 2
     if len(between) > _MOST_CUTS:
         between = between[np.linspace(0, len(between) - 1, _MOST_CUTS).round().astype(int)]
-    return np.r_[0.0, between, np.inf]
+    return np.concatenate([[0.0], between, [np.inf]])
 
 
 def _count_below(log: np.ndarray, log_cuts: np.ndarray, width: float) -> np.ndarray:
     """Count the heads below each cut, each spread by a normal distribution."""
     # The width vanishes where all volumes are equal or plain counting is asked for.
-    count = ndtr((log_cuts - log[:, None]) / max(width, 1e-9)).sum(axis=0)
+    below = ndtr((log_cuts - log[:, None]) / max(width, 1e-9))
+    count: np.ndarray = below.sum(axis=0)
     count[0] = 0  # Nothing is below a cut at 0, a head without lesions neither by half.
     return count
 
@@ -112,11 +113,11 @@ def _silverman(values: np.ndarray) -> float:
 
 
 def cross_validated(
-    volumes_ml: Sequence[float],
-    groups: Sequence[int],
+    volumes_ml: ArrayLike,
+    groups: ArrayLike,
     folds: int = 10,
     seed: int = 0,
-    subjects: Sequence[Hashable] | None = None,
+    subjects: ArrayLike | None = None,
     bandwidth: float | None = None,
 ) -> np.ndarray:
     """Estimate each head's group with thresholds fitted on the other folds.
@@ -144,26 +145,26 @@ def cross_validated(
     ValueError
         As `fit_thresholds`, and if there are fewer subjects than folds or fewer than two folds.
     """
-    volumes, groups = _checked(volumes_ml, groups)
+    volumes, group = _checked(volumes_ml, groups)
     owner = np.arange(len(volumes)) if subjects is None else np.asarray(subjects)
     _, first, member = np.unique(owner, return_index=True, return_inverse=True)
     if not 2 <= folds <= len(first):
         raise ValueError(f"{len(first)} heads cannot be split into {folds} folds")
     # A subject counts as of the group of its first head.
     shuffled = np.random.default_rng(seed).permutation(len(first))
-    by_group = shuffled[np.argsort(groups[first][shuffled], kind="stable")]
+    by_group = shuffled[np.argsort(group[first][shuffled], kind="stable")]
     fold_of_subject = np.empty(len(first), dtype=int)
     fold_of_subject[by_group] = np.arange(len(first)) % folds
     fold = fold_of_subject[member]
     estimated = np.empty(len(volumes), dtype=int)
     for k in range(folds):
         out = fold == k
-        fitted = fit_thresholds(volumes[~out], groups[~out], bandwidth)
+        fitted = fit_thresholds(volumes[~out], group[~out], bandwidth)
         estimated[out] = fitted.group(volumes[out])
     return estimated
 
 
-def confusion(rated: Sequence[int], estimated: Sequence[int]) -> np.ndarray:
+def confusion(rated: ArrayLike, estimated: ArrayLike) -> np.ndarray:
     """Count heads by rated group (rows) and estimated group (columns), int, (3, 3)."""
     counts = np.zeros((3, 3), dtype=int)
     np.add.at(counts, (np.asarray(rated, dtype=int), np.asarray(estimated, dtype=int)), 1)
@@ -191,12 +192,12 @@ def weighted_kappa(counts: np.ndarray) -> float:
     return 1 - float((weights * counts).sum()) / by_chance if by_chance else float("nan")
 
 
-def _checked(volumes_ml: Sequence[float], groups: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    volumes, groups = np.asarray(volumes_ml, dtype=float), np.asarray(groups, dtype=int)
-    if volumes.ndim != 1 or volumes.shape != groups.shape or volumes.size == 0:
-        raise ValueError(f"{volumes.size} volumes and {groups.size} groups")
+def _checked(volumes_ml: ArrayLike, groups: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    volumes, group = np.asarray(volumes_ml, dtype=float), np.asarray(groups, dtype=int)
+    if volumes.ndim != 1 or volumes.shape != group.shape or volumes.size == 0:
+        raise ValueError(f"{volumes.size} volumes and {group.size} groups")
     if not (np.isfinite(volumes) & (volumes >= 0)).all():
         raise ValueError("a volume is negative or not a number")
-    if not np.isin(groups, (0, 1, 2)).all():
+    if not np.isin(group, (0, 1, 2)).all():
         raise ValueError("a group is none of 0, 1, 2")
-    return volumes, groups
+    return volumes, group

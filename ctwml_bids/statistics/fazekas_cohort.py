@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ctwml_bids.statistics import fazekas
 from ctwml_bids.statistics.agreement import UNDEFINED, Estimate
@@ -45,9 +45,9 @@ class Classification:
 
 
 def classify(
-    volumes_ml: Sequence[float],
-    groups: Sequence[int],
-    subjects: Sequence[Hashable],
+    volumes_ml: ArrayLike,
+    groups: ArrayLike,
+    subjects: ArrayLike,
     *,
     thresholds: fazekas.Thresholds | None = None,
     seed: int = SEED,
@@ -74,7 +74,7 @@ def classify(
     people = len(set(owner[rated].tolist()))
     estimated = np.full(volumes.size, -1)
     note, folds, fitted = "", 0, thresholds
-    if thresholds is None:
+    if fitted is None:
         note = _why_none(rating[rated], people)
         if note:
             empty = np.zeros((3, 3), dtype=int)
@@ -155,7 +155,8 @@ def with_ends(counts: np.ndarray, ends: np.ndarray) -> tuple[Estimate, Estimate]
 
 def _share(tables: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.trace(tables, axis1=1, axis2=2) / tables.sum(axis=(1, 2))
+        share: np.ndarray = np.trace(tables, axis1=1, axis2=2) / tables.sum(axis=(1, 2))
+    return share
 
 
 def _kappa(tables: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.statistics.agreement import Agreement
@@ -23,7 +22,7 @@ class Outlier:
     size: float
 
 
-def outliers(rows: Sequence[Mapping[str, Any]], found: Agreement) -> list[Outlier]:
+def outliers(rows: Sequence[Mapping[str, object]], found: Agreement) -> list[Outlier]:
     """List the units that stand apart, each with all of its reasons, the most deviant first.
 
     Parameters
@@ -38,11 +37,11 @@ def outliers(rows: Sequence[Mapping[str, Any]], found: Agreement) -> list[Outlie
         reasons = [*_apart(row, found), *_no_overlap(row), *_two_groups_off(row)]
         if reasons:
             text = "; ".join(reason for reason, _ in reasons)
-            listed.append(Outlier(row["unit"], text, max(size for _, size in reasons)))
+            listed.append(Outlier(str(row["unit"]), text, max(size for _, size in reasons)))
     return sorted(listed, key=lambda outlier: (-outlier.size, outlier.unit))
 
 
-def _apart(row: Mapping[str, Any], found: Agreement) -> list[tuple[str, float]]:
+def _apart(row: Mapping[str, object], found: Agreement) -> list[tuple[str, float]]:
     """Tell a difference outside the limits of agreement; its size is in standard deviations."""
     if row["in_agreement"] != "yes" or not found.difference_sd > 0:
         return []
@@ -57,14 +56,14 @@ def _apart(row: Mapping[str, Any], found: Agreement) -> list[tuple[str, float]]:
     return [(text, size)]
 
 
-def _no_overlap(row: Mapping[str, Any]) -> list[tuple[str, float]]:
+def _no_overlap(row: Mapping[str, object]) -> list[tuple[str, float]]:
     volumes = [number_in(row[name]) for name in ("ct_in_flair_ml", "flair_wml_ml")]
     if row["in_agreement"] != "yes" or number_in(row["dice"]) > 0 or min(volumes) < LESIONS_ML:
         return []
     return [("no lesion of the CT lies on one of the FLAIR", 3.0)]
 
 
-def _two_groups_off(row: Mapping[str, Any]) -> list[tuple[str, float]]:
+def _two_groups_off(row: Mapping[str, object]) -> list[tuple[str, float]]:
     rated, found = row["fazekas_group"], []
     for image in IMAGES:
         estimated = row.get(f"fazekas_from_{image}", MISSING)

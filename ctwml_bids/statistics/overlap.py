@@ -172,7 +172,8 @@ def _boundary_points(mask: np.ndarray, affine: np.ndarray, slice_axis: int) -> n
     shape = [3, 3, 3]
     shape[slice_axis] = 1
     inner = ndimage.binary_erosion(mask, structure=np.ones(shape, dtype=bool), border_value=1)
-    return apply_affine(np.asarray(affine, dtype=float), np.argwhere(mask & ~inner))
+    points: np.ndarray = apply_affine(np.asarray(affine, float), np.argwhere(mask & ~inner))
+    return points
 
 
 def _across_slices(affine: np.ndarray) -> int:

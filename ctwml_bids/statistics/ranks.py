@@ -103,4 +103,5 @@ def _ranks(ties: np.ndarray) -> np.ndarray:
 def _spread(ties: np.ndarray, total: np.ndarray) -> np.ndarray:
     """Return the sum of squared ranks about their mean, (N³ − N − Σ(t³ − t)) / 12, (m,)."""
     cubes = np.einsum("ij,ij,ij->i", ties, ties, ties)
-    return (total**3 - cubes) / 12
+    spread: np.ndarray = (total**3 - cubes) / 12
+    return spread

@@ -185,7 +185,8 @@ def left_of_midline(
     to_template = np.eye(4) if native_to_template is None else np.asarray(native_to_template)
     row = (to_template @ np.asarray(affine, dtype=float))[0]
     i, j, k = np.ogrid[: shape[0], : shape[1], : shape[2]]
-    return row[0] * i + row[1] * j + row[2] * k + row[3] < 0
+    left: np.ndarray = row[0] * i + row[1] * j + row[2] * k + row[3] < 0
+    return left
 
 
 def share_near_border(lesions: np.ndarray, brain: np.ndarray, *, affine: np.ndarray) -> float:
@@ -262,8 +263,8 @@ def _lesion_table(
     return tuple(
         Lesion(
             volume_ml=float(sizes[at] * voxel_ml),
-            centroid_mm=tuple(float(value) for value in centroids[at]),
+            centroid_mm=(float(x), float(y), float(z)),
             ventricle_distance_mm=float(nearest[at]),
         )
-        for at in order
+        for at, (x, y, z) in zip(order, centroids[order], strict=True)
     )

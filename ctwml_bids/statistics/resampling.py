@@ -7,9 +7,10 @@ that all draws are computed at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 DRAWS = 10_000
 SEED = 2020
@@ -23,7 +24,7 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 def bootstrap(
     statistic: Statistic,
-    subjects: Sequence[Hashable],
+    subjects: ArrayLike,
     *,
     draws: int = DRAWS,
     seed: int = SEED,

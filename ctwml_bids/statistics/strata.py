@@ -10,7 +10,6 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -85,7 +84,7 @@ STRATA: dict[str, tuple[str, Callable[[object], str], str]] = {
 }
 
 
-def strata(units: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[int]]]:
+def strata(units: Sequence[Mapping[str, object]]) -> list[tuple[str, str, list[int]]]:
     """Part the units in every way in which they are known to differ.
 
     Parameters
@@ -112,8 +111,8 @@ def strata(units: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[int]
 
 
 def demographics(
-    units: Sequence[Mapping[str, Any]], parts: Sequence[tuple[str, str, Sequence[int]]]
-) -> list[dict[str, Any]]:
+    units: Sequence[Mapping[str, object]], parts: Sequence[tuple[str, str, Sequence[int]]]
+) -> list[dict[str, object]]:
     """Return the cohort's Table 1: age and sex of the subjects, by part.
 
     Parameters
@@ -126,7 +125,7 @@ def demographics(
     """
     rows = []
     for by, stratum, indices in parts:
-        people: dict[str, Mapping[str, Any]] = {}
+        people: dict[object, Mapping[str, object]] = {}
         for index in indices:
             people.setdefault(units[index]["participant_id"], units[index])
         age = summarise(number_in(row["age"]) for row in people.values())
@@ -149,10 +148,10 @@ def demographics(
 
 
 def measure_rows(
-    units: Sequence[Mapping[str, Any]],
+    units: Sequence[Mapping[str, object]],
     parts: Sequence[tuple[str, str, Sequence[int]]],
     measures: Sequence[str],
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Summarise measures in each part of a cohort.
 
     What is 1 by definition in units without a lesion on either image (`ONE_IF_EMPTY`) is summarised
@@ -169,13 +168,13 @@ def measure_rows(
     return rows
 
 
-def summarise_measure(units: Sequence[Mapping[str, Any]], measure: str) -> Summary:
+def summarise_measure(units: Sequence[Mapping[str, object]], measure: str) -> Summary:
     """Summarise a column of units.tsv, `ONE_IF_EMPTY` over units with a lesion on either image."""
     counted = [row for row in units if not (measure in ONE_IF_EMPTY and _both_empty(row))]
     return summarise(number_in(row.get(measure, MISSING)) for row in counted)
 
 
-def _both_empty(row: Mapping[str, Any]) -> bool:
+def _both_empty(row: Mapping[str, object]) -> bool:
     return row.get("both_empty") == "true"
 
 

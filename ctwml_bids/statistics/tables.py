@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import SupportsFloat
 
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.statistics.columns import COLUMNS, COUNTS
@@ -93,7 +94,11 @@ def read_cell(column: str, text: str) -> object:
 
 def number_in(value: object) -> float:
     """Return a cell's number; NaN for ``n/a``."""
-    return math.nan if value == MISSING else float(value)
+    if value == MISSING:
+        return math.nan
+    if not isinstance(value, str | float | SupportsFloat):
+        raise TypeError(f"a cell is a string or a number, not {value!r}")
+    return float(value)
 
 
 def _row(image: str, qc: str, found: Mapping[str, object]) -> dict[str, object]:

@@ -42,7 +42,7 @@ class ThresholdSet:
     thresholds: Mapping[str, Thresholds]
     models: Mapping[str, str] = field(default_factory=dict)
 
-    def state(self, image: str, volume_ml: float, model: str = "") -> dict[str, Any] | None:
+    def state(self, image: str, volume_ml: float, model: str = "") -> dict[str, str | float] | None:
         """State the Fazekas group of one volume.
 
         Parameters
@@ -98,8 +98,8 @@ class ThresholdSet:
 
 
 def stated(
-    rows: Sequence[Mapping[str, Any]], thresholds: ThresholdSet
-) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    rows: Sequence[Mapping[str, object]], thresholds: ThresholdSet
+) -> tuple[list[dict[str, object]], dict[str, dict[str, str | float]]]:
     """State the group of each image of a unit.
 
     Parameters
@@ -116,7 +116,7 @@ def stated(
     """
     found, statements = [], {}
     for row in rows:
-        image = row["image"]
+        image = str(row["image"])
         said = None
         if image in IMAGES:
             said = thresholds.state(image, number_in(row["wml_ml"]), str(row["model"]))
@@ -169,14 +169,20 @@ def from_record(content: object) -> ThresholdSet:
 
 
 def _thresholds(image: str, cuts: object) -> Thresholds:
-    low, high = (cuts.get(key) for key in ("Low", "High")) if isinstance(cuts, dict) else ("", "")
-    high = math.inf if high is None and isinstance(cuts, dict) and "High" in cuts else high
-    for name, value in (("Low", low), ("High", high)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-            raise ValueError(f"its threshold {name} for {image} is {value!r}, not a volume in mL")
+    stated = cuts if isinstance(cuts, dict) else {"Low": "", "High": ""}
+    low = _volume(image, "Low", stated.get("Low"))
+    # No group 3 is null: no volume is so large.
+    is_open = "High" in stated and stated["High"] is None
+    high = math.inf if is_open else _volume(image, "High", stated.get("High"))
     if low > high:
         raise ValueError(f"its thresholds for {image} are in the wrong order: {low} and {high}")
     return Thresholds(float(low), float(high))
+
+
+def _volume(image: str, name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise ValueError(f"its threshold {name} for {image} is {value!r}, not a volume in mL")
+    return value
 
 
 def _ml(value: float) -> str:

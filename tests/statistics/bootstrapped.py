@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ctwml_bids.statistics.agreement import Agreement, agreement, weighted, with_ends
@@ -14,4 +12,4 @@ def bootstrapped(ct, flair, subjects, draws: int = DRAWS) -> Agreement:
     ct, flair = np.asarray(ct), np.asarray(flair)
     found = agreement(ct, flair)
     ends = bootstrap(lambda w: weighted(w, flair, ct), np.asarray(subjects), draws=draws)
-    return replace(found, **with_ends(found, ends))
+    return with_ends(found, ends)
