@@ -76,7 +76,7 @@ def _float(value: object) -> float | None:
     """Return what JSON or a table has as a number; None where it is none."""
     try:
         return float(value) if isinstance(value, str | int | float) else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
