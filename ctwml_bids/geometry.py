@@ -8,7 +8,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -65,6 +64,9 @@ def load_volume(path: Path) -> nib.spatialimages.SpatialImage | None:
     """
     try:
         image = nib.load(path)
+        # Surfaces and the like are images without a place in space.
+        if not isinstance(image, nib.spatialimages.SpatialImage):
+            return None
         shape, kind = image.shape, image.get_data_dtype()
     except UNREADABLE:
         return None
@@ -89,7 +91,7 @@ def shear(affine: np.ndarray) -> float:
 
 
 def slice_axis(
-    image: nib.spatialimages.SpatialImage, sidecar: Mapping[str, Any] | None = None
+    image: nib.spatialimages.SpatialImage, sidecar: Mapping[str, object] | None = None
 ) -> int:
     """Return the array axis along which an image's slices were acquired.
 
@@ -119,7 +121,7 @@ def slice_axis(
     normal = _plane_normal(sidecar)
     if normal is not None:
         return int(np.argmax(np.abs(normal @ (affine / spacing))))
-    lists = [sidecar[key] for key in POSITION_KEYS if isinstance(sidecar.get(key), list)]
+    lists = [found for key in POSITION_KEYS if isinstance(found := sidecar.get(key), list)]
     stacks = {len(values) for values in lists if len(values) > 3}
     axes = [axis for axis in range(3) if int(shape[axis]) in stacks]
     if len(axes) == 1:
@@ -156,7 +158,7 @@ def slice_gap(affine: np.ndarray, axis: int) -> float:
 
 
 def position_gaps(
-    sidecar: Mapping[str, Any], count: int, affine: np.ndarray, axis: int
+    sidecar: Mapping[str, object], count: int, affine: np.ndarray, axis: int
 ) -> np.ndarray | None:
     """Return the distances in mm between neighbouring slices as the sidecar lists their positions.
 
@@ -196,7 +198,7 @@ def position_gaps(
 
 
 def stated_gaps(
-    sidecar: Mapping[str, Any], count: int, affine: np.ndarray, axis: int
+    sidecar: Mapping[str, object], count: int, affine: np.ndarray, axis: int
 ) -> dict[str, float]:
     """Return what a sidecar says of the mean distance of slices: entry → mm; empty if nothing.
 
@@ -212,7 +214,7 @@ def stated_gaps(
     return found
 
 
-def _plane_normal(sidecar: Mapping[str, Any]) -> np.ndarray | None:
+def _plane_normal(sidecar: Mapping[str, object]) -> np.ndarray | None:
     """Return the normal (RAS) of the planes that a sidecar directs, None where it does not."""
     for key in ORIENTATION_KEYS:
         try:
@@ -227,7 +229,7 @@ def _plane_normal(sidecar: Mapping[str, Any]) -> np.ndarray | None:
     return None
 
 
-def _named_axis(image: nib.spatialimages.SpatialImage, sidecar: Mapping[str, Any]) -> int | None:
+def _named_axis(image: nib.spatialimages.SpatialImage, sidecar: Mapping[str, object]) -> int | None:
     """Return the slice axis that the header, else the sidecar, names; None where neither does."""
     if isinstance(image.header, nib.Nifti1Header):
         named = image.header.get_dim_info()[2]

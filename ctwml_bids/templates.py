@@ -127,7 +127,7 @@ class _Files:
         self._folder = home / f"tpl-{name}"
 
     def maybe(self, suffix: str, **entities: str) -> Path | None:
-        query = {"desc": None, "label": None, "atlas": None, **entities}
+        query: dict[str, object] = {"desc": None, "label": None, "atlas": None, **entities}
         query |= {"suffix": suffix, "extension": [".nii.gz", ".nii"], "space": None}
         if self._cohort is not None:
             query["cohort"] = self._cohort

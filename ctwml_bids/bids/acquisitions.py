@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv, write_json, write_tsv
@@ -47,7 +46,7 @@ def write_acquisitions(output_dir: Path, bids_dir: Path, units: Sequence[Unit]) 
         write_tsv(path, rows, list(ACQUISITION))
 
 
-def acquisition_rows(unit: Unit) -> list[dict[str, Any]]:
+def acquisition_rows(unit: Unit) -> list[dict[str, object]]:
     """Return the rows of one unit's table, one an image."""
     sidecars = {"ct": (unit.ct, unit.ct_sidecar), "flair": (unit.flair, unit.flair_sidecar)}
     return [
@@ -62,21 +61,26 @@ def acquisition_rows(unit: Unit) -> list[dict[str, Any]]:
     ]
 
 
-def _scanner(sidecar: Mapping[str, Any]) -> str:
+def _scanner(sidecar: Mapping[str, object]) -> str:
     said = (sidecar.get(key) for key in ("Manufacturer", "ManufacturersModelName"))
     return " ".join(str(word).strip() for word in said if word) or MISSING
 
 
 def _number(value: object) -> float | None:
     """Return a number above 0; None for anything else that a sidecar may hold."""
+    number = _float(value)
+    return number if number is not None and 0 < number < float("inf") else None
+
+
+def _float(value: object) -> float | None:
+    """Return what JSON or a table has as a number; None where it is none."""
     try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        return float(value) if isinstance(value, str | int | float) else None
+    except (ValueError, OverflowError):
         return None
-    return number if 0 < number < float("inf") else None
 
 
-def _texts(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+def _texts(rows: Sequence[Mapping[str, object]]) -> list[list[str]]:
     """Return cells as they are compared: numbers of a table and of a sidecar alike."""
     return [[_text(row.get(column)) for column in ACQUISITION] for row in rows]
 
@@ -84,10 +88,8 @@ def _texts(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 def _text(value: object) -> str:
     if value in (None, "", MISSING):
         return MISSING
-    try:
-        return f"{float(value):.6g}"  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return " ".join(str(value).split())
+    number = _float(value)
+    return " ".join(str(value).split()) if number is None else f"{number:.6g}"
 
 
 def _read(path: Path) -> list[dict[str, str]]:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ctwml_bids.bids.contrast_words import plain, said, without_asides
 from ctwml_bids.geometry import UNREADABLE, load_volume
@@ -65,7 +64,7 @@ class Contrast:
     disputed: bool = False
 
 
-def tagged(sidecar: Mapping[str, Any], name: str) -> Contrast:
+def tagged(sidecar: Mapping[str, object], name: str) -> Contrast:
     """Tell from the sidecar and the file's name whether a contrast agent was given.
 
     What belongs to the series itself comes first: agent, amount, route and time of the bolus, the
@@ -122,7 +121,7 @@ def looked_at(path: Path, known: Contrast) -> Contrast:
 Evidence = Iterator[tuple[bool, str]]
 
 
-def _of_series(sidecar: Mapping[str, Any], name: str) -> Evidence:
+def _of_series(sidecar: Mapping[str, object], name: str) -> Evidence:
     given = [(field, plain(_text(sidecar.get(field)))) for field in (*_ROUTES, *_AGENTS)]
     # Its amount and its name say nothing of the head then.
     if swallowed := [(f, t) for f, t in given if _ELSEWHERE.search(t) and not _VESSEL.search(t)]:
@@ -137,7 +136,7 @@ def _of_series(sidecar: Mapping[str, Any], name: str) -> Evidence:
         yield from _of_text(f"{label}-", labels.get(label, ""))
 
 
-def _of_bolus(sidecar: Mapping[str, Any]) -> Evidence:
+def _of_bolus(sidecar: Mapping[str, object]) -> Evidence:
     """Read what was injected: any agent that is named, any amount over 0, any time or route."""
     for field in _AGENTS:
         yield from _of_agent(field, _text(sidecar.get(field)))
@@ -157,7 +156,7 @@ def _of_bolus(sidecar: Mapping[str, Any]) -> Evidence:
             yield True, _quoted(field, text)
 
 
-def _of_examination(sidecar: Mapping[str, Any]) -> Evidence:
+def _of_examination(sidecar: Mapping[str, object]) -> Evidence:
     for field in _EXAMINATION:
         yield from _of_text(field, _text(sidecar.get(field)))
 
@@ -200,7 +199,7 @@ def _quoted(field: str, words: str) -> str:
     return f'{field} says "{words[:40]}"'
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Write a sidecar's value as text; lists and coded sequences by what they hold."""
     if value is None:
         return ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ctwml_bids.bids.contrast import Contrast, looked_at, tagged
 from ctwml_bids.bids.units import Candidate
@@ -31,18 +30,18 @@ def contrast_of_each(entries: Sequence[Entry]) -> dict[Path, Contrast | None]:
     decides: one that is found to be without an agent comes before all after it, whatever they are.
     """
     entries = sorted(entries, key=lambda entry: entry[0])
-    known: dict[Path, Contrast | None] = {
-        c.path: tagged(c.sidecar, c.path.name) for _, c, _ in entries
-    }
+    tags = {c.path: tagged(c.sidecar, c.path.name) for _, c, _ in entries}
     if all(_one_acquisition(entries[0], other) for other in entries[1:]):
-        return dict.fromkeys(known, _answer_of_all(entries[0][1], list(known.values())))
+        return dict.fromkeys(tags, _answer_of_all(entries[0][1], list(tags.values())))
+    known: dict[Path, Contrast | None] = {}
     best = None
     for key, candidate, _ in entries:
-        answer = known[candidate.path]
-        if answer.given is None:
+        tag = tags[candidate.path]
+        answer: Contrast | None = tag
+        if tag.given is None:
             later = best is not None and key > best
-            answer = None if later else looked_at(candidate.path, answer)
-            known[candidate.path] = answer
+            answer = None if later else looked_at(candidate.path, tag)
+        known[candidate.path] = answer
         if best is None and answer is not None and answer.given is False:
             best = key
     return known
@@ -67,7 +66,7 @@ def _one_acquisition(one: Entry, other: Entry) -> bool:
     return any(map(same, _TELLING)) and not any(same(field) is False for field in _SHARED)
 
 
-def _value(sidecar: Mapping[str, Any], field: str) -> str:
+def _value(sidecar: Mapping[str, object], field: str) -> str:
     """Return a field as text, empty where it is not filled in (0, midnight sharp)."""
     text = str(sidecar.get(field) or "").strip()
     return text if text.strip("0:. ") and text.casefold() != "n/a" else ""

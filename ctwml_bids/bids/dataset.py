@@ -123,17 +123,17 @@ def start_dataset(
     """
     output, raw = Path(output_dir), Path(bids_dir)
     made_by = _generated_by(_read_description(output))
-    record = {
+    record: dict[str, object] = {
         "Name": NAME,
         "Version": __version__,
         "Description": "White matter lesions segmented on head CT and FLAIR",
     }
     if container := _container(os.environ if environment is None else environment):
         record["Container"] = container
-    if recorded := _hashes(made_by.get("SettingsHash", {}), hashes or {}, model_label):
+    if recorded := _hashes(_part(made_by, "SettingsHash"), hashes or {}, model_label):
         record["SettingsHash"] = recorded
     source = _raw_description(raw)
-    description = {
+    description: dict[str, object] = {
         "Name": f"{NAME} - white matter lesions of {source.get('Name') or 'an unnamed data set'}",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
@@ -203,7 +203,7 @@ def map_sidecar(
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _read_description(output: Path) -> dict:
+def _read_description(output: Path) -> dict[str, object]:
     """Read the output's dataset_description.json, {} where there is none; refuse others."""
     path = output / "dataset_description.json"
     try:
@@ -212,21 +212,29 @@ def _read_description(output: Path) -> dict:
         return {}
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"{path}: cannot be read ({error}); mend or remove it") from error
-    if not _generated_by(content):
+    if not isinstance(content, dict) or not _generated_by(content):
         raise InvalidInputError(
             f"{path}: the output folder holds a data set that {NAME} did not make; choose another"
         )
     return content
 
 
-def _generated_by(description: object) -> dict:
+def _generated_by(description: Mapping[str, object]) -> dict[str, object]:
     """Our entry of GeneratedBy, {} where there is none."""
-    entries = description.get("GeneratedBy", []) if isinstance(description, dict) else []
+    entries = description.get("GeneratedBy")
+    if not isinstance(entries, list):
+        return {}
     ours = [entry for entry in entries if isinstance(entry, dict) and entry.get("Name") == NAME]
     return ours[0] if ours else {}
 
 
-def _raw_description(raw: Path) -> dict:
+def _part(content: Mapping[str, object], key: str) -> Mapping[str, object]:
+    """Return the JSON object under a key, {} where there is none."""
+    found = content.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _raw_description(raw: Path) -> dict[str, object]:
     """Read what the input says of itself; {} where it does not."""
     try:
         content = json.loads((raw / "dataset_description.json").read_text(encoding="utf-8-sig"))
@@ -239,14 +247,14 @@ def is_made_from(output: Path, raw: Path) -> bool:
     """Tell whether an output folder says that it was made from this data set."""
     try:
         content = json.loads((output / "dataset_description.json").read_text(encoding="utf-8-sig"))
-        return content["DatasetLinks"]["raw"] == _link(raw, output, _raw_description(raw))
+        return bool(content["DatasetLinks"]["raw"] == _link(raw, output, _raw_description(raw)))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _link(raw: Path, output: Path, source: Mapping) -> str:
+def _link(raw: Path, output: Path, source: Mapping[str, object]) -> str:
     """Where the input is: its DOI, or the way there from the output; never an absolute path."""
-    if doi := source.get("DatasetDOI"):
+    if (doi := source.get("DatasetDOI")) and isinstance(doi, str):
         return doi
     return PurePath(os.path.relpath(raw.resolve(), output.resolve())).as_posix()
 
@@ -265,11 +273,13 @@ def _container(environment: Mapping[str, str]) -> dict[str, str]:
     return container
 
 
-def _hashes(before: Mapping, now: Mapping[str, str], model_label: str) -> dict[str, object]:
+def _hashes(
+    before: Mapping[str, object], now: Mapping[str, str], model_label: str
+) -> dict[str, object]:
     """Add this run's hashes to those that are recorded."""
     if not now:
         return dict(before)
     # A label may be "default" too.
     name = f"desc-{model_label}" if model_label else "default"
-    models = {**before.get("Segmentation", {}), name: now["segmentation"]}
+    models = {**_part(before, "Segmentation"), name: now["segmentation"]}
     return {"Preprocessing": now["preprocessing"], "Segmentation": dict(sorted(models.items()))}

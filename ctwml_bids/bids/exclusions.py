@@ -82,7 +82,9 @@ def read_list(path: Path) -> Exclusions:
         A line has no label, or a second one, or does not tell whether its person is left out; or
         the first line names columns that are not those above.
     """
-    reasons, places, asides = {}, {}, {}
+    reasons: dict[str, str] = {}
+    places: dict[str, str] = {}
+    asides: dict[str, tuple[str, ...]] = {}
     for place, label, reason, aside in _rows(path):
         reasons[label] = f"excluded by {path.name}{f': {reason}' if reason else ''}"
         places[label] = place

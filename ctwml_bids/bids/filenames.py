@@ -98,10 +98,13 @@ def read_name(name: str, vocabulary: Vocabulary) -> Name | None:
         The entities of BIDS. Others are taken as long as they have a name and a label.
     """
     ended = _ENDING.fullmatch(name)
-    found = _KIND.fullmatch(ended["stem"]) if ended and not name.startswith(".") else None
+    if ended is None or name.startswith("."):
+        return None
+    found = _KIND.fullmatch(ended["stem"])
     if found is None:
         return None
-    faults, entities = [], {}
+    faults: list[str] = []
+    entities: dict[str, str] = {}
     if readable(name) != name:
         faults.append("it is not plain text in UTF-8")
     for part in filter(None, found["head"].split("_")):

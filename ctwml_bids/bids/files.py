@@ -210,4 +210,5 @@ def _without_nan(content: object) -> object:
 
 def _plain(value: object) -> object:
     """Turn a numpy scalar into a number of Python; leave anything else as it is."""
-    return value.item() if getattr(value, "ndim", None) == 0 else value
+    item = getattr(value, "item", None)
+    return item() if callable(item) and getattr(value, "ndim", None) == 0 else value

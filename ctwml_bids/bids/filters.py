@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ANY = "*"
 # Conditions of one kind of image: entity, and the values that it may have (None: it is absent).
 Conditions = tuple[tuple[str, tuple[str | None, ...]], ...]
+# One value of an entity as the filter file has it.
+_Value = str | int | None
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,11 @@ class Filters:
         return bool(self.ct or self.flair)
 
 
-def schema() -> dict:
+def schema() -> dict[str, object]:
     """Return the packaged JSON Schema of the filter file."""
     path = resources.files("ctwml_bids") / "data" / "schema" / "bids_filter_schema.json"
-    return json.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def load_filters(path: Path | None) -> Filters:
@@ -84,7 +87,7 @@ def parse_filters(content: object, *, source: str = "filters") -> Filters:
 
     validator = jsonschema.Draft202012Validator(schema())
     problems = sorted(validator.iter_errors(content), key=lambda error: list(map(str, error.path)))
-    if problems:
+    if problems or not isinstance(content, dict):
         told = "; ".join(dict.fromkeys(_explain(problem) for problem in problems))
         raise InvalidInputError(f"{source}: {told}")
     return Filters(
@@ -119,7 +122,7 @@ class _DuplicateKeyError(Exception):
     """A key that stands twice in one JSON object, where JSON would silently keep the last."""
 
 
-def _without_duplicates(pairs: list[tuple[str, object]]) -> dict:
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     seen = dict(pairs)
     if len(seen) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -127,7 +130,7 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict:
     return seen
 
 
-def _conditions(given: Mapping) -> Conditions:
+def _conditions(given: Mapping[str, _Value | list[_Value]]) -> Conditions:
     frozen = []
     for entity, value in given.items():
         values = value if isinstance(value, list) else [value]
@@ -135,7 +138,7 @@ def _conditions(given: Mapping) -> Conditions:
     return tuple(frozen)
 
 
-def _normal(entity: str, value: str | int | None) -> str | None:
+def _normal(entity: str, value: _Value) -> str | None:
     return None if value is None else index_of(entity, str(value))
 
 

@@ -91,7 +91,8 @@ def judge(
     BadDataError
         A sidecar cannot be read, or one of all sessions contradicts its folder.
     """
-    images, loaded = Images(), {}
+    images = Images()
+    loaded: dict[Path, dict[str, object]] = {}
     sidecars = _sidecars(root, subject, listing, shared, vocabulary, images, ignore)
     for path, session in listing.files:
         name, shown = read_name(path.name, vocabulary), _shown(path, root)
@@ -137,7 +138,7 @@ def _sidecars(
     vocabulary: Vocabulary,
     images: Images,
     ignore: Sequence[str],
-) -> list[tuple[Path, dict]]:
+) -> list[tuple[Path, dict[str, str]]]:
     """List the sidecars of CT and FLAIR with their entities; note those that belong nowhere."""
     sidecars = []
     stems = {path.with_name(path.name.split(".nii")[0]) for path, _ in listing.files}

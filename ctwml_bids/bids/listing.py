@@ -60,8 +60,8 @@ def list_subjects(root: Path) -> tuple[list[str], list[Skipped]]:
     for entry in sorted(root.iterdir()):
         if not _meant_as_folder("sub", entry):
             continue
-        label = label_of("sub", entry.name)
-        if fault := _fault("sub", entry):
+        label, fault = label_of("sub", entry.name), _fault("sub", entry)
+        if label is None or fault:
             name = readable(entry.name)
             label = label or name.removeprefix("sub-")
             refused.append(Skipped(label, None, f"{name}: {fault}", BadDataError.exit_code))

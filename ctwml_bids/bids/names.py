@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath, PurePosixPath
+from typing import TypeVar
 
 from ctwml_bids.errors import InvalidInputError
 from ctwml_bids.modality import IMAGES
@@ -22,6 +23,7 @@ _MAPS = {
     "cvmask": ("cv", "mask"),
     "cvstd": ("cvstd", "probseg"),
 }
+_Path = TypeVar("_Path", bound=PurePath)
 _IMAGE_ENDINGS = (".nii.gz", ".nii", ".txt", ".tsv", ".png", ".svg")
 
 
@@ -223,7 +225,7 @@ def in_use() -> PurePosixPath:
     return PurePosixPath("logs") / "in_use"
 
 
-def sidecar(path: PurePath) -> PurePath:
+def sidecar(path: _Path) -> _Path:
     """Name the JSON file that describes an image, a transform or a table."""
     for ending in _IMAGE_ENDINGS:
         if path.name.endswith(ending):

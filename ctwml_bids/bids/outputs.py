@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import COMPLETE
@@ -106,7 +105,7 @@ def _is_ours(output_dir: Path, name: str) -> bool:
     return inside and (path.is_file() or path.is_symlink())
 
 
-def is_current(table: Path, images: Mapping[str, Any]) -> bool:
+def is_current(table: Path, images: Mapping[str, object]) -> bool:
     """Tell whether an out-of-fold table is there and was made from images as they are now.
 
     Parameters

@@ -77,8 +77,11 @@ def pair_subject(
     all_usable
         Whether the subject has no other images, which may not be used.
     """
-    chosen_ct, chosen_flair, skipped = {}, {}, []
-    ct_notes, flair_notes = {}, {}
+    chosen_ct: dict[str | None, Candidate] = {}
+    chosen_flair: dict[str | None, Candidate] = {}
+    ct_notes: dict[str | None, tuple[str, ...]] = {}
+    flair_notes: dict[str | None, tuple[str, ...]] = {}
+    skipped = []
     open_sessions: list[_Open] = []
     for session in _sessions(ct, flair):
         cts, flairs = ([c for c in found if c.session == session] for found in (ct, flair))
@@ -111,11 +114,11 @@ def pair_subject(
         if partner.flair:
             used.add(partner.flair.session)
             notes += flair_notes[partner.flair.session]
-        units.append(_unit(subject, image, partner.flair, notes, times))
+        units.append(_unit(subject, session, image, partner.flair, notes, times))
     for session, image in chosen_flair.items():
         if session not in used and session not in chosen_ct:
             notes = (*flair_notes[session], *_for_no_ct(open_sessions))
-            units.append(_unit(subject, None, image, notes, times))
+            units.append(_unit(subject, session, None, image, notes, times))
     return sorted(units, key=lambda unit: unit.session or "")
 
 
@@ -140,7 +143,7 @@ def _partner(
         return _Partner(same, _far(days))
     gaps = {s: _days(image, other, times) for s, other in flair.items()}
     free = [s for s in flair if s not in with_ct]
-    near = [s for s in flair if s in with_ct and gaps[s] is not None and gaps[s] <= MAX_DAYS]
+    near = [s for s, gap in gaps.items() if s in with_ct and gap is not None and gap <= MAX_DAYS]
     choices = free + near
     if doubtful := _doubtful(image, flair, free, near, times):
         raise Ambiguous(_which(image, list(flair.values()), doubtful))
@@ -148,7 +151,7 @@ def _partner(
         if not flair:
             return _Partner(None)
         return _Partner(None, ("no FLAIR in this session; those of others belong to their CTs",))
-    timed = sorted((gaps[s], s or "", s) for s in choices if gaps[s] is not None)
+    timed = sorted((gap, s or "", s) for s in choices if (gap := gaps[s]) is not None)
     if timed and (len(timed) == 1 or timed[0][0] < timed[1][0]):
         days, _, session = timed[0]
         untimed = [flair[s].shown for s in choices if gaps[s] is None]
@@ -273,15 +276,15 @@ def _shown(session: str | None) -> str:
 
 def _unit(
     subject: str,
+    session: str | None,
     ct: Candidate | None,
     flair: Candidate | None,
     notes: tuple[str, ...],
     times: Times,
 ) -> Unit:
-    under = ct or flair
     return Unit(
         subject=subject,
-        session=under.session,
+        session=session,
         ct=ct.path if ct else None,
         flair=flair.path if flair else None,
         ct_sidecar=ct.sidecar if ct else {},

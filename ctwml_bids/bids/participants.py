@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from ctwml_bids.bids.files import copy_into, write_tsv
@@ -49,8 +50,8 @@ def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
     folders = sorted({unit.split("_ses-")[0] for unit in units_in(output)})
     if people is None or not folders:
         return
-    person, session = people.column(PERSON), people.column(SESSION)
-    kept = []
+    person, session = people.column(PERSON) or PERSON, people.column(SESSION)
+    kept: list[Mapping[str, str | None]] = []
     for (who, when), (_, row) in people.rows.items():
         if who in folders:
             labels = {person: who} if session is None else {person: who, session: when}

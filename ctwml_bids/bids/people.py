@@ -186,7 +186,7 @@ def read_people(
         comes near that of a unit without one.
     """
     table = read_table(path, advice, needs=PERSON)
-    person, session = table.column(PERSON), table.column(SESSION)
+    person, session = table.column(PERSON) or PERSON, table.column(SESSION)
     subjects = subjects_of(units)
     rows: dict[tuple[str, str | None], tuple[int, Mapping[str, str]]] = {}
     misnamed: set[str] = set()
@@ -350,9 +350,9 @@ def _visits(
     They are about visits that are not here, and which one the images are of is not known.
     """
     by_visit: dict[str, list[tuple[int, Mapping[str, str]]]] = {}
-    for (who, when), found in rows.items():
+    for (who, when), one in rows.items():
         if when is not None and who in units and (who, None) not in rows:
-            by_visit.setdefault(who, []).append(found)
+            by_visit.setdefault(who, []).append(one)
     with_sessions = subjects_of(unit for unit in units if "_ses-" in unit)
     visits: dict[str, tuple[int, Mapping[str, str]] | None] = {}
     for who, found in by_visit.items():

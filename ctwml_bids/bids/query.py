@@ -189,8 +189,8 @@ class _Shown:
 
 
 def _of_sessions(
-    units: list[Unit | Skipped], subject: str, sessions: set[str]
-) -> list[Unit | Skipped]:
+    units: Sequence[Unit | Skipped], subject: str, sessions: set[str]
+) -> Sequence[Unit | Skipped]:
     """Keep the units of the sessions asked for; say where the rest of what was asked for is."""
     if not sessions:
         return units

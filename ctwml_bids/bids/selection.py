@@ -195,14 +195,16 @@ def _without_contrast(
     kept: list[Volume], before: list[Volume], known: dict[Path, Contrast | None]
 ) -> str:
     """Say what told the images that were kept from those with a contrast agent."""
-    answers = [known[c.path] for c, _ in kept if known[c.path] is not None]
+    answers = [answer for c, _ in kept if (answer := known[c.path]) is not None]
     first = "no contrast agent" if answers[0].given is False else "no contrast agent known of"
     left = [c for c, _ in before if all(c is not other for other, _ in kept)]
-    why = "; ".join(f"{c.path.name}: {known[c.path].reason}" for c in left)
+    why = "; ".join(
+        f"{c.path.name}: {answer.reason}" for c in left if (answer := known[c.path]) is not None
+    )
     return f"{first}: {answers[0].reason}; {why}"
 
 
-def _warned(taken: Candidate, answer: Contrast, kind: str) -> tuple[str, ...]:
+def _warned(taken: Candidate, answer: Contrast | None, kind: str) -> tuple[str, ...]:
     """Warn of an image that was taken with a contrast agent, or of which tags tell both."""
     if answer is None or answer.given is False or (answer.given is None and not answer.disputed):
         return ()

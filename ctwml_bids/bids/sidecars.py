@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ctwml_bids.bids.fetched import not_fetched
 from ctwml_bids.errors import BadDataError
@@ -31,21 +30,24 @@ USED = (
 )
 
 
-def used(sidecar: Mapping[str, Any]) -> dict[str, Any]:
+def used(sidecar: Mapping[str, object]) -> dict[str, object]:
     """Return the entries of `USED` that a sidecar has."""
     return {key: sidecar[key] for key in USED if key in sidecar}
 
 
 def inherited(
-    image: Path, entities: dict, sidecars: list[tuple[Path, dict]], loaded: dict[Path, dict]
-) -> dict:
+    image: Path,
+    entities: Mapping[str, str],
+    sidecars: Sequence[tuple[Path, Mapping[str, str]]],
+    loaded: dict[Path, dict[str, object]],
+) -> dict[str, object]:
     """Merge the JSON files that apply to an image, the nearest last (BIDS inheritance)."""
     applicable = []
     for path, named in sidecars:
         conditions = {k: v for k, v in named.items() if k not in ("extension", "datatype")}
         if path.parent in image.parents and conditions.items() <= entities.items():
             applicable.append((len(path.parents), len(conditions), path))
-    merged: dict = {}
+    merged: dict[str, object] = {}
     for *_, path in sorted(applicable):
         if path not in loaded:
             loaded[path] = _read_sidecar(path)
@@ -53,7 +55,7 @@ def inherited(
     return merged
 
 
-def _read_sidecar(path: Path) -> dict:
+def _read_sidecar(path: Path) -> dict[str, object]:
     if absent := not_fetched(path):
         raise BadDataError(f"{path}: {absent}")
     try:

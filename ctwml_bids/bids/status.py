@@ -101,7 +101,7 @@ class Request:
     output_spaces: tuple[str, ...] = ()
     fazekas: str = ""
 
-    def described(self, bids_dir: Path) -> dict[str, Any]:
+    def described(self, bids_dir: Path) -> dict[str, object]:
         """Give it as it stands in a status: images by their names in the data set."""
         return {
             "inputs": fingerprints(self.images, bids_dir),
@@ -247,7 +247,7 @@ def rebuild_table(output_dir: Path, *, lazy: bool = False) -> Path:
     return write_text(table, text.getvalue())
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if value is None or value == "":
         return "n/a"
     return " ".join(f"{value:.1f}".split() if isinstance(value, float) else str(value).split())

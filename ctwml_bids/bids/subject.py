@@ -34,7 +34,7 @@ def let_through(found: ByKind, filters: Filters) -> dict[str, list[Candidate]]:
 
 def plan_subject(
     root: Path, subject: str, listing: Listing, images: Images, filters: Filters
-) -> list[Unit | Skipped]:
+) -> Sequence[Unit | Skipped]:
     """Plan one subject.
 
     A session with an image that cannot be used by its name is refused as a whole: which image the
@@ -84,8 +84,9 @@ def plan_subject(
             hints += without_times(root / stem(subject), tables)
     except BadDataError as error:
         return [Skipped(subject, None, str(error), error.exit_code)]
+    all_usable = not (refused or images.alike)
     units = pair_subject(
-        subject, *usable.values(), times, hints, all_usable=not (refused or images.alike)
+        subject, usable["ct"], usable["flair"], times, hints, all_usable=all_usable
     )
     planned = [
         _with_left_out(_with_notes(unit, notes, images, copies, refused), images.found, kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +22,7 @@ class Unit:
     ct, flair
         The images; at least one of them is there.
     ct_sidecar, flair_sidecar
-        Their metadata, merged from all JSON files that apply (BIDS inheritance); the dicts are
-        not to be changed.
+        Their metadata, merged from all JSON files that apply (BIDS inheritance).
     left_out
         Where there is no CT, or no FLAIR: how many of them the filters left out.
     notes
@@ -38,8 +38,8 @@ class Unit:
     session: str | None
     ct: Path | None
     flair: Path | None
-    ct_sidecar: dict = field(default_factory=dict, compare=False)
-    flair_sidecar: dict = field(default_factory=dict, compare=False)
+    ct_sidecar: Mapping[str, object] = field(default_factory=dict, compare=False)
+    flair_sidecar: Mapping[str, object] = field(default_factory=dict, compare=False)
     notes: tuple[str, ...] = ()
     flair_session: str | None = None
     left_out: int = 0
@@ -98,8 +98,8 @@ class Candidate:
 
     path: Path
     session: str | None
-    entities: dict
-    sidecar: dict
+    entities: Mapping[str, str]
+    sidecar: Mapping[str, object]
     fault: str = ""
 
     @property

@@ -8,12 +8,11 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from ctwml_bids import __version__
 from ctwml_bids.cli.parser import parse
@@ -150,7 +149,7 @@ def run(settings: Settings, started: datetime) -> int:
     return code
 
 
-def _catch_sigterm() -> Any:
+def _catch_sigterm() -> Callable[[int, FrameType | None], object] | int | None:
     """Make SIGTERM stop the run in order; None where signals are not ours to handle."""
     if threading.current_thread() is not threading.main_thread():
         return None

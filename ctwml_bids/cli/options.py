@@ -75,24 +75,23 @@ def build_parser(optional: Sequence[str] = ()) -> Parser:
         argument_default=argparse.SUPPRESS,
         usage="ctwml_bids bids_dir output_dir {participant,train,group} [options]",
     )
-    one, several = {"nargs": "?"}, {"nargs": "*"}
     parser.add_argument(
         "bids_dir",
         help="the BIDS data set with CT and FLAIR images (the group level reads its "
         "participants.tsv alone, if it is there)",
-        **(one if "bids_dir" in optional else {}),
+        nargs="?" if "bids_dir" in optional else None,
     )
     parser.add_argument(
         "output_dir",
         help="where the results go, a BIDS derivative data set",
-        **(one if "output_dir" in optional else {}),
+        nargs="?" if "output_dir" in optional else None,
     )
     parser.add_argument(
         "analysis_levels",
         metavar="analysis_level",
         help="one or more of: participant (segment and measure each subject), train (networks on "
         "these subjects, cross-validated), group (tables and figures over all subjects)",
-        **(several if "analysis_levels" in optional else {"nargs": "+"}),
+        nargs="*" if "analysis_levels" in optional else "+",
     )
     parser.add_argument("--version", action="version", version=f"ctwml_bids {__version__}")
     sections: dict[str, argparse._ArgumentGroup] = {}
@@ -103,7 +102,7 @@ def build_parser(optional: Sequence[str] = ()) -> Parser:
     return parser
 
 
-def declared_options() -> dict[str, tuple[Any, Option]]:
+def declared_options() -> dict[str, tuple[object, Option]]:
     """Return all options, those of `Settings` first: their types, and what is declared."""
     hints = typing.get_type_hints(Settings)
     return {name: (hints[name], declared) for name, declared in OPTIONS.items()} | OTHERS
@@ -138,7 +137,7 @@ def _declared(word: str) -> tuple[str, Option] | None:
     return next(((name, one) for name, one in OPTIONS.items() if flag in one.flags), None)
 
 
-def _add(group: argparse._ArgumentGroup, name: str, declared: Option, hint: Any) -> None:
+def _add(group: argparse._ArgumentGroup, name: str, declared: Option, hint: object) -> None:
     """Add a field's option to its section; flags with a reader of their own are added apart."""
     # Backticks are for the page, and argparse would take a per cent sign for a place to fill.
     help_text = declared.help.replace("`", "").replace("%", "%%")
@@ -166,14 +165,18 @@ def _add(group: argparse._ArgumentGroup, name: str, declared: Option, hint: Any)
         )
 
 
-def _kind(hint: Any) -> tuple[type, bool]:
+def _kind(hint: object) -> tuple[type, bool]:
     """Return the type of a field's one value, and whether it has several."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         return _kind(next(kind for kind in inner if kind is not types.NoneType))
     if origin is dict:
         return inner[1], True
-    return (inner[0], True) if origin is tuple else (hint, False)
+    if origin is tuple:
+        return inner[0], True
+    if isinstance(hint, type):
+        return hint, False
+    raise TypeError(f"an option cannot have values of {hint}")
 
 
 def _reader(kind: type, declared: Option) -> values.Reader:

@@ -65,7 +65,7 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     given = vars(_all_words(build_parser(optional=tuple(config)), argv))
     given = {name: value for name, value in given.items() if _was_given(name, value)}
     values: dict[str, Any] = {**config, **given}
-    _check_levels(values)
+    _check_levels(values["analysis_levels"], values)
     levels = values["analysis_levels"] = tuple(dict.fromkeys(values["analysis_levels"]))
     _check_folders(given)
     _check_options(given, levels)
@@ -95,32 +95,30 @@ def _all_words(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace
         ) from error
 
 
-def _check_levels(values: Mapping[str, Any]) -> None:
+def _check_levels(levels: Sequence[str], values: Mapping[str, object]) -> None:
     """Refuse levels that this version does not have (UnknownLevelError)."""
     known = ", ".join(ANALYSIS_LEVELS)
-    if not (
-        unknown := [level for level in values["analysis_levels"] if level not in ANALYSIS_LEVELS]
-    ):
+    if not (unknown := [level for level in levels if level not in ANALYSIS_LEVELS]):
         return
     folders = {str(values.get(name)) for name in FOLDERS}
-    misplaced = folders & set(ANALYSIS_LEVELS) or len(unknown) < len(values["analysis_levels"])
+    misplaced = folders & set(ANALYSIS_LEVELS) or len(unknown) < len(levels)
     hint = f" {ORDER}." if misplaced else ""
     raise UnknownLevelError(f"unknown analysis level {', '.join(unknown)}. Known: {known}.{hint}")
 
 
-def _check_folders(given: Mapping[str, Any]) -> None:
+def _check_folders(given: Mapping[str, object]) -> None:
     """Refuse a level's name in the place of a folder that is not there (UsageError)."""
     for name in FOLDERS:
         # As it was typed: ./group is a folder, whatever it is called.
         folder = given.get(name)
-        if folder in ANALYSIS_LEVELS and not Path(folder).is_dir():
+        if isinstance(folder, str) and folder in ANALYSIS_LEVELS and not Path(folder).is_dir():
             raise UsageError(
                 f"{folder} stands where {name} belongs. {ORDER}. A folder of that name is given "
                 f"as ./{folder}."
             )
 
 
-def _check_options(given: Mapping[str, Any], levels: Sequence[str]) -> None:
+def _check_options(given: Mapping[str, object], levels: Sequence[str]) -> None:
     """Refuse options that none of the levels asked for uses (UsageError)."""
     wrong = [
         f"{OPTIONS[name].flags[0]} is an option of {' and '.join(OPTIONS[name].levels)}"
@@ -145,7 +143,7 @@ def _check_together(values: Mapping[str, Any]) -> None:
         raise UsageError("--rerun: with --reports-only nothing is measured; leave out one of them.")
 
 
-def _settled(name: str, value: Any, hint: Any) -> Any:
+def _settled(name: str, value: Any, hint: object) -> object:
     """Give a value its final form: no value twice, paths absolute."""
     if typing.get_origin(hint) is tuple:
         value = tuple(dict.fromkeys(value))
@@ -172,9 +170,9 @@ def _path(given: Path) -> Path:
     return path
 
 
-def _merged(name: str, given: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _merged(name: str, given: Sequence[Mapping[str, object]]) -> dict[str, object]:
     """Put together what an option says of several names; two values of one are refused."""
-    merged: dict[str, Any] = {}
+    merged: dict[str, object] = {}
     for one in given:
         for key, value in one.items():
             if merged.setdefault(key, value) != value:
@@ -184,14 +182,14 @@ def _merged(name: str, given: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def _was_given(name: str, value: Any) -> bool:
+def _was_given(name: str, value: object) -> bool:
     """Tell what was typed from argparse's stand-ins for positionals that were not."""
     if name in POSITIONALS:
         return value != [] and str(value) != argparse.SUPPRESS
     return name not in OTHERS
 
 
-def _config(argv: Sequence[str] | None) -> dict[str, Any]:
+def _config(argv: Sequence[str] | None) -> dict[str, object]:
     """Read the file named by --config-file, if there is one."""
     finder = Parser(prog="ctwml_bids", add_help=False)
     finder.add_argument("--config-file", type=Path)

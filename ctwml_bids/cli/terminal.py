@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import TextIO
 
 from ctwml_bids.errors import InputOutputError
 
@@ -32,7 +33,7 @@ class Screen:
         self.lost: OSError | None = None
         # Open as long as the process is.
         self._stream = open(os.devnull, "w") if stream is None else stream  # noqa: SIM115
-        with suppress(AttributeError):
+        if isinstance(self._stream, io.TextIOWrapper):
             self._stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
@@ -44,7 +45,7 @@ class Screen:
         """Bring to the system what was written, as far as that can be done."""
         self._try(self._stream.flush)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
     def _try(self, do: Callable[[], object]) -> None:

@@ -32,7 +32,7 @@ def memory_in(unit: str) -> Callable[[str], float]:
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
         asked = match[2].upper() or unit if match else unit
         amount = float(match[1]) * _GIB[asked] if match else 0.0
-        if amount <= 0:
+        if match is None or amount <= 0:
             raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory (8000, 4G, 1.5G)")
         if amount < LEAST_GB:
             meant = "" if match[2] or unit == "G" else f"; did you mean {match[1]}G?"

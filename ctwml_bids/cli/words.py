@@ -6,7 +6,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ctwml_bids.errors import UsageError
 
@@ -25,29 +25,49 @@ class Parser(argparse.ArgumentParser):
     Options are not abbreviated: an abbreviation would change its meaning with the next option.
     """
 
-    def __init__(self, **facts: Any) -> None:
-        facts.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(allow_abbrev=False, **facts)
+    def __init__(
+        self,
+        *,
+        prog: str,
+        description: str | None = None,
+        epilog: str | None = None,
+        usage: str | None = None,
+        argument_default: str | None = None,
+        add_help: bool = True,
+        formatter_class: type[argparse.HelpFormatter] = argparse.RawDescriptionHelpFormatter,
+    ) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            usage=usage,
+            argument_default=argument_default,
+            add_help=add_help,
+            formatter_class=formatter_class,
+            allow_abbrev=False,
+        )
 
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint (UsageError) in place of its exit code 2."""
         end = "" if message.endswith("?") else "."
         raise UsageError(f"{message}{end} See {self.prog} --help.")
 
-    def parse_known_args(
+    # argparse takes any object for a namespace, and returns it; no program here gives one of its
+    # own, so that these three methods need not (each `override` below).
+    def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Read what is known, as argparse does, however the options are spelled."""
         words = sys.argv[1:] if args is None else args
         return super().parse_known_args([self._spelled(word) for word in words], namespace)
 
-    def parse_args(
+    def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
         """Read a command line (raises UsageError)."""
         return self._without_rest(*self.parse_known_args(args, namespace))
 
-    def parse_intermixed_args(
+    def parse_intermixed_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
         """Read a command line whose words may stand between its options (raises UsageError)."""

@@ -13,18 +13,23 @@ import multiprocessing as mp
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
 from traceback import format_exception
-from typing import Any
+from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin
 
-from ctwml_bids.execution.worker import dead_worker, work
+from ctwml_bids.execution.worker import NodeResult, dead_worker, work
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
+
+    from nipype.pipeline.engine import Node
 
 LOG = logging.getLogger("ctwml_bids")
 # Time (s) a process may take to leave after its result arrived, or after being asked to stop.
@@ -38,8 +43,8 @@ class _Task:
     """One running node: its process and the pipe that its result comes through."""
 
     name: str
-    process: Any
-    results: Any
+    process: ForkServerProcess
+    results: connection.Connection
     started: float
 
 
@@ -116,7 +121,9 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
         self._context = mp.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
 
-    def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
+    def run(
+        self, graph: nx.DiGraph, config: Mapping[str, object], updatehash: bool = False
+    ) -> None:
         """Run all nodes; whatever happens, no worker is left behind.
 
         Raises
@@ -132,14 +139,14 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
         finally:
             self._stop_workers()
 
-    def _generate_dependency_list(self, graph: Any) -> None:
+    def _generate_dependency_list(self, graph: nx.DiGraph) -> None:
         super()._generate_dependency_list(graph)
         # Nodes that are connected belong to one unit; units count in the order of their nodes.
         units = enumerate(nx.connected_components(graph.to_undirected(as_view=True)))
         unit_of = {node: number for number, nodes in units for node in nodes}
         self._unit = np.array([unit_of[node] for node in self.procs])
 
-    def _sort_jobs(self, jobids: Any, scheduler: str = "tsort") -> list[int]:
+    def _sort_jobs(self, jobids: Iterable[int], scheduler: str = "tsort") -> list[int]:
         """Let at most one unit a CPU be begun and not ended, the first ones first.
 
         Nipype takes all first steps before all second ones: every unit of the graph would have its
@@ -153,16 +160,18 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
         chosen = [job for job in jobids if begun[self._unit[job]] or self._unit[job] in taken]
         return sorted(chosen, key=lambda job: (self._unit[job], job))
 
-    def _send_procs_to_workers(self, updatehash: bool = False, graph: Any = None) -> None:
+    def _send_procs_to_workers(
+        self, updatehash: bool = False, graph: nx.DiGraph | None = None
+    ) -> None:
         super()._send_procs_to_workers(updatehash=updatehash, graph=graph)
         # Nipype would sleep between two looks; here the next comes when a node has a result.
         connection.wait([task.results for task in self._tasks.values()], timeout=LOOK)
 
-    def _forward(self, node: Any, event: str) -> None:
+    def _forward(self, node: Node, event: str) -> None:
         if self._on_event:
             self._on_event(node.fullname, event)
 
-    def _submit_job(self, node: Any, updatehash: bool = False) -> int:
+    def _submit_job(self, node: Node, updatehash: bool = False) -> int:
         self._taskid += 1
         results, sending = self._context.Pipe(duplex=False)
         process = self._context.Process(
@@ -183,7 +192,7 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
             sending.close()
         return self._taskid
 
-    def _get_result(self, taskid: int) -> dict[str, Any] | None:
+    def _get_result(self, taskid: int) -> NodeResult | None:
         task = self._tasks.get(taskid)
         if task is None:
             return self._taskresult.get(taskid)
@@ -204,7 +213,7 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
         self._reap()
         return result
 
-    def _receive(self, task: _Task, taskid: int) -> dict[str, Any]:
+    def _receive(self, task: _Task, taskid: int) -> NodeResult:
         try:
             return task.results.recv()
         except EOFError:
@@ -220,8 +229,8 @@ class IsolatedMultiProcPlugin(MultiProcPlugin):
     def _clear_task(self, taskid: int) -> None:
         self._taskresult.pop(taskid, None)
 
-    def _report_crash(self, node: Any, result: dict[str, Any] | None = None) -> str | None:
-        text = "".join(result["traceback"]) if result else ""
+    def _report_crash(self, node: Node, result: NodeResult | None = None) -> str | None:
+        text = "".join(result["traceback"] or ()) if result else ""
         self.failures[node.fullname] = text
         crash_file = None
         try:

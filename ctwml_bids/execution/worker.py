@@ -11,19 +11,33 @@ import signal
 import sys
 from collections.abc import Mapping
 from traceback import format_exception
-from typing import Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from nipype.pipeline.plugins.multiproc import run_node
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from nipype.pipeline.engine import Node
 
 # Signals that mean "out of memory" rather than a bug, in almost every case.
 KILLED = (signal.SIGKILL, signal.SIGTERM)
 
 
+class NodeResult(TypedDict):
+    """What a worker says of its node: Nipype's result, or a traceback in place of one."""
+
+    result: object
+    traceback: list[str] | None
+    taskid: int
+    peak_memory_gb: NotRequired[float]
+
+
 def work(
-    node: Any,
+    node: Node,
     updatehash: bool,
     taskid: int,
-    sending: Any,
+    sending: Connection,
     environment: Mapping[str, str],
     quiet: bool,
 ) -> None:
@@ -73,7 +87,7 @@ def _die_with_parent() -> None:
         fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
 
 
-def dead_worker(name: str, code: int | None, taskid: int) -> dict[str, Any]:
+def dead_worker(name: str, code: int | None, taskid: int) -> NodeResult:
     """Make a failed result for a process that ended without one.
 
     Parameters

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from ctwml_bids.bids import names, outputs
 from ctwml_bids.bids.files import sweep
@@ -175,7 +174,7 @@ class Ledger:
             written = sorted({*former, *written})
         label = self._ready.settings.desc or ""
         quality = read_quality(self._output_dir, unit.subject, unit.session, model_label=label)
-        result = self._close(name, "done", outputs=written, quality=quality)
+        result = self._close(name, "done", files=written, quality=quality)
         LOG.info("%s: done in %.0f s, quality %s", unit.label, result.seconds, quality or "n/a")
         # All of its steps have ended: nothing needs its scratch or its lock any more.
         self._tidy(name, "done")
@@ -188,9 +187,19 @@ class Ledger:
         self._sweep(entry.unit)
         path, notes = status_path(entry.unit, self._ready), self._notes(entry.unit)
         there = outputs.written_before(self._output_dir, path, notes)
-        self._close(name, "failed", reason=reason, error=error, exit_code=exit_code, outputs=there)
+        self._close(name, "failed", reason=reason, error=error, exit_code=exit_code, files=there)
 
-    def _close(self, name: str, state: str, **facts: Any) -> UnitResult:
+    def _close(
+        self,
+        name: str,
+        state: str,
+        *,
+        files: list[str],
+        quality: str = "",
+        reason: str = "",
+        error: str = "",
+        exit_code: int = 0,
+    ) -> UnitResult:
         entry = self._running[name]
         # From its first step: a unit waits until others of its graph have ended.
         seconds = round(time.monotonic() - entry.began, 1) if entry.began is not None else 0.0
@@ -201,7 +210,11 @@ class Ledger:
             finished=now(),
             seconds=seconds,
             peak_memory_gb=round(max(peaks), 2) if peaks else None,
-            **facts,
+            outputs=files,
+            quality=quality,
+            reason=reason,
+            error=error,
+            exit_code=exit_code,
         )
         write_status(status_path(entry.unit, self._ready), entry.status)
         self._notes(entry.unit).unlink(missing_ok=True)

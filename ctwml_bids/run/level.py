@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ctwml_bids.bids.acquisitions import write_acquisitions
 from ctwml_bids.bids.participants import refresh_participants, what_to_know
@@ -28,6 +28,9 @@ from ctwml_bids.run.summary import (
     exit_code,
     status_table,
 )
+
+if TYPE_CHECKING:
+    from nipype.pipeline.engine import Workflow
 
 LOG = logging.getLogger("ctwml_bids")
 
@@ -126,7 +129,7 @@ def _run_units(units: Sequence[Unit], ready: Ready, progress: Progress) -> list[
 
     resources, work_dir = resources_of(ready), ready.settings.work_dir
 
-    def build(batch: Sequence[Unit]) -> Any:
+    def build(batch: Sequence[Unit]) -> Workflow:
         seen = [seen_by_steps(unit, ready) for unit in batch]
         return init_participant_wf(units=seen, resources=resources, work_dir=work_dir)
 

@@ -8,11 +8,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from nipype import config
 from nipype.interfaces.utility import IdentityInterface
-from nipype.pipeline.engine import Workflow
+from nipype.pipeline.engine import Node, Workflow
 
 from ctwml_bids.execution.plugins import IsolatedMultiProcPlugin
 from ctwml_bids.run.plugin_file import read_plugin
@@ -82,7 +82,7 @@ def run_workflow(
         os.environ.update(worker_environment(settings))
         # Nipype names cluster jobs by it; containers often have none.
         os.environ.setdefault("LOGNAME", "ctwml_bids")
-        _run_elsewhere(workflow, settings, listener)
+        _run_elsewhere(workflow, settings.use_plugin, settings, listener)
         return
     plugin = IsolatedMultiProcPlugin(
         processors=settings.nprocs,
@@ -139,15 +139,17 @@ def worker_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _run_elsewhere(workflow: Workflow, settings: Settings, listener: Listener) -> None:
+def _run_elsewhere(
+    workflow: Workflow, plugin_file: Path, settings: Settings, listener: Listener
+) -> None:
     """Run with one of Nipype's own plugins, which tell less than ours."""
-    name, given = read_plugin(settings.use_plugin)
+    name, given = read_plugin(plugin_file)
     # Nipype would put crash files into the current folder.
     workflow.config["execution"]["crashdump_dir"] = str(settings.output_dir / "logs")
     started: set[str] = set()
-    failed: list[Any] = []
+    failed: list[Node] = []
 
-    def on_event(node: Any, event: str) -> None:
+    def on_event(node: Node, event: str) -> None:
         broken = {_unit_of(other) for other in failed}
         if event == "end" and node.fullname not in started and _unit_of(node) in broken:
             # Linear says so of the steps that it leaves out after a failure.
@@ -177,7 +179,7 @@ def _run_elsewhere(workflow: Workflow, settings: Settings, listener: Listener) -
             listener.failure(node.fullname, _traceback(node))
 
 
-def _defaults(name: str, settings: Settings) -> dict[str, Any]:
+def _defaults(name: str, settings: Settings) -> dict[str, object]:
     """Give the arguments of a plugin on this machine what the plugin file may override."""
     if name not in ("MultiProc", "LegacyMultiProc"):
         return {}
@@ -190,7 +192,7 @@ def _defaults(name: str, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _traceback(node: Any) -> str:
+def _traceback(node: Node) -> str:
     """Find what a failed node said: with the node, or with its result in the scratch folder."""
     text = "".join(getattr(node, "_traceback", None) or [])
     if not text:
@@ -199,7 +201,7 @@ def _traceback(node: Any) -> str:
     return text or ""
 
 
-def _unit_of(node: Any) -> str:
+def _unit_of(node: Node) -> str:
     return node.fullname.split(".")[1]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.status import (
@@ -30,13 +30,16 @@ from ctwml_bids.run.progress import Progress
 from ctwml_bids.run.provenance import drop_stale_scratch
 from ctwml_bids.run.rerun import status_path
 
+if TYPE_CHECKING:
+    from nipype.pipeline.engine import Workflow
+
 LOG = logging.getLogger("ctwml_bids")
 # Units in one Nipype graph, at least: they are all locked while it runs, and making it takes 0.04 s
 # a unit; CPUs wait for its last unit before the next graph begins. Of these, only as many as there
 # are CPUs have scratch at a time (`IsolatedMultiProcPlugin`).
 BATCH = 20
 STOPPED = "the run stopped before this subject was finished"
-Build = Callable[[Sequence[Unit]], Any]
+Build = Callable[[Sequence[Unit]], "Workflow"]
 
 
 def run_participants(
@@ -139,7 +142,8 @@ def _sessions_before(
     """Return the sessions with results of subjects that are refused as a whole."""
     if units is None:
         return []
-    planned = Counter(item.subject for item in (*skipped, *units))
+    everything: list[Skipped | Unit] = [*skipped, *units]
+    planned = Counter(item.subject for item in everything)
     found = []
     for item in skipped:
         refused = item.session is None and item.exit_code == BadDataError.exit_code

@@ -26,7 +26,7 @@ SUBMITS = {
 }
 
 
-def read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
+def read_plugin(path: Path) -> tuple[str, dict[str, object]]:
     """Read a plugin file: YAML, JSON or TOML with "plugin" and "plugin_args".
 
     Raises

@@ -234,7 +234,6 @@ def choose_models(settings: Settings) -> tuple[Settings, dict[str, model_store.M
         if modality not in folders:
             folders[modality] = model_store.default(modality)
             cards[modality] = model_store.load_card(folders[modality])
-    found = {f"model_{modality}": folders[modality] for modality in IMAGES}
     other = {
         modality: value
         for modality, value in settings.threshold.items()
@@ -246,7 +245,9 @@ def choose_models(settings: Settings) -> tuple[Settings, dict[str, model_store.M
         )
         for modality in IMAGES
     }
-    return dataclasses.replace(settings, **found, threshold=other), ordered
+    return dataclasses.replace(
+        settings, model_ct=folders["ct"], model_flair=folders["flair"], threshold=other
+    ), ordered
 
 
 def make_folders(settings: Settings) -> None:

@@ -160,7 +160,7 @@ def check_same_run(ready: Ready, *, others: bool = False) -> None:
 
 
 def write_record(
-    ready: Ready, started: datetime, images: Mapping[str, Any], *, others: bool = False
+    ready: Ready, started: datetime, images: Mapping[str, object], *, others: bool = False
 ) -> None:
     """Write the settings of a run: for the next run's check, and as TOML for --config-file.
 
@@ -210,7 +210,7 @@ def _has(finished: bool) -> str:
     return "it has results of" if finished else "another run is at work there with"
 
 
-def _fields(ready: Ready) -> dict[str, dict[str, Any]]:
+def _fields(ready: Ready) -> dict[str, dict[str, object]]:
     return {
         "preprocessing": preprocessing_fields(ready.settings),
         "segmentation": segmentation_fields(ready.settings, ready.checksums),

@@ -28,7 +28,7 @@ def run_facts(ready: Ready) -> RunFacts:
     return RunFacts(
         bids_dir=settings.bids_dir,
         output_dir=settings.output_dir,
-        template=ready.template,
+        template=_template(ready),
         normalisation=settings.normalisation,
         model_label=settings.desc or "",
         seed=settings.random_seed,
@@ -48,12 +48,13 @@ def resources_of(ready: Ready) -> Resources:
     ready
         The run, after `preflight`.
     """
-    settings, template, guide = ready.settings, ready.template, templates.packaged()
+    settings, template, guide = ready.settings, _template(ready), templates.packaged()
+    models = {"ct": settings.model_ct, "flair": settings.model_flair}
     return Resources(
         run=run_facts(ready),
         template=TemplateFiles(str(template.t1w), str(template.brain_mask)),
         guide=Guide(*map(str, (guide.brain_mask, guide.gm, guide.wm, guide.ventricles))),
-        models={"ct": settings.model_ct, "flair": settings.model_flair},
+        models={name: folder for name, folder in models.items() if folder is not None},
         in_template=bool(settings.template_spaces),
         threads=settings.inference_threads,
         registration_threads=min(settings.registration_threads, settings.nprocs),
@@ -77,7 +78,7 @@ def seen_by_steps(unit: Unit, ready: Ready) -> Unit:
         flair_sidecar=used(unit.flair_sidecar),
         notes=(
             *unit.notes,
-            *ready.template.notes,
+            *_template(ready).notes,
             *seen_before(unit, ready.cards),
             *other_thresholds(unit, ready.settings.threshold),
         ),
@@ -119,3 +120,10 @@ def other_thresholds(unit: Unit, asked: Mapping[str, float]) -> list[str]:
         for name in sorted(asked)
         if name in unit.images
     ]
+
+
+def _template(ready: Ready) -> templates.Template:
+    """Return the template of a run that processes images, which has one after `preflight`."""
+    if ready.template is None:
+        raise ValueError("a run without the participant level has no template")
+    return ready.template

@@ -91,7 +91,7 @@ class Option:
         )
 
 
-def option(default: Any, *flags: str, **facts: Any) -> Any:
+def option(default: object, *flags: str, **facts: Any) -> Any:
     """Declare a field of `Settings` and its option.
 
     Parameters

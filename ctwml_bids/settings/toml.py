@@ -7,7 +7,6 @@ import tomllib
 import types
 import typing
 from pathlib import Path
-from typing import Any
 
 import tomli_w
 
@@ -37,8 +36,8 @@ def to_toml(settings: Settings) -> str:
     str
         TOML text with the program's version as its first key.
     """
-    values: dict[str, Any] = {"version": __version__}
-    machine: dict[str, Any] = {}
+    values: dict[str, object] = {"version": __version__}
+    machine: dict[str, object] = {}
     for name in (item.name for item in dataclasses.fields(settings)):
         value = getattr(settings, name)
         if value is not None:
@@ -46,7 +45,7 @@ def to_toml(settings: Settings) -> str:
     return tomli_w.dumps({**values, "machine": machine})
 
 
-def from_toml(text: str, source: str = "configuration file") -> dict[str, Any]:
+def from_toml(text: str, source: str = "configuration file") -> dict[str, object]:
     """Read the fields of `Settings` that a TOML text gives.
 
     Parameters
@@ -94,7 +93,7 @@ def from_toml(text: str, source: str = "configuration file") -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in (*RESOLVED, *MACHINE)}
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, object]:
     """Read a configuration file; see `from_toml`."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -105,21 +104,23 @@ def read_toml(path: Path) -> dict[str, Any]:
     return from_toml(text, str(path))
 
 
-def _check(value: Any, declared: Option, where: str) -> None:
+def _check(value: object, declared: Option, where: str) -> None:
     """Hold a value against the choices, the names and the limits of its option."""
-    if declared.keys and (unknown := sorted(set(value) - set(declared.keys))):
-        raise InvalidInputError(
-            f"{where} is for {', '.join(unknown)}; known: {', '.join(declared.keys)}."
-        )
-    parts = value.values() if isinstance(value, dict) else value
-    for one in parts if isinstance(value, dict | tuple) else (value,):
+    parts = value if isinstance(value, tuple) else (value,)
+    if isinstance(value, dict):
+        if declared.keys and (unknown := sorted(set(value) - set(declared.keys))):
+            raise InvalidInputError(
+                f"{where} is for {', '.join(unknown)}; known: {', '.join(declared.keys)}."
+            )
+        parts = tuple(value.values())
+    for one in parts:
         if declared.choices and one not in declared.choices:
             raise InvalidInputError(f"{where} is {one!r}; known: {', '.join(declared.choices)}.")
         if declared.allowed and not declared.fits(one):
             raise InvalidInputError(f"{where} is {one}; it must be {declared.allowed}.")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Turn a field's value into what TOML can hold."""
     if isinstance(value, Path):
         return str(value)
@@ -130,7 +131,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _typed(value: Any, hint: Any, where: str) -> Any:
+def _typed(value: object, hint: object, where: str) -> object:
     """Turn a TOML value into the type of its field, or say what was expected."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
