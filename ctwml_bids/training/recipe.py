@@ -74,7 +74,7 @@ class TrainingConfig:
         """What is known of this kind of network."""
         return networks.ARCHITECTURES[self.variant]
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> dict[str, object]:
         """Return the settings that a checkpoint's training must have to be gone on with."""
         values = dataclasses.asdict(self)
         if not self.init:
@@ -205,7 +205,7 @@ class Recipe:
             **about,
         )
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> dict[str, object]:
         """Return the settings that decide the result, JSON-able, as plans and cards have them.
 
         The threshold is none of them: with another one only the merge is done again.

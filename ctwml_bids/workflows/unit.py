@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from nipype.pipeline import engine as pe
 
@@ -88,7 +87,7 @@ def init_unit_wf(
 def _step(
     wf: pe.Workflow,
     megavoxels: Mapping[str, float],
-    interface: Any,
+    interface: BaseInterface,
     name: str,
     kind: str,
     *images: str,
