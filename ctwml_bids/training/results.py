@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -157,9 +158,9 @@ def _write_model(
     recipe, volumes = training.recipe, plan.volumes
     source = {"flair": "FLAIR segmentations", "manual": "manual lesion masks"}[recipe.labels]
     begun = recipe.beginning.card if recipe.beginning else None
-    card = recipe.card(
-        name=training.model_name,
-        license=f"{NOT_STATED}; begun from {begun.name} ({begun.license})" if begun else NOT_STATED,
+    licence = f"{NOT_STATED}; begun from {begun.name} ({begun.license})" if begun else NOT_STATED
+    card = replace(
+        recipe.card(name=training.model_name, license=licence),
         training={
             "data": f"{len(plan.subjects)} subjects ({len(plan.cases)} images) of the user's own, "
             f"with {source} as the truth",

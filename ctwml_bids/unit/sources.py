@@ -137,7 +137,7 @@ class Lineage:
         return self._uri(names.ventricle_mask, space=image.upper())
 
     def _deformed_for(self, seen: str) -> str | None:
-        """Return whose field a map went through; a CT in its own frame does not share the FLAIR's."""
+        """Return the image whose field a map went through; a CT in its own frame has none."""
         return self.deformed if self.deformed == seen or self.carried else None
 
     def _xfm(self, source: str, target: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from nipype.interfaces.base import BaseInterface
 from nipype.pipeline import engine as pe
 
 from ctwml_bids.bids.units import Unit
