@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv
@@ -48,7 +47,7 @@ def preferred(
 
 
 def picture_of(
-    row: Mapping[str, Any], subject: str, session: str | None, label: str
+    row: Mapping[str, object], subject: str, session: str | None, label: str
 ) -> PurePosixPath:
     """Return the example picture with the lesions that a unit's row is about.
 
@@ -62,7 +61,7 @@ def picture_of(
         The ``--desc`` of the run whose tables are read.
     """
     if row["out_of_fold"] != MISSING:
-        trained = row["out_of_fold_label"]
+        trained = str(row["out_of_fold_label"])
         return names.example(subject, session, model_label=trained, cross_validated=True)
     return names.example(subject, session, model_label=label)
 

@@ -45,7 +45,7 @@ def write_thresholds(
         None where nothing was fitted.
     """
     fitted = {
-        image: found
+        image: found.thresholds
         for image, found in cohort.classification.items()
         if found.thresholds is not None and found.folds
     }
@@ -63,12 +63,13 @@ def write_thresholds(
     saved = ThresholdSet(
         dataset,
         described,
-        {image: found.thresholds for image, found in fitted.items()},
+        fitted,
         {image: models[image] for image in fitted if image in models},
     )
     record = saved.described()
     record["Cohort"] |= {"Subjects": subjects, "UnitsByGroup": sizes, "Ratings": source}
-    for image, found in fitted.items():
+    for image in fitted:
+        found = cohort.classification[image]
         record["Thresholds"][image] |= {
             "UnitsRated": found.rated,
             "ShareRight": asdict(cohort.whole.share_right[image]),

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ctwml_bids.group.cross_validated import picture_of
+from ctwml_bids.group.units import Row
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.reports import plots, plots_groups, sentences
 from ctwml_bids.reports.examples import examples
@@ -61,7 +61,7 @@ def why_no_pairs(cohort: Cohort) -> str:
 
 
 def _against_flair(
-    whole: Part, pairs: Sequence[Mapping[str, Any]], parts: Mapping[str, Part]
+    whole: Part, pairs: Sequence[Row], parts: Mapping[str, Part]
 ) -> list[GroupFigure]:
     flair, ct = _column(pairs, "flair_wml_ml"), _column(pairs, "ct_in_flair_ml")
     found, part = asdict(whole.agreement), _plain(whole)
@@ -138,8 +138,11 @@ def _by_rating(cohort: Cohort, image: str, top: float, source: str) -> GroupFigu
     ]
     name, letter = image.upper(), "ab"[IMAGES.index(image)]
     volumes = _column(rows, f"{image}_wml_ml")
-    group = np.array([_group_index(row) for row in rows], dtype=int)
-    summaries = {GROUPS[g]: asdict(summarise(volumes[group == g])) for g in range(3)}
+    groups = [_group_index(row) for row in rows]
+    summaries = {
+        name: asdict(summarise(v for v, of in zip(volumes, groups, strict=True) if of == g))
+        for g, name in enumerate(GROUPS)
+    }
     classified, whole = cohort.classification[image], cohort.whole
     cuts = classified.thresholds
     thresholds = (cuts.low, cuts.high) if cuts is not None else None
@@ -160,7 +163,7 @@ def _by_rating(cohort: Cohort, image: str, top: float, source: str) -> GroupFigu
         f"Lesion volumes on {name} by visual Fazekas group in {len(rows)} units",
         sentence,
         tuple(numbers),
-        plots_groups.volume_by_group(volumes, group, image=name, top_ml=top, thresholds=thresholds)
+        plots_groups.volume_by_group(volumes, groups, image=name, top_ml=top, thresholds=thresholds)
         if rows
         else None,
     )
@@ -201,15 +204,13 @@ def _examples(cohort: Cohort, output_dir: Path, model_label: str) -> GroupFigure
     )
 
 
-def _typical(
-    rows: Sequence[Mapping[str, Any]], output_dir: Path, model_label: str
-) -> tuple[Mapping[str, Any], bytes] | None:
+def _typical(rows: Sequence[Row], output_dir: Path, model_label: str) -> tuple[Row, bytes] | None:
     """Return the unit nearest to the median that has a picture, of those without a flag first."""
     if not rows:
         return None
     middle = float(np.median(_column(rows, "flair_wml_ml")))
 
-    def order(row: Mapping[str, Any]) -> tuple[bool, float]:
+    def order(row: Row) -> tuple[bool, float]:
         return (row["qc"] != "pass", abs(number_in(row["flair_wml_ml"]) - middle))
 
     for row in sorted(rows, key=order):
@@ -226,7 +227,7 @@ def by_group(cohort: Cohort) -> dict[str, Part]:
     return {part.stratum: part for part in cohort.parts if part.by == "fazekas"}
 
 
-def _plain(part: Part) -> dict[str, Any]:
+def _plain(part: Part) -> dict[str, object]:
     return {
         "dice": asdict(part.dice),
         "both_empty": part.both_empty,
@@ -234,7 +235,7 @@ def _plain(part: Part) -> dict[str, Any]:
     }
 
 
-def _group_index(row: Mapping[str, Any]) -> int:
+def _group_index(row: Row) -> int:
     return -1 if row["fazekas_group"] == MISSING else GROUPS.index(row["fazekas_group"])
 
 
@@ -243,10 +244,10 @@ def rated(group: str) -> str:
     return "not rated" if group == MISSING else f"Fazekas {group.replace('-', '–')}"
 
 
-def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
-    return np.array([number_in(row[name]) for row in rows], dtype=float)
+def _column(rows: Sequence[Row], name: str) -> list[float]:
+    return [number_in(row[name]) for row in rows]
 
 
-def _finite(rows: Sequence[Mapping[str, Any]], *columns: str) -> list[float]:
+def _finite(rows: Sequence[Row], *columns: str) -> list[float]:
     values = [number_in(row[name]) for row in rows for name in columns]
     return [value for value in values if math.isfinite(value)] or [0.0]

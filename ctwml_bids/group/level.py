@@ -102,13 +102,11 @@ def _is_another(output_dir: Path, bids_dir: Path) -> str:
     if UNNAMED != made_from != name and name:
         return f"its data set is named {name!r}, and the results are of {made_from!r}"
     subjects = subjects_of(units_in(output_dir))
-    there = (
-        read_people(bids_dir / TABLE, refused=refused_in(bids_dir)).people,
-        subjects_of(units_in(bids_dir)),
-    )
-    if any(subjects <= some for some in there):
+    listed = read_people(bids_dir / TABLE, refused=refused_in(bids_dir)).people
+    there = subjects_of(units_in(bids_dir))
+    if subjects <= listed or subjects <= there:
         return ""
-    missing = sorted(subjects - set.union(*there)) or sorted(subjects - there[0])
+    missing = sorted(subjects - (listed | there)) or sorted(subjects - listed)
     return f"it lacks subjects that have results ({', '.join(missing[:3])})"
 
 

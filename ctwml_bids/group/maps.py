@@ -11,7 +11,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
@@ -20,7 +19,7 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_nifti
 from ctwml_bids.errors import CtwmlError
 from ctwml_bids.geometry import load_nifti, voxel_volume_ml
-from ctwml_bids.group.units import named
+from ctwml_bids.group.units import Row, named
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.transforms import read_itk
@@ -31,7 +30,6 @@ from ctwml_bids.statistics.tables import MISSING, number_in
 LOG = logging.getLogger("ctwml_bids")
 ROOM = 2  # voxels around the lesions, for the interpolation
 TOLERANCE_ML = 0.05  # volumes of a table are rounded
-Row = Mapping[str, Any]
 
 
 @dataclass
@@ -91,8 +89,12 @@ def frequency_maps(
     maps = []
     for image in IMAGES:
         there = {row["unit"]: row for row in rows if row[f"{image}_wml_ml"] != MISSING}
-        prints = {unit: masks.fingerprint(image, row) for unit, row in there.items()}
-        found = {unit: there[unit] for unit, stamp in prints.items() if stamp is not None}
+        prints = {
+            unit: stamp
+            for unit, row in there.items()
+            if (stamp := masks.fingerprint(image, row)) is not None
+        }
+        found = {unit: there[unit] for unit in prints}
         groups = [g for g in GROUPS if any(r["fazekas_group"] == g for r in found.values())]
         wanted = {
             group: {u for u, r in found.items() if group in (ALL, r["fazekas_group"])}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from ctwml_bids.group.figures import by_group, rated
 from ctwml_bids.modality import IMAGES
@@ -75,7 +74,7 @@ def confusion_tables(cohort: Cohort) -> tuple[tuple[str, list[list[int]], str], 
     )
 
 
-def strata_rows(cohort: Cohort, headings: Mapping[str, str]) -> list[dict[str, Any]]:
+def strata_rows(cohort: Cohort, headings: Mapping[str, str]) -> list[dict[str, object]]:
     """Return the page's table of results by scanner and scan; `headings` names each kind."""
     rows = []
     for part in cohort.parts:

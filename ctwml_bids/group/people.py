@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ctwml_bids.bids.people import SEXES, age_of, sex_of
 from ctwml_bids.bids.people_tables import FAZEKAS, People
 from ctwml_bids.bids.tables import MISSING, is_missing
-from ctwml_bids.group.units import named
+from ctwml_bids.group.units import Row, named
 from ctwml_bids.statistics import ratings
 
 COPIED = (
@@ -17,9 +16,7 @@ COPIED = (
 )
 
 
-def add_people(
-    units: Sequence[dict[str, Any]], tables: People
-) -> tuple[list[dict[str, Any]], str, list[str]]:
+def add_people(units: Sequence[Row], tables: People) -> tuple[list[Row], str, list[str]]:
     """Add ``age``, ``sex``, ``fazekas_grade`` and ``fazekas_group`` to every unit.
 
     Parameters
@@ -67,7 +64,7 @@ def not_here(absent: Mapping[str, str]) -> list[str]:
     return [f"To be left out, but without results here: {told}."]
 
 
-def _strangers(rows: Sequence[Mapping[str, Any]], tables: People) -> list[str]:
+def _strangers(rows: Sequence[Row], tables: People) -> list[str]:
     """Count the people of each table who have no results; say who where all of them are."""
     notes = []
     for table in tables.tables:
@@ -82,7 +79,7 @@ def _strangers(rows: Sequence[Mapping[str, Any]], tables: People) -> list[str]:
     return notes
 
 
-def _unknown_sexes(rows: Sequence[Mapping[str, Any]], tables: People) -> list[str]:
+def _unknown_sexes(rows: Sequence[Row], tables: People) -> list[str]:
     """Tell of sexes that are given in words which BIDS does not have."""
     people = tables.people
     if people is None or (name := people.column("sex")) is None:
@@ -108,9 +105,9 @@ def _no_ratings(tables: People) -> str:
     )
 
 
-def _with_person(row: dict[str, Any], tables: People) -> dict[str, Any]:
+def _with_person(row: Row, tables: People) -> Row:
     participant, session, people = row["participant_id"], _session(row), tables.people
-    found: dict[str, Any] = {"age": MISSING, "sex": MISSING}
+    found: dict[str, object] = {"age": MISSING, "sex": MISSING}
     if people is not None and (listed := people.of(participant, session)):
         age = age_of(people, *listed)
         found = {"age": MISSING if age is None else age, "sex": sex_of(people, listed[1])}
@@ -120,5 +117,5 @@ def _with_person(row: dict[str, Any], tables: People) -> dict[str, Any]:
     return {**row, **found}
 
 
-def _session(row: Mapping[str, Any]) -> str | None:
+def _session(row: Row) -> str | None:
     return None if row["session_id"] == MISSING else row["session_id"]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ctwml_bids.bids.exclusions import Exclusions, why_left_out
 from ctwml_bids.errors import NothingMatchedError
-from ctwml_bids.group.units import SHOWN, Failure
+from ctwml_bids.group.units import SHOWN, Failure, Row
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.statistics.tables import MISSING
 
@@ -16,12 +15,12 @@ BY_NAME = "no: excluded by name"
 
 
 def with_roles(
-    units: Sequence[Mapping[str, Any]],
+    units: Sequence[Row],
     output_dir: Path,
     *,
     exclude: Exclusions,
     include_failed_qc: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Add ``included`` and ``in_agreement`` to every unit: ``yes``, or why not.
 
     Parameters
@@ -47,9 +46,7 @@ def with_roles(
     return found
 
 
-def _with_role(
-    row: Mapping[str, Any], exclude: Exclusions, include_failed_qc: bool
-) -> dict[str, Any]:
+def _with_role(row: Row, exclude: Exclusions, include_failed_qc: bool) -> Row:
     included = "yes"
     if why_left_out(exclude.reasons, row["unit"], row["images"]):
         included = BY_NAME
@@ -65,7 +62,7 @@ def _with_role(
 
 
 def excluded_rows(
-    units: Sequence[Mapping[str, Any]], failures: Sequence[Failure], exclude: Exclusions
+    units: Sequence[Row], failures: Sequence[Failure], exclude: Exclusions
 ) -> list[dict[str, str]]:
     """Return the rows of excluded.tsv: who is left out of all analyses, and why.
 
@@ -85,9 +82,8 @@ def excluded_rows(
         for failure in failures
     ]
     for row in units:
-        if row["included"] == BY_NAME:
-            _, reason = why_left_out(exclude.reasons, row["unit"], row["images"])
-            rows.append({"unit": row["unit"], "why": "excluded", "reason": reason})
+        if why := why_left_out(exclude.reasons, row["unit"], row["images"]):
+            rows.append({"unit": row["unit"], "why": "excluded", "reason": why[1]})
         elif row["included"] != "yes":
             reason = row["qc_reason"] or "a quality gate failed"
             rows.append({"unit": row["unit"], "why": "quality", "reason": reason})

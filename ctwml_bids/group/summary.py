@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -193,7 +192,7 @@ def _with_reason(cohort: Cohort) -> Cohort:
     return replace(cohort, parts=(whole, *cohort.parts[1:]))
 
 
-def _about(cohort: Cohort) -> dict[str, Any]:
+def _about(cohort: Cohort) -> dict[str, object]:
     rows = cohort.units
     return {
         "Description": "Lesion volumes from CT (y) against FLAIR (x), both in FLAIR space; "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ctwml_bids.bids.files import write_json, write_tsv
+from ctwml_bids.group.units import Row
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.statistics.agreement import Estimate
 from ctwml_bids.statistics.cohort import Cohort, Part
@@ -15,14 +15,16 @@ from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.resampling import SEED
 from ctwml_bids.statistics.strata import ALL, STRATA, demographics, measure_rows, strata
 
-_PART = {
+# Name of a column → what its JSON file says of it.
+Columns = Mapping[str, Mapping[str, object]]
+_PART: Columns = {
     "by": {
         "Description": "What the cohort is parted by",
         "Levels": {ALL: "not at all", **{by: text for by, (_, _, text) in STRATA.items()}},
     },
     "stratum": {"Description": "Which part; all is the whole cohort"},
 }
-AGREEMENT_COLUMNS: dict[str, Any] = {
+AGREEMENT_COLUMNS: Columns = {
     **_PART,
     "measure": {"Description": "What is estimated"},
     "value": {"Description": "The estimate"},
@@ -34,7 +36,7 @@ AGREEMENT_COLUMNS: dict[str, Any] = {
     "bootstrap_high": {"Description": "Upper end of that interval"},
     "units": {"Description": "Unit of the estimate; n/a where it has none"},
 }
-MEASURE_COLUMNS: dict[str, Any] = {
+MEASURE_COLUMNS: Columns = {
     **_PART,
     "measure": {
         "Description": "Column of units.tsv; dice, lesion_recall and lesion_f1 are over units with "
@@ -49,7 +51,7 @@ MEASURE_COLUMNS: dict[str, Any] = {
     "minimum": {"Description": "Smallest"},
     "maximum": {"Description": "Largest"},
 }
-DEMOGRAPHICS_COLUMNS: dict[str, Any] = {
+DEMOGRAPHICS_COLUMNS: Columns = {
     **_PART,
     "units": {"Description": "Number of units"},
     "subjects": {"Description": "Number of subjects"},
@@ -59,7 +61,7 @@ DEMOGRAPHICS_COLUMNS: dict[str, Any] = {
     "sex_known": {"Description": "Number of subjects whose sex is known"},
     "female_percent": {"Description": "Share of females among them", "Units": "%"},
 }
-CONFUSION_COLUMNS: dict[str, Any] = {
+CONFUSION_COLUMNS: Columns = {
     **_PART,
     "image": {"Description": "Image whose lesion volume the group is estimated from"},
     "rated": {"Description": "Visually rated Fazekas group"},
@@ -70,7 +72,7 @@ CONFUSION_COLUMNS: dict[str, Any] = {
         for group in GROUPS
     },
 }
-EXCLUDED_COLUMNS: dict[str, Any] = {
+EXCLUDED_COLUMNS: Columns = {
     "unit": {"Description": "Subject, or subject and session"},
     "why": {
         "Description": "What left it out",
@@ -111,7 +113,7 @@ def write_tables(
     folder: Path,
     cohort: Cohort,
     excluded: Sequence[Mapping[str, str]],
-    about: Mapping[str, Any],
+    about: Mapping[str, object],
 ) -> None:
     """Write all tables.
 
@@ -143,15 +145,15 @@ def write_tables(
     _write(folder, "excluded", excluded, EXCLUDED_COLUMNS)
 
 
-def table_1(cohort: Cohort) -> list[dict[str, Any]]:
+def table_1(cohort: Cohort) -> Sequence[Row]:
     """Return the cohort's Table 1: all, then each Fazekas group."""
     taking = cohort.rows()
     return demographics(taking, [part for part in strata(taking) if part[0] in (ALL, "fazekas")])
 
 
-def unit_descriptions() -> dict[str, Any]:
+def unit_descriptions() -> Columns:
     """Return the columns of units.tsv with their descriptions, in order."""
-    described: dict[str, Any] = {
+    described: dict[str, Mapping[str, object]] = {
         "unit": {"Description": "Subject, or subject and session"},
         "participant_id": {"Description": "Subject"},
         "session_id": {"Description": "Session; n/a where there is none"},
@@ -190,18 +192,18 @@ def unit_descriptions() -> dict[str, Any]:
 def _write(
     folder: Path,
     name: str,
-    rows: Sequence[Mapping[str, Any]],
-    columns: Mapping[str, Any],
-    **more: Any,
+    rows: Sequence[Mapping[str, object]],
+    columns: Columns,
+    **more: object,
 ) -> None:
     write_tsv(folder / f"{name}.tsv", rows, list(columns))
     write_json(folder / f"{name}.json", {**columns, **more})
 
 
-def _agreement_rows(part: Part) -> list[dict[str, Any]]:
+def _agreement_rows(part: Part) -> list[dict[str, object]]:
     where = {"by": part.by, "stratum": part.stratum}
     found = part.agreement
-    rows: list[dict[str, Any]] = [{"measure": "pairs", "value": found.pairs}]
+    rows: list[dict[str, object]] = [{"measure": "pairs", "value": found.pairs}]
     rows += [_estimate(name, getattr(found, field), unit) for name, field, unit in _ESTIMATES]
     rows.append({"measure": "difference_sd", "value": found.difference_sd, "units": "mL"})
     rows.append(_estimate("mean_dice", part.dice))
@@ -213,7 +215,7 @@ def _agreement_rows(part: Part) -> list[dict[str, Any]]:
     return [{**where, **row} for row in rows]
 
 
-def _estimate(name: str, found: Estimate, unit: str | None = None) -> dict[str, Any]:
+def _estimate(name: str, found: Estimate, unit: str | None = None) -> dict[str, object]:
     return {
         "measure": name,
         "value": found.value,
@@ -225,7 +227,7 @@ def _estimate(name: str, found: Estimate, unit: str | None = None) -> dict[str, 
     }
 
 
-def _confusion_rows(part: Part) -> list[dict[str, Any]]:
+def _confusion_rows(part: Part) -> list[dict[str, object]]:
     where = {"by": part.by, "stratum": part.stratum}
     rows = []
     for image in IMAGES:

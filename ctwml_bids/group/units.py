@@ -31,11 +31,18 @@ ORIGIN = {
     "days_apart": ("ct", "days_apart"),
 }
 Failure = dict[str, str]
+# A row of units.tsv, and one cell of a table that it is put together from.
+Row = Mapping[str, Any]
+Cell = float | str
+# Content of the JSON file beside a table.
+Sidecar = dict[str, Any]
+# "hashes" of the settings, and what was "said" of them.
+MadeWith = Mapping[str, Mapping[str, object]]
 
 
 def read_units(
     output_dir: Path, model_label: str = "", exclude: Mapping[str, str] | None = None
-) -> tuple[list[dict[str, Any]], list[Failure]]:
+) -> tuple[list[Row], list[Failure]]:
     """Read what every unit left in an output folder.
 
     Parameters
@@ -129,9 +136,7 @@ def _unfinished(output_dir: Path, model_label: str) -> tuple[dict[str, Failure],
     return found, void
 
 
-def _read_unit(
-    output_dir: Path, unit: str, table: Path, model_label: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read_unit(output_dir: Path, unit: str, table: Path, model_label: str) -> tuple[Row, MadeWith]:
     """Return a unit's row, and what it was made with as far as its sidecar says."""
     subject, _, session = unit.removeprefix("sub-").partition("_ses-")
     who = (subject, session or None)
@@ -148,7 +153,7 @@ def _read_unit(
     images = input_images(output_dir / names.status(*who, model_label=model_label))
     any_row = next(iter(rows.values()))
     report = names.report(*who, model_label=model_label)
-    found = {
+    found: dict[str, object] = {
         "unit": unit,
         "participant_id": f"sub-{subject}",
         "session_id": f"ses-{session}" if session else MISSING,
@@ -160,14 +165,17 @@ def _read_unit(
         "out_of_fold": " ".join(sorted(out_of_fold)) or MISSING,
         "out_of_fold_label": "".join(set(out_of_fold.values())),
     }
-    for name, (image, column) in unit_columns().items():
-        found[name] = _value(rows.get(image, {}).get(column), column, image)
-    found["ct_in_flair_ml"] = _sum(found["true_positive_ml"], found["ct_only_ml"])
+    measured = {
+        name: _value(rows.get(image, {}).get(column), column, image)
+        for name, (image, column) in unit_columns().items()
+    }
+    found |= measured
+    found["ct_in_flair_ml"] = _sum(measured["true_positive_ml"], measured["ct_only_ml"])
     found |= _origin(output_dir / names.acquisition(*who))
     return found, made_with
 
 
-def _origin(table: Path) -> dict[str, Any]:
+def _origin(table: Path) -> dict[str, Cell]:
     """Read where a unit's images are from; former versions of the program did not say."""
     rows = {row["image"]: row for row in read_tsv(table)} if table.is_file() else {}
     return {
@@ -176,20 +184,20 @@ def _origin(table: Path) -> dict[str, Any]:
     }
 
 
-def _sidecar(path: Path) -> dict[str, Any]:
+def _sidecar(path: Path) -> Sidecar:
     content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return content if isinstance(content, dict) else {}
 
 
-def _raw_sources(sidecar: Mapping[str, Any]) -> list[str]:
+def _raw_sources(sidecar: Sidecar) -> list[str]:
     """Return the URIs of the input images that a table was measured on."""
     sources = sidecar.get("Sources", [])
     return [uri for uri in sources if str(uri).startswith("bids:raw:")]
 
 
-def _value(text: str | None, column: str, image: str) -> Any:
+def _value(text: str | None, column: str, image: str) -> Cell:
     """Return a cell of a table: a number but for the columns that hold text."""
-    if text in (None, "", MISSING):
+    if text is None or text in ("", MISSING):
         return MISSING
     if column in (*NOT_NUMBERS, "scanner"):
         return text
@@ -211,11 +219,12 @@ def _require_known(row: Mapping[str, str], column: str, known: Sequence[str]) ->
         raise ValueError(f"{column} of {row['image']} is {value!r}, not one of {', '.join(known)}")
 
 
-def _sum(*values: Any) -> Any:
-    return MISSING if MISSING in values else sum(values)
+def _sum(*values: Cell) -> Cell:
+    numbers = [value for value in values if not isinstance(value, str)]
+    return sum(numbers) if len(numbers) == len(values) else MISSING
 
 
-def _flagged(sidecar: Mapping[str, Any], status: str) -> str:
+def _flagged(sidecar: Sidecar, status: str) -> str:
     """Return the messages of the gates with the unit's overall status, unless it passed."""
     if status == "pass":
         return ""
@@ -223,7 +232,7 @@ def _flagged(sidecar: Mapping[str, Any], status: str) -> str:
     return " ".join(gate["message"] for gate in gates if gate["status"] == status)
 
 
-def _made_with(sidecar: Mapping[str, Any]) -> dict[str, Any]:
+def _made_with(sidecar: Sidecar) -> MadeWith:
     """Return hashes of the settings, and in words what they are hashes of."""
     said = {key: sidecar.get("Settings", {}).get(key) for key in ("template", "normalisation")}
     said["random seed"] = sidecar.get("Settings", {}).get("seed")
@@ -234,7 +243,7 @@ def _made_with(sidecar: Mapping[str, Any]) -> dict[str, Any]:
     return {"hashes": sidecar.get("SettingsHashes") or {}, "said": said}
 
 
-def _require_same_settings(output_dir: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:
+def _require_same_settings(output_dir: Path, settings: Mapping[str, MadeWith]) -> None:
     """Refuse units of different settings: their volumes are not of one method.
 
     A unit whose sidecar has no hashes says nothing, and is not held against the others.
@@ -260,7 +269,7 @@ def _require_same_settings(output_dir: Path, settings: Mapping[str, Mapping[str,
     )
 
 
-def _what_differs(typical: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+def _what_differs(typical: MadeWith, other: MadeWith) -> str:
     # A unit without a FLAIR names no model for it.
     common = typical["said"].keys() & other["said"].keys()
     parts = [

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
+    Bunch,
     File,
     SimpleInterface,
     TraitedSpec,
@@ -32,6 +33,8 @@ from ctwml_bids.unit.records import (
 )
 from ctwml_bids.unit.work_files import load_facts, node_file, save_facts
 
+_Value = TypeVar("_Value")
+
 
 class _ResultsInput(BaseInterfaceInputSpec):
     """The fields of `Results`, as files whose content Nipype compares."""
@@ -55,7 +58,7 @@ class _ResultsInput(BaseInterfaceInputSpec):
     fields = Record(Fields)
 
 
-def _results(inputs: Any) -> Results:
+def _results(inputs: _ResultsInput) -> Results:
     """Put a unit's results together from the inputs of one of the last steps."""
     images, pair = {}, None
     if isdefined(inputs.ct_head):
@@ -86,7 +89,7 @@ def _results(inputs: Any) -> Results:
     return Results(inputs.unit, inputs.run, images, pair, _given(inputs.fields))
 
 
-def _given(value: Any) -> Any:
+def _given(value: _Value) -> _Value | None:
     return value if isdefined(value) else None
 
 
@@ -122,7 +125,7 @@ class ReportUnit(SimpleInterface):
     input_spec = _ReportInput
     output_spec = _ReportOutput
 
-    def _run_interface(self, runtime: Any) -> Any:
+    def _run_interface(self, runtime: Bunch) -> Bunch:
         from ctwml_bids.unit.reporting import report_unit, shown
 
         measures = Measures(**load_facts(self.inputs.measures))

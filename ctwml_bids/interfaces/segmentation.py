@@ -76,7 +76,7 @@ class SegmentLesions(Step):
         template: TemplateFiles = self.inputs.template
         guide: Guide = self.inputs.guide
         model = replace(ensemble.load(self.inputs.model), card=card)
-        grid = network_grid(load_mask(template.brain_mask), spacing=tuple(card.grid_spacing_mm))
+        grid = network_grid(load_mask(template.brain_mask), spacing=card.grid_spacing_mm)
         transform = np.loadtxt(head.template_to_native)
         image = load_image(head.read.image)
         modality = MODALITIES[self.inputs.modality]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
-from nipype.interfaces.base import File, SimpleInterface, traits
+from nipype.interfaces.base import Bunch, File, SimpleInterface, traits
 
 
 class Record(traits.BaseTuple):
@@ -16,30 +16,30 @@ class Record(traits.BaseTuple):
         The record's class.
     """
 
-    def __init__(self, kind: type[tuple[Any, ...]], **metadata: Any) -> None:
+    def __init__(self, kind: type[tuple[object, ...]], **metadata: object) -> None:
         self.kind = kind
         super().__init__(*map(_trait, get_type_hints(kind).values()), **metadata)
 
-    def validate(self, owner: Any, name: str, value: Any) -> tuple[Any, ...]:
+    def validate(self, owner: object, name: str, value: object) -> tuple[object, ...]:
         """Check the files; Nipype hands on plain tuples when it loads a former result."""
         return self.kind(*super().validate(owner, name, value))
 
-    def full_info(self, owner: Any, name: str, value: Any) -> str:
+    def full_info(self, owner: object, name: str, value: object) -> str:
         """Say in an error what is expected."""
         return f"a {self.kind.__name__} of files that are there"
 
 
-def _trait(kind: type) -> Any:
+def _trait(kind: type) -> File | Record:
     return File(exists=True) if kind is str else Record(kind)
 
 
 class Step(SimpleInterface):
     """A node class with one output, `found`: the record of files that `_make` returns."""
 
-    def _make(self, folder: str) -> Any:
+    def _make(self, folder: str) -> object:
         """Do the work in the node's folder, and return the record."""
         raise NotImplementedError
 
-    def _run_interface(self, runtime: Any) -> Any:
+    def _run_interface(self, runtime: Bunch) -> Bunch:
         self._results["found"] = self._make(runtime.cwd)
         return runtime

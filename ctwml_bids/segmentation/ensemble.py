@@ -150,7 +150,7 @@ def predict(
             f"The model {card.name} takes the channels {', '.join(card.channels)} on a 3D grid; "
             f"the array has the shape {channels.shape}."
         )
-    inside = (channels > card.background).any(axis=0)
+    inside: np.ndarray = np.any(channels > card.background, axis=0)
     if not inside.any():
         raise BadDataError("There is no brain in the input of the network.")
     box = bounding_box(inside)
@@ -178,7 +178,7 @@ def predict(
         in_fluid[fluid] = probability[fluid]
         probability[fluid] = disagreement[fluid] = 0
     islands = np.zeros_like(probability)
-    if card.island_share is not None:
+    if card.island_share is not None and white_matter is not None:
         outside = outside_white_matter(
             probability,
             white_matter,
@@ -220,7 +220,9 @@ def _on_device(
     run in: these two ends cost a hundredth of the work and most of the rounding.
     """
     # A copy: Module.to works in place, and a return from bfloat16 would not restore the weights.
-    network = copy.deepcopy(network).to(device, dtype, memory_format=torch.channels_last)
+    network = copy.deepcopy(network)
+    # torch's own annotation of Module.to leaves memory_format out.
+    network.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if dtype is not torch.float32:
         first, head = (network.get_submodule(n) for n in (architecture.first, architecture.head))
         first.float().register_forward_hook(lambda _, __, x: x.to(dtype))

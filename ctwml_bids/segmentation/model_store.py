@@ -22,6 +22,8 @@ from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.modality import MODALITIES
 
 CARD = "card.json"
+# An entry of a card, as JSON has it.
+Entry = Mapping[str, Any]
 _SHIPPED = Path(__file__).resolve().parents[1] / "data" / "models"
 
 
@@ -71,7 +73,7 @@ class ModelCard:
     name: str
     modality: str
     version: str
-    network: Mapping[str, Any]
+    network: Entry
     channels: tuple[str, ...]
     threshold: float
     members: tuple[Member, ...]
@@ -81,8 +83,8 @@ class ModelCard:
     context: int = 0
     flip: bool = False
     island_share: float | None = None
-    training: Mapping[str, Any] = field(default_factory=dict)
-    accuracy: Mapping[str, Any] = field(default_factory=dict)
+    training: Entry = field(default_factory=dict)
+    accuracy: Entry = field(default_factory=dict)
     never_trained_on: tuple[str, ...] = ()
 
     @property
@@ -116,7 +118,7 @@ class ModelCard:
         return frozenset(name for name in found if name.startswith("sub-"))
 
     @property
-    def _members_trained(self) -> Sequence[Mapping[str, Any]]:
+    def _members_trained(self) -> Sequence[Entry]:
         """What the shipped models' cards say of the training of each network."""
         return [member for member in self.training.get("members", ()) if isinstance(member, dict)]
 
@@ -163,7 +165,7 @@ def load_card(folder: Path) -> ModelCard:
     return card
 
 
-def card_from(values: Mapping[str, Any]) -> ModelCard:
+def card_from(values: Entry) -> ModelCard:
     """Make a card from what `dataclasses.asdict` made of one, by way of JSON.
 
     Raises

@@ -88,8 +88,10 @@ def _uresnet(variant: str, citation: str) -> Architecture:
         return UResNet(in_channels, classes, variant)
 
     def fold(network: nn.Module) -> nn.Module:
-        from ctwml_bids.segmentation.uresnet import fold
+        from ctwml_bids.segmentation.uresnet import UResNet, fold
 
+        if not isinstance(network, UResNet):
+            raise TypeError(f"{type(network).__name__} is no uResNet.")
         return fold(network)
 
     return Architecture(

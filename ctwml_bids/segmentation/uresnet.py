@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 WIDTHS = (32, 64, 128, 256)
+Convolution = nn.Conv2d | nn.ConvTranspose2d
 
 
 @dataclass(frozen=True)
@@ -181,42 +182,53 @@ def fold(network: UResNet) -> UResNet:
                 if isinstance(element, ResidualElement):
                     elements[index] = nn.Sequential(_folded_element(element), nn.ReLU())
         for index, up in enumerate(folded.up):
-            folded.up[index] = _scaled(up[1], up[2], out_axis=1)
+            _, transposed, norm = up.children()
+            folded.up[index] = _scaled(transposed, norm, out_axis=1)
         if isinstance(folded.head, nn.Sequential):
             folded.head = _folded_head(folded.head)
     return folded.requires_grad_(False)
 
 
-def _folded_element(element: ResidualElement) -> nn.Conv2d:
+def _folded_element(element: ResidualElement) -> Convolution:
     """Sum both branches into one 3×3 kernel; a 1×1 kernel is the centre of a 3×3 one."""
     conv = _scaled(element.conv, element.conv_norm)
     shortcut = _scaled(element.shortcut, element.shortcut_norm)
     conv.weight[:, :, 1:2, 1:2] += shortcut.weight
-    conv.bias += shortcut.bias
+    conv.bias = nn.Parameter(_bias(conv) + _bias(shortcut))
     return _scaled(conv, element.norm)
 
 
-def _folded_head(head: nn.Sequential) -> nn.Conv2d:
+def _folded_head(head: nn.Sequential) -> Convolution:
     """Multiply the head's two linear steps into one 1×1 convolution."""
-    first, last = _scaled(head[0], head[1]), head[2]
-    conv = copy.deepcopy(first)
-    conv.weight.copy_(torch.einsum("okhw,kihw->oihw", last.weight, first.weight))
-    conv.bias.copy_(last.weight[:, :, 0, 0] @ first.bias + last.bias)
-    return conv
+    conv, norm, classifier = head.children()
+    first, last = _scaled(conv, norm), _scaled(classifier, nn.Identity())
+    merged = copy.deepcopy(first)
+    merged.weight.copy_(torch.einsum("okhw,kihw->oihw", last.weight, first.weight))
+    merged.bias = nn.Parameter(last.weight[:, :, 0, 0] @ _bias(first) + _bias(last))
+    return merged
 
 
-def _scaled(conv: nn.Module, norm: nn.Module, *, out_axis: int = 0) -> nn.Module:
+def _scaled(conv: nn.Module, norm: nn.Module, *, out_axis: int = 0) -> Convolution:
     """Return the convolution, with bias, that equals ``conv`` followed by ``norm``.
 
     ``out_axis`` is the axis of the kernel that counts outputs: 0, or 1 if transposed.
     """
-    merged = copy.deepcopy(conv)
-    bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
+    if not isinstance(conv, Convolution):
+        raise TypeError(f"{type(conv).__name__} is no convolution.")
+    merged, bias = copy.deepcopy(conv), _bias(conv)
     if isinstance(norm, nn.BatchNorm2d):
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        mean, variance = norm.running_mean, norm.running_var
+        if mean is None or variance is None:
+            raise ValueError("A batch norm without fixed statistics cannot be folded.")
+        scale = norm.weight / torch.sqrt(variance + norm.eps)
         shape = [1, 1, 1, 1]
         shape[out_axis] = -1
         merged.weight.mul_(scale.reshape(shape))
-        bias = (bias - norm.running_mean) * scale + norm.bias
+        bias = (bias - mean) * scale + norm.bias
     merged.bias = nn.Parameter(bias.detach().clone())
     return merged
+
+
+def _bias(conv: Convolution) -> Tensor:
+    """Return a convolution's bias, zeros where it has none."""
+    return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias

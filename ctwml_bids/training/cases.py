@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.exclusions import why_left_out
@@ -35,7 +34,7 @@ class Wanted:
     template
         Name of the template as in file names.
     masks
-        Folder of manual masks, with labels "manual".
+        Folder of manual masks with labels "manual"; None with others.
     subjects, sessions
         Labels without prefixes; empty for all.
     exclude
@@ -128,9 +127,9 @@ def _case(wanted: Wanted, status_path: Path, subject: str, session: str | None) 
         return "its table of volumes does not say whether it passed its quality gates"
     if quality == "fail" and not wanted.include_failed_qc:
         return "it failed a quality gate (--include-failed-qc takes it in)"
-    truth = names.wml(subject, session, space="FLAIR", seen_in="flair", kind="mask")
-    truth, space = wanted.output_dir / truth, "flair"
-    if wanted.labels == "manual":
+    of_flair = names.wml(subject, session, space="FLAIR", seen_in="flair", kind="mask")
+    truth, space = wanted.output_dir / of_flair, "flair"
+    if wanted.masks is not None:
         found = find_mask(wanted.masks, subject, session, images, prefer=wanted.modality)
         if found is None:
             return f"there is no mask for it in {wanted.masks}"
@@ -147,7 +146,7 @@ def _with_files(
     images: Mapping[str, Path],
     truth: Path,
     space: str,
-    inputs: Mapping[str, Any],
+    inputs: Mapping[str, Sequence[object]],
 ) -> Case:
     out, modality = wanted.output_dir, wanted.modality
     own = out / names.brain_mask(subject, session, space=modality.upper())

@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -54,7 +53,7 @@ def plain_weights(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def save(state: TrainingState, path: Path, settings: Mapping[str, Any]) -> None:
+def save(state: TrainingState, path: Path, settings: Mapping[str, object]) -> None:
     """Write weights, running mean, optimiser and step; never a half-written file.
 
     The checkpoint before stays beside it, as `PREVIOUS`.
@@ -100,7 +99,7 @@ def save(state: TrainingState, path: Path, settings: Mapping[str, Any]) -> None:
         ) from error
 
 
-def restore_latest(state: TrainingState, path: Path, settings: Mapping[str, Any]) -> None:
+def restore_latest(state: TrainingState, path: Path, settings: Mapping[str, object]) -> None:
     """Put a state back to the latest checkpoint that is sound, or leave it at the beginning.
 
     One that is damaged is reported and skipped: every draw follows from seed and step, so that
@@ -127,7 +126,7 @@ def restore_latest(state: TrainingState, path: Path, settings: Mapping[str, Any]
     return None
 
 
-def restore(state: TrainingState, path: Path, settings: Mapping[str, Any]) -> None:
+def restore(state: TrainingState, path: Path, settings: Mapping[str, object]) -> None:
     """Put a state back to where a checkpoint was written.
 
     Parameters

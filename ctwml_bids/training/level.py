@@ -109,7 +109,12 @@ def _without_network(training: Training) -> list[TrainingUnit]:
 def _planned(training: Training, cases: Sequence[Case], left_out: dict[str, str]) -> Plan:
     settings = training.settings
     for case in cases:
-        status = read_status(settings.output_dir / names.status(case.subject, case.session))
+        noted = settings.output_dir / names.status(case.subject, case.session)
+        if (status := read_status(noted)) is None:
+            raise NoInputError(
+                f"{noted}: it was there and cannot be read any more; run `participant` again for "
+                f"{case.label}."
+            )
         for name, facts in status.request.get("inputs", {}).items():
             path = settings.bids_dir / name
             if not is_same_file(path, facts):

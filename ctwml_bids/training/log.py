@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import SupportsFloat
 
 import numpy as np
 
@@ -16,16 +16,18 @@ class Tally:
     """Sums over the steps between two rows of the log."""
 
     def __init__(self) -> None:
-        self.steps: list[tuple[Any, Any, Any]] = []
+        self.steps: list[tuple[SupportsFloat, SupportsFloat, SupportsFloat]] = []
         self.start = time.perf_counter()
 
-    def add(self, loss: Any, both: Any, either: Any) -> None:
+    def add(self, loss: SupportsFloat, both: SupportsFloat, either: SupportsFloat) -> None:
         """Take in one step; numbers, or what `float` makes one of."""
         self.steps.append((loss, both, either))
 
     def row(self, step: int, rate: float) -> dict[str, float]:
         """Summarise; Dice is that of all patches' voxels together."""
-        losses, boths, eithers = (list(map(float, of)) for of in zip(*self.steps, strict=True))
+        losses, boths, eithers = (
+            [float(value) for value in of] for of in zip(*self.steps, strict=True)
+        )
         return {
             "step": step,
             "loss": float(np.mean(losses)),

@@ -77,8 +77,9 @@ def train(
     torch.set_num_threads(config.threads)
     slices = len(offsets(config.patches.context))
     state = _initial_state(config, slices * volumes[0].channels.shape[0], initial)
-    checkpoint = folder / "checkpoint.safetensors" if folder else None
-    if checkpoint is not None:
+    checkpoint = None
+    if folder is not None:
+        checkpoint = folder / "checkpoint.safetensors"
         restore_latest(state, checkpoint, config.to_record())
         cut_log(folder / LOG_FILE, state.step)
     rows: list[dict[str, float]] = []
@@ -155,7 +156,8 @@ def _initial_state(
         network = architecture.build(channels, config.classes)
     if initial is not None:
         networks.load(network, initial, config.init)
-    network.to(config.device, memory_format=torch.channels_last)
+    # torch's own annotation of Module.to leaves memory_format out.
+    network.to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = architecture.build(channels, config.classes).to(config.device)
     mean.load_state_dict(network.state_dict())
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids import names
 from ctwml_bids.errors import InvalidInputError
+from ctwml_bids.geometry import load_nifti
 
 # Names of lesion masks, the surest first; other masks (of the brain) are none.
 _LESIONS = ("label-WML", "label-WMH", "label-lesion", "desc-lesion")
@@ -78,11 +78,11 @@ def _space(path: Path, images: Mapping[str, Path]) -> str:
     """Tell which image a mask lies on: by its name, else by its grid."""
     if named := re.search(r"_space-(CT|FLAIR)_", path.name):
         return named[1].lower()
-    mask = nib.load(path)
+    mask = load_nifti(path)
     same = [
         name
         for name, image in images.items()
-        if (other := nib.load(image)).shape[:3] == mask.shape[:3]
+        if (other := load_nifti(image)).shape[:3] == mask.shape[:3]
         and np.allclose(other.affine, mask.affine, atol=1e-3)
     ]
     if len(same) != 1:

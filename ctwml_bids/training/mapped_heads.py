@@ -12,6 +12,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
@@ -44,7 +45,15 @@ class MappedHeads(Sequence[TrainingVolume]):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int) -> TrainingVolume:
+    @overload
+    def __getitem__(self, index: int) -> TrainingVolume: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> MappedHeads: ...
+
+    def __getitem__(self, index: int | slice) -> TrainingVolume | MappedHeads:
+        if isinstance(index, slice):
+            return MappedHeads(self.folder, self.names[index], self._most)
         if index in self._open:
             self._open.move_to_end(index)
             return self._open[index]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -34,8 +33,8 @@ def write_case(
     mean: np.ndarray,
     disagreement: np.ndarray,
     training: Training,
-    about: Mapping[str, Any],
-) -> dict[str, Any]:
+    about: Mapping[str, object],
+) -> dict[str, object]:
     """Write a unit's out-of-fold maps, table and example picture.
 
     Parameters
@@ -81,14 +80,14 @@ def write_case(
     _write_picture(case, seen, grids["flair" if "flair" in grids else "ct"], training)
     grid = grids[case.truth_space]
     truth = _on(case.truth, grid)
-    found = overlap.compare(masks[case.truth_space], truth, affine=grid.affine)
+    agreed = overlap.compare(masks[case.truth_space], truth, affine=grid.affine)
     return {
         "unit": case.label,
         "participant_id": case.participant,
         "fazekas": case.fazekas,
         "truth_ml": float(np.count_nonzero(truth)) * grid.voxel_ml,
         "cv_ml": measures.wml_ml,
-        **{ACCURACY_NAMES.get(name, name): value for name, value in asdict(found).items()},
+        **{ACCURACY_NAMES.get(name, name): value for name, value in asdict(agreed).items()},
         "sweep": [overlap.dice(probabilities[case.truth_space] > t, truth) for t in THRESHOLDS],
     }
 
@@ -106,7 +105,7 @@ def _write_maps(
     arrays: Mapping[str, np.ndarray],
     grid: Grid,
     training: Training,
-    about: Mapping[str, Any],
+    about: Mapping[str, object],
 ) -> None:
     sources = _sources(case, space, training)
     of_probability = _map_name(case, case.modality, space, "cv", training.label)
@@ -139,7 +138,7 @@ def _drop_spread(case: Case, space: str, training: Training) -> None:
         (training.settings.output_dir / path).unlink(missing_ok=True)
 
 
-def _map_name(case: Case, seen: str, space: str, kind: str, label: str) -> Any:
+def _map_name(case: Case, seen: str, space: str, kind: str, label: str) -> PurePosixPath:
     return names.wml(
         case.subject,
         case.session,

@@ -43,7 +43,9 @@ def missing_networks(settings: Settings, cpus: int, work: Path) -> Missing:
     cases, left_out = find_cases(training.wanted)
     read_plan(training.folder, recipe)  # refuses other settings
     todo = [unit for unit in recipe.units if not training.is_done(unit)]
-    tasks = [(unit.part.replace(":", "-"), "--only", unit.part) for unit in todo]
+    tasks: list[tuple[str, ...]] = [
+        (unit.part.replace(":", "-"), "--only", unit.part) for unit in todo
+    ]
     lines = [f"{label}: left out: {reason}" for label, reason in left_out.items()]
     done = len(recipe.units) - len(tasks)
     lines.append(f"{len(tasks)} networks to train on {len(cases)} images, {done} done")

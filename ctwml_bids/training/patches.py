@@ -135,7 +135,7 @@ class PatchSampler:
         channels = np.stack([channels for channels, _ in drawn])  # (n, c, k, s, s)
         labels = np.stack([labels for _, labels in drawn])
         if augment is not None:
-            brain = (channels > BACKGROUND).any(axis=1)
+            brain: np.ndarray = np.any(channels > BACKGROUND, axis=1)
             channels = np.clip(augment(rng, channels, brain), BACKGROUND, -BACKGROUND)
             channels = np.where(brain[:, None], channels, np.float32(BACKGROUND))
         images = channels.swapaxes(1, 2).reshape(patches, -1, *channels.shape[3:])
@@ -146,15 +146,15 @@ class PatchSampler:
         if self._with_lesions and rng.random() < config.lesion_share:
             head = self._with_lesions[rng.integers(len(self._with_lesions))]
             volume = self.volumes[head]
-            _, lesions = self._found[head] or volume.centres
+            _, lesions = self._found[head] or centres_of(volume)
             x, y, z = lesions[rng.integers(len(lesions))]
             shift = rng.integers(-config.shift, config.shift + 1, size=2)
             x, y = x + shift[0], y + shift[1]
         else:
             head = int(rng.integers(len(self.volumes)))
             volume = self.volumes[head]
-            brain, _ = self._found[head] or volume.centres
-            x, y, z = brain[rng.integers(len(brain))]
+            voxels, _ = self._found[head] or centres_of(volume)
+            x, y, z = voxels[rng.integers(len(voxels))]
         channels = np.stack(
             [self._plane(volume, z + offset, (x, y)) for offset in offsets(config.context)], axis=1
         )
@@ -193,7 +193,8 @@ def crop(plane: np.ndarray, centre: tuple[int, int], size: int, fill: float) -> 
         low, high = max(start, 0), min(start + size, extent)
         source.append(slice(low, max(high, low)))
         target.append(slice(low - start, max(high, low) - start))
-    patch[(..., *target)] = plane[(..., *source)]
+    (from_x, from_y), (to_x, to_y) = source, target
+    patch[..., to_x, to_y] = plane[..., from_x, from_y]
     return patch
 
 
@@ -226,7 +227,7 @@ def centres_of(volume: TrainingVolume) -> tuple[np.ndarray, np.ndarray]:
     """Return the possible centres of a head's patches: brain and lesion voxels, each (n, 3)."""
     if volume.centres is not None:
         return volume.centres
-    inside = (np.asarray(volume.channels) > BACKGROUND).any(axis=0)
+    inside: np.ndarray = np.any(np.asarray(volume.channels) > BACKGROUND, axis=0)
     return _centres(inside), _centres(np.asarray(volume.labels) > 0)
 
 

@@ -123,9 +123,10 @@ def make_plan(cases: Sequence[Case], left_out: Mapping[str, str], recipe: Recipe
         for subject, units in of_subject.items()
     }
     grades = {subject: units[0].fazekas for subject, units in of_subject.items()}
-    rated = None not in grades.values()
+    known = [grade for grade in grades.values() if grade is not None]
+    rated = len(known) == len(grades)
     if rated:
-        groups = group_of_grade(list(grades.values())).tolist()
+        groups = group_of_grade(known).tolist()
         strata = dict(zip(grades, groups, strict=True))
     else:
         strata = strata_of_volumes(volumes, recipe.folds)

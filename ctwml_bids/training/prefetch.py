@@ -87,8 +87,9 @@ def ahead(source: BatchSource, workers: int, first: int) -> Generator[Batch]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_sampler: PatchSampler | None = None
-_source: BatchSource | None = None
+# Of a process of the pool, from `_begin` on.
+_sampler: PatchSampler
+_source: BatchSource
 
 
 def _begin(source: BatchSource, open_at_most: int) -> None:

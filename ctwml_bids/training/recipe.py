@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ctwml_bids.segmentation import networks
 from ctwml_bids.segmentation.model_store import ModelCard
@@ -74,7 +73,7 @@ class TrainingConfig:
         """What is known of this kind of network."""
         return networks.ARCHITECTURES[self.variant]
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> dict[str, object]:
         """Return the settings that a checkpoint's training must have to be gone on with."""
         values = dataclasses.asdict(self)
         if not self.init:
@@ -186,11 +185,15 @@ class Recipe:
         """Return a network's own seed, which differs from that of every other."""
         return self.network.seed * 1_000_000 + unit.repeat * 1000 + unit.fold
 
-    def card(self, **facts: Any) -> ModelCard:
-        """Return the card of a model that is trained so, without members; ``facts`` are fields."""
+    def card(
+        self, *, name: str = "in training", version: str = "1", license: str = "not stated"
+    ) -> ModelCard:
+        """Return the card of a model that is trained so, without members."""
         images = len(self.channels) * (2 * self.network.patches.context + 1)
-        about = {"name": "in training", "version": "1", "license": "not stated", **facts}
         return ModelCard(
+            name=name,
+            version=version,
+            license=license,
             modality=self.modality,
             network={
                 "variant": self.network.variant,
@@ -202,10 +205,9 @@ class Recipe:
             members=(),
             context=self.network.patches.context,
             flip=self.flip,
-            **about,
         )
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> dict[str, object]:
         """Return the settings that decide the result, JSON-able, as plans and cards have them.
 
         The threshold is none of them: with another one only the merge is done again.

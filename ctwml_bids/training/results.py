@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -22,8 +22,8 @@ from ctwml_bids.training.maps import write_case
 from ctwml_bids.training.plan import Plan
 from ctwml_bids.training.recipe import TrainingUnit
 from ctwml_bids.training.setup import UNITS, Training
-from ctwml_bids.training.summary import mean_curves, summarise
-from ctwml_bids.training.units import check_left_out, mean_map, read_done, read_network, tidy
+from ctwml_bids.training.summary import Row, mean_curves, summarise
+from ctwml_bids.training.units import Noted, check_left_out, mean_map, read_network, tidy
 
 MODEL = "model"
 CURVE_COLUMNS = ("network", "step", "loss", "dice", "learning_rate")
@@ -51,14 +51,15 @@ def merge(
         If a subject was segmented by a network that saw it.
     """
     recipe = training.recipe
-    if missing := [unit.part for unit in recipe.units if not training.is_done(unit)]:
+    noted = {unit: training.done(unit) for unit in recipe.units}
+    if missing := [unit.part for unit, about in noted.items() if about is None]:
         more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
         raise NoInputError(
             f"{training.folder / UNITS}: {len(missing)} units of this training are not done: "
             f"{', '.join(missing[:10])}{more}. Run `train` with --only and each of them, or "
             "without --only; nothing was merged."
         )
-    done = {unit: read_done(training.folder_of(unit)) for unit in recipe.units}
+    done = {unit: about for unit, about in noted.items() if about is not None}
     for unit in recipe.units:
         tidy(training.folder_of(unit))
         train_on, left_out = (
@@ -94,7 +95,7 @@ def _write_cases(
     plan: Plan,
     cases: Sequence[Case],
     on_case: Callable[[int, int], None],
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     recipe = training.recipe
     place = training.folder.relative_to(training.settings.output_dir)
     about = {
@@ -106,7 +107,8 @@ def _write_cases(
         "Threshold": recipe.threshold,
         "Training": f"bids::{place.as_posix()}",
     }
-    by_label, rows = {case.label: case for case in cases}, []
+    by_label = {case.label: case for case in cases}
+    rows: list[Row] = []
     for label in plan.cases:
         if label not in by_label:
             raise NoInputError(f"{label}: its results of the participant level are gone.")
@@ -119,7 +121,7 @@ def _write_cases(
     return rows
 
 
-def _curve(unit: TrainingUnit, about: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _curve(unit: TrainingUnit, about: Noted) -> list[dict[str, object]]:
     return [
         {"network": unit.name, **{name: row[name] for name in CURVE_COLUMNS[1:]}}
         for row in about["log"]
@@ -129,8 +131,8 @@ def _curve(unit: TrainingUnit, about: Mapping[str, Any]) -> list[dict[str, Any]]
 def _write_tables(
     folder: Path,
     plan: Plan,
-    rows: Sequence[Mapping[str, Any]],
-    curves: Sequence[Mapping[str, Any]],
+    rows: Sequence[Row],
+    curves: Sequence[Mapping[str, object]],
 ) -> None:
     write_tsv(folder / "accuracy.tsv", rows, list(ACCURACY_COLUMNS))
     write_json(folder / "accuracy.json", ACCURACY_COLUMNS)
@@ -149,16 +151,16 @@ def _write_tables(
 def _write_model(
     training: Training,
     plan: Plan,
-    summary: Mapping[str, Any],
-    done: Mapping[TrainingUnit, Mapping[str, Any]],
+    summary: Mapping[str, object],
+    done: Mapping[TrainingUnit, Noted],
 ) -> Path:
     """Write the final model and return its folder."""
     recipe, volumes = training.recipe, plan.volumes
     source = {"flair": "FLAIR segmentations", "manual": "manual lesion masks"}[recipe.labels]
     begun = recipe.beginning.card if recipe.beginning else None
-    card = recipe.card(
-        name=training.model_name,
-        license=f"{NOT_STATED}; begun from {begun.name} ({begun.license})" if begun else NOT_STATED,
+    licence = f"{NOT_STATED}; begun from {begun.name} ({begun.license})" if begun else NOT_STATED
+    card = replace(
+        recipe.card(name=training.model_name, license=licence),
         training={
             "data": f"{len(plan.subjects)} subjects ({len(plan.cases)} images) of the user's own, "
             f"with {source} as the truth",

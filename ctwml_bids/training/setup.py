@@ -31,7 +31,7 @@ from ctwml_bids.training.recipe import (
     TrainingConfig,
     TrainingUnit,
 )
-from ctwml_bids.training.units import read_done
+from ctwml_bids.training.units import Noted, read_done
 
 UNITS = "units"
 # The folder in the work folder that heads on the grid are in.
@@ -96,9 +96,13 @@ class Training:
         """Return the folder of a unit."""
         return self.folder / UNITS / unit.name
 
+    def done(self, unit: TrainingUnit) -> Noted | None:
+        """Return what a unit noted, None where it is not finished."""
+        return read_done(self.folder_of(unit), network=unit.is_final)
+
     def is_done(self, unit: TrainingUnit) -> bool:
         """Tell whether a unit was finished before."""
-        return read_done(self.folder_of(unit), network=unit.is_final) is not None
+        return self.done(unit) is not None
 
 
 def settle(settings: Settings) -> Training:
@@ -246,7 +250,7 @@ def _wanted(settings: Settings, template: str, card: model_store.ModelCard | Non
         modality=settings.modality,
         labels=settings.labels,
         template=template,
-        masks=settings.derivatives.get("masks"),
+        masks=settings.derivatives["masks"] if settings.labels == "manual" else None,
         subjects=settings.participant_labels,
         sessions=settings.session_labels,
         exclude=_saw(card) | dict(exclude.reasons),

@@ -12,9 +12,13 @@ from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.fazekas import GROUPS, group_of_grade
 from ctwml_bids.training.maps import THRESHOLDS
 from ctwml_bids.training.recipe import Recipe, TrainingUnit
+from ctwml_bids.training.units import Noted
+
+# A unit's row of the accuracy table, as `write_case` returns it.
+Row = Mapping[str, Any]
 
 
-def summarise(rows: Sequence[Mapping[str, Any]], recipe: Recipe) -> dict[str, Any]:
+def summarise(rows: Sequence[Row], recipe: Recipe) -> dict[str, object]:
     """Return the cross-validated accuracy, JSON-able.
 
     Parameters
@@ -53,9 +57,9 @@ def summarise(rows: Sequence[Mapping[str, Any]], recipe: Recipe) -> dict[str, An
     }
 
 
-def _by_group(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+def _by_group(rows: Sequence[Row]) -> dict[str, float | None]:
     rated = [row for row in rows if row["fazekas"] is not None]
-    groups = group_of_grade([row["fazekas"] for row in rated]) if rated else []
+    groups: list[int] = group_of_grade([row["fazekas"] for row in rated]).tolist() if rated else []
     return {
         name: _mean([row for row, of in zip(rated, groups, strict=True) if of == group], "dice")
         for group, name in enumerate(GROUPS)
@@ -63,7 +67,7 @@ def _by_group(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     }
 
 
-def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
+def _mean(rows: Sequence[Row], name: str) -> float | None:
     values = [row[name] for row in rows if math.isfinite(row[name])]
     return round(sum(values) / len(values), 4) if values else None
 
@@ -73,8 +77,8 @@ def _finite(value: float) -> float | None:
 
 
 def mean_curves(
-    units: Sequence[TrainingUnit], done: Mapping[TrainingUnit, Mapping[str, Any]]
-) -> list[dict[str, float]]:
+    units: Sequence[TrainingUnit], done: Mapping[TrainingUnit, Noted]
+) -> list[dict[str, float | None]]:
     """Return loss and Dice by step, means over networks (of those whose patches had lesions)."""
     rows: dict[int, list[Mapping[str, float]]] = {}
     for unit in units:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ def write_table(
     gates: Sequence[Gate],
     seen: Mapping[str, np.ndarray],
     training: Training,
-    about: Mapping[str, Any],
+    about: Mapping[str, object],
 ) -> None:
     """Write the participant's table with the rows that the out-of-fold segmentation changes.
 
@@ -57,7 +56,7 @@ def write_table(
     out, label = training.settings.output_dir, training.label
     path = out / names.cross_validated_stats(case.subject, case.session, model_label=label)
     before = path if is_current(path, case.fingerprints) else _measured_table(out, case, label)
-    rows = {row["image"]: row for row in read_tsv(before)}
+    rows: dict[str, Mapping[str, object]] = {row["image"]: row for row in read_tsv(before)}
     sidecar = json.loads(names.sidecar(before).read_text(encoding="utf-8"))
     judged = {gate["name"]: gate for gate in sidecar["QualityGates"]}
     judged |= {gate.name: asdict(gate) for gate in gates}
@@ -74,7 +73,7 @@ def write_table(
         models={modality: training.model_name},
         pair=pair,
     )
-    rows |= {row["image"]: row for row in made}
+    rows |= {str(row["image"]): row for row in made}
     rows = {image: {**row, "qc": qc} for image, row in rows.items()}
     validated = {**sidecar.get("CrossValidation", {}), modality: dict(about)}
     write_json(

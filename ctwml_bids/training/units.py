@@ -25,6 +25,8 @@ DONE = "unit.json"
 NETWORK = "network.safetensors"
 # Probabilities are kept in steps of 1/1024, as those that the participant level writes.
 STEPS = 1024
+# What a finished unit noted, as JSON has it (`cross_validation.run_unit`).
+Noted = Mapping[str, Any]
 _AGAIN = "remove this unit's folder and run `train` again"
 
 
@@ -34,7 +36,7 @@ def tidy(folder: Path) -> None:
         checkpoint.unlink(missing_ok=True)
 
 
-def read_done(folder: Path, *, network: bool = False) -> dict[str, Any] | None:
+def read_done(folder: Path, *, network: bool = False) -> Noted | None:
     """Read what a finished unit noted.
 
     Parameters
@@ -46,7 +48,7 @@ def read_done(folder: Path, *, network: bool = False) -> dict[str, Any] | None:
 
     Returns
     -------
-    dict or None
+    mapping or None
         None where it is not finished, or a map of it, or the network, is gone.
     """
     try:
@@ -146,9 +148,7 @@ def check_apart(trained_on: Collection[str], left_out: Collection[str], what: st
         )
 
 
-def check_left_out(
-    done: Mapping[str, Any], subjects: Sequence[str], trained_on: Sequence[str]
-) -> None:
+def check_left_out(done: Noted, subjects: Sequence[str], trained_on: Sequence[str]) -> None:
     """Make sure that a finished unit never saw those whom it segmented.
 
     Parameters

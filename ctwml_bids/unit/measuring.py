@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +21,7 @@ from ctwml_bids.statistics.gates.lesions import lesion_gates
 from ctwml_bids.statistics.gates.pair import pair_gates
 from ctwml_bids.statistics.gates.scan import scan_gates
 from ctwml_bids.statistics.thresholds import stated
-from ctwml_bids.unit.records import Head, ImageFiles, Measures, PairFiles, Results
+from ctwml_bids.unit.records import Facts, Head, ImageFiles, Measures, PairFiles, Results
 from ctwml_bids.unit.work_files import load_facts, load_image, load_mask
 
 
@@ -47,16 +45,16 @@ def cut_shares(brain: np.ndarray) -> dict[str, float]:
         ``left``, ``right``, ``back``, ``front``, ``bottom`` and ``top`` → 0–1, compared with the
         largest section in parallel.
     """
-    shares = {}
+    shares: dict[str, float] = {}
     for axis, ends in enumerate((("left", "right"), ("back", "front"), ("bottom", "top"))):
         areas = np.count_nonzero(brain, axis=tuple({0, 1, 2} - {axis}))
         shares |= dict(zip(ends, (areas[[0, -1]] / areas.max()).tolist(), strict=True))
     return shares
 
 
-def spacing_ratio(facts: Mapping[str, Any]) -> float:
+def spacing_ratio(facts: Facts) -> float:
     """Return by what factor a CT's slices seem to lie unevenly: 1 where nothing says so."""
-    ratios = [facts["slice_gap_ratio"] or 1.0]
+    ratios: list[float] = [facts["slice_gap_ratio"] or 1.0]
     stated = facts["stated_spacing_ratio"]
     if stated is not None:
         ratios.append(max(stated, 1.0 / stated))
@@ -110,7 +108,7 @@ def measure_unit(results: Results) -> Measures:
 
 def _measure_image(
     name: str, files: ImageFiles
-) -> tuple[regions.LesionMeasures, list[Gate], dict[str, Any]]:
+) -> tuple[regions.LesionMeasures, list[Gate], Facts]:
     head, label = files.head, name.upper()
     native = grid_of(load_nifti(head.read.raw))
     lesions = np.asarray(load_nifti(files.lesions.mask).dataobj) > 0
@@ -168,7 +166,8 @@ def _ct_quality(files: ImageFiles) -> dict[str, float | None]:
 def _missed(head: Head) -> float:
     """Return the share of the brain found on the CT that the mask it is measured in leaves out."""
     own, used = (np.asarray(load_mask(brain.mask).dataobj) for brain in (head.own, head.brain))
-    return np.count_nonzero((own > 0) & (used == 0)) / max(np.count_nonzero(own), 1)
+    missed = int(np.count_nonzero((own > 0) & (used == 0)))
+    return missed / max(int(np.count_nonzero(own)), 1)
 
 
 def _compare(pair: PairFiles) -> overlap.Overlap:

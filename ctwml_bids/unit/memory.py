@@ -104,5 +104,6 @@ def _count(path: Path) -> float:
         if length in layout:
             form, offset = layout[length]
             axes, *shape = struct.unpack_from(form, head, offset)
-            return max(0, math.prod(shape[:axes])) / 1e6
+            voxels: int = math.prod(shape[:axes])
+            return max(0, voxels) / 1e6
     return 0.0

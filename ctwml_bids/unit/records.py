@@ -16,6 +16,9 @@ from ctwml_bids.segmentation.model_store import ModelCard
 from ctwml_bids.statistics.thresholds import ThresholdSet
 from ctwml_bids.templates import Template
 
+# What a step found out, as JSON has it: numbers, texts, and lists and objects of them.
+Facts = dict[str, Any]
+
 
 class TemplateFiles(NamedTuple):
     """Head and brain mask of the template that the run normalises to."""
@@ -254,8 +257,8 @@ class Measures:
         By image, and under ``registration`` and ``fazekas`` where there are such.
     """
 
-    rows: list[dict[str, Any]]
-    lesions: list[dict[str, Any]]
-    gates: list[dict[str, Any]]
+    rows: list[Facts]
+    lesions: list[Facts]
+    gates: list[Facts]
     qc: str
-    facts: dict[str, Any]
+    facts: Facts

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -23,7 +22,7 @@ from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
 from ctwml_bids.segmentation import networks
 from ctwml_bids.statistics.columns import report_labels
 from ctwml_bids.unit.measuring import on_native
-from ctwml_bids.unit.records import Maps, Measures, Results, RunFacts
+from ctwml_bids.unit.records import Facts, Maps, Measures, Results, RunFacts
 from ctwml_bids.unit.work_files import load_image
 
 
@@ -112,7 +111,7 @@ def report_unit(unit: UnitShown, measures: Measures) -> tuple[str, bytes | None]
     # Used twice, and the dearest to compute of all that is shown.
     ct_on_flair = _ct_on_flair(pair) if pair else None
     figures = [figure for name in images for figure in _image_figures(name, images[name])]
-    if pair:
+    if pair and ct_on_flair is not None:
         figures[1:1] = _registration_figures(pair.flair, ct_on_flair)
         if facts["registration"]["mask_from"] == "FLAIR":
             figures.insert(3, _mask_figure(pair))
@@ -196,7 +195,7 @@ def _ct_on_flair(pair: PairShown) -> np.ndarray:
     )
 
 
-def _networks(facts: Mapping[str, Any]) -> dict[str, str]:
+def _networks(facts: Mapping[str, Facts]) -> dict[str, str]:
     """Say what each network ran on and in; nothing where a former version did not record it."""
     rows = {}
     for name, of_image in facts.items():

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +21,7 @@ from ctwml_bids.segmentation.model_store import card_from
 from ctwml_bids.statistics.tables import read_cell
 from ctwml_bids.statistics.thresholds import stated
 from ctwml_bids.unit.modalities import FUNCTIONS
-from ctwml_bids.unit.records import Maps, Measures, RunFacts
+from ctwml_bids.unit.records import Facts, Maps, Measures, RunFacts
 from ctwml_bids.unit.reporting import ImageShown, PairShown, UnitShown, report_unit
 from ctwml_bids.unit.work_files import load_mask, save_image, save_matrix
 
@@ -66,7 +64,7 @@ def rewrite_report(unit: Unit, run: RunFacts) -> Path:
     return write_text(run.output_dir / names.report(*who, model_label=label), page)
 
 
-def _read_measures(table: Path, lesions: Path) -> tuple[Measures, dict[str, Any]]:
+def _read_measures(table: Path, lesions: Path) -> tuple[Measures, Facts]:
     """Read what was measured, and the table's sidecar."""
     sidecar = table.with_suffix(".json")
     if not (table.is_file() and sidecar.is_file() and lesions.is_file()):
@@ -85,7 +83,7 @@ def _read_measures(table: Path, lesions: Path) -> tuple[Measures, dict[str, Any]
     return measures, stored
 
 
-def _as_run(run: RunFacts, stored: Mapping[str, Any]) -> RunFacts:
+def _as_run(run: RunFacts, stored: Facts) -> RunFacts:
     """Return what the unit's run said of itself: not what this one would say."""
     try:
         cards = {image: card_from(values) for image, values in stored["Models"].items()}
@@ -106,7 +104,7 @@ def _as_run(run: RunFacts, stored: Mapping[str, Any]) -> RunFacts:
     )
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path) -> list[Facts]:
     try:
         rows = read_tsv(path)
     except ValueError as error:

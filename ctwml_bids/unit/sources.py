@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -78,8 +77,9 @@ class Lineage:
         others = [self.raw["flair"]] if seen == "ct" and self.carried else []
         frame = self._xfm(seen.upper(), self.template)
         found = [self.raw[seen], *others, self.brain(seen), frame, self.ventricles(seen)]
-        if space == "template" and self._is_deformed(seen):
-            found.append(self._field(self.deformed.upper(), self.template))
+        deformed = self._deformed_for(seen)
+        if space == "template" and deformed is not None:
+            found.append(self._field(deformed.upper(), self.template))
         elif space not in ("template", seen):
             found.append(self._xfm(seen.upper(), space.upper()))
             # The grid that it lies on.
@@ -107,9 +107,8 @@ class Lineage:
             return [self._xfm("CT", "FLAIR"), self._xfm("FLAIR", self.template)]
         return [self.brain(source.lower())]
 
-    def of_field(self) -> list[str]:
-        """Return what the displacement fields of the deformable registration were found from."""
-        image = self.deformed
+    def of_field(self, image: str) -> list[str]:
+        """Return what the displacement fields of the image that is deformed were found from."""
         return [self.raw[image], self.brain(image), self._xfm(image.upper(), self.template)]
 
     def of_volumes(self) -> list[str]:
@@ -138,9 +137,9 @@ class Lineage:
         """Return the URI of an image's ventricle mask."""
         return self._uri(names.ventricle_mask, space=image.upper())
 
-    def _is_deformed(self, seen: str) -> bool:
-        """Tell whether a map went through the field: a CT in its own frame does not share it."""
-        return self.deformed is not None and (self.deformed == seen or self.carried)
+    def _deformed_for(self, seen: str) -> str | None:
+        """Return the image whose field a map went through; a CT in its own frame has none."""
+        return self.deformed if self.deformed == seen or self.carried else None
 
     def _xfm(self, source: str, target: str) -> str:
         return self._uri(names.xfm, source=source, target=target)
@@ -148,7 +147,7 @@ class Lineage:
     def _field(self, source: str, target: str) -> str:
         return self._uri(names.xfm, source=source, target=target, deformable=True)
 
-    def _uri(self, of: Any, **entities: Any) -> str:
+    def _uri(self, of: Callable[..., PurePosixPath], **entities: str | bool) -> str:
         return names.bids_uri(of(self.subject, self.session, **entities))
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
-from ctwml_bids.unit.records import Brain
+from ctwml_bids.unit.records import Brain, Facts
 
 
 def node_file(runtime_cwd: str, name: str) -> str:
@@ -44,15 +43,13 @@ def save_matrix(matrix: np.ndarray, path: str) -> str:
     return path
 
 
-def save_facts(facts: dict[str, Any], path: str) -> str:
+def save_facts(facts: Facts, path: str) -> str:
     """Save numbers and strings as JSON; NumPy scalars and arrays become plain ones."""
     Path(path).write_text(json.dumps(facts, indent=1, default=_plain))
     return path
 
 
-def save_brain(
-    whole: np.ndarray, seen: np.ndarray, facts: dict[str, Any], grid: Grid, folder: str
-) -> Brain:
+def save_brain(whole: np.ndarray, seen: np.ndarray, facts: Facts, grid: Grid, folder: str) -> Brain:
     """Save a brain mask, `whole` and without what no slice shows, and how it was found."""
     path = save_image(whole, grid, node_file(folder, "whole.nii"))
     return Brain(
@@ -62,12 +59,13 @@ def save_brain(
     )
 
 
-def load_facts(path: str) -> dict[str, Any]:
+def load_facts(path: str) -> Facts:
     """Load what `save_facts` wrote."""
-    return json.loads(Path(path).read_text())
+    facts: Facts = json.loads(Path(path).read_text())
+    return facts
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

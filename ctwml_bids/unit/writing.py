@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -114,12 +114,20 @@ class _Writer:
         self.written.append(str(name))
         return path
 
-    def name(self, of: Any, *, model: bool = False, **entities: Any) -> PurePosixPath:
+    def name(
+        self,
+        of: Callable[..., PurePosixPath],
+        *,
+        model: bool = False,
+        **entities: str | bool,
+    ) -> PurePosixPath:
         if model:
             entities["model_label"] = self.run.model_label
         return of(self.results.unit.subject, self.results.unit.session, **entities)
 
-    def image(self, name: PurePosixPath, image: nib.Nifti1Image, sidecar: dict) -> None:
+    def image(
+        self, name: PurePosixPath, image: nib.Nifti1Image, sidecar: Mapping[str, object]
+    ) -> None:
         write_nifti(self.path(name), image)
         write_json(self.path(names.sidecar(name)), sidecar)
 
@@ -235,10 +243,10 @@ class _Writer:
 
     def deformation(self) -> None:
         """Write the displacement fields of ``--normalisation syn``."""
-        fields = self.results.fields
-        if fields is None:
+        fields, image = self.results.fields, self.lineage.deformed
+        if fields is None or image is None:
             return
-        seen, template = self.lineage.deformed.upper(), self.run.template.name
+        seen, template = image.upper(), self.run.template.name
         for path, source, target, text in (
             (
                 fields.forward,
@@ -260,7 +268,7 @@ class _Writer:
             copy_into(Path(path), self.path(name))
             write_json(
                 self.path(names.sidecar(name)),
-                {"Description": text, "Sources": self.lineage.of_field()},
+                {"Description": text, "Sources": self.lineage.of_field(image)},
             )
 
     def tables(self, measures: Measures) -> None:

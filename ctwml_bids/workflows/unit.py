@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
+from nipype.interfaces.base import BaseInterface
 from nipype.pipeline import engine as pe
 
 from ctwml_bids.bids.units import Unit
@@ -88,7 +88,7 @@ def init_unit_wf(
 def _step(
     wf: pe.Workflow,
     megavoxels: Mapping[str, float],
-    interface: Any,
+    interface: BaseInterface,
     name: str,
     kind: str,
     *images: str,

@@ -108,9 +108,7 @@ def test_a_new_unit_is_added_without_reading_the_others_again(three, monkeypatch
     before = np.rint(share(three, "All")[0] * 3)
     read = []
     original = nib.load
-    monkeypatch.setattr(
-        nib, "load", lambda path, *a: read.append(str(path)) or original(path, *a)
-    )
+    monkeypatch.setattr(nib, "load", lambda path, *a: read.append(str(path)) or original(path, *a))
     add(three, "04", 3, native_mask(36, 46))
     run(three)
     masks = [path.split("/")[-1] for path in read if "_mask" in path]

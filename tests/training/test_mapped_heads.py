@@ -54,6 +54,11 @@ def test_only_a_few_heads_are_open_at_a_time(folder):
     assert isinstance(heads[0].channels, np.memmap)
 
 
+def test_some_of_the_heads_are_heads_too(folder):
+    some = MappedHeads(folder, NAMES)[1:3]
+    assert [head.name for head in some] == NAMES[1:3]
+
+
 def test_a_head_is_there_once_it_is_whole(folder, tmp_path):
     assert facts_of(folder, NAMES[0]) == {"of": NAMES[0]}
     assert facts_of(folder, "toy99") is None
