@@ -253,7 +253,7 @@ def _clipped(data: np.ndarray) -> bool:
         return True
     above = data >= high - JUST_BELOW * (high - SOFT_HU)
     at_it = np.count_nonzero(data > high - SAME_HU)
-    return np.count_nonzero(above) - at_it >= CLIPPED_SHARE * at_it
+    return bool(np.count_nonzero(above) - at_it >= CLIPPED_SHARE * at_it)
 
 
 def _lies_open(data: np.ndarray, part: np.ndarray, box: tuple[slice, ...]) -> bool:

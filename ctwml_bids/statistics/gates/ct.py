@@ -50,14 +50,14 @@ def value_steps(step: float | None) -> Gate:
 
     Values that were calculated from others, as by smoothing, do not tell in which steps those came.
     """
-    known = step is not None and step >= LEAST_STEP_HU
-    step = step if known else 0.0
+    if step is None or step < LEAST_STEP_HU:
+        step = 0.0
     status = above(step, (STEP_HU[0] - 1e-6, STEP_HU[1]))
     found = f"HU come in steps of {step:.3g}"
     error = f"each is off by {step / 4:.2g} HU in the mean and up to {step / 2:.2g}"
     message = {
         "pass": f"{found}, fine enough."
-        if known
+        if step
         else "HU come in no regular steps that can be seen; whether they did before an "
         "interpolation or smoothing is not known.",
         "warn": f"{found}: {error}, where lesions differ from white matter by some 10. A converter "
