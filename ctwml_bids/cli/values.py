@@ -83,7 +83,7 @@ def number(kind: type, declared: Option) -> Callable[[str], float]:
         except ValueError:
             value = None
         if value is None or not declared.fits(value):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what} {declared.allowed}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what} {declared.allowed}".rstrip())
         return value
 
     return read

@@ -79,7 +79,13 @@ class Option:
             return f"between {self.above:g} and {self.below:g}"
         if self.lowest is not None and self.highest is not None:
             return f"from {self.lowest:g} to {self.highest:g}"
-        return f"above {self.above:g}" if self.above is not None else ""
+        limits = (
+            ("above", self.above),
+            ("below", self.below),
+            ("at least", self.lowest),
+            ("at most", self.highest),
+        )
+        return " and ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)
 
     def fits(self, number: float) -> bool:
         """Tell whether a number may be given; not a number (NaN) fits no limit."""

@@ -116,7 +116,7 @@ def _check(value: object, declared: Option, where: str) -> None:
     for one in parts:
         if declared.choices and one not in declared.choices:
             raise InvalidInputError(f"{where} is {one!r}; known: {', '.join(declared.choices)}.")
-        if declared.allowed and not declared.fits(one):
+        if not declared.fits(one):
             raise InvalidInputError(f"{where} is {one}; it must be {declared.allowed}.")
 
 

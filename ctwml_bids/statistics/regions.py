@@ -46,7 +46,7 @@ class Lesion:
 
 @dataclass(frozen=True)
 class LesionMeasures:
-    """Lesion volumes of one image, in mL; what `tables` has a column of is named as its column.
+    """Lesion volumes of one image, in mL; what `columns` has a column of is named as it.
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ import pytest
 from ctwml_bids.cli.options import CHOICES, of_level, without
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.errors import InvalidInputError, UsageError
-from ctwml_bids.settings import ANALYSIS_LEVELS, OPTIONS, Settings, to_toml
+from ctwml_bids.settings import ANALYSIS_LEVELS, OPTIONS, Option, Settings, to_toml
 
 # A value of each option that has no choices and is no number.
 VALUES = {
@@ -116,7 +116,27 @@ def test_words_are_parted_by_level():
     )
 
 
-LIMITED = [name for name in OPTIONS if OPTIONS[name].allowed and name != "mem_gb"]
+def limits(declared):
+    return [declared.above, declared.below, declared.lowest, declared.highest]
+
+
+LIMITED = [n for n in OPTIONS if any(x is not None for x in limits(OPTIONS[n])) and n != "mem_gb"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"above": 0}, "above 0"),
+        ({"below": 1}, "below 1"),
+        ({"lowest": 0}, "at least 0"),
+        ({"highest": 5}, "at most 5"),
+        ({"above": 0, "highest": 5}, "above 0 and at most 5"),
+        ({"above": 0, "below": 1}, "between 0 and 1"),
+        ({"lowest": 1, "highest": 5}, "from 1 to 5"),
+    ],
+)
+def test_every_limit_is_said(given, said):
+    assert Option(("--x",), "", "data", **given).allowed == said
 
 
 @pytest.mark.parametrize("name", LIMITED)
