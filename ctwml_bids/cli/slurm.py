@@ -125,13 +125,11 @@ def run(options: argparse.Namespace, words: tuple[str, ...]) -> int:
 
 
 def _settings(options: argparse.Namespace, words: Sequence[str]) -> Settings:
-    labels = [
-        word
-        for name in ("participant", "session")
-        for chosen in [getattr(options, f"{name}_labels")]
-        if chosen
-        for word in (f"--{name}-label", *chosen)
-    ]
+    chosen = (
+        ("--participant-label", options.participant_labels),
+        ("--session-label", options.session_labels),
+    )
+    labels = [word for flag, given in chosen if given for word in (flag, *given)]
     levels = ("train",) if options.train else ("participant", "group")
     ours = [str(options.bids_dir), str(options.output_dir), *levels, *labels]
     settings, plain = parse([*ours, *words]), parse(ours)

@@ -16,7 +16,7 @@ from ctwml_bids.reports import plots, plots_groups, sentences
 from ctwml_bids.reports.examples import examples
 from ctwml_bids.reports.group import GroupFigure
 from ctwml_bids.statistics.cohort import Cohort, Part
-from ctwml_bids.statistics.columns import OVERLAP, group_labels
+from ctwml_bids.statistics.columns import OVERLAP, group_labels, unit_column
 from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.strata import summarise, summarise_measure
 from ctwml_bids.statistics.tables import MISSING, number_in
@@ -134,10 +134,10 @@ def _by_rating(cohort: Cohort, image: str, top: float, source: str) -> GroupFigu
     rows = [
         row
         for row in cohort.rows()
-        if row["fazekas_group"] != MISSING and row[f"{image}_wml_ml"] != MISSING
+        if row["fazekas_group"] != MISSING and row[unit_column(image, "wml_ml")] != MISSING
     ]
     name, letter = image.upper(), "ab"[IMAGES.index(image)]
-    volumes = _column(rows, f"{image}_wml_ml")
+    volumes = _column(rows, unit_column(image, "wml_ml"))
     groups = [_group_index(row) for row in rows]
     summaries = {
         name: asdict(summarise(v for v, of in zip(volumes, groups, strict=True) if of == g))

@@ -23,6 +23,7 @@ from ctwml_bids.group.units import Row, named
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.transforms import read_itk
+from ctwml_bids.statistics.columns import unit_column
 from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.strata import ALL
 from ctwml_bids.statistics.tables import MISSING, number_in
@@ -88,7 +89,7 @@ def frequency_maps(
     masks = _Masks(output_dir, template, grid, label)
     maps = []
     for image in IMAGES:
-        there = {row["unit"]: row for row in rows if row[f"{image}_wml_ml"] != MISSING}
+        there = {row["unit"]: row for row in rows if row[unit_column(image, "wml_ml")] != MISSING}
         prints = {
             unit: stamp
             for unit, row in there.items()
@@ -190,7 +191,8 @@ class _Masks:
     ) -> tuple[tuple[slice, ...], np.ndarray]:
         if inside.ndim != 3:
             raise ValueError(f"the mask has the shape {inside.shape}, not three axes")
-        ml, said = np.count_nonzero(inside) * voxel_volume_ml(affine), row[f"{image}_wml_ml"]
+        ml = np.count_nonzero(inside) * voxel_volume_ml(affine)
+        said = row[unit_column(image, "wml_ml")]
         if abs(ml - number_in(said)) > TOLERANCE_ML + 1e-4 * ml:
             raise ValueError(
                 f"the mask (shape {inside.shape}) holds {ml:.2f} mL, but its table says {said} mL"

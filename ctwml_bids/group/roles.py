@@ -9,6 +9,7 @@ from ctwml_bids.bids.exclusions import Exclusions, why_left_out
 from ctwml_bids.errors import NothingMatchedError
 from ctwml_bids.group.units import SHOWN, Failure, Row
 from ctwml_bids.modality import IMAGES
+from ctwml_bids.statistics.columns import unit_column
 from ctwml_bids.statistics.tables import MISSING
 
 BY_NAME = "no: excluded by name"
@@ -52,7 +53,7 @@ def _with_role(row: Row, exclude: Exclusions, include_failed_qc: bool) -> Row:
         included = BY_NAME
     elif row["qc"] == "fail" and not include_failed_qc:
         included = "no: failed a quality gate"
-    missing = [image.upper() for image in IMAGES if row[f"{image}_wml_ml"] == MISSING]
+    missing = [image.upper() for image in IMAGES if row[unit_column(image, "wml_ml")] == MISSING]
     compared = included
     if missing:
         compared = f"no: without {missing[0]}"

@@ -39,6 +39,7 @@ from ctwml_bids.modality import IMAGES
 from ctwml_bids.reports.frequency import frequency_figure
 from ctwml_bids.reports.group import GroupFigure, GroupReport, render_group
 from ctwml_bids.statistics.cohort import Cohort, analyse
+from ctwml_bids.statistics.columns import unit_column
 from ctwml_bids.statistics.outliers import outliers
 from ctwml_bids.statistics.resampling import DRAWS
 from ctwml_bids.statistics.strata import ALL, STRATA
@@ -211,7 +212,7 @@ def _models(cohort: Cohort) -> dict[str, str]:
     """Return the model of each image, of units that were all made with the same settings."""
     found = {}
     for image in IMAGES:
-        models = {row[f"{image}_model"] for row in cohort.rows()} - {MISSING}
+        models = {row[unit_column(image, "model")] for row in cohort.rows()} - {MISSING}
         if len(models) == 1:
             found[image] = str(models.pop())
     return found

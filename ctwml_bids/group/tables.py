@@ -34,7 +34,7 @@ AGREEMENT_COLUMNS: Columns = {
         "Description": "Lower end of its 95% percentile interval over resampled subjects"
     },
     "bootstrap_high": {"Description": "Upper end of that interval"},
-    "units": {"Description": "Unit of the estimate; n/a where it has none"},
+    "unit_of_value": {"Description": "Unit of the estimate; n/a where it has none"},
 }
 MEASURE_COLUMNS: Columns = {
     **_PART,
@@ -205,7 +205,7 @@ def _agreement_rows(part: Part) -> list[dict[str, object]]:
     found = part.agreement
     rows: list[dict[str, object]] = [{"measure": "pairs", "value": found.pairs}]
     rows += [_estimate(name, getattr(found, field), unit) for name, field, unit in _ESTIMATES]
-    rows.append({"measure": "difference_sd", "value": found.difference_sd, "units": "mL"})
+    rows.append({"measure": "difference_sd", "value": found.difference_sd, "unit_of_value": "mL"})
     rows.append(_estimate("mean_dice", part.dice))
     rows.append({"measure": "both_empty", "value": part.both_empty})
     for image in IMAGES:
@@ -223,7 +223,7 @@ def _estimate(name: str, found: Estimate, unit: str | None = None) -> dict[str, 
         "ci_high": found.high,
         "bootstrap_low": found.boot_low,
         "bootstrap_high": found.boot_high,
-        "units": unit,
+        "unit_of_value": unit,
     }
 
 

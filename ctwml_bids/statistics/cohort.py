@@ -13,6 +13,7 @@ from ctwml_bids.modality import IMAGES
 from ctwml_bids.statistics import agreement as agreed
 from ctwml_bids.statistics import fazekas, fazekas_cohort, ranks
 from ctwml_bids.statistics.agreement import UNDEFINED, Agreement, Estimate
+from ctwml_bids.statistics.columns import unit_column
 from ctwml_bids.statistics.concordance import Terms, moments_of
 from ctwml_bids.statistics.fazekas_cohort import Classification, classify
 from ctwml_bids.statistics.resampling import DRAWS, bootstrap
@@ -158,7 +159,7 @@ class _Values:
         ordinal = grades if graded else np.where(rated >= 0, rated, np.nan)
         return cls(
             np.array([row["participant_id"] for row in units]),
-            {image: _column(units, f"{image}_wml_ml") for image in IMAGES},
+            {image: _column(units, unit_column(image, "wml_ml")) for image in IMAGES},
             {i: np.where(pair, _column(units, c), np.nan) for i, c in COMPARED.items()},
             np.where(pair & ~empty, _column(units, "dice"), np.nan),
             empty,

@@ -223,13 +223,18 @@ ACCURACY_COLUMNS: dict[str, dict[str, str]] = {
 }
 
 
+def unit_column(image: str, name: str) -> str:
+    """Return what a column of one image is called in a table with one row per unit."""
+    return f"{image}_{name}"
+
+
 def unit_columns() -> dict[str, tuple[str, str]]:
     """Return the columns of a table with one row per unit: name → (image, column).
 
     Those of one image have its name in front, ``ct_wml_ml``; those of the pair keep theirs.
     """
     of_image = [name for name in _of_image() if name not in ("image", "qc")]
-    named = {f"{image}_{name}": (image, name) for image in IMAGES for name in of_image}
+    named = {unit_column(image, name): (image, name) for image in IMAGES for name in of_image}
     return named | {name: ("pair", name) for name in COLUMNS if name in _OF_PAIR}
 
 
