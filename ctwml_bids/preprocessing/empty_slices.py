@@ -119,7 +119,10 @@ def _lost(
         above = others[like[0]] if like else None
         if above is None:
             continue
-        share = _blank_share(planes[k], below, head & (above > level), air, flat)
+        both = head & (above > level)
+        if np.count_nonzero(both) < LEAST_HEAD * both.size:
+            continue
+        share = _blank_share(planes[k], below, both, air, flat)
         if share >= LOST_SHARE:
             lost.append(k)
         elif share >= PARTLY_SHARE:

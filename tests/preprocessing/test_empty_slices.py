@@ -235,3 +235,14 @@ def test_the_brain_on_both_sides_of_a_lost_slice_is_found_and_the_slice_is_left_
     seen = only_seen(found, loaded.facts["empty_slices"])
     lost = (found.sum() - seen.sum()) / found.sum()
     assert lost == pytest.approx(brain[:, :, 19:22].sum() / brain.sum(), rel=0.05)
+
+
+def test_a_dark_centre_near_the_vertex_is_no_loss():
+    """The slices beside it have little head in common; what is dark there may be fluid."""
+    data = np.zeros((60, 60, 8), np.float32)
+    data[10:50, 10:50, :6] = 100 + np.arange(40)[:, None, None]
+    data[28:33, 28:33, 5] = 0
+    data[28:33, 28:33, 6] = 120
+    data += np.random.default_rng(1).random(data.shape, dtype=np.float32)
+    found = find_empty(data, 2)
+    assert (found.inner, found.partly) == ((), ())
