@@ -242,6 +242,7 @@ def test_a_dark_centre_near_the_vertex_is_no_loss():
     data = np.zeros((60, 60, 8), np.float32)
     data[10:50, 10:50, :6] = 100 + np.arange(40)[:, None, None]
     data[28:33, 28:33, 5] = 0
+    data[10:50, 10:50, 6] = 25  # tissue, but dark
     data[28:33, 28:33, 6] = 120
     data += np.random.default_rng(1).random(data.shape, dtype=np.float32)
     found = find_empty(data, 2)
