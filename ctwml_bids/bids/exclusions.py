@@ -26,9 +26,9 @@ from ctwml_bids.bids.people import (
     how_to_write,
     joined,
     told_near,
-    unit_of,
 )
 from ctwml_bids.bids.tables import MISSING, is_missing, read_lines, split_list
+from ctwml_bids.bids.unit_folders import unit_of
 from ctwml_bids.errors import BadDataError, InvalidInputError
 
 EXCLUDE, REASON = "exclude", "reason"

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ctwml_bids.bids.files import copy_into, write_tsv
-from ctwml_bids.bids.people import PERSON, SESSION, PeopleTable, read_people, refused_in, units_in
+from ctwml_bids.bids.people import PERSON, SESSION, PeopleTable, read_people
+from ctwml_bids.bids.unit_folders import refused_in, units_in
 
 TABLE = "participants.tsv"
 

@@ -9,18 +9,15 @@ out.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctwml_bids.bids.labels import LABEL, near, read_label, subjects_of
+from ctwml_bids.bids.labels import near, read_label, subjects_of
 from ctwml_bids.bids.tables import MISSING, Table, is_missing, read_table
 from ctwml_bids.errors import BadDataError, InvalidInputError
 
 PERSON, SESSION = "participant_id", "session_id"
-# Folders of images, as `listing` has them.
-READ = ("ct", "anat")
 SHOWN = 3  # names in a message
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "o": "O", "other": "O"}
 
@@ -93,65 +90,6 @@ class PeopleTable:
         """Return the line and row of a session, else of its participant; None without either."""
         own = self.rows.get((participant, session)) or self.rows.get((participant, None))
         return own or self.visits.get(participant)
-
-
-def units_in(folder: Path) -> set[str]:
-    """Return ``sub-X`` or ``sub-X_ses-Y`` of all units that a data set has folders of.
-
-    A subject with sessions counts as a unit of its own too where images may lie beside them: other
-    folders (``eeg``, those of git and DataLad) are no matter.
-    """
-    units = set()
-    for subject in _folders(folder, "sub"):
-        sessions = _folders(subject, "ses")
-        units |= {f"{subject.name}_{session.name}" for session in sessions}
-        if not sessions or any((subject / name).is_dir() for name in READ):
-            units.add(subject.name)
-    return units
-
-
-def refused_in(*folders: Path) -> set[str]:
-    """Return the names of what looks like a subject or session and is not used for its name.
-
-    Parameters
-    ----------
-    folders
-        Data sets. Of what was refused in the raw one, the logs of a derivative one have folders.
-
-    Returns
-    -------
-    set of str
-        Those of sessions after the name of their subject and an underscore.
-    """
-    found = set()
-    for root in folders:
-        units = {path.name for path in root.glob("logs/sub-*")}
-        found |= {name for name in units if not re.fullmatch(rf"sub-{LABEL}(_ses-{LABEL})?", name)}
-        for path in (path for path in root.glob("[sS][uU][bB]*") if path.is_dir()):
-            if re.fullmatch(rf"sub-{LABEL}", path.name) is None:
-                found.add(path.name)
-                continue
-            sessions = {one.name for one in path.glob("[sS][eE][sS]*") if one.is_dir()}
-            wrong = {name for name in sessions if not re.fullmatch(rf"ses-{LABEL}", name)}
-            found |= {f"{path.name}_{name}" for name in wrong}
-    return found
-
-
-def unit_of(image: str) -> str:
-    """Return the label of the folders that an image lies in.
-
-    Parameters
-    ----------
-    image
-        Its path in the data set, or the BIDS URI of that.
-
-    Returns
-    -------
-    str
-        ``sub-X`` or ``sub-X_ses-Y``; empty for what lies in no subject's folder.
-    """
-    found = re.match(rf"(?:bids:\w*:)?(sub-{LABEL})/(?:(ses-{LABEL})/)?", image)
-    return "_".join(filter(None, found.groups())) if found else ""
 
 
 def read_people(
@@ -366,12 +304,3 @@ def _visits(
 def _parted(unit: str) -> tuple[str, str | None]:
     who, _, session = unit.partition("_ses-")
     return who, f"ses-{session}" if session else None
-
-
-def _folders(folder: Path, entity: str) -> set[Path]:
-    """Return the folders of subjects or sessions in a folder."""
-    return {
-        path
-        for path in folder.glob(f"{entity}-*")
-        if re.fullmatch(f"{entity}-{LABEL}", path.name) and path.is_dir()
-    }

@@ -12,9 +12,10 @@ from ctwml_bids.bids.dataset import is_made_from
 from ctwml_bids.bids.exclusions import excluded
 from ctwml_bids.bids.labels import subjects_of
 from ctwml_bids.bids.participants import TABLE, refresh_participants
-from ctwml_bids.bids.people import read_people, refused_in, units_in
+from ctwml_bids.bids.people import read_people
 from ctwml_bids.bids.people_tables import Sources
 from ctwml_bids.bids.status import UnitStatus, collect, rebuild_table
+from ctwml_bids.bids.unit_folders import refused_in, units_in
 from ctwml_bids.group.summary import UNNAMED, GroupOptions, dataset_name, run_group
 from ctwml_bids.run.preflight import Ready
 

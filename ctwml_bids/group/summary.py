@@ -17,8 +17,8 @@ import numpy as np
 from ctwml_bids.bids import names
 from ctwml_bids.bids.exclusions import Exclusions, strangers
 from ctwml_bids.bids.files import write_bytes, write_text
-from ctwml_bids.bids.people import refused_in
 from ctwml_bids.bids.people_tables import Sources, read_sources
+from ctwml_bids.bids.unit_folders import refused_in
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.group.fazekas import write_thresholds

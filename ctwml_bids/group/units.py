@@ -12,8 +12,8 @@ from typing import Any
 from ctwml_bids.bids import names
 from ctwml_bids.bids.exclusions import why_left_out
 from ctwml_bids.bids.files import read_tsv
-from ctwml_bids.bids.people import unit_of, units_in
 from ctwml_bids.bids.status import read_status
+from ctwml_bids.bids.unit_folders import unit_of, units_in
 from ctwml_bids.errors import BadDataError, InvalidInputError
 from ctwml_bids.group.cross_validated import input_images, preferred
 from ctwml_bids.settings import differences

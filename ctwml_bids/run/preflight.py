@@ -15,8 +15,9 @@ from ctwml_bids import templates
 from ctwml_bids.bids import names
 from ctwml_bids.bids.dataset import check_output_dir
 from ctwml_bids.bids.exclusions import excluded, strangers
-from ctwml_bids.bids.people import read_people, refused_in, units_in
+from ctwml_bids.bids.people import read_people
 from ctwml_bids.bids.people_tables import Sources, read_sources
+from ctwml_bids.bids.unit_folders import refused_in, units_in
 from ctwml_bids.errors import (
     CannotCreateError,
     InputOutputError,

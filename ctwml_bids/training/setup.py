@@ -10,8 +10,8 @@ from pathlib import Path
 from ctwml_bids import __version__, templates
 from ctwml_bids.bids import names
 from ctwml_bids.bids.exclusions import excluded, strangers
-from ctwml_bids.bids.people import refused_in, units_in
 from ctwml_bids.bids.people_tables import Sources, read_sources
+from ctwml_bids.bids.unit_folders import refused_in, units_in
 from ctwml_bids.errors import UsageError
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.modality import MODALITIES

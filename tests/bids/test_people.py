@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from ctwml_bids.bids.people import age_of, read_people, refused_in, sex_of, units_in
+from ctwml_bids.bids.people import age_of, read_people, sex_of
+from ctwml_bids.bids.unit_folders import refused_in, units_in
 from ctwml_bids.errors import BadDataError, NoInputError
 
 
