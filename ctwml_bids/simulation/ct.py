@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from ctwml_bids.simulation import canonical as c
 from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head, vault
+from ctwml_bids.simulation.ct_noise import NoiseTexture, draw_noise, draw_texture, sd_of_slice
 from ctwml_bids.simulation.fields import smooth_noise, soft_step
 from ctwml_bids.simulation.lesions import Lesions
 from ctwml_bids.simulation.sampling import Scan
+from ctwml_bids.simulation.white_matter import regional_darkness, temporal_fluid
 
 # HU outside the brain: ordinary values of textbooks.
 HU = {
@@ -41,9 +42,8 @@ class CtSettings:
         Largest unlabelled darkening of normal white matter.
     noise
         SD in a 5 mm slice at the field's centre.
-    grain, blotch
-        Correlation of the noise in mm (SD of a Gaussian), and the share of its variance that is
-        three times as coarse; ``sharp`` kernels have ringing noise.
+    texture
+        How the noise is distributed over spatial frequencies.
     """
 
     white: float
@@ -53,9 +53,7 @@ class CtSettings:
     lesion_drop: float
     haze_drop: float
     noise: float
-    grain: float
-    blotch: float
-    sharp: bool
+    texture: NoiseTexture
 
 
 def draw_settings(rng: np.random.Generator, age: float, lesion_ml: float) -> CtSettings:
@@ -73,12 +71,10 @@ def draw_settings(rng: np.random.Generator, age: float, lesion_ml: float) -> CtS
         contrast=float(rng.uniform(6.5, 11.0)),
         fluid=float(rng.uniform(1, 9)),
         offset=float(np.clip(rng.normal(0, 2.3), -5, 5)),
-        lesion_drop=float(np.clip(rng.normal(8.0 + 3.0 * severity, 2.5), 4.5, 16)),
+        lesion_drop=float(np.clip(rng.normal(10.0 + 3.0 * severity, 2.5), 6.0, 17)),
         haze_drop=float(rng.uniform(0, 3.5)),
-        noise=float(np.clip(np.exp(rng.normal(np.log(2.6), 0.3)), 1.4, 5.5)),
-        grain=float(rng.uniform(0.3, 0.65)),
-        blotch=float(rng.uniform(0, 0.6)),
-        sharp=bool(rng.random() < 0.25),
+        noise=float(np.clip(np.exp(rng.normal(np.log(3.0), 0.3)), 1.4, 6.0)),
+        texture=draw_texture(rng),
     )
 
 
@@ -90,7 +86,9 @@ def _brain(rng: np.random.Generator, head: Head, lesions: Lesions, s: CtSettings
     white = s.white + regional - s.haze_drop * lesions.haze
     white = white - rng.uniform(0, 2.0) * (labels == c.CAPSULE)
     white = white + rng.uniform(0, 2.0) * np.isin(labels, (c.CALLOSUM, c.BRAINSTEM))
-    white -= s.lesion_drop * lesions.lesion * np.maximum(lesions.depth, 4.5 / s.lesion_drop)
+    # What normal darkness there was is lost in a lesion.
+    white -= regional_darkness(rng, head) * (1 - np.minimum(lesions.darkness, 1))
+    white -= s.lesion_drop * lesions.darkness
     grey = s.white + s.contrast + 0.6 * regional
     grey = grey - rng.uniform(0, 2) * (labels == c.DEEP_GREY)
     grey = grey - rng.uniform(0.5, 2.5) * (labels == c.CEREBELLUM)
@@ -99,6 +97,7 @@ def _brain(rng: np.random.Generator, head: Head, lesions: Lesions, s: CtSettings
     fluid = fluid + rng.uniform(20, 50) * (labels == c.FALX)
     hu = head.white * white + head.grey * grey + head.csf * fluid
     tissue = head.white + head.grey + head.csf
+    hu += temporal_fluid(rng, head) * (tissue * (s.fluid + 3) - hu)
     infarct = lesions.infarct
     hu += infarct * (tissue * rng.uniform(s.fluid + 2, 17) - hu)
     hu += lesions.cavity * (tissue * (s.fluid + 3) - hu)
@@ -173,27 +172,10 @@ def scanner(
     level = np.exp(-(((z + 42) / 9) ** 2)) * np.exp(-(((y + 35) / 16) ** 2)) * (np.abs(x) < 55)
     wave = np.cos((y + rng.uniform(-60, -20)) / rng.uniform(4, 9))
     hu = hu - rng.uniform(0, 9) * level * (0.4 + wave)
-    hu += _noise(rng, scan, settings) * np.clip(1.15 - 0.3 * radius, 0.5, 1.2)
+    sd = sd_of_slice(settings.noise, scan.thickness)
+    noise = draw_noise(rng, scan, settings.texture, sd)
+    hu += noise * np.clip(1.15 - 0.3 * radius, 0.5, 1.2)
     return np.clip(np.round(hu), -1024, 3071).astype(np.int16)
-
-
-def _noise(rng: np.random.Generator, scan: Scan, settings: CtSettings) -> np.ndarray:
-    """Return noise correlated in plane, stronger in thin slices (SD ∝ thickness^-1/2)."""
-    noise = rng.standard_normal(scan.shape, dtype=np.float32)
-    width = settings.grain / scan.spacing[:2]
-    smooth = _blurred(noise, width)
-    if settings.sharp:
-        smooth -= 0.8 * _blurred(noise, 1.8 * width)
-    coarse = _blurred(rng.standard_normal(scan.shape, dtype=np.float32), 3 * width)
-    smooth *= np.float32(np.sqrt(1 - settings.blotch) / max(float(smooth.std()), 1e-6))
-    smooth += coarse * np.float32(np.sqrt(settings.blotch) / max(float(coarse.std()), 1e-6))
-    level = settings.noise * np.sqrt(5.0 / np.clip(scan.thickness, 1.0, 8.0)) ** 0.8
-    return smooth * np.float32(level)
-
-
-def _blurred(noise: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """Blur within slices; ``width`` is the SD in voxels along x and y."""
-    return ndimage.gaussian_filter(noise, (*width, 0))
 
 
 def add_table(rng: np.random.Generator, hu: np.ndarray, scan: Scan, lowest_y: float) -> np.ndarray:

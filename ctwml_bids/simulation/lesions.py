@@ -10,6 +10,7 @@ from scipy import ndimage
 from ctwml_bids.simulation import canonical
 from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head
 from ctwml_bids.simulation.fields import smooth_noise, soft_step, upsample
+from ctwml_bids.simulation.lesion_edges import darkening
 
 # mL by Fazekas grade, mean and SD (n = 198, see the method's description); grade 0 is near zero.
 GRADE_ML = {1: (3.7, 2.3), 2: (10.8, 3.1), 3: (35.2, 17.9)}
@@ -27,7 +28,9 @@ class Lesions:
     lesion
         White matter lesions, 0–1 with soft edges.
     depth
-        How strongly each place of a lesion is changed, around 1.
+        How strongly each place of a lesion is changed on FLAIR, around 1.
+    darkness
+        Share of their full drop in HU that lesions cause on CT, see ``lesion_edges.darkening``.
     haze
         Normal darkening of white matter on CT, 0–1; never labelled.
     infarct, cavity, calcification
@@ -36,6 +39,7 @@ class Lesions:
 
     lesion: np.ndarray
     depth: np.ndarray
+    darkness: np.ndarray
     haze: np.ndarray
     infarct: np.ndarray
     cavity: np.ndarray
@@ -103,10 +107,11 @@ def _score(rng: np.random.Generator, distance: np.ndarray) -> np.ndarray:
     length = rng.uniform(2, 14)
     near = rng.uniform(1.2, 3.2) * np.exp(-np.maximum(distance, 0) / length)
     caps = rng.uniform(0.4, 1.6) * _horn_caps(shape) * np.exp(-np.maximum(distance, 0) / 12.0)
-    weights = rng.dirichlet((1.6, 2.0, 2.0)) * rng.uniform(0.9, 1.7)
+    # Outlines are smooth: the finest scale makes small foci, and has the least weight.
+    weights = rng.dirichlet((1.0, 2.0, 2.2)) * rng.uniform(0.9, 1.7)
     noise = sum(
         weight * _symmetric_noise(rng, shape, scale)
-        for weight, scale in zip(weights, (2.0, 5.0, 13.0), strict=True)
+        for weight, scale in zip(weights, (2.4, 5.0, 13.0), strict=True)
     )
     # The temporal and occipital poles are spared until late.
     z = np.arange(shape[2], dtype=np.float32) * STEP + canonical.ORIGIN[2] + BRAIN_BOX[2].start
@@ -267,14 +272,15 @@ def complete(
         1.2,
     )
     haze = upsample(ndimage.gaussian_filter(_thin(haze), rng.uniform(1, 2.2)), haze.shape, STEP)
-    depth = 1 + 0.18 * np.clip(smooth_noise(rng, white.shape, 7.0), -2, 2)
+    depth = (1 + 0.18 * np.clip(smooth_noise(rng, white.shape, 7.0), -2, 2)).astype(np.float32)
     return Lesions(
         lesion=lesion,
-        depth=depth.astype(np.float32),
+        depth=depth,
         haze=haze,
         infarct=infarct,
         cavity=_cavities(rng, head, head.age),
         calcification=_calcifications(rng, head, head.age),
+        darkness=darkening(rng, head, lesion, depth),
     )
 
 

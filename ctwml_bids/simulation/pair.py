@@ -12,6 +12,7 @@ import numpy as np
 from ctwml_bids.geometry import nifti
 from ctwml_bids.simulation import canonical, ct, flair
 from ctwml_bids.simulation.anatomy import Head, make_head
+from ctwml_bids.simulation.ct_noise import SHARP_CUTOFF
 from ctwml_bids.simulation.individual import INDIVIDUAL_SHARE, draw_anatomy
 from ctwml_bids.simulation.lesions import Lesions, draw_lesion_ml, make_lesions
 from ctwml_bids.simulation.rated import OUTLINE_STREAM, draw_rated_lesions
@@ -21,7 +22,7 @@ from ctwml_bids.simulation.second_rater import outline_again
 from ctwml_bids.simulation.truth import Truth, sample_truth
 from ctwml_bids.simulation.wide_ventricles import RANGE_ML
 
-VERSION = "2"  # of the simulation; the same seed gives the same heads within a version
+VERSION = "3"  # of the simulation; the same seed gives the same heads within a version
 # Age by Fazekas group (Table 1 of Pitkänen et al. 2020): mean, SD.
 AGE = {0: (65.7, 11.5), 1: (65.7, 11.5), 2: (73.4, 7.1), 3: (74.7, 7.2)}
 
@@ -94,7 +95,7 @@ def _scan_ct(
         "noise_hu_5mm": settings.noise,
         "grey_minus_white_hu": settings.contrast,
         "lesion_drop_hu": settings.lesion_drop,
-        "kernel": "sharp" if settings.sharp else "soft",
+        "kernel": "sharp" if settings.texture.cutoff > SHARP_CUTOFF else "soft",
     }
     return nifti(image, scan.affine)
 
