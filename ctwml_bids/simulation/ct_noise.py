@@ -48,11 +48,11 @@ def draw_texture(rng: np.random.Generator) -> NoiseTexture:
     0.07, 0.23, 2.0 for a sharp one; 0.2, 0.11, 1.0 for an image resampled after a gantry tilt,
     whose slices 2.6 mm apart correlate by 0.8. Slices 4.9 mm apart do not correlate.
     """
-    order = float(rng.uniform(1.0, 2.3))
+    order = float(rng.uniform(0.8, 2.3))
     cutoff = (0.115 + 0.12 * (order - 1)) * np.exp(rng.normal(0, 0.2))
     return NoiseTexture(
         floor=float(np.exp(rng.uniform(np.log(0.02), np.log(0.25)))),
-        cutoff=float(np.clip(cutoff, 0.09, 0.38)),
+        cutoff=float(np.clip(cutoff, 0.08, 0.38)),
         order=order,
         reach=float(rng.uniform(0.5, 5.5)) if rng.random() < 0.4 else 0.0,
     )
