@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -20,6 +20,16 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from benchmarks.realism_lesions import edge_profile
+from benchmarks.realism_noise import (
+    HIGHEST,
+    away_from,
+    calm_white,
+    fit_texture,
+    patches,
+    radial_power,
+    simulated_power,
+)
 from benchmarks.record import write_result
 from ctwml_bids import templates
 from ctwml_bids.preprocessing.ct_brain import ct_mask
@@ -30,7 +40,9 @@ from ctwml_bids.preprocessing.orthonormal import orthonormal
 
 REAL = ("sub-ge01", "sub-dv01")
 IMAGES = Path(__file__).resolve().parents[1] / "docs/images"
-PATCH_MM = 24.0  # edge of the squares in which noise is measured
+# Heads like the real ones, with noise fitted to theirs: age in years, lesions in mL, seed.
+ALIKE = {"sub-ge01": (80, 80.0, 1), "sub-dv01": (29, 0.0, 1)}
+LEAST_ML = 10.0  # of lesions, for a profile across their border
 HU_BINS = np.arange(-10, 61)
 
 
@@ -74,40 +86,12 @@ def load(path: Path, lesions: Path | None, name: str) -> Scan:
     )
 
 
-def noise_patches(scan: Scan) -> list[np.ndarray]:
-    """Squares deep in the upper brain, each without its plane (trend of the tissue)."""
-    edge = max(8, round(PATCH_MM / float(scan.grid.spacing[:2].mean())))
-    y, x = np.meshgrid(np.arange(edge), np.arange(edge), indexing="ij")
-    plane = np.stack([np.ones(edge**2), x.ravel(), y.ravel(), (x * x).ravel(), (y * y).ravel()], 1)
-    calm = scan.brain & (scan.white > 0.85) & (scan.hu > 10) & (scan.hu < 50)
-    patches = []
-    for z in np.flatnonzero(calm.any(axis=(0, 1))):
-        cover = ndimage.uniform_filter(calm[:, :, z].astype(np.float32), edge)
-        while cover.max() > 0.9 and len(patches) < 40:
-            i, j = np.unravel_index(cover.argmax(), cover.shape)
-            low = (i - edge // 2, j - edge // 2)
-            part = scan.hu[low[0] : low[0] + edge, low[1] : low[1] + edge, z]
-            if part.shape == (edge, edge):
-                trend = plane @ np.linalg.lstsq(plane, part.ravel(), rcond=None)[0]
-                patches.append(part - trend.reshape(edge, edge))
-            cover[max(i - edge, 0) : i + edge, max(j - edge, 0) : j + edge] = 0
-    return patches
-
-
-def noise_power(scan: Scan, patches: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Radial noise power (HU² mm²) and its spatial frequencies (1/mm)."""
-    spacing = float(scan.grid.spacing[:2].mean())
-    power = np.mean([np.abs(np.fft.fft2(patch)) ** 2 for patch in patches], axis=0)
-    power *= spacing**2 / patches[0].size
-    axis = np.fft.fftfreq(len(patches[0]), spacing)
-    radius = np.hypot(*np.meshgrid(axis, axis))
-    edges = np.arange(0.03, 1.0, 0.06)
-    place = np.digitize(radius, edges)
-    inside = [place == k for k in range(1, len(edges)) if (place == k).any()]
-    return (
-        np.array([radius[part].mean() for part in inside]),
-        np.array([power[part].mean() for part in inside]),
-    )
+def noise(scan: Scan) -> np.ndarray:
+    """Squares of white matter away from edges and lesions, each without its trend."""
+    calm = calm_white(scan.hu, scan.grid, scan.brain, scan.white)
+    if scan.lesions is not None:
+        calm &= away_from(scan.lesions, scan.grid)
+    return patches(scan.hu, scan.grid, calm)
 
 
 def describe(scan: Scan) -> dict:
@@ -116,8 +100,8 @@ def describe(scan: Scan) -> dict:
     inner = ndimage.binary_erosion(scan.brain, iterations=2) & (scan.hu > -5) & (scan.hu < 70)
     lesions = np.zeros_like(scan.brain) if scan.lesions is None else scan.lesions
     white = inner & (scan.white > 0.9) & ~lesions
-    patches = noise_patches(scan)
-    noise = float(np.std(patches)) if patches else float("nan")
+    squares = noise(scan)
+    noise_sd = float(squares.std()) if len(squares) else float("nan")
     row = {
         "scan": scan.name,
         "slice_mm": round(float(scan.grid.spacing[2]), 2),
@@ -133,16 +117,39 @@ def describe(scan: Scan) -> dict:
         "ventricle_hu": float(
             np.median(soft[ndimage.binary_erosion(scan.ventricles, iterations=2) & (soft < 20)])
         ),
-        "noise_sd": noise,
-        "patches": len(patches),
+        "noise_sd": noise_sd,
+        "patches": len(squares),
     }
     core = ndimage.binary_erosion(lesions, np.ones((3, 3, 1)))
     if core.sum() * scan.grid.voxel_ml > 1.0:
         away = ndimage.distance_transform_edt(~lesions, scan.grid.spacing)
         around = white & (away > 4) & (away < 12)
         drop = float(np.median(soft[around]) - np.median(soft[core]))
-        row |= {"lesion_drop_hu": drop, "lesion_contrast_to_noise": drop / noise}
+        row |= {"lesion_drop_hu": drop, "lesion_contrast_to_noise": drop / noise_sd}
     return row
+
+
+def compare_noise(scan: Scan) -> dict:
+    """Fit the noise of a real CT, and compare a simulated head that has it, by frequency."""
+    frequency, measured = radial_power(noise(scan), scan.grid)
+    texture, sd = fit_texture(frequency, measured)
+    age, lesion_ml, seed = ALIKE[scan.name]
+    simulated = simulated_power(scan.grid, texture, sd, age, lesion_ml, seed)
+    low = frequency <= HIGHEST
+    return {
+        "scan": scan.name,
+        "texture": asdict(texture),
+        "sd_hu": sd,
+        "cycles_per_mm": frequency[low].tolist(),
+        "real_hu2_mm2": measured[low].tolist(),
+        "simulated_to_real": (simulated[low] / measured[low]).tolist(),
+    }
+
+
+def compare_edges(scan: Scan) -> dict:
+    """HU by distance from the border of lesions."""
+    distance, hu = edge_profile(scan.hu, scan.grid, scan.brain, scan.white, scan.lesions)
+    return {"scan": scan.name, "mm": distance.tolist(), "hu": hu.tolist()}
 
 
 def draw_slices(scans: list[Scan], path: Path) -> None:
@@ -166,7 +173,7 @@ def draw_slices(scans: list[Scan], path: Path) -> None:
 
 def draw_curves(scans: list[Scan], path: Path) -> None:
     """Draw HU histograms of brain and of white matter, and noise power."""
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.6))
+    figure, axes = plt.subplots(1, 4, figsize=(16, 3.6))
     for scan in scans:
         real = scan.name in REAL
         style = {"lw": 2.0 if real else 0.8, "color": None if real else "0.65"}
@@ -179,13 +186,17 @@ def draw_curves(scans: list[Scan], path: Path) -> None:
         ):
             heights, _ = np.histogram(values, HU_BINS, density=True)
             axis.plot(HU_BINS[:-1] + 0.5, heights, **style)
-        patches = noise_patches(scan)
-        if patches:
-            axes[2].loglog(*noise_power(scan, patches), **style)
+        squares = noise(scan)
+        if len(squares):
+            axes[2].loglog(*radial_power(squares, scan.grid), **style)
+        if scan.lesions is not None and scan.lesions.sum() * scan.grid.voxel_ml > LEAST_ML:
+            profile = edge_profile(scan.hu, scan.grid, scan.brain, scan.white, scan.lesions)
+            axes[3].plot(*profile, **style)
     labels = (
         ("brain", "HU"),
         ("white matter of the template, smoothed by 1 mm", "HU"),
         ("noise power (HU² mm²)", "cycles per mm"),
+        ("HU across the border of lesions (over 10 mL)", "mm from the border, negative inside"),
     )
     for axis, (title, unit) in zip(axes, labels, strict=True):
         axis.set_title(title, fontsize=9)
@@ -228,7 +239,19 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     draw_slices(scans[:8], IMAGES / "realism_slices.png")
     draw_curves(scans, IMAGES / "realism_curves.png")
-    print(f"Written to {write_result('realism', {'scans': rows, 'people': labels})}")
+    noises = [compare_noise(scan) for scan in scans if scan.name in REAL]
+    for row in noises:
+        ratios = zip(row["cycles_per_mm"], row["simulated_to_real"], strict=True)
+        print(row["scan"], "noise, simulated over real: ", end="")
+        print(", ".join(f"{ratio:.2f} at {at:.2f}/mm" for at, ratio in ratios))
+    marked = [
+        scan
+        for scan in scans
+        if scan.lesions is not None and scan.lesions.sum() * scan.grid.voxel_ml > LEAST_ML
+    ]
+    edges = [compare_edges(scan) for scan in marked]
+    result = {"scans": rows, "people": labels, "noise": noises, "lesion_edges": edges}
+    print(f"Written to {write_result('realism', result)}")
 
 
 if __name__ == "__main__":

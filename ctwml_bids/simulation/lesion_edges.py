@@ -55,12 +55,13 @@ def darkening(
         return result
     part = bounding_box(mask, int(np.ceil(REACH_MM / float(np.min(head.scale)))))
     distance = _border_distance(mask[part], head.ventricles[part] > 0.5, head.scale)
-    distance = ndimage.gaussian_filter(distance, 0.8)
+    # Water spreads: what is ragged on FLAIR is smooth on CT.
+    distance = ndimage.gaussian_filter(distance, 1.6)
     core = RIM + (1 - RIM) * np.clip(-distance / CORE_MM, 0, 1)
     near = 0.9 + 0.2 * np.exp(-np.maximum(head.ventricle_distance[part], 0) / 8.0)
     soft = 1 / (1 + np.exp(distance / fade))
     soft *= np.clip((REACH_MM - distance) / 4.0, 0, 1)
     # A focus smaller than the fading is faint, but not gone.
-    soft = np.maximum(soft, 0.75 * ndimage.gaussian_filter(lesion[part], 0.7))
+    soft = np.maximum(soft, 0.8 * ndimage.gaussian_filter(lesion[part], 1.0))
     result[part] = soft * core * near * depth[part]
     return result
