@@ -69,7 +69,7 @@ def draw_settings(rng: np.random.Generator) -> FlairSettings:
         lesion=lesion,
         fat=float(rng.uniform(0.25, 0.6) if suppressed else rng.uniform(1.1, 2.3)),
         muscle=float(rng.uniform(0.35, 0.7)),
-        wall=float(rng.uniform(0.2, 2.0)),
+        wall=float(rng.uniform(0.2, 1.5)),
         grading=float(rng.uniform(1.0, 1.6)),
         penumbra=float(rng.uniform(0.05, 0.3) if rng.random() < 0.6 else 0.0),
         reach=float(rng.uniform(2.0, 5.0)),
