@@ -12,9 +12,8 @@ from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.simulation.pair import simulate_pair
 from model_making import shipped_heads
+from model_making.training_people import draw_person, draw_scans
 
-# Share of heads without any lesion: specificity is the hard part.
-_NORMAL_SHARE = 0.4
 # Share of heads seen under the brain mask that the program finds; the others under the true one
 # with errors of its size.
 _FOUND_SHARE = 0.67
@@ -87,10 +86,10 @@ def _make_head(
 ) -> None:
     # Another stream than those of `simulate_pair`, [seed, 0] to [seed, 7] without ratings.
     rng = np.random.default_rng([seed, 11])
-    person = _person(rng)
+    person = draw_person(rng)
     if lesion_ml is not None:
         person = {"fazekas": 3, "lesion_ml": float(rng.uniform(*lesion_ml))}
-    pair = simulate_pair(seed, **person, **_scans(rng), ct_noise=ct_noise, anatomies=anatomies)
+    pair = simulate_pair(seed, **person, **draw_scans(rng), ct_noise=ct_noise, anatomies=anatomies)
     images = {
         "ct": (pair.ct, pair.ct_truth, pair.template_to_ct),
         "flair": (pair.flair, pair.flair_truth, pair.template_to_flair),
@@ -111,21 +110,6 @@ def _make_head(
                 facts["ct_noise_factor"] = ct_noise
             name = _name(seed, pose, modality)
             shipped_heads.save_head(folder, name, channels, labels, facts)
-
-
-def _person(rng: np.random.Generator) -> dict:
-    """Draw who is simulated: the lesion-free are young and old in equal parts."""
-    if rng.random() < _NORMAL_SHARE:
-        age = float(rng.uniform(18, 60) if rng.random() < 0.5 else rng.uniform(60, 90))
-        return {"fazekas": 0, "lesion_ml": 0.0, "age": age}
-    return {"fazekas": int(rng.choice([1, 2, 3], p=[0.25, 0.35, 0.4]))}
-
-
-def _scans(rng: np.random.Generator) -> dict:
-    """Draw voxel sizes (mm): clinical slices; in plane no finer than the grid can use."""
-    pixel = rng.uniform(0.6, 1.0)
-    thickness = float(rng.choice([1.5, 2.5, 3.0, 4.0, 5.0, 5.0, 6.0, 8.0]))
-    return {"ct_spacing": (pixel, pixel, thickness)}
 
 
 def _name(seed: int, pose: int, modality: str, suffix: str = "") -> str:

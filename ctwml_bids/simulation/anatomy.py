@@ -21,9 +21,10 @@ from ctwml_bids.simulation.wide_ventricles import widened
 BRAIN_ML = {"F": (1330.0, 105.0), "M": (1480.0, 115.0)}  # brain mask, mean and SD of adults
 TEMPLATE_BRAIN_ML = 1890.0  # of the packaged brain mask: MNI space is larger than life
 # Where ventricles of a wanted volume begin to widen (mL, at most), and how much of the fluid that
-# age gives the sulci stays in them: as much as without, or nearly effaced.
+# age gives the sulci stays in them: where pressure widened them they are narrow or effaced, where
+# tissue was lost (ex vacuo) they are as without, or wider.
 BEFORE_WIDENING_ML = 40.0
-SULCI_LEFT = (0.3, 1.0)
+EFFACED, KEPT, KEPT_SHARE = (0.25, 0.7), (0.85, 1.4), 0.5
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,8 @@ def make_head(
     share = draw_csf_share(rng, age)
     if ventricles_ml is not None:
         brain_ml = TEMPLATE_BRAIN_ML * voxel_ml * 1000.0
-        sulci = max(share - usual_ml / brain_ml, 0.0) * rng.uniform(*SULCI_LEFT)
+        left = rng.uniform(*(KEPT if rng.random() < KEPT_SHARE else EFFACED))
+        sulci = max(share - usual_ml / brain_ml, 0.0) * left
         share = sulci + ventricles_ml / brain_ml
     grey, white, csf = tissues(rng, fields, share)
     gap = float(np.clip(rng.normal(1.0 + 0.03 * max(age - 45, 0), 0.4), 0.6, 3.5))

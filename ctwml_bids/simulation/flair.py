@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from ctwml_bids.simulation import canonical as c
 from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head, vault
 from ctwml_bids.simulation.fields import coarse_shape, smooth_noise, soft_step, upsample
 from ctwml_bids.simulation.lesions import Lesions
+from ctwml_bids.simulation.periventricular import normal_rim
 from ctwml_bids.simulation.sampling import Scan
 
 
@@ -21,8 +23,15 @@ class FlairSettings:
     ----------
     grey, fluid, lesion, fat, muscle
         Signal of cortex, cerebrospinal fluid, lesions (where fully lesion), fat, muscle.
+    wall
+        How much more than elsewhere lesions stand out at the ventricles' walls (a share).
+    grading
+        Exponent of how the change rises from the edge of a lesion: where half is lesion, experts
+        draw the outline, at less than half of the change.
+    penumbra, reach
+        Unlabelled mild change around lesions, as a share of theirs, and its width in mm (SD).
     rim
-        Extra signal of the normal thin bright line and caps along the ventricles.
+        Extra signal of the normal thin bright line along the ventricles.
     bias
         SD of the logarithm of the coil's shading.
     noise
@@ -36,6 +45,10 @@ class FlairSettings:
     lesion: float
     fat: float
     muscle: float
+    wall: float
+    grading: float
+    penumbra: float
+    reach: float
     rim: float
     bias: float
     noise: float
@@ -43,17 +56,27 @@ class FlairSettings:
 
 
 def draw_settings(rng: np.random.Generator) -> FlairSettings:
-    """Draw signals and noise of one examination; a third has its fat suppressed."""
+    """Draw signals and noise of one examination; a third has its fat suppressed.
+
+    Grey matter, lesions, what lies at the ventricles' walls and noise span what expert masks show
+    on real FLAIRs of old people, with slices of 1 and of 6.5 to 8 mm.
+    """
     suppressed = rng.random() < 0.35
+    lesion = float(rng.uniform(1.3, 2.1))
     return FlairSettings(
-        grey=float(rng.uniform(1.12, 1.38)),
-        fluid=float(rng.uniform(0.08, 0.32)),
-        lesion=float(rng.uniform(1.4, 2.0)),
+        grey=float(rng.uniform(1.06, 1.3)),
+        fluid=float(rng.uniform(0.06, 0.35)),
+        lesion=lesion,
         fat=float(rng.uniform(0.25, 0.6) if suppressed else rng.uniform(1.1, 2.3)),
         muscle=float(rng.uniform(0.35, 0.7)),
-        rim=float(rng.uniform(0.05, 0.45)),
+        wall=float(rng.uniform(0.2, 1.5)),
+        grading=float(rng.uniform(1.0, 1.6)),
+        penumbra=float(rng.uniform(0.05, 0.3) if rng.random() < 0.6 else 0.0),
+        reach=float(rng.uniform(2.0, 5.0)),
+        # Weaker than a lesion, or nobody could tell rims from linings.
+        rim=float(rng.uniform(0.3, 1.2) * (lesion - 1)),
         bias=float(rng.uniform(0.03, 0.16)),
-        noise=float(rng.uniform(0.015, 0.06)),
+        noise=float(rng.uniform(0.02, 0.08)),
         gain=float(np.exp(rng.uniform(np.log(150), np.log(1200)))),
     )
 
@@ -62,11 +85,9 @@ def _brain(rng: np.random.Generator, head: Head, lesions: Lesions, s: FlairSetti
     labels = head.labels[BRAIN_BOX]
     shape = labels.shape
     regional = 0.03 * smooth_noise(rng, shape, 12.0)
-    distance = head.ventricle_distance
-    white = 1 + regional + s.rim * np.exp(-np.maximum(distance, 0) / rng.uniform(0.8, 1.6))
     # Posterior periventricular white matter and long tracts are a little brighter.
-    white = white + rng.uniform(0, 0.15) * lesions.haze
-    white = white + (s.lesion - 1) * lesions.lesion * lesions.depth
+    white = 1 + regional + rng.uniform(0, 0.15) * lesions.haze
+    white = white + _periventricular_and_lesions(rng, head, lesions, s)
     grey = s.grey + regional
     grey = grey + (rng.uniform(-0.18, 0.0)) * (labels == c.DEEP_GREY)
     grey = grey + rng.uniform(-0.1, 0.05) * (labels == c.CEREBELLUM)
@@ -84,6 +105,27 @@ def _brain(rng: np.random.Generator, head: Head, lesions: Lesions, s: FlairSetti
     signal += lesions.cavity * (tissue * (s.fluid + 0.1) - signal)
     signal *= 1 - 0.6 * np.clip(lesions.calcification, 0, 1)
     return signal
+
+
+def _periventricular_and_lesions(
+    rng: np.random.Generator, head: Head, lesions: Lesions, s: FlairSettings
+) -> np.ndarray:
+    """Return the extra signal of lesions, of what surrounds them, and of the ventricles' rim."""
+    rim = s.rim * normal_rim(rng, head)
+    if not lesions.lesion.any():
+        return rim
+    at_wall = np.exp(-np.maximum(head.ventricle_distance - 1, 0))
+    change = (s.lesion - 1) * (1 + s.wall * at_wall) * lesions.depth
+    inside = lesions.lesion**s.grading
+    around = s.penumbra * (s.lesion - 1) * _blurred(lesions.lesion, s.reach)
+    beside = np.maximum(rim, around) * (1 - inside)
+    return inside * change + beside
+
+
+def _blurred(fraction: np.ndarray, width: float) -> np.ndarray:
+    """Blur by a Gaussian wider than two voxels, on a grid of 2 mm."""
+    thin = ndimage.uniform_filter(fraction, 2)[::2, ::2, ::2]
+    return upsample(ndimage.gaussian_filter(thin, width / 2), fraction.shape, 2)
 
 
 def relative_signal(

@@ -11,6 +11,7 @@ from ctwml_bids.simulation import canonical
 from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head
 from ctwml_bids.simulation.fields import smooth_noise, soft_step, upsample
 from ctwml_bids.simulation.lesion_edges import darkening
+from ctwml_bids.simulation.periventricular import draw_lining, horn_caps
 
 # mL by Fazekas grade, mean and SD (n = 198, see the method's description); grade 0 is near zero.
 GRADE_ML = {1: (3.7, 2.3), 2: (10.8, 3.1), 3: (35.2, 17.9)}
@@ -68,27 +69,12 @@ def _symmetric_noise(rng: np.random.Generator, shape: tuple[int, ...], scale: fl
     return mixed / np.sqrt(share**2 + (1 - share) ** 2)
 
 
-def _horn_caps(shape: tuple[int, ...]) -> np.ndarray:
-    """Return where caps lie at frontal horns and trigones: 0–1, on the lesion grid."""
-    axes = np.meshgrid(
-        *[
-            canonical.ORIGIN[a] + BRAIN_BOX[a].start + STEP * np.arange(shape[a], dtype=np.float32)
-            for a in range(3)
-        ],
-        indexing="ij",
-    )
-    caps = np.zeros(shape, dtype=np.float32)
-    for x, y, z, width in ((22, 32, 6, 11), (30, -52, 14, 13), (20, -22, 32, 13)):
-        squared = (np.abs(axes[0]) - x) ** 2 + (axes[1] - y) ** 2 + (axes[2] - z) ** 2
-        caps += np.exp(-squared / (2 * width**2))
-    return caps
-
-
 def lesion_room(head: Head) -> np.ndarray:
     """Return how freely lesions may lie at each point of the lesion grid (0–1)."""
     labels = head.labels[BRAIN_BOX]
-    core = ndimage.gaussian_filter(_thin(head.white), 0.9)
-    allowed = soft_step(core - 0.72, 0.25)  # keeps the U-fibres below the cortex free
+    # Keeps the U-fibres below the cortex free; up to the ventricles there is nothing to be kept.
+    core = ndimage.gaussian_filter(_thin(head.white + head.ventricles), 0.9)
+    allowed = soft_step(core - 0.72, 0.25)
     place = _thin(labels)
     factor = np.select(
         [place == canonical.CEREBRUM, place == canonical.CAPSULE, place == canonical.CALLOSUM],
@@ -106,7 +92,7 @@ def _score(rng: np.random.Generator, distance: np.ndarray) -> np.ndarray:
     shape = distance.shape
     length = rng.uniform(2, 14)
     near = rng.uniform(1.2, 3.2) * np.exp(-np.maximum(distance, 0) / length)
-    caps = rng.uniform(0.4, 1.6) * _horn_caps(shape) * np.exp(-np.maximum(distance, 0) / 12.0)
+    caps = rng.uniform(0.4, 1.6) * horn_caps(shape, STEP) * np.exp(-np.maximum(distance, 0) / 12.0)
     # Outlines are smooth: the finest scale makes small foci, and has the least weight.
     weights = rng.dirichlet((1.0, 2.0, 2.2)) * rng.uniform(0.9, 1.7)
     noise = sum(
@@ -126,21 +112,28 @@ def _fraction_of_volume(
     voxel_ml: float,
     volume: float,
     soft: float,
+    lining: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the fraction 0–1 (full grid) of the highest scores that make a volume in mL."""
+    """Return the fraction 0–1 (full grid) of the highest scores that make a volume in mL.
+
+    A lining of the ventricles is part of the volume and of what is returned.
+    """
     if volume <= 0:
         return np.zeros(white.shape, dtype=np.float32)
     field = np.where(room > 0.02, score - 2.5 * (1 - room), -50.0).astype(np.float32)
     fine = np.maximum(upsample(field, white.shape, STEP), -20)
     ground = white > 0.3
-    values, share = fine[ground], white[ground]
+    values, share = fine[ground], np.minimum(white[ground] * 1.25, 1)
+    lined = np.zeros(share.shape, dtype=bool) if lining is None else lining[ground] > 0.5
     high, low = float(values.max()), float(np.percentile(values, 20))
     for _ in range(14):
         level = (high + low) / 2
-        # Half the fraction lies on each side of the edge: what a mask at 0.5 will hold.
-        total = float(((values > level) & (share > 0.5)).sum()) * voxel_ml
+        # What a mask at 0.5 will hold.
+        inside = soft_step(values - level, soft) * share > 0.5
+        total = float((inside | lined).sum()) * voxel_ml
         high, low = (level, low) if total < volume else (high, level)
-    return (soft_step(fine - level, soft) * np.minimum(white * 1.25, 1)).astype(np.float32)
+    fraction = (soft_step(fine - level, soft) * np.minimum(white * 1.25, 1)).astype(np.float32)
+    return fraction if lining is None else np.maximum(fraction, lining)
 
 
 def _blob(rng: np.random.Generator, box: tuple[int, ...], centre: np.ndarray, radii: np.ndarray):
@@ -249,7 +242,10 @@ def draw_outline(
     score = _score(rng, _thin(head.ventricle_distance))
     soft = float(rng.uniform(0.15, 0.6))
     white = head.white * (1 - infarct)
-    return _fraction_of_volume(score, room, white, head.voxel_ml, volume_ml, soft), infarct
+    # A stream of its own: whether there is a lining never shifts what is drawn later.
+    lining = draw_lining(rng.spawn(1)[0], head, white, volume_ml)
+    lesion = _fraction_of_volume(score, room, white, head.voxel_ml, volume_ml, soft, lining)
+    return lesion, infarct
 
 
 def complete(

@@ -17,10 +17,11 @@ from ctwml_bids.simulation.individual import INDIVIDUAL_SHARE, draw_anatomy
 from ctwml_bids.simulation.lesions import Lesions, draw_lesion_ml, make_lesions
 from ctwml_bids.simulation.rated import OUTLINE_STREAM, draw_rated_lesions
 from ctwml_bids.simulation.sampling import Scan, pose, take
-from ctwml_bids.simulation.scans import draw_ct_grid, draw_flair_grid
+from ctwml_bids.simulation.scans import MOST_GAP, draw_ct_grid, draw_flair_grid
 from ctwml_bids.simulation.second_rater import outline_again
 from ctwml_bids.simulation.truth import Truth, sample_truth
 from ctwml_bids.simulation.wide_ventricles import RANGE_ML
+from ctwml_bids.simulation.window_export import through_window
 
 VERSION = "3"  # of the simulation; the same seed gives the same heads within a version
 # Age by Fazekas group (Table 1 of Pitkänen et al. 2020): mean, SD.
@@ -34,7 +35,7 @@ class SimulatedPair:
     Attributes
     ----------
     ct, flair
-        int16 images; the CT in HU with padding outside its circle.
+        int16 images; the CT in HU with padding outside its circle, or as a window export.
     ct_truth, flair_truth
         Masks on the images' grids.
     flair_to_ct, template_to_ct, template_to_flair
@@ -129,6 +130,9 @@ def simulate_pair(
     size: str = "full",
     ct_spacing: Sequence[float] | None = None,
     flair_spacing: Sequence[float] | None = None,
+    ct_gap: float | None = None,
+    flair_gap: float | None = None,
+    ct_window: Sequence[float] | None = None,
     ct_noise: float = 1.0,
     sagittal: bool | None = None,
     anatomies: Sequence[Path] = (),
@@ -155,8 +159,14 @@ def simulate_pair(
     size
         "full": clinical matrices; "small": 1.1–1.6 mm in plane, 4–5 mm slices.
     ct_spacing, flair_spacing
-        Voxel edges in mm to use instead of drawn ones, for training: (1, 1, 3), say. Slices
-        are as thick as they are apart, their field of view holds the head tightly.
+        Voxel edges in mm to use instead of drawn ones, for training: (1, 1, 3), say. The field
+        of view holds the head tightly.
+    ct_gap, flair_gap
+        Share of the distance between slices that none of them sees, 0 to 0.3: slices of 4 mm
+        every 5 mm have a gap of 0.2. None: none on CT, drawn on FLAIR.
+    ct_window
+        Lower and upper end in HU of the display window through which the CT was exported with 8
+        bits (see ``window_export``): float32 then. None: the CT is whole.
     ct_noise
         Factor of the CT's noise.
     sagittal
@@ -174,8 +184,8 @@ def simulate_pair(
     Raises
     ------
     ValueError
-        If modality, size, a grade or ventricles are none of those above, or options exclude each
-        other.
+        If modality, size, a grade, ventricles, a gap or a window are none of those above, or
+        options exclude each other.
     BadDataError
         If an anatomy file cannot be read or lies on another grid.
     """
@@ -185,6 +195,9 @@ def simulate_pair(
         raise ValueError(f"fazekas must be 0, 1, 2 or 3, not {fazekas!r}")
     if ventricles_ml is not None and not RANGE_ML[0] <= ventricles_ml <= RANGE_ML[1]:
         raise ValueError(f"ventricles_ml must be 100 to 300 mL, not {ventricles_ml!r}")
+    for gap in (ct_gap, flair_gap):
+        if gap is not None and not 0 <= gap <= MOST_GAP:
+            raise ValueError(f"ct_gap and flair_gap must be 0 to {MOST_GAP}, not {gap!r}")
     if rated_as is not None:
         if (fazekas, lesion_ml) != (None, None) or not {*rated_as} <= {0, 1, 2, 3} or not rated_as:
             raise ValueError(f"rated_as={rated_as!r}: grades 0 to 3, without fazekas, lesion_ml")
@@ -211,13 +224,18 @@ def simulate_pair(
     facts["anatomy"] = "template" if anatomy is None else anatomy.name
     ct_image = flair_image = ct_truth = flair_truth = None
     if modality != "flair":
-        scan = draw_ct_grid(streams[3], template_to_ct, ct_spacing, size)
+        scan = draw_ct_grid(streams[3], template_to_ct, ct_spacing, size, ct_gap)
         ct_image = _scan_ct(streams[5], head, lesions, template_to_ct, scan, facts, ct_noise)
+        if ct_window is not None:
+            ct_image = through_window(ct_image, ct_window)
+            facts["ct"]["window_hu"] = [float(end) for end in ct_window]
         ct_truth = sample_truth(head, lesions, template_to_ct, scan, again)
     if modality != "ct":
         if sagittal is None:
             sagittal = bool(streams[4].random() < 13 / 147)
-        scan = draw_flair_grid(streams[4], template_to_flair, flair_spacing, size, sagittal)
+        scan = draw_flair_grid(
+            streams[4], template_to_flair, flair_spacing, size, sagittal, flair_gap
+        )
         flair_image = _scan_flair(streams[6], head, lesions, template_to_flair, scan, facts)
         facts["flair"]["sagittal_3d"] = sagittal
         flair_truth = sample_truth(head, lesions, template_to_flair, scan, again)

@@ -8,9 +8,17 @@ import numpy as np
 
 from ctwml_bids.simulation.sampling import Scan
 
+MOST_GAP = 0.3  # share of the distance between slices that none of them sees
+# FLAIR slices in mm: nearly all of the paper's are 4 to 5 mm apart, others from 3 to 10.
+USUAL_FLAIR_MM, OTHER_FLAIR_MM, OTHER_FLAIR_SHARE = (4.0, 5.0), (3.0, 10.0), 0.25
+
 
 def draw_ct_grid(
-    rng: np.random.Generator, matrix: np.ndarray, spacing: Sequence[float] | None, size: str
+    rng: np.random.Generator,
+    matrix: np.ndarray,
+    spacing: Sequence[float] | None,
+    size: str,
+    gap: float | None = None,
 ) -> Scan:
     """Draw a CT's grid: the paper's range, a coarser one, or a given spacing.
 
@@ -24,11 +32,13 @@ def draw_ct_grid(
         Voxel edges in mm, or None for drawn ones.
     size
         "full" (clinical, now and then with a tilted gantry) or "small".
+    gap
+        Share of the distance between slices that none of them sees, 0 to `MOST_GAP`; None: 0.
 
     Returns
     -------
     Scan
-        Slices as thick as they are apart.
+        Slices as thick as they are apart, less the gap.
     """
     pixel = rng.uniform(0.41, 0.55) if size == "full" else rng.uniform(1.2, 1.6)
     thick = float(rng.choice([1.5, 2.5, 3, 4, 5, 5])) if size == "full" else rng.choice([4.0, 5.0])
@@ -48,7 +58,7 @@ def draw_ct_grid(
     shape = (columns, rows, slices)
     flip = bool(rng.random() < 0.5)
     affine = _spaced_affine(shape, spacing, centre, flip, tilt)
-    return Scan(shape, affine, float(spacing[2]))
+    return Scan(shape, affine, float(spacing[2] * (1 - (gap or 0.0))))
 
 
 def draw_flair_grid(
@@ -57,20 +67,21 @@ def draw_flair_grid(
     spacing: Sequence[float] | None,
     size: str,
     sagittal: bool,
+    gap: float | None = None,
 ) -> Scan:
     """Draw a FLAIR's grid: axial 2D, or sagittal 3D, stored as the scanner would.
 
     Parameters
     ----------
-    rng, matrix, spacing, size
-        As for `draw_ct_grid`.
+    rng, matrix, spacing, size, gap
+        As for `draw_ct_grid`; without a gap given, half of the axial ones have one.
     sagittal
         Whether it is a sagittal 3D one; a given spacing makes it axial all the same.
 
     Returns
     -------
     Scan
-        Axial slices may have gaps: then they are thinner than they are apart.
+        With gaps slices are thinner than they are apart; a sagittal 3D one has none.
     """
     bottom, top = _native_range(matrix, rng.uniform(-98, -84), 98.0)
     centre = _head_centre(matrix)
@@ -85,15 +96,17 @@ def draw_flair_grid(
         return Scan(shape, affine, float(thick))
     if spacing is None:
         pixel = rng.uniform(0.43, 0.98) if size == "full" else rng.uniform(1.1, 1.5)
-        spacing = (pixel, pixel, rng.uniform(4.0, 5.0))
-    gap = 1.0 if rng.random() < 0.5 else rng.uniform(0.8, 0.95)  # part of a slice not seen
+        other = size == "full" and rng.random() < OTHER_FLAIR_SHARE
+        spacing = (pixel, pixel, rng.uniform(*(OTHER_FLAIR_MM if other else USUAL_FLAIR_MM)))
+    drawn = 0.0 if rng.random() < 0.5 else rng.uniform(0.05, MOST_GAP)
+    gap = drawn if gap is None else gap
     shape = (
         int(np.ceil(196 / spacing[0] / 2) * 2),
         int(np.ceil(236 / spacing[1] / 2) * 2),
         int(np.ceil((top - bottom) / spacing[2])) + 1,
     )
     affine = _spaced_affine(shape, spacing, centre, bool(rng.random() < 0.5))
-    return Scan(shape, affine, float(spacing[2] * gap))
+    return Scan(shape, affine, float(spacing[2] * (1 - gap)))
 
 
 def _spaced_affine(
