@@ -56,6 +56,8 @@ class GridHead:
         Native volume of a voxel of the grid in mL.
     found
         Brain mask that the program found on the image, likewise, or None.
+    infarcts
+        Fraction of infarcts, likewise, or None where nobody knows.
     """
 
     image: np.ndarray
@@ -63,6 +65,7 @@ class GridHead:
     lesions: np.ndarray
     voxel_ml: float
     found: np.ndarray | None = None
+    infarcts: np.ndarray | None = None
 
 
 def template_mask() -> nib.Nifti1Image:
@@ -105,6 +108,7 @@ def on_grid(
     grid: Grid,
     modality: str,
     found: nib.Nifti1Image | None = None,
+    infarcts: nib.Nifti1Image | None = None,
 ) -> GridHead:
     """Bring a simulated image onto the grid in a slightly wrong pose, its masks along with it."""
     transform = template_to_native @ pose_error(rng, grid)
@@ -114,6 +118,7 @@ def on_grid(
         to_grid(lesions, transform, grid, fill=0.0),
         grid.voxel_ml * float(abs(np.linalg.det(transform[:3, :3]))),
         None if found is None else to_grid(found, transform, grid, fill=0.0),
+        None if infarcts is None else to_grid(infarcts, transform, grid, fill=0.0),
     )
 
 
@@ -178,14 +183,25 @@ def training_arrays(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the network's input (channels, x, y, z) float16 and the labels (x, y, z) uint8.
 
-    Without a found brain mask, or where it is far from the truth, the true mask gets errors of
-    the same size instead.
+    Labels are those of `labels_of`. Without a found brain mask, or where it is far from the truth,
+    the true mask gets errors of the same size instead.
     """
     mask = None if head.found is None else head.found > 0.5
     if mask is None or dice(mask, head.brain > 0.5) < LEAST_DICE:
         mask = disturb_mask(rng, head.brain, grid.spacing)
     channels = network_channels(head.image, mask, MODALITIES[modality].channels)
-    return channels.astype(np.float16), (head.lesions >= 0.5).astype(np.uint8)
+    return channels.astype(np.float16), labels_of(head)
+
+
+def labels_of(head: GridHead) -> np.ndarray:
+    """Return 0 background, 1 white matter lesion, 2 infarct for each voxel (uint8).
+
+    Where both together are half of a voxel or more, it is of the larger one.
+    """
+    if head.infarcts is None:
+        return (head.lesions >= 0.5).astype(np.uint8)
+    larger = np.where(head.infarcts > head.lesions, np.uint8(2), np.uint8(1))
+    return np.where(head.lesions + head.infarcts >= 0.5, larger, np.uint8(0))
 
 
 def save_head(folder: Path, name: str, channels: np.ndarray, labels: np.ndarray, facts: dict):

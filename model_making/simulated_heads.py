@@ -10,10 +10,13 @@ import numpy as np
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.grids import Grid
+from ctwml_bids.simulation.infarcts import InfarctShapes, read_shapes
 from ctwml_bids.simulation.pair import simulate_pair
 from model_making import shipped_heads
 from model_making.training_people import draw_person, draw_scans
 
+# Share of heads with infarcts, where their shapes are given; of which kinds says `infarct_tissue`.
+_INFARCT_SHARE = 0.25
 # Share of heads seen under the brain mask that the program finds; the others under the true one
 # with errors of its size.
 _FOUND_SHARE = 0.67
@@ -26,6 +29,7 @@ def make_heads(
     lesion_ml: tuple[float, float] | None = None,
     anatomies: Sequence[Path] = (),
     ct_noise: tuple[float, float] | None = None,
+    infarcts: Path | None = None,
 ) -> None:
     """Simulate pairs and lay both images on the network's grid, each in ``poses`` poses.
 
@@ -41,20 +45,38 @@ def make_heads(
     ct_noise
         Each CT's noise is multiplied by a factor drawn between these, evenly in its logarithm:
         scanners and protocols differ by more than the simulation does.
+    infarcts
+        File of shapes of real infarcts (see `infarct_shapes`), which a share of the heads gets.
 
     Raises
     ------
     BadDataError
-        If a head is there whose noise was multiplied by another factor.
+        If a head is there whose noise was multiplied by another factor, or the shapes of infarcts
+        cannot be read or are for tests.
     """
+    shapes = training_shapes(infarcts) if infarcts else None
     grid = shipped_heads.shipped_grid()
     for seed in seeds:
         factor = noise_factor(seed, ct_noise)
         if (folder / _name(seed, poses - 1, "flair", "_image.npy")).is_file():
             _check_noise(folder / _name(seed, poses - 1, "ct", "_facts.json"), factor)
         else:
-            _make_head(folder, seed, poses, grid, lesion_ml, anatomies, factor)
+            _make_head(folder, seed, poses, grid, lesion_ml, anatomies, factor, shapes)
             print(f"head {seed} done", flush=True)
+
+
+def training_shapes(path: Path) -> InfarctShapes:
+    """Read shapes of infarcts that a model may be trained on.
+
+    Raises
+    ------
+    BadDataError
+        If it is no such file, or its infarcts are for tests.
+    """
+    shapes = read_shapes(path)
+    if shapes.for_tests:
+        raise BadDataError(f"The infarcts of {path} are for tests: no model is trained on them.")
+    return shapes
 
 
 def noise_factor(seed: int, limits: tuple[float, float] | None) -> float:
@@ -83,13 +105,22 @@ def _make_head(
     lesion_ml: tuple[float, float] | None,
     anatomies: Sequence[Path],
     ct_noise: float,
+    shapes: InfarctShapes | None = None,
 ) -> None:
     # Another stream than those of `simulate_pair`, [seed, 0] to [seed, 7] without ratings.
     rng = np.random.default_rng([seed, 11])
     person = draw_person(rng)
     if lesion_ml is not None:
         person = {"fazekas": 3, "lesion_ml": float(rng.uniform(*lesion_ml))}
-    pair = simulate_pair(seed, **person, **draw_scans(rng), ct_noise=ct_noise, anatomies=anatomies)
+    pair = simulate_pair(
+        seed,
+        **person,
+        **draw_scans(rng),
+        ct_noise=ct_noise,
+        anatomies=anatomies,
+        infarcts=shapes,
+        infarct_share=_INFARCT_SHARE,
+    )
     images = {
         "ct": (pair.ct, pair.ct_truth, pair.template_to_ct),
         "flair": (pair.flair, pair.flair_truth, pair.template_to_flair),
@@ -102,7 +133,15 @@ def _make_head(
             if masks[modality] and rng.random() < _FOUND_SHARE:
                 found = masks[modality][int(rng.integers(len(masks[modality])))]
             head = shipped_heads.on_grid(
-                rng, image, truth.lesion_fraction, truth.brain, transform, grid, modality, found
+                rng,
+                image,
+                truth.lesion_fraction,
+                truth.brain,
+                transform,
+                grid,
+                modality,
+                found,
+                truth.infarct_fraction,
             )
             channels, labels = shipped_heads.training_arrays(rng, head, grid, modality)
             facts = dict(pair.facts) | {"grid_voxel_ml": head.voxel_ml}

@@ -169,6 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     heads.add_argument(
         "--ct-noise", type=float, nargs=2, metavar=("FROM", "TO"), help="factor of the CT's noise"
     )
+    heads.add_argument("--infarcts", type=Path, help="file of shapes (`infarct_shapes`)")
     real = steps.add_parser("real", help="lay real FLAIR images with expert masks on the grid")
     real.add_argument("folder", type=Path)
     real.add_argument("--bids-dir", type=Path, required=True)
@@ -243,6 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args.lesion_ml,
             anatomies,
             args.ct_noise,
+            args.infarcts,
         )
     elif args.step == "real":
         real_heads.make_real_heads(args.bids_dir, args.folder, poses=args.poses)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.simulation import canonical
-from ctwml_bids.simulation.bending import aged_warp, warp
+from ctwml_bids.simulation.bending import WARP_STEP, aged_warp, warp
 from ctwml_bids.simulation.canonical import BRAIN_BOX
 from ctwml_bids.simulation.fields import smooth_noise, soft_step
 from ctwml_bids.simulation.individual import Anatomy, folded_tissues
@@ -53,6 +53,9 @@ class Head:
         Mean thickness in mm (template frame) of the vault and of its scalp.
     texture
         Smooth noise (SD 1) on the whole grid: thickness of bone and scalp, strands of fat.
+    source
+        Where each point of BRAIN_BOX lies in the head it is bent from: voxel indices of the
+        working grid, (3, x, y, z), at every second voxel.
     """
 
     age: float
@@ -70,6 +73,7 @@ class Head:
     skull: float
     scalp: float
     texture: np.ndarray
+    source: np.ndarray
 
     @property
     def voxel_ml(self) -> float:
@@ -214,6 +218,9 @@ def make_head(
         skull=float(rng.uniform(5.5, 9.5)),
         scalp=float(rng.uniform(4.0, 8.5)),
         texture=smooth_noise(rng, canonical.SHAPE, 12.0),
+        source=np.stack(
+            [part[BRAIN_BOX][(slice(None, None, int(WARP_STEP)),) * 3] for part in source]
+        ),
     )
 
 

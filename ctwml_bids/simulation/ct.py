@@ -10,6 +10,7 @@ from ctwml_bids.simulation import canonical as c
 from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head, vault
 from ctwml_bids.simulation.ct_noise import NoiseTexture, draw_noise, draw_texture, sd_of_slice
 from ctwml_bids.simulation.fields import smooth_noise, soft_step
+from ctwml_bids.simulation.infarct_images import on_ct
 from ctwml_bids.simulation.lesions import Lesions
 from ctwml_bids.simulation.sampling import Scan
 from ctwml_bids.simulation.white_matter import regional_darkness, temporal_fluid
@@ -98,8 +99,9 @@ def _brain(rng: np.random.Generator, head: Head, lesions: Lesions, s: CtSettings
     hu = head.white * white + head.grey * grey + head.csf * fluid
     tissue = head.white + head.grey + head.csf
     hu += temporal_fluid(rng, head) * (tissue * (s.fluid + 3) - hu)
-    infarct = lesions.infarct
-    hu += infarct * (tissue * rng.uniform(s.fluid + 2, 17) - hu)
+    hu += lesions.plain_infarct * (tissue * rng.uniform(s.fluid + 2, 17) - hu)
+    if lesions.infarcts is not None:
+        on_ct(hu, head, lesions.infarcts, s.fluid, fluid)
     hu += lesions.cavity * (tissue * (s.fluid + 3) - hu)
     return hu + lesions.calcification * rng.uniform(80, 350)
 

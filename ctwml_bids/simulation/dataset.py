@@ -26,7 +26,8 @@ NOTICE = """Simulated head CT and FLAIR with white matter lesions of known place
 face. Figures measured on such images are figures on simulations and nothing else.
 
 `{truth}` holds for every participant, on the grids of both images: lesion, brain and ventricle
-masks, things that resemble lesions (desc-mimics: 1 old infarct, 2 lacune or perivascular space,
+masks, infarcts where there are any (label-infarct; lacunes of 3 mm and larger are infarcts),
+things that resemble lesions (desc-mimics: 1 infarct, 2 perivascular space,
 3 calcification), the true transform (ITK text, RAS to LPS converted; from-CT_to-FLAIR resamples
 the CT onto the FLAIR) and a JSON file with the true volumes and all ratings. label-WML_desc-rater2
 masks are the same lesions as a second human would outline them: their Dice with the truth is the
@@ -50,8 +51,10 @@ def _save(image: nib.Nifti1Image, path: Path) -> None:
 
 def _write_truth(folder: Path, name: str, space: str, truth: Truth, image_path: str) -> None:
     """Write the masks of one space, each with its sidecar."""
+    infarcts = truth.infarcts if np.any(truth.infarcts.dataobj) else None
     masks = {
         "label-WML_mask": (truth.lesions, "Lesion"),
+        "label-infarct_mask": (infarcts, "Lesion"),
         "label-WML_desc-rater2_mask": (truth.second_rater, "Lesion"),
         "label-WML_probseg": (truth.lesion_fraction, "Lesion"),
         "label-ventricles_mask": (truth.ventricles, "ROI"),

@@ -10,6 +10,7 @@ from scipy import ndimage
 from ctwml_bids.simulation import canonical as c
 from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head, vault
 from ctwml_bids.simulation.fields import coarse_shape, smooth_noise, soft_step, upsample
+from ctwml_bids.simulation.infarct_images import on_flair
 from ctwml_bids.simulation.lesions import Lesions
 from ctwml_bids.simulation.periventricular import normal_rim
 from ctwml_bids.simulation.sampling import Scan
@@ -98,10 +99,12 @@ def _brain(rng: np.random.Generator, head: Head, lesions: Lesions, s: FlairSetti
     fluid += rng.uniform(0.1, 0.7) * pulsation * (0.3 + 0.7 * below)
     signal = head.white * white + head.grey * grey + head.csf * fluid
     tissue = head.white + head.grey + head.csf
-    core = soft_step(lesions.infarct - 0.75, 0.4)
-    gliosis = lesions.infarct * (1 - core)
+    core = soft_step(lesions.plain_infarct - 0.75, 0.4)
+    gliosis = lesions.plain_infarct * (1 - core)
     signal += gliosis * tissue * (s.lesion - 1.0)
     signal += core * (tissue * (s.fluid + 0.15) - signal)
+    if lesions.infarcts is not None:
+        on_flair(signal, head, lesions.infarcts, s.fluid)
     signal += lesions.cavity * (tissue * (s.fluid + 0.1) - signal)
     signal *= 1 - 0.6 * np.clip(lesions.calcification, 0, 1)
     return signal

@@ -10,6 +10,7 @@ from scipy import ndimage
 from ctwml_bids.simulation import canonical
 from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head
 from ctwml_bids.simulation.fields import smooth_noise, soft_step, upsample
+from ctwml_bids.simulation.infarct_tissue import Infarcts
 from ctwml_bids.simulation.lesion_edges import darkening
 from ctwml_bids.simulation.periventricular import draw_lining, horn_caps
 
@@ -18,6 +19,7 @@ GRADE_ML = {1: (3.7, 2.3), 2: (10.8, 3.1), 3: (35.2, 17.9)}
 GRADE_ML_RANGE = {1: (0.6, 9.0), 2: (5.0, 18.0), 3: (14.0, 95.0)}
 STEP = 2  # mm between the points at which lesion fields are drawn
 INFARCT, CAVITY, CALCIFICATION = 1, 2, 3  # codes of the mimic mask
+LACUNE_MM = 1.5  # radius from which a cavity is a lacune, below it a perivascular space
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,14 @@ class Lesions:
         Share of their full drop in HU that lesions cause on CT, see ``lesion_edges.darkening``.
     haze
         Normal darkening of white matter on CT, 0–1; never labelled.
-    infarct, cavity, calcification
-        Mimics: old infarct (with its cortex); lacunes and perivascular spaces; calcium.
+    infarct
+        Infarcts of all kinds: with their cortex, and lacunes of 3 mm and larger.
+    cavity, calcification
+        Mimics: cavities filled with fluid (lacunes and perivascular spaces); calcium.
+    plain_infarct
+        The part of ``infarct`` that is an even old infarct, as without real shapes.
+    infarcts
+        What real shapes made; None without.
     """
 
     lesion: np.ndarray
@@ -45,6 +53,8 @@ class Lesions:
     infarct: np.ndarray
     cavity: np.ndarray
     calcification: np.ndarray
+    plain_infarct: np.ndarray
+    infarcts: Infarcts | None = None
 
 
 def draw_lesion_ml(rng: np.random.Generator, fazekas: int) -> float:
@@ -174,21 +184,30 @@ def _infarct(rng: np.random.Generator, head: Head, chance: float) -> np.ndarray:
     return field * np.minimum(tissue, 1)
 
 
-def _cavities(rng: np.random.Generator, head: Head, age: float) -> np.ndarray:
-    """Return lacunes (3–10 mm) and enlarged perivascular spaces (1–3 mm) with fluid inside."""
+def _cavities(
+    rng: np.random.Generator, head: Head, age: float, lacunes: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return all cavities with fluid inside, and those among them that are lacunes.
+
+    Perivascular spaces are 1 to 3 mm wide, lacunes 4 to 9 mm.
+    """
     field = np.zeros(head.white.shape, dtype=np.float32)
+    large = np.zeros(head.white.shape, dtype=np.float32)
     labels = head.labels[BRAIN_BOX]
     deep = np.isin(labels, (canonical.DEEP_GREY, canonical.CAPSULE)) & (head.csf < 0.1)
     wide = (labels == canonical.CEREBRUM) & (head.white > 0.9)
     old = np.clip((age - 40) / 40, 0, 1)
     spots = [(deep, rng.poisson(2 + 8 * old), (0.7, 1.5)), (wide, rng.poisson(6 * old), (0.6, 1.2))]
-    spots.append((deep | wide, rng.poisson(0.7 * old), (2.0, 4.5)))
+    spots.append((deep | wide, rng.poisson(0.7 * old) if lacunes else 0, (2.0, 4.5)))
     for where, count, (smallest, largest) in spots:
         for centre in _points(rng, where, count):
             radii = rng.uniform(smallest, largest) * np.array([1, 1, rng.uniform(1, 2.5)])
             slices, blob = _blob(rng, field.shape, centre, radii)
             field[slices] = np.maximum(field[slices], blob)
-    return field * (head.grey + head.white)
+            if smallest > LACUNE_MM:
+                large[slices] = np.maximum(large[slices], blob)
+    tissue = head.grey + head.white
+    return field * tissue, large * tissue
 
 
 def _calcifications(rng: np.random.Generator, head: Head, age: float) -> np.ndarray:
@@ -214,7 +233,7 @@ def draw_outline(
     head: Head,
     volume_ml: float,
     room: np.ndarray,
-    infarcts: bool = True,
+    infarcts: Infarcts | bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw where lesions of a volume and an old infarct lie: the first part of `make_lesions`.
 
@@ -229,7 +248,8 @@ def draw_outline(
     room
         How freely lesions may lie, from `lesion_room`.
     infarcts
-        Whether there may be an old infarct (in 5%, above 60 years in 20%).
+        Infarcts that there are, or whether there may be an even old one (in 5%, above 60 years
+        in 20%).
 
     Returns
     -------
@@ -237,15 +257,17 @@ def draw_outline(
         As in `Lesions`.
     """
     volume_ml = min(volume_ml, 0.5 * float(head.white.sum()) * head.voxel_ml)
-    chance = 0.05 + 0.15 * float(head.age > 60) if infarcts else 0.0
+    chance = 0.05 + 0.15 * float(head.age > 60) if infarcts is True else 0.0
     infarct = _infarct(rng, head, chance)
+    if isinstance(infarcts, Infarcts):
+        infarct = infarcts.whole()
     score = _score(rng, _thin(head.ventricle_distance))
     soft = float(rng.uniform(0.15, 0.6))
     white = head.white * (1 - infarct)
     # A stream of its own: whether there is a lining never shifts what is drawn later.
     lining = draw_lining(rng.spawn(1)[0], head, white, volume_ml)
     lesion = _fraction_of_volume(score, room, white, head.voxel_ml, volume_ml, soft, lining)
-    return lesion, infarct
+    return np.minimum(lesion, 1 - infarct), infarct
 
 
 def complete(
@@ -254,8 +276,12 @@ def complete(
     lesion: np.ndarray,
     infarct: np.ndarray,
     room: np.ndarray,
+    infarcts: Infarcts | bool = True,
 ) -> Lesions:
-    """Add unlabelled darkening and the other mimics to what `draw_outline` gave."""
+    """Add unlabelled darkening and the other mimics to what `draw_outline` gave.
+
+    Where infarcts are given, or there shall be none, there are no lacunes but theirs.
+    """
     white = head.white * (1 - infarct)
     # Darker normal white matter is shaped as lesions are, wider and without an edge.
     old = np.clip((head.age - 20) / 60, 0, 1)
@@ -269,24 +295,32 @@ def complete(
     )
     haze = upsample(ndimage.gaussian_filter(_thin(haze), rng.uniform(1, 2.2)), haze.shape, STEP)
     depth = (1 + 0.18 * np.clip(smooth_noise(rng, white.shape, 7.0), -2, 2)).astype(np.float32)
+    shaped = isinstance(infarcts, Infarcts)
+    cavity, lacunes = _cavities(rng, head, head.age, infarcts is True)
+    lesion = np.minimum(lesion, 1 - lacunes)
     return Lesions(
         lesion=lesion,
         depth=depth,
         haze=haze,
-        infarct=infarct,
-        cavity=_cavities(rng, head, head.age),
+        infarct=np.maximum(infarct, lacunes),
+        cavity=cavity,
         calcification=_calcifications(rng, head, head.age),
         darkness=darkening(rng, head, lesion, depth),
+        plain_infarct=np.zeros_like(infarct) if shaped else infarct,
+        infarcts=infarcts if isinstance(infarcts, Infarcts) else None,
     )
 
 
-def make_lesions(rng: np.random.Generator, head: Head, volume_ml: float) -> Lesions:
+def make_lesions(
+    rng: np.random.Generator, head: Head, volume_ml: float, infarcts: Infarcts | bool = True
+) -> Lesions:
     """Draw lesions of a volume in mL, unlabelled darkening, and mimics for a head.
 
     Parameters
     ----------
-    rng, head, volume_ml
+    rng, head, volume_ml, infarcts
         See `draw_outline`.
     """
     room = lesion_room(head)
-    return complete(rng, head, *draw_outline(rng, head, volume_ml, room), room)
+    outline = draw_outline(rng, head, volume_ml, room, infarcts)
+    return complete(rng, head, *outline, room, infarcts)

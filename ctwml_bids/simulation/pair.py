@@ -14,6 +14,8 @@ from ctwml_bids.simulation import canonical, ct, flair
 from ctwml_bids.simulation.anatomy import Head, make_head
 from ctwml_bids.simulation.ct_noise import SHARP_CUTOFF
 from ctwml_bids.simulation.individual import INDIVIDUAL_SHARE, draw_anatomy
+from ctwml_bids.simulation.infarct_tissue import KINDS, SHARE, Infarcts, draw_infarcts, draw_kind
+from ctwml_bids.simulation.infarcts import InfarctShapes, read_shapes
 from ctwml_bids.simulation.lesions import Lesions, draw_lesion_ml, make_lesions
 from ctwml_bids.simulation.rated import OUTLINE_STREAM, draw_rated_lesions
 from ctwml_bids.simulation.sampling import Scan, pose, take
@@ -25,6 +27,7 @@ from ctwml_bids.simulation.window_export import through_window
 
 VERSION = "3"  # of the simulation; the same seed gives the same heads within a version
 # Age by Fazekas group (Table 1 of Pitkänen et al. 2020): mean, SD.
+INFARCT_STREAM = 17  # of a seed; others are taken elsewhere
 AGE = {0: (65.7, 11.5), 1: (65.7, 11.5), 2: (73.4, 7.1), 3: (74.7, 7.2)}
 
 
@@ -137,6 +140,9 @@ def simulate_pair(
     sagittal: bool | None = None,
     anatomies: Sequence[Path] = (),
     individual_share: float = INDIVIDUAL_SHARE,
+    infarcts: Path | InfarctShapes | None = None,
+    infarct: str | None = None,
+    infarct_share: float = SHARE,
 ) -> SimulatedPair:
     """Simulate one person's CT and FLAIR with known lesions.
 
@@ -176,6 +182,13 @@ def simulate_pair(
         the template.
     individual_share
         Chance of an individual anatomy where there are some; the others get the template's.
+    infarcts
+        Shapes of real infarcts, or their file (see ``infarcts``). Without them some have an even
+        old infarct, which is not seen where a rater grades lesions, and small lacunes.
+    infarct
+        "none", "old", "subacute" or "lacunes", for which ``infarcts`` are needed; drawn if None.
+    infarct_share
+        Chance of infarcts where they are drawn from ``infarcts``.
 
     Returns
     -------
@@ -184,10 +197,10 @@ def simulate_pair(
     Raises
     ------
     ValueError
-        If modality, size, a grade, ventricles, a gap or a window are none of those above, or
-        options exclude each other.
+        If modality, size, a grade, ventricles, a gap, a window or infarct are none of those above,
+        or options exclude each other.
     BadDataError
-        If an anatomy file cannot be read or lies on another grid.
+        If an anatomy file or that of infarcts cannot be read or lies on another grid.
     """
     if modality not in ("both", "ct", "flair") or size not in ("full", "small"):
         raise ValueError(f"modality {modality!r} or size {size!r} is not known")
@@ -202,17 +215,20 @@ def simulate_pair(
         if (fazekas, lesion_ml) != (None, None) or not {*rated_as} <= {0, 1, 2, 3} or not rated_as:
             raise ValueError(f"rated_as={rated_as!r}: grades 0 to 3, without fazekas, lesion_ml")
         fazekas = max(rated_as)
+    if infarct not in (None, *KINDS) or (infarct not in (None, "none") and infarcts is None):
+        raise ValueError(f"infarct={infarct!r}: one of {', '.join(KINDS)}, with infarcts")
     # Independent streams: what one part draws never shifts another part.
     streams = [np.random.default_rng([seed, part]) for part in range(8)]
     fazekas, age, sex = _draw_person(streams[0], fazekas, age, sex)
     anatomy = draw_anatomy(streams[7], anatomies, individual_share)
     head = make_head(streams[1], age, sex, anatomy, ventricles_ml)
+    head, found = _draw_infarcts(seed, head, infarcts, infarct, infarct_share)
     rated = again = None
     if rated_as is None:
         volume = draw_lesion_ml(streams[2], fazekas) if lesion_ml is None else lesion_ml
-        lesions = make_lesions(streams[2], head, volume)
+        lesions = make_lesions(streams[2], head, volume, found)
     else:
-        rated = draw_rated_lesions(seed, head, rated_as)
+        rated = draw_rated_lesions(seed, head, rated_as, found)
         fazekas, lesions = rated.rated.grade, rated.lesions
         again = outline_again(np.random.default_rng([seed, OUTLINE_STREAM]), head, lesions)
     template_to_ct = pose(streams[3], head.scale, 6.0, 30.0)
@@ -251,6 +267,23 @@ def simulate_pair(
     )
 
 
+def _draw_infarcts(
+    seed: int,
+    head: Head,
+    infarcts: Path | InfarctShapes | None,
+    kind: str | None,
+    share: float,
+) -> tuple[Head, Infarcts | bool]:
+    """Return a head with its infarcts, or whether it may have even ones and lacunes."""
+    if infarcts is None:
+        return head, kind is None
+    shapes = infarcts if isinstance(infarcts, InfarctShapes) else read_shapes(infarcts)
+    rng = np.random.default_rng([seed, INFARCT_STREAM])
+    drawn = draw_kind(rng, share)
+    head, found = draw_infarcts(rng, head, shapes, drawn if kind is None else kind)
+    return head, False if found is None else found
+
+
 def _facts(seed: int, fazekas: int, head: Head, lesions: Lesions) -> dict:
     """Return what is true of a person, measured on the 1 mm head."""
     brain = float(head.brain.sum())
@@ -266,5 +299,6 @@ def _facts(seed: int, fazekas: int, head: Head, lesions: Lesions) -> dict:
         "ventricle_ml": float(head.ventricles.sum()) * head.voxel_ml,
         "csf_share": float((head.csf * head.brain).sum()) / brain,
         "infarct_ml": float((lesions.infarct > 0.5).sum()) * head.voxel_ml,
+        "infarcts": [] if lesions.infarcts is None else list(lesions.infarcts.described),
         "foramen_magnum_z_template_mm": canonical.FORAMEN_Z,
     }

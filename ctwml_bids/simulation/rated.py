@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ctwml_bids.simulation.anatomy import Head
+from ctwml_bids.simulation.infarct_tissue import Infarcts
 from ctwml_bids.simulation.lesions import (
     Lesions,
     complete,
@@ -83,12 +84,14 @@ def draw_any_ml(rng: np.random.Generator) -> float:
     return float(volume)
 
 
-def draw_rated_lesions(seed: int, head: Head, planned: Sequence[int]) -> RatedLesions:
+def draw_rated_lesions(
+    seed: int, head: Head, planned: Sequence[int], infarcts: Infarcts | bool = True
+) -> RatedLesions:
     """Draw lesions on a head until a rater gives a planned grade.
 
     Each try draws a volume, its pattern and the rater's error anew; the head stays. So the group
     follows from the pattern and the rater, and volumes of neighbouring groups overlap. Nobody has
-    an old infarct: the method's cohort left such patients out.
+    an infarct larger than a lacune unless it is given: the method's cohort left such patients out.
 
     Parameters
     ----------
@@ -98,16 +101,19 @@ def draw_rated_lesions(seed: int, head: Head, planned: Sequence[int]) -> RatedLe
         Whose brain it is.
     planned
         Fazekas grades that are wanted, at least one.
+    infarcts
+        Infarcts that there are; False: not even lacunes.
 
     Returns
     -------
     RatedLesions
     """
     room = lesion_room(head)
+    given = infarcts if isinstance(infarcts, Infarcts) else False
     least = math.inf
     for number in range(1, TRIES + 1):
         rng = np.random.default_rng([seed, LESION_STREAM, number])
-        lesion, infarct = draw_outline(rng, head, draw_any_ml(rng), room, infarcts=False)
+        lesion, infarct = draw_outline(rng, head, draw_any_ml(rng), room, given)
         measures = measure(lesion, head.ventricle_distance, head.scale)
         pattern = scores(**measures)
         rated = draw_rating(np.random.default_rng([seed, RATER_STREAM, number]), pattern)
@@ -118,7 +124,7 @@ def draw_rated_lesions(seed: int, head: Head, planned: Sequence[int]) -> RatedLe
             break
     rng, lesion, infarct, measures, pattern, rated = nearest
     return RatedLesions(
-        lesions=complete(rng, head, lesion, infarct, room),
+        lesions=complete(rng, head, lesion, infarct, room, infarcts),
         measures=measures,
         pattern=pattern,
         rated=rated,

@@ -97,8 +97,8 @@ def outline_again(rng: np.random.Generator, head: Head, lesions: Lesions) -> np.
     edge = np.where(within, inside - half, half - outside)
     drawn = soft_step(edge + bias + EDGE_SD * noise[part], 1.0)
     drawn[np.abs(edge) > REACH] = within[np.abs(edge) > REACH]
-    # No human outlines fluid: ventricles and sulci stop the outline as they stop lesions.
-    drawn *= head.csf[part] < 0.5
+    # No human outlines fluid or infarcts: they stop the outline as they stop lesions.
+    drawn *= (head.csf[part] < 0.5) & (lesions.infarct[part] < 0.5)
     result = np.zeros(mask.shape, dtype=np.float32)
     result[part] = drawn
     return result

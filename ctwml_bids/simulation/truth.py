@@ -25,18 +25,25 @@ class Truth:
         White matter lesions: more than half of a voxel's tissue is lesion.
     lesion_fraction
         float32 share of each voxel that is lesion.
+    infarcts
+        Infarcts of all kinds: more than half of a voxel is infarct, or what was tissue before it.
+        No voxel is in ``lesions``, too.
+    infarct_fraction
+        float32 share of each voxel that is infarct.
     brain
         Parenchyma with ventricles and sulci, cerebellum, brainstem to the foramen magnum.
     ventricles
         Lateral ventricles.
     mimics
-        1 old infarct, 2 lacune or perivascular space, 3 calcification (see ``lesions``).
+        1 infarct (lacunes, too), 2 perivascular space, 3 calcification (see ``lesions``).
     second_rater
         Lesions as a second human outlines them; None where nobody was asked to.
     """
 
     lesions: nib.Nifti1Image
     lesion_fraction: nib.Nifti1Image
+    infarcts: nib.Nifti1Image
+    infarct_fraction: nib.Nifti1Image
     brain: nib.Nifti1Image
     ventricles: nib.Nifti1Image
     mimics: nib.Nifti1Image
@@ -77,13 +84,17 @@ def sample_truth(
         return nifti((sampled(fraction) > 0.5).astype(np.uint8), scan.affine)
 
     fraction = sampled(lesions.lesion)
+    infarct_fraction = sampled(lesions.infarct)
+    infarcts = infarct_fraction > 0.5
     mimics = np.zeros(scan.shape, dtype=np.uint8)
     mimics[sampled(lesions.cavity) > 0.5] = CAVITY
-    mimics[sampled(lesions.infarct) > 0.5] = INFARCT
+    mimics[infarcts] = INFARCT
     mimics[sampled(lesions.calcification) > 0.3] = CALCIFICATION
     return Truth(
-        lesions=nifti((fraction > 0.5).astype(np.uint8), scan.affine),
+        lesions=nifti(((fraction > 0.5) & ~infarcts).astype(np.uint8), scan.affine),
         lesion_fraction=nifti(fraction, scan.affine),
+        infarcts=nifti(infarcts.astype(np.uint8), scan.affine),
+        infarct_fraction=nifti(infarct_fraction, scan.affine),
         brain=mask(head.brain),
         ventricles=mask(head.ventricles),
         mimics=nifti(mimics, scan.affine),
