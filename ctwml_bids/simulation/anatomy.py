@@ -52,6 +52,11 @@ class Head:
         Mean thickness in mm (template frame) of the vault and of its scalp.
     texture
         Smooth noise (SD 1) on the whole grid: thickness of bone and scalp, strands of fat.
+    bend
+        Where each second voxel of BRAIN_BOX comes from: indices (3, x, y, z) on the working grid
+        before age and the elastic warp.
+    covered_from
+        As of ``canonical.CanonicalHead``.
     """
 
     age: float
@@ -69,6 +74,8 @@ class Head:
     skull: float
     scalp: float
     texture: np.ndarray
+    bend: np.ndarray
+    covered_from: float | None = None
 
     @property
     def voxel_ml(self) -> float:
@@ -194,6 +201,8 @@ def make_head(
         share = sulci + ventricles_ml / brain_ml
     grey, white, csf = tissues(rng, fields, share)
     gap = float(np.clip(rng.normal(1.0 + 0.03 * max(age - 45, 0), 0.4), 0.6, 3.5))
+    if base.covered_from is not None:
+        gap = 0.0  # its fluid lies where its labels say
     within = soft_step(gap - skull_distance[BRAIN_BOX], 1.0)
     tissue = np.minimum(fields["brain"], within)
     return Head(
@@ -212,6 +221,8 @@ def make_head(
         skull=float(rng.uniform(5.5, 9.5)),
         scalp=float(rng.uniform(4.0, 8.5)),
         texture=smooth_noise(rng, canonical.SHAPE, 12.0),
+        bend=np.stack([part[BRAIN_BOX][::2, ::2, ::2] for part in source]),
+        covered_from=base.covered_from,
     )
 
 

@@ -97,8 +97,13 @@ def lesion_room(head: Head) -> np.ndarray:
     return (allowed * ndimage.uniform_filter(factor, 3)).astype(np.float32)
 
 
-def _score(rng: np.random.Generator, distance: np.ndarray) -> np.ndarray:
-    """Return a field that is highest where lesions appear first (lesion grid)."""
+def _score(
+    rng: np.random.Generator, distance: np.ndarray, pattern: np.ndarray | None = None
+) -> np.ndarray:
+    """Return a field that is highest where lesions appear first (lesion grid).
+
+    ``pattern`` is the distance in mm from lesions of a real pattern, negative inside, or None.
+    """
     shape = distance.shape
     length = rng.uniform(2, 14)
     near = rng.uniform(1.2, 3.2) * np.exp(-np.maximum(distance, 0) / length)
@@ -111,7 +116,11 @@ def _score(rng: np.random.Generator, distance: np.ndarray) -> np.ndarray:
     # The temporal and occipital poles are spared until late.
     z = np.arange(shape[2], dtype=np.float32) * STEP + canonical.ORIGIN[2] + BRAIN_BOX[2].start
     low = 0.8 * np.clip((-4 - z) / 15.0, 0, 1)[None, None, :]
-    return (near + caps + noise - low).astype(np.float32)
+    score = (near + caps + noise - low).astype(np.float32)
+    if pattern is None:
+        return score
+    away = pattern / np.float32(rng.uniform(2.0, 4.0))
+    return np.float32(rng.uniform(0.2, 0.5)) * score - away
 
 
 def _fraction_of_volume(
@@ -217,6 +226,7 @@ def draw_outline(
     volume_ml: float,
     room: np.ndarray,
     infarcts: bool = True,
+    pattern: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw where lesions of a volume and an old infarct lie: the first part of `make_lesions`.
 
@@ -232,6 +242,8 @@ def draw_outline(
         How freely lesions may lie, from `lesion_room`.
     infarcts
         Whether there may be an old infarct (in 5%, above 60 years in 20%).
+    pattern
+        Distance from the lesions of a real pattern, from ``patterns.draw_pattern``, or None.
 
     Returns
     -------
@@ -241,7 +253,7 @@ def draw_outline(
     volume_ml = min(volume_ml, 0.5 * float(head.white.sum()) * head.voxel_ml)
     chance = 0.05 + 0.15 * float(head.age > 60) if infarcts else 0.0
     infarct = _infarct(rng, head, chance)
-    score = _score(rng, _thin(head.ventricle_distance))
+    score = _score(rng, _thin(head.ventricle_distance), pattern)
     soft = float(rng.uniform(0.15, 0.6))
     white = head.white * (1 - infarct)
     return _fraction_of_volume(score, room, white, head.voxel_ml, volume_ml, soft), infarct
@@ -278,13 +290,15 @@ def complete(
     )
 
 
-def make_lesions(rng: np.random.Generator, head: Head, volume_ml: float) -> Lesions:
+def make_lesions(
+    rng: np.random.Generator, head: Head, volume_ml: float, pattern: np.ndarray | None = None
+) -> Lesions:
     """Draw lesions of a volume in mL, unlabelled darkening, and mimics for a head.
 
     Parameters
     ----------
-    rng, head, volume_ml
+    rng, head, volume_ml, pattern
         See `draw_outline`.
     """
     room = lesion_room(head)
-    return complete(rng, head, *draw_outline(rng, head, volume_ml, room), room)
+    return complete(rng, head, *draw_outline(rng, head, volume_ml, room, True, pattern), room)

@@ -14,6 +14,7 @@ from ctwml_bids.simulation import canonical, ct, flair
 from ctwml_bids.simulation.anatomy import Head, make_head
 from ctwml_bids.simulation.individual import INDIVIDUAL_SHARE, draw_anatomy
 from ctwml_bids.simulation.lesions import Lesions, draw_lesion_ml, make_lesions
+from ctwml_bids.simulation.patterns import PATTERN_STREAM, draw_pattern
 from ctwml_bids.simulation.rated import OUTLINE_STREAM, draw_rated_lesions
 from ctwml_bids.simulation.sampling import Scan, pose, take
 from ctwml_bids.simulation.scans import draw_ct_grid, draw_flair_grid
@@ -194,11 +195,15 @@ def simulate_pair(
     anatomy = draw_anatomy(streams[7], anatomies, individual_share)
     head = make_head(streams[1], age, sex, anatomy, ventricles_ml)
     rated = again = None
+    volume = lesion_ml
+    if rated_as is None and volume is None:
+        volume = draw_lesion_ml(streams[2], fazekas)
+    pattern = draw_pattern(np.random.default_rng([seed, PATTERN_STREAM]), head, anatomies, volume)
     if rated_as is None:
-        volume = draw_lesion_ml(streams[2], fazekas) if lesion_ml is None else lesion_ml
-        lesions = make_lesions(streams[2], head, volume)
+        assert volume is not None
+        lesions = make_lesions(streams[2], head, volume, pattern.distance)
     else:
-        rated = draw_rated_lesions(seed, head, rated_as)
+        rated = draw_rated_lesions(seed, head, rated_as, pattern.distance)
         fazekas, lesions = rated.rated.grade, rated.lesions
         again = outline_again(np.random.default_rng([seed, OUTLINE_STREAM]), head, lesions)
     template_to_ct = pose(streams[3], head.scale, 6.0, 30.0)
@@ -208,15 +213,18 @@ def simulate_pair(
         facts["rating"] = rated.facts()
         facts["second_rater_lesion_ml"] = float((again > 0.5).sum()) * head.voxel_ml
     facts["anatomy"] = "template" if anatomy is None else anatomy.name
+    facts["lesion_pattern"] = pattern.name
     ct_image = flair_image = ct_truth = flair_truth = None
     if modality != "flair":
-        scan = draw_ct_grid(streams[3], template_to_ct, ct_spacing, size)
+        scan = draw_ct_grid(streams[3], template_to_ct, ct_spacing, size, head.covered_from)
         ct_image = _scan_ct(streams[5], head, lesions, template_to_ct, scan, facts, ct_noise)
         ct_truth = sample_truth(head, lesions, template_to_ct, scan, again)
     if modality != "ct":
         if sagittal is None:
             sagittal = bool(streams[4].random() < 13 / 147)
-        scan = draw_flair_grid(streams[4], template_to_flair, flair_spacing, size, sagittal)
+        scan = draw_flair_grid(
+            streams[4], template_to_flair, flair_spacing, size, sagittal, head.covered_from
+        )
         flair_image = _scan_flair(streams[6], head, lesions, template_to_flair, scan, facts)
         facts["flair"]["sagittal_3d"] = sagittal
         flair_truth = sample_truth(head, lesions, template_to_flair, scan, again)

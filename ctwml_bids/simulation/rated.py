@@ -83,7 +83,9 @@ def draw_any_ml(rng: np.random.Generator) -> float:
     return float(volume)
 
 
-def draw_rated_lesions(seed: int, head: Head, planned: Sequence[int]) -> RatedLesions:
+def draw_rated_lesions(
+    seed: int, head: Head, planned: Sequence[int], bent: np.ndarray | None = None
+) -> RatedLesions:
     """Draw lesions on a head until a rater gives a planned grade.
 
     Each try draws a volume, its pattern and the rater's error anew; the head stays. So the group
@@ -98,6 +100,8 @@ def draw_rated_lesions(seed: int, head: Head, planned: Sequence[int]) -> RatedLe
         Whose brain it is.
     planned
         Fazekas grades that are wanted, at least one.
+    bent
+        Distance from a real pattern's lesions, as for ``lesions.draw_outline``.
 
     Returns
     -------
@@ -107,7 +111,7 @@ def draw_rated_lesions(seed: int, head: Head, planned: Sequence[int]) -> RatedLe
     least = math.inf
     for number in range(1, TRIES + 1):
         rng = np.random.default_rng([seed, LESION_STREAM, number])
-        lesion, infarct = draw_outline(rng, head, draw_any_ml(rng), room, infarcts=False)
+        lesion, infarct = draw_outline(rng, head, draw_any_ml(rng), room, False, bent)
         measures = measure(lesion, head.ventricle_distance, head.scale)
         pattern = scores(**measures)
         rated = draw_rating(np.random.default_rng([seed, RATER_STREAM, number]), pattern)
