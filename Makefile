@@ -80,7 +80,7 @@ validate: $(VENV)/.installed
 	$(BIN)/ctwml-simulate training/realism --participants 8 --seed 31 --anatomies training/anatomies
 	$(BIN)/python -m benchmarks.realism $(BIDS_REAL) training/realism --out training/real
 	$(BIN)/python -m benchmarks.gates $(BIDS_REAL) training/realism --scratch training/gates --outputs training/real
-	$(BIN)/python -m model_making.label_anatomies $(BIDS_REAL)/../anatomies training/label-anatomies anat-11 anat-17 anat-20
+	$(BIN)/python -m model_making.label_anatomies $(BIDS_REAL)/../anatomies training/label-anatomies anat-11 anat-17 anat-20 --for-tests
 	$(BIN)/python -m benchmarks.wide_ventricles ct
 	$(BIN)/python -m benchmarks.wide_ventricles flair
 	$(BIN)/python -m benchmarks.hypodensity --scratch training/hypodensity --infarcts $(BIDS_REAL)/../infarcts \

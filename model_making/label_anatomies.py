@@ -1,73 +1,280 @@
-"""Make individual anatomies for the simulation from whole-head label maps (FreeSurfer's labels).
+"""Make individual anatomies for the simulation from whole-head label maps.
 
-    python -m model_making.label_anatomies LABELS training/label-anatomies anat-11 anat-17
-
-The nine parameters that carry the template's brain to a head bring its labels to the template, so
-its folds and cisterns stay its own. Lesions become white matter.
+One file a map: its brain, and its own skull, scalp, vessels, eyes and lesions, on the simulation's
+working grid in the template's frame. Run from the repository root:
+``python -m model_making.label_anatomies DATA training/anatomies``.
+Anatomies that networks are tested on (``--for-tests``) go to a folder of their own.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import ants
+import matplotlib.pyplot as plt
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from ctwml_bids import templates
-from ctwml_bids.preprocessing.brain_border import largest
-from ctwml_bids.preprocessing.distances import closed
-from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
-from ctwml_bids.preprocessing.nine_parameters import nine_parameter
+from ctwml_bids.preprocessing.transforms import to_ants
 from ctwml_bids.simulation import canonical
-from ctwml_bids.simulation.individual import write_anatomy
+from ctwml_bids.simulation.canonical import CanonicalHead, signed_distance
+from ctwml_bids.simulation.individual import find_falx, write_head
+from model_making import label_maps as maps
+from model_making.anatomy_tissues import CSF, GREY, WHITE
+from model_making.label_maps import LabelMap, read_label_map
+from model_making.outer_head import divide
+from model_making.template_registration import (
+    affine_to_template,
+    steering_maps,
+    stiff_deformation,
+    template_fractions,
+    working_image,
+)
+from model_making.training_facts import NEVER
 
-WHITE = (2, 41, 7, 46, 16, 28, 60, 85, 25, 57)
-GREY = (3, 42, 8, 47, 10, 49, 11, 50, 12, 51, 13, 52, 17, 53, 18, 54, 26, 58)
-LATERAL_VENTRICLES = (4, 5, 43, 44, 136, 163, 137, 164)  # with their choroid plexus
-OTHER_VENTRICLES, SULCI = (14, 15, 72), (24, 30, 62)
-CLOSED_MM = 6.0  # the brain mask bridges sulci up to twice this wide
-EVERY = 3  # voxel that is used to fit the template
+STEM = "_labels.nii.gz"
+# How much of a label's voxels is white and grey matter.
+TISSUES = (
+    ((*maps.CEREBRAL_WHITE, *maps.CEREBELLAR_WHITE, *maps.BRAINSTEM), 1.0, 0.0),
+    ((*maps.CEREBRAL_GREY, *maps.CEREBELLAR_GREY, *maps.DEEP_GREY), 0.0, 1.0),
+    (maps.VENTRAL_DIENCEPHALON, 0.5, 0.5),
+)
+# Labels of ``canonical`` that the maps say; the others of the brain lie where the template's do.
+PLACES = {
+    canonical.CEREBRUM: (*maps.CEREBRAL_WHITE, *maps.CEREBRAL_GREY),
+    canonical.CEREBELLUM: (*maps.CEREBELLAR_WHITE, *maps.CEREBELLAR_GREY),
+    canonical.BRAINSTEM: maps.BRAINSTEM,
+    canonical.DEEP_GREY: (*maps.DEEP_GREY, *maps.VENTRAL_DIENCEPHALON),
+    canonical.CHOROID: maps.CHOROID_PLEXUS,
+}
+OUTER = {
+    canonical.SOFT: (maps.SOFT_TISSUE, maps.EYE_MUSCLE),
+    canonical.SKIN: (maps.SKIN,),
+    canonical.COMPACT_BONE: (maps.COMPACT,),
+    canonical.SPONGY_BONE: (maps.SPONGY,),
+    canonical.EYE: (maps.EYE,),
+    canonical.OPTIC: (maps.OPTIC_NERVE,),
+    canonical.MUCOSA: (maps.MUCOSA,),
+    canonical.ARTERY: (maps.ARTERIES,),
+    canonical.BLOOD_SINUS: (maps.VEINS,),
+    canonical.CORD: (maps.SPINAL_CORD, *maps.BRAINSTEM),
+    canonical.SPINAL_CSF: (*maps.FLUID, *maps.OTHER_VENTRICLES),
+}
+HINDBRAIN_MM = ((-20.0, 20.0), (-65.0, -25.0))  # x and y between which coverage counts
+LOOK_Z = (-60, -45, -30, -15, 0, 12, 25, 45, 62)  # mm, slices of the picture
 
 
-def make_anatomy(path: Path, out: Path) -> None:
-    """Write one anatomy file of the label map's name."""
-    image = nib.as_closest_canonical(nib.load(path))
-    labels, grid = np.asarray(image.dataobj).astype(np.int16), grid_of(image)
-    tissue = np.isin(labels, WHITE + GREY + LATERAL_VENTRICLES + OTHER_VENTRICLES)
-    brain = closed(tissue, CLOSED_MM, grid.spacing) & (tissue | np.isin(labels, SULCI))
-    brain = ndimage.binary_fill_holes(largest(brain))
-    few = brain[::EVERY, ::EVERY, ::EVERY].astype(np.uint8)
-    coarse = Grid(few.shape, grid.affine @ np.diag([EVERY] * 3 + [1.0]))
-    template = nib.load(templates.packaged().brain_mask)
-    frame = nine_parameter(image_on(few, coarse), template, seed=1)
-    affine = np.eye(4)
-    affine[:3, 3] = canonical.ORIGIN
-    working = Grid(canonical.SHAPE, affine)
-    parts = (np.isin(labels, GREY), np.isin(labels, WHITE), brain)
-    parts = (*parts, np.isin(labels, LATERAL_VENTRICLES))
-    grey, white, inside, ventricles = (
-        resample(part.astype(np.float32), grid.affine, working, frame, average=True)
-        for part in parts
+@dataclass(frozen=True)
+class PlacedMap:
+    """A label map with the source voxel index (3, x, y, z) of each voxel of the working grid."""
+
+    map: LabelMap
+    source: np.ndarray
+
+    def fraction(self, *labels: int) -> np.ndarray:
+        """Return how much of each voxel of the working grid has one of some labels (float32)."""
+        return self.sampled(np.isin(self.map.labels, labels))
+
+    def sampled(self, mask: np.ndarray) -> np.ndarray:
+        """Return a mask of the map as fractions on the working grid (float32), 0 beyond it."""
+        # Most voxels lie among eight that agree: only the others need interpolation.
+        field = np.pad(mask, 1).astype(np.uint8)
+        low, high = (
+            whole(field, 2, origin=-1) for whole in (ndimage.minimum_filter, ndimage.maximum_filter)
+        )
+        first = self._first
+        out = low.ravel()[first].astype(np.float32)
+        between = np.flatnonzero(high.ravel()[first] != out)
+        places = self.source.reshape(3, -1)[:, between] + 1
+        out[between] = ndimage.map_coordinates(field.astype(np.float32), places, order=1)
+        return out.reshape(canonical.SHAPE)
+
+    @cached_property
+    def _first(self) -> np.ndarray:
+        """Flat index, in the map with a rim of a voxel, of the first of each voxel's eight."""
+        shape = np.array(self.map.labels.shape) + 2
+        index = np.clip(
+            np.floor(self.source).astype(np.int32).reshape(3, -1) + 1, 0, shape[:, None] - 2
+        )
+        return np.ravel_multi_index(tuple(index), tuple(shape)).astype(np.int32)
+
+
+def place(label_map: LabelMap, transforms: list[str]) -> PlacedMap:
+    """Say where a map's voxels come to lie on the working grid through ANTs transforms."""
+    fixed = working_image(np.zeros(canonical.SHAPE))
+    source = np.empty((3, *canonical.SHAPE), dtype=np.float32)
+    for axis in range(3):
+        along = [-1 if other == axis else 1 for other in range(3)]
+        index = np.arange(label_map.labels.shape[axis], dtype=np.float32).reshape(along)
+        image = _image(np.broadcast_to(index, label_map.labels.shape), label_map)
+        # Beyond the map every coordinate is far outside.
+        source[axis] = ants.apply_transforms(fixed, image, transforms, defaultvalue=-100).numpy()
+    return PlacedMap(label_map, source)
+
+
+def _image(array: np.ndarray, label_map: LabelMap) -> ants.ANTsImage:
+    return to_ants(nib.Nifti1Image(np.asarray(array, dtype=np.float32), label_map.affine))
+
+
+def register(label_map: LabelMap) -> PlacedMap:
+    """Bring a map to the template: affine by brain masks, then the stiff deformation."""
+    template, template_mask, template_ventricles = template_fractions()
+    affine = affine_to_template(_image(label_map.brain, label_map), template_mask)
+    first = place(label_map, affine)
+    tissues = _tissues(first)
+    brain, ventricles = (
+        first.sampled(part) > 0.5
+        for part in (label_map.brain, np.isin(label_map.labels, maps.LATERAL_VENTRICLES))
     )
-    inside = (inside > 0.5) & (canonical.coordinates()[2] > canonical.FORAMEN_Z)
-    name = path.name.removesuffix("_labels.nii.gz")
-    write_anatomy(out / f"{name}.npz", grey, white, inside, ventricles > 0.5)
+    warp = stiff_deformation(
+        steering_maps(template, template_mask, template_ventricles),
+        steering_maps(tissues, brain, ventricles),
+    )
+    return place(label_map, [*warp, *affine])
 
 
-def main() -> None:
-    """Write one anatomy file for each name."""
+def _tissues(placed: PlacedMap) -> np.ndarray:
+    """Return the fractions (3, x, y, z) of fluid, grey and white matter in the brain."""
+    out = np.zeros((3, *canonical.SHAPE), dtype=np.float32)
+    for labels, white, grey in TISSUES:
+        part = placed.fraction(*labels)
+        out[WHITE] += white * part
+        out[GREY] += grey * part
+    out[CSF] = np.clip(placed.sampled(placed.map.brain) - out[GREY] - out[WHITE], 0, 1)
+    return out
+
+
+def make_head(placed: PlacedMap) -> tuple[CanonicalHead, np.ndarray]:
+    """Return a map's head on the working grid, and where it has lesions (bool)."""
+    _, _, z = canonical.coordinates()
+    tissues = _tissues(placed)
+    brain = (placed.sampled(placed.map.brain) > 0.5) & (z >= canonical.FORAMEN_Z)
+    falx = find_falx(tissues[GREY], tissues[WHITE], brain)
+    grey, white = (tissues[kind] * (1 - 0.7 * falx) for kind in (GREY, WHITE))
+    # Below the foramen magnum labels say what is spinal cord and what is fluid around it.
+    within = placed.sampled(maps.cavity(placed.map.labels)) > 0.5
+    cavity = (within | brain) & (z >= canonical.FORAMEN_Z)
+    ventricles = placed.fraction(*maps.LATERAL_VENTRICLES)
+    head = CanonicalHead(
+        grey=grey,
+        white=white,
+        brain=ndimage.gaussian_filter(brain.astype(np.float32), 0.7),
+        skull_distance=ndimage.gaussian_filter(signed_distance(cavity), 0.6),
+        # Little smoothing: inferior horns are a voxel or two wide.
+        ventricle_distance=ndimage.gaussian_filter(signed_distance(ventricles > 0.5), 0.5),
+        labels=_labels(placed, brain, within, grey, white, falx),
+        covered_from=covered_from(placed),
+    )
+    return head, placed.fraction(*maps.LESIONS) > 0.5
+
+
+def _labels(
+    placed: PlacedMap,
+    brain: np.ndarray,
+    within: np.ndarray,
+    grey: np.ndarray,
+    white: np.ndarray,
+    falx: np.ndarray,
+) -> np.ndarray:
+    """Return the codes of ``canonical``: the maps' where they say them."""
+    usual = canonical.brain_labels(brain, grey, white)
+    said = _strongest(placed, PLACES)
+    taken = (canonical.CEREBELLUM, canonical.BRAINSTEM, canonical.DEEP_GREY)
+    inner = np.where(said > 0, said, usual)
+    tracts = np.isin(usual, (canonical.CAPSULE, canonical.CALLOSUM)) & (white > 0.5)
+    inner = np.where((said == canonical.CEREBRUM) & tracts, usual, inner)
+    inner = np.where((said == 0) & np.isin(usual, taken[2:]), canonical.CEREBRUM, inner)
+    inner[falx & (inner == canonical.CEREBRUM)] = canonical.FALX
+    outer = _strongest(placed, OUTER)
+    muscle = placed.fraction(maps.EYE_MUSCLE) > 0.5
+    outer = divide(outer, muscle, within | brain)
+    vessels = np.isin(outer, (canonical.BLOOD_SINUS, canonical.ARTERY))
+    return np.where(brain & ~vessels, inner, outer).astype(np.uint8)
+
+
+def _strongest(placed: PlacedMap, groups: dict[int, tuple[int, ...]]) -> np.ndarray:
+    """Return the code (uint8) that holds most of each voxel, 0 where all hold less than half."""
+    most = np.zeros(canonical.SHAPE, dtype=np.float32)
+    total = np.zeros(canonical.SHAPE, dtype=np.float32)
+    codes = np.zeros(canonical.SHAPE, dtype=np.uint8)
+    for code, labels in groups.items():
+        part = placed.fraction(*labels)
+        total += part
+        stronger = part > most
+        codes[stronger] = code
+        np.maximum(most, part, out=most)
+    codes[total < 0.5] = 0
+    return codes
+
+
+def covered_from(placed: PlacedMap) -> float:
+    """Return the lowest z (mm, working grid) at which the map holds all around the foramen."""
+    x, y, _ = (axis.ravel() for axis in canonical.coordinates())
+    (left, right), (back, front) = HINDBRAIN_MM
+    columns = placed.source[2][(x > left) & (x < right)][:, (y > back) & (y < front)]
+    known = (columns >= maps.EXTENDED).all(axis=(0, 1))
+    return float(canonical.ORIGIN[2] + np.flatnonzero(known)[0])
+
+
+def draw(path: Path, head: CanonicalHead, lesions: np.ndarray) -> None:
+    """Draw slices of labels and tissues for a look: no anatomy should be used unseen."""
+    fluid = head.brain * (1 - head.grey - head.white)
+    tissues = np.stack([head.grey, head.white, fluid], axis=-1).clip(0, 1)
+    figure, axes = plt.subplots(2, len(LOOK_Z), figsize=(3 * len(LOOK_Z), 7))
+    for column, z in zip(axes.T, LOOK_Z, strict=True):
+        k = int(z - canonical.ORIGIN[2])
+        column[0].imshow(head.labels[:, :, k].T, "nipy_spectral", origin="lower", vmin=0, vmax=44)
+        column[1].imshow(tissues[:, :, k].transpose(1, 0, 2), origin="lower")
+        outlines = ((head.skull_distance < 0, "y"), (head.ventricle_distance < 0, "c"))
+        for mask, colour in (*outlines, (lesions, "m")):
+            column[1].contour(mask[:, :, k].T, [0.5], colors=colour, linewidths=0.5)
+    for axis in axes.ravel():
+        axis.axis("off")
+    figure.tight_layout(pad=0.2)
+    figure.savefig(path, dpi=50)
+    plt.close(figure)
+
+
+def chosen_maps(folder: Path, names: list[str], for_tests: bool) -> list[Path]:
+    """Return the maps of some names, or all that training may use, or all that tests use."""
+    paths = {path.name.removesuffix(STEM): path for path in sorted(folder.glob(f"*{STEM}"))}
+    names = names or [name for name in paths if (name in NEVER) == for_tests]
+    if missing := sorted({*names} - paths.keys()):
+        raise SystemExit(f"{folder} has no label maps of {missing}")
+    refused = sorted({*names}.intersection(NEVER))
+    if refused and not for_tests:
+        raise SystemExit(
+            f"the program is tested on {refused}: give --for-tests and a folder that no training "
+            "reads"
+        )
+    return [paths[name] for name in names]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write one anatomy file a map."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("labels", type=Path, help="folder of <name>_labels.nii.gz")
+    parser.add_argument("data", type=Path, help=f"folder of <name>{STEM}")
     parser.add_argument("out", type=Path)
-    parser.add_argument("names", nargs="+")
-    options = parser.parse_args()
+    parser.add_argument("names", nargs="*", help="maps to use; default: all that are allowed")
+    parser.add_argument(
+        "--for-tests", action="store_true", help="use those that no network may be trained on"
+    )
+    options = parser.parse_args(argv)
+    paths = chosen_maps(options.data, options.names, options.for_tests)
     options.out.mkdir(parents=True, exist_ok=True)
-    for name in options.names:
+    for path in paths:
+        name = path.name.removesuffix(STEM)
         print(name, flush=True)
-        make_anatomy(options.labels / f"{name}_labels.nii.gz", options.out)
+        head, lesions = make_head(register(read_label_map(path)))
+        draw(options.out / f"{name}.png", head, lesions)
+        write_head(options.out / f"{name}.npz", head, lesions)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -36,11 +36,15 @@ from model_making.anatomy_tissues import (
     with_deep_grey,
     without_lesions,
 )
+from model_making.template_registration import (
+    affine_to_template,
+    sample,
+    steering_maps,
+    stiff_deformation,
+    template_fractions,
+)
 from model_making.training_facts import NEVER
 
-# Smoothing (SD, mm) of the maps that steer the deformation: folds are narrower than this.
-STEER_MM = {"brain": 2.0, "ventricles": 1.5, "white": 3.5}
-REGISTRATION_MM = 3.0
 LOOK_Z = (-45, -25, -12, 0, 10, 20, 35, 50, 62)  # mm, slices of the picture
 
 
@@ -56,13 +60,6 @@ class Scans:
     brain: ants.ANTsImage
     lesions: ants.ANTsImage | None
     t1w_to_flair: list[str]
-
-
-def working_image(array: np.ndarray) -> ants.ANTsImage:
-    """Return an array on the simulation's working grid as an ANTs image."""
-    affine = np.eye(4)
-    affine[:3, 3] = canonical.ORIGIN
-    return to_ants(nib.Nifti1Image(np.asarray(array, dtype=np.float32), affine))
 
 
 def load(root: Path, label: str) -> Scans:
@@ -92,12 +89,6 @@ def load(root: Path, label: str) -> Scans:
     return Scans(corrected(t1w, on_t1w), corrected(flair, brain), brain, lesions, rigid)
 
 
-def sample(image: ants.ANTsImage, transforms: list[str], how: str = "bSpline") -> np.ndarray:
-    """Take an image onto the working grid through ANTs transforms (float32)."""
-    fixed = working_image(np.zeros(canonical.SHAPE))
-    return ants.apply_transforms(fixed, image, transforms, interpolator=how).numpy()
-
-
 def corrected(image: ants.ANTsImage, mask: ants.ANTsImage) -> ants.ANTsImage:
     """Divide out the bias field that an image shows within a mask."""
     mask = ants.copy_image_info(image, mask)  # the same but for rounding, which ITK refuses
@@ -105,55 +96,11 @@ def corrected(image: ants.ANTsImage, mask: ants.ANTsImage) -> ants.ANTsImage:
     return ants.n4_bias_field_correction(image, mask=mask, shrink_factor=4, convergence=stop)
 
 
-def steering_maps(fractions: np.ndarray, mask: np.ndarray, ventricles: np.ndarray) -> list:
-    """Return the smooth maps that the deformation aligns, coarse ANTs images scaled alike."""
-    maps = {"brain": mask, "ventricles": ventricles, "white": fractions[WHITE]}
-    images = []
-    for name, array in maps.items():
-        smooth = ndimage.gaussian_filter(array.astype(np.float32), STEER_MM[name])
-        images.append(ants.resample_image(working_image(smooth), (REGISTRATION_MM,) * 3))
-    return images
-
-
-def stiff_deformation(fixed: list, moving: list) -> list[str]:
-    """Return the transforms (no affine) that bring smooth maps into rough agreement."""
-    extras = [("MeanSquares", fixed[k], moving[k], weight, 0) for k, weight in ((1, 1.0), (2, 0.6))]
-    result = ants.registration(
-        fixed[0],
-        moving[0],
-        "SyNOnly",
-        initial_transform="identity",
-        syn_metric="meansquares",
-        syn_sampling=0,
-        multivariate_extras=extras,
-        reg_iterations=(60, 40, 15),
-        grad_step=0.25,
-        flow_sigma=5,
-        total_sigma=0.7,
-        random_seed=1,
-    )
-    return [path for path in result["fwdtransforms"] if path.endswith(".nii.gz")]
-
-
-def template_fractions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the template's fractions (3, x, y, z), brain mask and lateral ventricles."""
-    head = canonical.canonical_head()
-    mask = head.brain > 0.5
-    fluid = np.clip(1 - head.grey - head.white, 0, 1) * mask
-    return np.stack([fluid, head.grey, head.white]), mask, head.ventricle_distance < 0
-
-
 def make_anatomy(scans: Scans) -> dict[str, np.ndarray]:
     """Return grey, white (0-1), brain, ventricles (bool), t1w and flair on the working grid."""
     template, template_mask, template_ventricles = template_fractions()
     prior = np.stack([ndimage.gaussian_filter(part, 3.0) for part in template])
-    labels = [
-        ants.resample_image(image, (REGISTRATION_MM,) * 3)
-        for image in (working_image(template_mask), scans.brain)
-    ]
-    affine = ants.registration(
-        *labels, "Affine", aff_metric="meansquares", random_seed=1, aff_sampling=0
-    )["fwdtransforms"]
+    affine = affine_to_template(scans.brain, template_mask)
     first = _segment(scans, affine, prior, template_ventricles, 9.0)
     fixed = steering_maps(template, template_mask, template_ventricles)
     moving = steering_maps(*first[:3])

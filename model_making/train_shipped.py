@@ -36,7 +36,7 @@ from model_making.export import export
 HELD_OUT_FROM = 900_000
 # Individual anatomies of the heads that the networks are tested on (`benchmarks/cohort.py`); no
 # network, that for brain masks included, ever saw an image of these subjects.
-TEST_ANATOMIES = ("sub-ll12", "sub-ll20")
+TEST_ANATOMIES = ("sub-ll12", "sub-ll20", "anat-05", "anat-11", "anat-17", "anat-20")
 # How the patches may be varied.
 _AUGMENTATIONS = {"intensities": jitter_intensities, "contrasts": jitter_contrasts}
 # Each member of an ensemble sees its own choice of the heads.

@@ -18,7 +18,10 @@ from ctwml_bids.training.recipe import FREE, TrainingConfig
 
 FACTS = "facts.json"
 # Subjects that the program is tested on: neither their images nor their anatomies train anything.
-NEVER = ("sub-ge01", "sub-dv01", "sub-sr01", "sub-ll12", "sub-ll20")
+NEVER = (
+    "sub-ge01", "sub-dv01", "sub-sr01", "sub-ll12", "sub-ll20",
+    "anat-05", "anat-11", "anat-17", "anat-20",
+)  # fmt: skip
 # What trainings from before it was recorded are taken to have; the others go uncompared there.
 _FORMER = {"augment": "intensities"}
 

@@ -56,6 +56,8 @@ class Head:
     source
         Where each point of BRAIN_BOX lies in the head it is bent from: voxel indices of the
         working grid, (3, x, y, z), at every second voxel.
+    covered_from
+        As of ``canonical.CanonicalHead``.
     """
 
     age: float
@@ -74,6 +76,7 @@ class Head:
     scalp: float
     texture: np.ndarray
     source: np.ndarray
+    covered_from: float | None = None
 
     @property
     def voxel_ml(self) -> float:
@@ -200,6 +203,8 @@ def make_head(
         share = sulci + ventricles_ml / brain_ml
     grey, white, csf = tissues(rng, fields, share)
     gap = float(np.clip(rng.normal(1.0 + 0.03 * max(age - 45, 0), 0.4), 0.6, 3.5))
+    if base.covered_from is not None:
+        gap = 0.0  # its fluid lies where its labels say
     within = soft_step(gap - skull_distance[BRAIN_BOX], 1.0)
     tissue = np.minimum(fields["brain"], within)
     return Head(
@@ -221,6 +226,7 @@ def make_head(
         source=np.stack(
             [part[BRAIN_BOX][(slice(None, None, int(WARP_STEP)),) * 3] for part in source]
         ),
+        covered_from=base.covered_from,
     )
 
 

@@ -27,11 +27,14 @@ FORAMEN_Z = -70.0  # mm; the brain mask ends here
 # Labels of the canonical head. 1-9 lie in the brain, the others outside it.
 OUTSIDE = 0
 CEREBRUM, CEREBELLUM, BRAINSTEM, DEEP_GREY, CAPSULE, CALLOSUM, FALX = 1, 2, 3, 4, 5, 6, 7
+CHOROID = 8  # choroid plexus, in heads from label maps alone
 SOFT, FAT, MUSCLE, SKIN, FACE_BONE = 20, 21, 22, 23, 24
 FRONTAL_SINUS, NASAL, SPHENOID, MAXILLARY, MASTOID, AIRWAY = 25, 26, 27, 28, 29, 30
 EYE, LENS, OPTIC, ORBIT_FAT, CORD, SPINAL_CSF, PETROUS, TEETH, BLOOD_SINUS = (
     31, 32, 33, 34, 35, 36, 37, 38, 39,
 )  # fmt: skip
+# In heads from label maps alone, which have a skull of their own.
+COMPACT_BONE, SPONGY_BONE, ARTERY, MUCOSA = 40, 41, 42, 43
 
 
 @dataclass(frozen=True, eq=False)  # told apart by identity, so that functions of it can cache
@@ -50,6 +53,10 @@ class CanonicalHead:
         Distance in mm from the surface of the lateral ventricles; negative inside.
     labels
         uint8, the codes of this module.
+    covered_from
+        Lowest z in mm at which a head from a label map is known; its labels then hold its own
+        skull and scalp, and ``skull_distance`` is that from its cranial cavity. None: the skull
+        is procedural and goes all the way down.
     """
 
     grey: np.ndarray
@@ -58,6 +65,7 @@ class CanonicalHead:
     skull_distance: np.ndarray
     ventricle_distance: np.ndarray
     labels: np.ndarray
+    covered_from: float | None = None
 
 
 def signed_distance(mask: np.ndarray, step: int = 1) -> np.ndarray:
@@ -145,7 +153,7 @@ def _rod(
     return result
 
 
-def _brain_labels(mask: np.ndarray, grey: np.ndarray, white: np.ndarray) -> np.ndarray:
+def brain_labels(mask: np.ndarray, grey: np.ndarray, white: np.ndarray) -> np.ndarray:
     """Divide the brain by simple surfaces in template space (uint8 labels, 0 outside)."""
     x, y, z = coordinates()
     side = np.abs(x)
@@ -271,7 +279,7 @@ def build_head(
     wide = signed_distance(signed_distance(inner, 2) < 9.0, 2) < -9.0
     # Above the base the inner table follows no gyri.
     skull_distance = signed_distance(inner | (wide & (z > -22)), 2)
-    labels = _brain_labels(mask, grey, white)
+    labels = brain_labels(mask, grey, white)
     # The average shows a grey rim between white matter and ventricle; no single brain has it.
     ventricle_distance = signed_distance(ventricles)
     rim = (ventricle_distance < 4) & (labels != DEEP_GREY) & (grey > 0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ctwml_bids.simulation import canonical as c
+from ctwml_bids.simulation import own_skull
 from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head, vault
 from ctwml_bids.simulation.ct_noise import NoiseTexture, draw_noise, draw_texture, sd_of_slice
 from ctwml_bids.simulation.fields import smooth_noise, soft_step
@@ -21,6 +22,7 @@ HU = {
     c.FRONTAL_SINUS: -1000, c.NASAL: -1000, c.SPHENOID: -1000, c.MAXILLARY: -1000,
     c.MASTOID: -450, c.AIRWAY: -1000, c.EYE: 8, c.LENS: 75, c.OPTIC: 35, c.ORBIT_FAT: -95,
     c.CORD: 30, c.SPINAL_CSF: 10, c.PETROUS: 1450, c.TEETH: 1900, c.BLOOD_SINUS: 55,
+    c.COMPACT_BONE: 1400, c.SPONGY_BONE: 650, c.ARTERY: 45, c.MUCOSA: 40,
 }  # fmt: skip
 NEVER_BONE = (
     c.BLOOD_SINUS, c.EYE, c.LENS, c.OPTIC, c.ORBIT_FAT, c.CORD, c.SPINAL_CSF, c.NASAL, c.SPHENOID,
@@ -96,6 +98,9 @@ def _brain(rng: np.random.Generator, head: Head, lesions: Lesions, s: CtSettings
     # Sulcal fluid holds vessels and pia: a little denser than that of the ventricles.
     fluid = s.fluid + rng.uniform(0, 5) * (1 - head.ventricles)
     fluid = fluid + rng.uniform(20, 50) * (labels == c.FALX)
+    if head.covered_from is not None:
+        blood, plexus = (rng.uniform(*r) for r in (own_skull.BLOOD_HU, own_skull.PLEXUS_HU))
+        fluid = own_skull.with_vessels(labels, fluid, blood, plexus)
     hu = head.white * white + head.grey * grey + head.csf * fluid
     tissue = head.white + head.grey + head.csf
     hu += temporal_fluid(rng, head) * (tissue * (s.fluid + 3) - hu)
@@ -123,7 +128,10 @@ def hounsfield(
     hu[mastoid] += 500 * cells
     muscle = head.labels == c.MUSCLE
     hu[muscle] = np.where(head.texture[muscle] > 0.8, table[c.FAT], table[c.MUSCLE])
-    _add_vault(rng, head, hu)
+    if head.covered_from is None:
+        _add_vault(rng, head, hu)
+    else:
+        hu = own_skull.outside_hu(rng, head.labels, hu)
     tissue = head.white + head.grey + head.csf
     box = hu[BRAIN_BOX]
     box *= 1 - np.clip(tissue, 0, 1)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.simulation import canonical as c
+from ctwml_bids.simulation import own_skull
 from ctwml_bids.simulation.anatomy import BRAIN_BOX, Head, vault
 from ctwml_bids.simulation.fields import coarse_shape, smooth_noise, soft_step, upsample
 from ctwml_bids.simulation.infarct_images import on_flair
@@ -97,6 +98,10 @@ def _brain(rng: np.random.Generator, head: Head, lesions: Lesions, s: FlairSetti
     pulsation = np.clip(smooth_noise(rng, shape, 7.0) - rng.uniform(1.0, 2.5), 0, 1)
     below = soft_step(-10 - c.coordinates()[2][:, :, BRAIN_BOX[2]], 20.0)
     fluid += rng.uniform(0.1, 0.7) * pulsation * (0.3 + 0.7 * below)
+    if head.covered_from is not None:
+        values = (own_skull.BLOOD_SIGNAL, own_skull.PLEXUS_SIGNAL)
+        blood, plexus = (rng.uniform(*value) for value in values)
+        fluid = own_skull.with_vessels(labels, fluid, blood, plexus)
     signal = head.white * white + head.grey * grey + head.csf * fluid
     tissue = head.white + head.grey + head.csf
     core = soft_step(lesions.plain_infarct - 0.75, 0.4)
@@ -156,7 +161,10 @@ def relative_signal(
     signal[nasal] = np.where(texture[nasal] > 0.4, 1.3, dark)
     muscle = head.labels == c.MUSCLE
     signal[muscle] = np.where(texture[muscle] > 0.8, s.fat, s.muscle)
-    _add_vault(rng, head, signal, s, dark)
+    if head.covered_from is None:
+        _add_vault(rng, head, signal, s, dark)
+    else:
+        signal = own_skull.outside_signal(rng, head.labels, signal, s.fat, dark)
     tissue = head.white + head.grey + head.csf
     box = signal[BRAIN_BOX]
     box *= 1 - np.clip(tissue, 0, 1)

@@ -21,6 +21,8 @@ INDIVIDUAL_SHARE = 0.7  # of the heads, where there are individual anatomies
 DISTANCE_STEP = 0.02  # mm; distances are stored as int16 multiples of it
 FALX_REACH = 6  # mm from the template's midline within which an individual's fissure lies
 FIELDS = ("grey", "white", "brain", "skull_distance", "ventricle_distance", "labels")
+# Of heads from label maps alone.
+COVERED_FROM, LESIONS = "covered_from", "lesions"
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,31 @@ def write_anatomy(
     # What the falx fills is neither grey nor white; the head's fluid at this label is membrane.
     head = build_head(grey * (1 - 0.7 * falx), white * (1 - 0.7 * falx), brain, ventricles)
     head.labels[falx & (head.labels == canonical.CEREBRUM)] = canonical.FALX
+    write_head(path, head)
+
+
+def write_head(path: Path, head: CanonicalHead, lesions: np.ndarray | None = None) -> None:
+    """Write an anatomy file (compressed npz) of a head that is known as a whole.
+
+    Parameters
+    ----------
+    path
+        ``<name>.npz``.
+    head
+        Its fields.
+    lesions
+        Where it has white matter lesions of its own, bool, on the working grid: a pattern that
+        lesions of other heads can follow (see ``patterns``). They are white matter in ``head``.
+    """
     packed = {name: _packed(name, getattr(head, name)) for name in FIELDS}
+    if head.covered_from is not None:
+        packed[COVERED_FROM] = np.array(head.covered_from, dtype=np.float32)
+    if lesions is not None:
+        packed[LESIONS] = lesions
     # Under another name until it is whole: a training may be reading the folder.
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
-        # Their names are those of FIELDS, so none is taken for `allow_pickle`.
+        # Their names are those above, so none is taken for `allow_pickle`.
         np.savez_compressed(file, origin=canonical.ORIGIN, **packed)  # type: ignore[arg-type]
     os.replace(part, path)
 
@@ -123,6 +145,7 @@ def _read(path: Path, mirrored: bool) -> Anatomy:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in FIELDS}
+            covered_from = float(file[COVERED_FROM]) if COVERED_FROM in file else None
             placed = np.array_equal(file["origin"], canonical.ORIGIN)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise BadDataError(f"{path} is not an anatomy file ({error!r})") from error
@@ -133,7 +156,23 @@ def _read(path: Path, mirrored: bool) -> Anatomy:
     fields = {
         name: np.ascontiguousarray(_unpacked(name, array)[::step]) for name, array in arrays.items()
     }
-    return Anatomy(path.stem + ("-mirrored" if mirrored else ""), CanonicalHead(**fields))
+    head = CanonicalHead(**fields, covered_from=covered_from)
+    return Anatomy(path.stem + ("-mirrored" if mirrored else ""), head)
+
+
+def read_lesions(path: Path) -> np.ndarray | None:
+    """Return an anatomy file's own lesions (bool, on the working grid), or None.
+
+    Raises
+    ------
+    BadDataError
+        If the file cannot be read.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return file.get(LESIONS)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise BadDataError(f"{path} is not an anatomy file ({error!r})") from error
 
 
 def draw_anatomy(

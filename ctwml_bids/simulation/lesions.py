@@ -97,8 +97,13 @@ def lesion_room(head: Head) -> np.ndarray:
     return (allowed * ndimage.uniform_filter(factor, 3)).astype(np.float32)
 
 
-def _score(rng: np.random.Generator, distance: np.ndarray) -> np.ndarray:
-    """Return a field that is highest where lesions appear first (lesion grid)."""
+def _score(
+    rng: np.random.Generator, distance: np.ndarray, pattern: np.ndarray | None = None
+) -> np.ndarray:
+    """Return a field that is highest where lesions appear first (lesion grid).
+
+    ``pattern`` is the distance in mm from lesions of a real pattern, negative inside, or None.
+    """
     shape = distance.shape
     length = rng.uniform(2, 14)
     near = rng.uniform(1.2, 3.2) * np.exp(-np.maximum(distance, 0) / length)
@@ -112,7 +117,11 @@ def _score(rng: np.random.Generator, distance: np.ndarray) -> np.ndarray:
     # The temporal and occipital poles are spared until late.
     z = np.arange(shape[2], dtype=np.float32) * STEP + canonical.ORIGIN[2] + BRAIN_BOX[2].start
     low = 0.8 * np.clip((-4 - z) / 15.0, 0, 1)[None, None, :]
-    return (near + caps + noise - low).astype(np.float32)
+    score = (near + caps + noise - low).astype(np.float32)
+    if pattern is None:
+        return score
+    away = pattern / np.float32(rng.uniform(2.0, 4.0))
+    return np.float32(rng.uniform(0.2, 0.5)) * score - away
 
 
 def _fraction_of_volume(
@@ -234,6 +243,7 @@ def draw_outline(
     volume_ml: float,
     room: np.ndarray,
     infarcts: Infarcts | bool = True,
+    pattern: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw where lesions of a volume and an old infarct lie: the first part of `make_lesions`.
 
@@ -250,6 +260,8 @@ def draw_outline(
     infarcts
         Infarcts that there are, or whether there may be an even old one (in 5%, above 60 years
         in 20%).
+    pattern
+        Distance from the lesions of a real pattern, from ``patterns.draw_pattern``, or None.
 
     Returns
     -------
@@ -261,7 +273,7 @@ def draw_outline(
     infarct = _infarct(rng, head, chance)
     if isinstance(infarcts, Infarcts):
         infarct = infarcts.whole()
-    score = _score(rng, _thin(head.ventricle_distance))
+    score = _score(rng, _thin(head.ventricle_distance), pattern)
     soft = float(rng.uniform(0.15, 0.6))
     white = head.white * (1 - infarct)
     # A stream of its own: whether there is a lining never shifts what is drawn later.
@@ -312,15 +324,19 @@ def complete(
 
 
 def make_lesions(
-    rng: np.random.Generator, head: Head, volume_ml: float, infarcts: Infarcts | bool = True
+    rng: np.random.Generator,
+    head: Head,
+    volume_ml: float,
+    infarcts: Infarcts | bool = True,
+    pattern: np.ndarray | None = None,
 ) -> Lesions:
     """Draw lesions of a volume in mL, unlabelled darkening, and mimics for a head.
 
     Parameters
     ----------
-    rng, head, volume_ml, infarcts
+    rng, head, volume_ml, infarcts, pattern
         See `draw_outline`.
     """
     room = lesion_room(head)
-    outline = draw_outline(rng, head, volume_ml, room, infarcts)
+    outline = draw_outline(rng, head, volume_ml, room, infarcts, pattern)
     return complete(rng, head, *outline, room, infarcts)

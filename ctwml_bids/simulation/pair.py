@@ -17,6 +17,7 @@ from ctwml_bids.simulation.individual import INDIVIDUAL_SHARE, draw_anatomy
 from ctwml_bids.simulation.infarct_tissue import KINDS, SHARE, Infarcts, draw_infarcts, draw_kind
 from ctwml_bids.simulation.infarcts import InfarctShapes, read_shapes
 from ctwml_bids.simulation.lesions import Lesions, draw_lesion_ml, make_lesions
+from ctwml_bids.simulation.patterns import PATTERN_STREAM, draw_pattern
 from ctwml_bids.simulation.rated import OUTLINE_STREAM, draw_rated_lesions
 from ctwml_bids.simulation.sampling import Scan, pose, take
 from ctwml_bids.simulation.scans import MOST_GAP, draw_ct_grid, draw_flair_grid
@@ -224,11 +225,15 @@ def simulate_pair(
     head = make_head(streams[1], age, sex, anatomy, ventricles_ml)
     head, found = _draw_infarcts(seed, head, infarcts, infarct, infarct_share)
     rated = again = None
+    volume = lesion_ml
+    if rated_as is None and volume is None:
+        volume = draw_lesion_ml(streams[2], fazekas)
+    pattern = draw_pattern(np.random.default_rng([seed, PATTERN_STREAM]), head, anatomies, volume)
     if rated_as is None:
-        volume = draw_lesion_ml(streams[2], fazekas) if lesion_ml is None else lesion_ml
-        lesions = make_lesions(streams[2], head, volume, found)
+        assert volume is not None
+        lesions = make_lesions(streams[2], head, volume, found, pattern.distance)
     else:
-        rated = draw_rated_lesions(seed, head, rated_as, found)
+        rated = draw_rated_lesions(seed, head, rated_as, found, pattern.distance)
         fazekas, lesions = rated.rated.grade, rated.lesions
         again = outline_again(np.random.default_rng([seed, OUTLINE_STREAM]), head, lesions)
     template_to_ct = pose(streams[3], head.scale, 6.0, 30.0)
@@ -238,9 +243,10 @@ def simulate_pair(
         facts["rating"] = rated.facts()
         facts["second_rater_lesion_ml"] = float((again > 0.5).sum()) * head.voxel_ml
     facts["anatomy"] = "template" if anatomy is None else anatomy.name
+    facts["lesion_pattern"] = pattern.name
     ct_image = flair_image = ct_truth = flair_truth = None
     if modality != "flair":
-        scan = draw_ct_grid(streams[3], template_to_ct, ct_spacing, size, ct_gap)
+        scan = draw_ct_grid(streams[3], template_to_ct, ct_spacing, size, ct_gap, head.covered_from)
         ct_image = _scan_ct(streams[5], head, lesions, template_to_ct, scan, facts, ct_noise)
         if ct_window is not None:
             ct_image = through_window(ct_image, ct_window)
@@ -250,7 +256,13 @@ def simulate_pair(
         if sagittal is None:
             sagittal = bool(streams[4].random() < 13 / 147)
         scan = draw_flair_grid(
-            streams[4], template_to_flair, flair_spacing, size, sagittal, flair_gap
+            streams[4],
+            template_to_flair,
+            flair_spacing,
+            size,
+            sagittal,
+            flair_gap,
+            head.covered_from,
         )
         flair_image = _scan_flair(streams[6], head, lesions, template_to_flair, scan, facts)
         facts["flair"]["sagittal_3d"] = sagittal

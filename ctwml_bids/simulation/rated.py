@@ -85,7 +85,11 @@ def draw_any_ml(rng: np.random.Generator) -> float:
 
 
 def draw_rated_lesions(
-    seed: int, head: Head, planned: Sequence[int], infarcts: Infarcts | bool = True
+    seed: int,
+    head: Head,
+    planned: Sequence[int],
+    infarcts: Infarcts | bool = True,
+    bent: np.ndarray | None = None,
 ) -> RatedLesions:
     """Draw lesions on a head until a rater gives a planned grade.
 
@@ -103,6 +107,8 @@ def draw_rated_lesions(
         Fazekas grades that are wanted, at least one.
     infarcts
         Infarcts that there are; False: not even lacunes.
+    bent
+        Distance from a real pattern's lesions, as for ``lesions.draw_outline``.
 
     Returns
     -------
@@ -113,7 +119,7 @@ def draw_rated_lesions(
     least = math.inf
     for number in range(1, TRIES + 1):
         rng = np.random.default_rng([seed, LESION_STREAM, number])
-        lesion, infarct = draw_outline(rng, head, draw_any_ml(rng), room, given)
+        lesion, infarct = draw_outline(rng, head, draw_any_ml(rng), room, given, bent)
         measures = measure(lesion, head.ventricle_distance, head.scale)
         pattern = scores(**measures)
         rated = draw_rating(np.random.default_rng([seed, RATER_STREAM, number]), pattern)

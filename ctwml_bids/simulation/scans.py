@@ -11,6 +11,7 @@ from ctwml_bids.simulation.sampling import Scan
 MOST_GAP = 0.3  # share of the distance between slices that none of them sees
 # FLAIR slices in mm: nearly all of the paper's are 4 to 5 mm apart, others from 3 to 10.
 USUAL_FLAIR_MM, OTHER_FLAIR_MM, OTHER_FLAIR_SHARE = (4.0, 5.0), (3.0, 10.0), 0.25
+SAGITTAL_MARGIN = 7.5  # mm of a sagittal field of view above and below the head
 
 
 def draw_ct_grid(
@@ -19,6 +20,7 @@ def draw_ct_grid(
     spacing: Sequence[float] | None,
     size: str,
     gap: float | None = None,
+    covered_from: float | None = None,
 ) -> Scan:
     """Draw a CT's grid: the paper's range, a coarser one, or a given spacing.
 
@@ -34,6 +36,8 @@ def draw_ct_grid(
         "full" (clinical, now and then with a tilted gantry) or "small".
     gap
         Share of the distance between slices that none of them sees, 0 to `MOST_GAP`; None: 0.
+    covered_from
+        Lowest z (mm, template) at which the head is known, or None.
 
     Returns
     -------
@@ -50,6 +54,7 @@ def draw_ct_grid(
     else:
         columns, rows = int(np.ceil(196 / spacing[0])), int(np.ceil(236 / spacing[1]))
         low = -84.0
+    low = _covered(low, covered_from, float(spacing[2]))
     bottom, top = _native_range(matrix, low, 96.0)
     slices = int(np.ceil((top - bottom) / spacing[2])) + 1
     centre = _head_centre(matrix)
@@ -68,12 +73,13 @@ def draw_flair_grid(
     size: str,
     sagittal: bool,
     gap: float | None = None,
+    covered_from: float | None = None,
 ) -> Scan:
     """Draw a FLAIR's grid: axial 2D, or sagittal 3D, stored as the scanner would.
 
     Parameters
     ----------
-    rng, matrix, spacing, size, gap
+    rng, matrix, spacing, size, gap, covered_from
         As for `draw_ct_grid`; without a gap given, half of the axial ones have one.
     sagittal
         Whether it is a sagittal 3D one; a given spacing makes it axial all the same.
@@ -83,13 +89,18 @@ def draw_flair_grid(
     Scan
         With gaps slices are thinner than they are apart; a sagittal 3D one has none.
     """
-    bottom, top = _native_range(matrix, rng.uniform(-98, -84), 98.0)
+    low = _covered(rng.uniform(-98, -84), covered_from, SAGITTAL_MARGIN if sagittal else 5.0)
+    bottom, top = _native_range(matrix, low, 98.0)
     centre = _head_centre(matrix)
     centre[2] = (bottom + top) / 2
     if sagittal and spacing is None:
         pixel = rng.uniform(0.9, 1.1) if size == "full" else rng.uniform(1.2, 1.5)
         thick = rng.uniform(0.9, 1.2) if size == "full" else 2.0
-        shape = (int(240 / pixel), int((top - bottom + 15) / pixel), int(176 / thick))
+        shape = (
+            int(240 / pixel),
+            int((top - bottom + 2 * SAGITTAL_MARGIN) / pixel),
+            int(176 / thick),
+        )
         affine = np.eye(4)
         affine[:3, :3] = np.array([[0, 0, thick], [pixel, 0, 0], [0, pixel, 0]])
         affine[:3, 3] = centre - affine[:3, :3] @ ((np.asarray(shape) - 1) / 2)
@@ -130,6 +141,11 @@ def _spaced_affine(
 def _head_centre(template_to_native: np.ndarray) -> np.ndarray:
     """Return the native point (mm) around which a technician centres the field of view."""
     return template_to_native[:3, :3] @ np.array([0, -17.0, 5.0]) + template_to_native[:3, 3]
+
+
+def _covered(low: float, covered_from: float | None, margin: float) -> float:
+    """Raise the lowest z so that what a slice or field of view has below it is known, too."""
+    return low if covered_from is None else max(low, covered_from + 1.2 * margin)
 
 
 def _native_range(template_to_native: np.ndarray, low: float, high: float) -> tuple[float, float]:
