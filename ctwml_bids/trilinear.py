@@ -11,6 +11,8 @@ import numpy as np
 
 # Points worked on at a time: a dozen arrays of so many values fit in a cache of a few MB.
 _BLOCK = 32_768
+# Voxels by which two ways to reckon a point may differ.
+_ROUNDING = 1e-6
 
 
 def at_points(field: np.ndarray, points: Sequence[np.ndarray]) -> np.ndarray:
@@ -89,8 +91,11 @@ def through_affine(
         part = result[rows]
         # float64: rounding of the points would show where the field is steep.
         points = _affine_points(matrix, offset, rows, shape[2])
-        ends = np.array([point[np.ix_(*[[0, -1]] * 3)].ravel() for point in points])
-        low, high = ends.min(axis=1), ends.max(axis=1)
+        # A linear map has its extremes at the corners.
+        first, size = [rows[0].start, rows[1].start, 0], np.array(part.shape) - 1
+        middle = np.asarray(offset) + matrix @ (first + size / 2)
+        reach = np.abs(matrix) @ (size / 2) + _ROUNDING
+        low, high = middle - reach, middle + reach
         if fill is not None and ((high < 0) | (low > last)).any():
             part[...] = fill
             continue
@@ -146,9 +151,7 @@ def _flat_index(
     return index.astype(np.intp), lower
 
 
-def _blend(
-    array: np.ndarray, shape: tuple[int, ...], points: Sequence[np.ndarray]
-) -> np.ndarray:
+def _blend(array: np.ndarray, shape: tuple[int, ...], points: Sequence[np.ndarray]) -> np.ndarray:
     """Weigh the eight corners of each point's cell; the points are not outside of the field."""
     corner, lower = _flat_index(points, shape)
     x, y, z = (np.subtract(p, low).astype(np.float32) for p, low in zip(points, lower, strict=True))

@@ -95,13 +95,15 @@ def _make_head(
         "ct": (pair.ct, pair.ct_truth, pair.template_to_ct),
         "flair": (pair.flair, pair.flair_truth, pair.template_to_flair),
     }
-    masks = shipped_heads.found_masks(pair)
+    # Which masks is drawn before any is made, so that only those are made.
+    drawn = {
+        (modality, pose): _found_on(rng, modality) for modality in images for pose in range(poses)
+    }
+    masks = shipped_heads.found_masks(pair, {on for on in drawn.values() if on})
     for modality, (image, truth, transform) in images.items():
         for pose in range(poses):
-            # The program's masks, and in a third of the heads errors beyond those seen here.
-            found = None
-            if masks[modality] and rng.random() < _FOUND_SHARE:
-                found = masks[modality][int(rng.integers(len(masks[modality])))]
+            on = drawn[modality, pose]
+            found = masks.get(on) if on else None
             head = shipped_heads.on_grid(
                 rng, image, truth.lesion_fraction, truth.brain, transform, grid, modality, found
             )
@@ -119,6 +121,13 @@ def _person(rng: np.random.Generator) -> dict:
         age = float(rng.uniform(18, 60) if rng.random() < 0.5 else rng.uniform(60, 90))
         return {"fazekas": 0, "lesion_ml": 0.0, "age": age}
     return {"fazekas": int(rng.choice([1, 2, 3], p=[0.25, 0.35, 0.4]))}
+
+
+def _found_on(rng: np.random.Generator, modality: str) -> shipped_heads.FoundOn | None:
+    """Draw one of the program's masks, or None for errors beyond those that it makes here."""
+    choices = [on for on in shipped_heads.FOUND_ON if on[0] == modality]
+    choice = choices[int(rng.integers(len(choices)))]
+    return choice if rng.random() < _FOUND_SHARE else None
 
 
 def _scans(rng: np.random.Generator) -> dict:
