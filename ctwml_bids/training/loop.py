@@ -160,7 +160,8 @@ def _initial_state(
     network.to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = architecture.build(channels, config.classes).to(config.device)
     mean.load_state_dict(network.state_dict())
-    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
+    # Not fused: that takes moments from a checkpoint, whose strides are plain, for others.
+    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     return TrainingState(network, mean, optimiser)
 
 
