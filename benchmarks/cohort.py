@@ -79,10 +79,12 @@ def _make_one(folder: Path, person: Participant, anatomies: list[Path], grid) ->
         individual_share=1.0,
     )
     masks = shipped_heads.found_masks(pair)
+    on_ct = masks.get(shipped_heads.CT_CARRIED, masks.get(shipped_heads.CT_OWN))
+    on_flair = masks.get(shipped_heads.FLAIR_OWN)
     second = (pair.ct_truth.second_rater, pair.flair_truth.second_rater)
     images = {
-        "ct": (pair.ct, pair.ct_truth, pair.template_to_ct, masks["ct"][-1:], second[0]),
-        "flair": (pair.flair, pair.flair_truth, pair.template_to_flair, masks["flair"], second[1]),
+        "ct": (pair.ct, pair.ct_truth, pair.template_to_ct, on_ct, second[0]),
+        "flair": (pair.flair, pair.flair_truth, pair.template_to_flair, on_flair, second[1]),
     }
     for modality, (image, truth, transform, found, outline) in images.items():
         # The same draw for both: CT and FLAIR of a pair share one frame.
@@ -95,7 +97,7 @@ def _make_one(folder: Path, person: Participant, anatomies: list[Path], grid) ->
             transform,
             grid,
             modality,
-            found[0] if found else None,
+            found,
         )
         again = shipped_heads.on_grid(
             np.random.default_rng([person.seed, 97]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +22,7 @@ from ctwml_bids import templates
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.modality import CT, FLAIR, MODALITIES
 from ctwml_bids.preprocessing.carried_mask import carry, without_bone
-from ctwml_bids.preprocessing.ct_brain import ct_mask
+from ctwml_bids.preprocessing.ct_brain import bone_threshold, ct_mask
 from ctwml_bids.preprocessing.distances import signed_distance
 from ctwml_bids.preprocessing.flair_brain import flair_mask
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
@@ -40,6 +41,10 @@ _POSE = (3.0, 4.0, 0.03)
 # Errors of a brain mask's surface: offset as a whole (uniform, both ways), waves of this SD and
 # length, shift along each axis (SD); mm.
 _SURFACE, _WAVE, _WAVE_LENGTH, _SHIFT = 1.5, 1.2, 12.0, 0.7
+# A brain mask by the modality of the image that it lies on, and of the one on which it was found.
+FoundOn = tuple[str, str]
+CT_OWN, CT_CARRIED, FLAIR_OWN = ("ct", "ct"), ("ct", "flair"), ("flair", "flair")
+FOUND_ON: tuple[FoundOn, ...] = (CT_OWN, CT_CARRIED, FLAIR_OWN)
 
 
 @dataclass(frozen=True)
@@ -151,31 +156,44 @@ def disturb_mask(rng: np.random.Generator, brain: np.ndarray, spacing: np.ndarra
     return moved + waves + rng.uniform(-_SURFACE, _SURFACE) > 0
 
 
-def found_masks(pair: SimulatedPair) -> dict[str, list[nib.Nifti1Image]]:
-    """Find the brain on both images of a pair as the program does on real ones.
+def found_masks(
+    pair: SimulatedPair, wanted: Collection[FoundOn] = FOUND_ON
+) -> dict[FoundOn, nib.Nifti1Image]:
+    """Find the brain on the images of a pair as the program does on real ones.
+
+    Parameters
+    ----------
+    pair
+        With both images.
+    wanted
+        Which of `FOUND_ON`; what the others alone need is not made.
 
     Returns
     -------
     dict
-        ``"ct"``: the CT's own mask and the FLAIR's, carried over and freed of bone; ``"flair"``:
-        the FLAIR's own. Empty lists where none was found.
+        Masks of the images; the FLAIR's on the CT is carried over and freed of bone. Those that
+        are not found are left out.
     """
-    masks: dict[str, list[nib.Nifti1Image]] = {"ct": [], "flair": []}
+    masks: dict[FoundOn, nib.Nifti1Image] = {}
     ct = orthonormal(pair.ct, CT.fill)
-    # What is bone is known from the CT's own mask alone; without it the carried one stays whole.
-    bone_hu = np.inf
-    with suppress(BadDataError):
-        own = ct_mask(ct)
-        masks["ct"].append(own.mask)
-        bone_hu = own.facts["bone_threshold_hu"]
-    with suppress(BadDataError):
-        upright = orthonormal(pair.flair, FLAIR.fill)
-        found = flair_mask(upright, brain_network.predictor()).mask
-        masks["flair"].append(found)
+    if CT_OWN in wanted:
+        with suppress(BadDataError):
+            masks[CT_OWN] = ct_mask(ct).mask
+    if CT_CARRIED in wanted or FLAIR_OWN in wanted:
+        with suppress(BadDataError):
+            upright = orthonormal(pair.flair, FLAIR.fill)
+            masks[FLAIR_OWN] = flair_mask(upright, _brain_predictor()).mask
+    if CT_CARRIED in wanted and FLAIR_OWN in masks:
         grid = grid_of(ct)
-        carried, _ = without_bone(carry(found, grid, pair.flair_to_ct), ct, bone_hu)
-        masks["ct"].append(image_on(carried.astype(np.uint8), grid))
-    return masks
+        carried = carry(masks[FLAIR_OWN], grid, pair.flair_to_ct)
+        kept, _ = without_bone(carried, ct, bone_threshold(ct))
+        masks[CT_CARRIED] = image_on(kept.astype(np.uint8), grid)
+    return {found: mask for found, mask in masks.items() if found in wanted}
+
+
+@cache
+def _brain_predictor() -> Callable[[np.ndarray], np.ndarray]:
+    return brain_network.predictor()
 
 
 def training_arrays(

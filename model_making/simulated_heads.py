@@ -125,13 +125,15 @@ def _make_head(
         "ct": (pair.ct, pair.ct_truth, pair.template_to_ct),
         "flair": (pair.flair, pair.flair_truth, pair.template_to_flair),
     }
-    masks = shipped_heads.found_masks(pair)
+    # Which masks is drawn before any is made, so that only those are made.
+    drawn = {
+        (modality, pose): _found_on(rng, modality) for modality in images for pose in range(poses)
+    }
+    masks = shipped_heads.found_masks(pair, {on for on in drawn.values() if on})
     for modality, (image, truth, transform) in images.items():
         for pose in range(poses):
-            # The program's masks, and in a third of the heads errors beyond those seen here.
-            found = None
-            if masks[modality] and rng.random() < _FOUND_SHARE:
-                found = masks[modality][int(rng.integers(len(masks[modality])))]
+            on = drawn[modality, pose]
+            found = masks.get(on) if on else None
             head = shipped_heads.on_grid(
                 rng,
                 image,
@@ -149,6 +151,13 @@ def _make_head(
                 facts["ct_noise_factor"] = ct_noise
             name = _name(seed, pose, modality)
             shipped_heads.save_head(folder, name, channels, labels, facts)
+
+
+def _found_on(rng: np.random.Generator, modality: str) -> shipped_heads.FoundOn | None:
+    """Draw one of the program's masks, or None for errors beyond those that it makes here."""
+    choices = [on for on in shipped_heads.FOUND_ON if on[0] == modality]
+    choice = choices[int(rng.integers(len(choices)))]
+    return choice if rng.random() < _FOUND_SHARE else None
 
 
 def _name(seed: int, pose: int, modality: str, suffix: str = "") -> str:

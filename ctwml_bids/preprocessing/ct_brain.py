@@ -122,6 +122,11 @@ def _working_copy(voxels: np.ndarray, native: Grid) -> tuple[Grid, np.ndarray]:
     return Grid((int(count[0]), int(count[1]), int(count[2])), grid.affine @ fine), share
 
 
+def bone_threshold(image: nib.Nifti1Image) -> float:
+    """Return from where on a CT's voxels are bone (HU): lower where a display window is."""
+    return _thresholds(np.asarray(image.dataobj, dtype=np.float32))[1]
+
+
 def _thresholds(data: np.ndarray) -> tuple[float, float]:
     """Lower bound of tissue and of bone in HU; a brain window's own ends move them."""
     low, high = float(data.min()), float(data.max())

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from ctwml_bids.geometry import bounding_box, nifti, slices_met, voxel_volume_ml
 from ctwml_bids.preprocessing import separable
+from ctwml_bids.trilinear import through_affine
 
 # Voxels by which a coordinate may be off through rounding alone.
 _ROUNDING = 1e-3
@@ -119,15 +120,18 @@ def resample(
     for index in np.ndindex(*steps) if total.size else ():
         shift = (np.asarray(index) + 0.5) / steps - 0.5
         offset = voxel_map[:3, 3] + voxel_map[:3, :3] @ (shift + [cut.start for cut in met])
-        part = ndimage.affine_transform(
-            source,
-            voxel_map[:3, :3],
-            offset,
-            total.shape,
-            order=order,
-            mode="nearest",
-            output=np.float32,
-        )
+        if order == 1:
+            part = through_affine(source, voxel_map[:3, :3], offset, total.shape)
+        else:
+            part = ndimage.affine_transform(
+                source,
+                voxel_map[:3, :3],
+                offset,
+                total.shape,
+                order=order,
+                mode="nearest",
+                output=np.float32,
+            )
         part[_outside(voxel_map[:3, :3], offset, source.shape, total.shape)] = fill
         total += part
     total /= np.float32(np.prod(steps))

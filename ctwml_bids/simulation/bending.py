@@ -10,6 +10,7 @@ from scipy import ndimage
 from ctwml_bids.simulation import canonical
 from ctwml_bids.simulation.canonical import BRAIN_BOX, CanonicalHead
 from ctwml_bids.simulation.fields import coarse_shape, smooth_noise, soft_step, upsample
+from ctwml_bids.trilinear import at_points, nearest_at_points
 
 WARP_STEP = 2.0  # mm between the points at which the warp is known
 
@@ -115,7 +116,7 @@ def aged_warp(
         growth = (low + high) / 2
         move = _widening(growth, away, box)
         source = [fixed[a] + move[a] for a in range(3)]
-        distance = ndimage.map_coordinates(base.ventricle_distance, source, order=1, mode="nearest")
+        distance = at_points(base.ventricle_distance, source)
         volume = float(soft_step(-distance, 1.2).sum()) * WARP_STEP**3
         low, high = (growth, high) if volume < ventricle_voxels else (low, growth)
     move = _widening(growth, away, (slice(None),) * 3)
@@ -126,7 +127,8 @@ def aged_warp(
 
 
 def warp(array: np.ndarray, source: list[np.ndarray], box: tuple[slice, ...], order: int):
-    """Take a canonical field at displaced positions of a box."""
-    return ndimage.map_coordinates(
-        array, [part[box] for part in source], order=order, mode="nearest", output=array.dtype
-    )
+    """Take a canonical field at displaced positions of a box: the nearest voxel's, or linearly."""
+    points = [part[box] for part in source]
+    if order == 0:
+        return nearest_at_points(array, points)
+    return at_points(array, points).astype(array.dtype, copy=False)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from ctwml_bids.geometry import slices_met
 from ctwml_bids.simulation import canonical
 from ctwml_bids.simulation.fields import interpolate
+from ctwml_bids.trilinear import through_affine
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,12 @@ def take(
     for index in range(count if total[met].size else 0):
         corner = np.array([part.start for part in met], dtype=float)
         corner[2] += slice_steps * ((index + 0.5) / count - 0.5)
-        total[met] += ndimage.affine_transform(
+        total[met] += through_affine(
             array,
             to_array[:3, :3],
             to_array[:3, :3] @ corner + to_array[:3, 3],
             total[met].shape,
-            order=1,
-            cval=fill,
-            output=np.float32,
+            fill,
         )
     total[met] /= count
     for axis in range(3):

@@ -10,6 +10,7 @@ from scipy import ndimage
 from ctwml_bids.simulation.bending import WARP_STEP
 from ctwml_bids.simulation.canonical import BRAIN_BOX, CanonicalHead
 from ctwml_bids.simulation.fields import upsample
+from ctwml_bids.trilinear import at_points
 
 # What can be asked for (mL): below, age alone makes such ventricles; above, no brain is left.
 RANGE_ML = (100.0, 300.0)
@@ -95,4 +96,4 @@ def _push(fluid: np.ndarray, room: np.ndarray) -> np.ndarray:
 
 
 def _at(field: np.ndarray, places: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-    return ndimage.map_coordinates(field, places, order=1, mode="nearest", output=np.float32)
+    return at_points(field, list(places))

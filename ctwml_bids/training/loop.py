@@ -160,6 +160,7 @@ def _initial_state(
     network.to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = architecture.build(channels, config.classes).to(config.device)
     mean.load_state_dict(network.state_dict())
+    # Not fused: a resumed training then differed from one that nobody had stopped.
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     return TrainingState(network, mean, optimiser)
 
@@ -215,12 +216,12 @@ def segmentation_loss(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
 def _update_mean(state: TrainingState, weight: float) -> None:
     """Move the running mean; early on it forgets faster, so that the start leaves no trace."""
     keep = min(weight, (1 + state.step) / (10 + state.step))
+    means, nows = state.mean.state_dict().values(), state.network.state_dict().values()
+    pairs = list(zip(means, nows, strict=True))
+    moving = [pair for pair in pairs if pair[0].is_floating_point()]
     with torch.no_grad():
-        pairs = zip(
-            state.mean.state_dict().values(), state.network.state_dict().values(), strict=True
-        )
+        # One call for all: a step has a hundred arrays, most of them small.
+        torch._foreach_lerp_([mean for mean, _ in moving], [now for _, now in moving], 1 - keep)
         for mean, now in pairs:
-            if mean.is_floating_point():
-                mean.lerp_(now, 1 - keep)
-            else:
+            if not mean.is_floating_point():
                 mean.copy_(now)

@@ -73,11 +73,12 @@ def test_a_mask_that_is_carried_onto_bone_is_freed_of_it_as_in_the_program():
     upwards[2, 3] = 8.0
     pair = replace(pair, flair_to_ct=upwards @ pair.flair_to_ct)
     masks = shipped_heads.found_masks(pair)
-    own, carried = (np.asarray(mask.dataobj) > 0 for mask in masks["ct"])
-    np.testing.assert_allclose(masks["ct"][1].affine, masks["ct"][0].affine)
+    on_ct = masks[shipped_heads.CT_OWN], masks[shipped_heads.CT_CARRIED]
+    own, carried = (np.asarray(mask.dataobj) > 0 for mask in on_ct)
+    np.testing.assert_allclose(on_ct[1].affine, on_ct[0].affine)
     ct = orthonormal(pair.ct, -1000.0)
     hu = np.asarray(ct.dataobj)
-    before = carry(masks["flair"][0], grid_of(ct), pair.flair_to_ct)
+    before = carry(masks[shipped_heads.FLAIR_OWN], grid_of(ct), pair.flair_to_ct)
     bone = hu >= ct_mask(ct).facts["bone_threshold_hu"]
     assert (before & bone).sum() > 0.02 * before.sum()
     assert (carried & bone).sum() < 0.002 * carried.sum()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ctwml_bids.segmentation.uresnet import VARIANTS, UResNet, fold
+from ctwml_bids.segmentation.uresnet import VARIANTS, ResidualElement, UResNet, fold
 
 # Counts published with (or computed from) three public implementations.
 COUNTS = {"standard": 1_080_930, "wide": 1_199_970, "dropout": 1_723_978}
@@ -67,3 +67,28 @@ def test_summed_skips_carry_detail_past_the_bottleneck():
     a = torch.randn(1, 1, 16, 16)
     with torch.no_grad():
         assert not torch.allclose(network(a), network(a + 1))
+
+
+def test_one_convolution_of_both_branches_has_their_sum_and_their_gradients():
+    torch.manual_seed(1)
+    element = ResidualElement(3, 5).double()
+    x = torch.randn(2, 3, 8, 8, dtype=torch.float64, requires_grad=True)
+    apart = torch.relu(element.norm(element.conv(x) + element.shortcut(x)))
+    wanted = torch.autograd.grad(apart.square().sum(), [x, *element.parameters()])
+    found = torch.autograd.grad(element(x).square().sum(), [x, *element.parameters()])
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_transposed_convolutions_are_those_of_torch_and_so_are_their_gradients():
+    torch.manual_seed(1)
+    ours = UResNet().up[0][1].double()
+    plain = torch.nn.ConvTranspose2d(256, 128, 3, stride=2, padding=1, output_padding=1).double()
+    plain.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 256, 4, 4, dtype=torch.float64, requires_grad=True)
+    found, wanted = ours(x), plain(x)
+    torch.testing.assert_close(found, wanted)
+    found = torch.autograd.grad(found.square().sum(), [x, *ours.parameters()])
+    wanted = torch.autograd.grad(wanted.square().sum(), [x, *plain.parameters()])
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other)

@@ -36,9 +36,12 @@ def test_loss_falls_and_dice_rises_on_toy_heads():
     assert log[-1]["dice"] > 0.8
 
 
-@pytest.mark.parametrize("variant", ["standard", "dropout"])
-def test_resumed_training_equals_the_unbroken_one(tmp_path, variant):
-    config = replace(CONFIG, variant=variant)
+@pytest.mark.parametrize(
+    ("variant", "precision"),
+    [("standard", "float32"), ("standard", "bfloat16"), ("dropout", "float32")],
+)
+def test_resumed_training_equals_the_unbroken_one(tmp_path, variant, precision):
+    config = replace(CONFIG, variant=variant, precision=precision)
     unbroken = train(HEADS, config, augment=jitter_intensities).weights
 
     def interrupt_at_step_5(row):
