@@ -6,6 +6,7 @@ person than in another. A network that never saw that calls it a lesion.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -69,8 +70,8 @@ def _grid() -> tuple[tuple[int, ...], list[np.ndarray]]:
 def _away(axes: list[np.ndarray], points: tuple[tuple[float, float, float], ...]) -> np.ndarray:
     """Return the squared distance (mm²) from a line through points."""
     ends = points if len(points) > 1 else points * 2
-    nearest = np.inf
-    for start, end in zip(ends[:-1], ends[1:], strict=True):
+    nearest = np.full(1, np.inf)
+    for start, end in itertools.pairwise(ends):
         a, step = np.array(start), np.subtract(end, start)
         length = max(float(step @ step), 1e-6)
         along = sum((axes[i] - a[i]) * step[i] for i in range(3)) / length
