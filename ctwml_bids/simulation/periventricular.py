@@ -122,7 +122,7 @@ def normal_rim(rng: np.random.Generator, head: Head) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        float32 in anatomy.BRAIN_BOX: about 1 at the wall, twice that in patches and at the horns,
+        float32 in anatomy.BRAIN_BOX: about 1 at the wall, up to 1.6 in patches and at the horns,
         falling off within 0.5 to 1.2 mm.
     """
     patches = _patches(rng, head.white.shape, 6.0, rng.uniform(0.0, 1.5))
@@ -130,4 +130,4 @@ def normal_rim(rng: np.random.Generator, head: Head) -> np.ndarray:
     distance = head.ventricle_distance * np.float32(np.mean(head.scale))
     # Half a millimetre of wall, or the fluid beside it would hide every rim.
     falling = np.exp(-np.maximum(distance - 0.5, 0) / width)
-    return np.clip(1 + 0.5 * patches, 0.2, 2.2) * falling
+    return np.clip(1 + 0.5 * patches, 0.2, 1.6) * falling
