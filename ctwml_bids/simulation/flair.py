@@ -64,19 +64,19 @@ def draw_settings(rng: np.random.Generator) -> FlairSettings:
     on real FLAIRs of old people, with slices of 1 and of 6.5 to 8 mm.
     """
     suppressed = rng.random() < 0.35
-    lesion = float(rng.uniform(1.3, 2.1))
+    lesion, wall = float(rng.uniform(1.3, 2.1)), float(rng.uniform(0.2, 1.5))
     return FlairSettings(
         grey=float(rng.uniform(1.06, 1.3)),
         fluid=float(rng.uniform(0.06, 0.35)),
         lesion=lesion,
         fat=float(rng.uniform(0.25, 0.6) if suppressed else rng.uniform(1.1, 2.3)),
         muscle=float(rng.uniform(0.35, 0.7)),
-        wall=float(rng.uniform(0.2, 1.5)),
+        wall=wall,
         grading=float(rng.uniform(1.0, 1.6)),
         penumbra=float(rng.uniform(0.05, 0.3) if rng.random() < 0.6 else 0.0),
         reach=float(rng.uniform(2.0, 5.0)),
         # Weaker than a lesion, or nobody could tell rims from linings.
-        rim=float(rng.uniform(0.3, 1.2) * (lesion - 1)),
+        rim=float(rng.uniform(0.2, 0.65) * (lesion - 1) * (1 + 0.5 * wall)),
         bias=float(rng.uniform(0.03, 0.16)),
         noise=float(rng.uniform(0.02, 0.08)),
         gain=float(np.exp(rng.uniform(np.log(150), np.log(1200)))),

@@ -19,7 +19,7 @@ CAPS = ((22, 32, 6, 11), (30, -52, 14, 13), (20, -22, 32, 13))
 TEMPORAL_HORNS = ((34, -26, -10, 11),)
 STEP = 2  # mm between the points at which caps and patches are drawn
 # Chance of a lining by age: none of the young, most from 50 years on.
-LINED = ((30.0, 0.0), (50.0, 0.8), (60.0, 0.9))
+LINED_AGES, LINED_CHANCES = (30.0, 50.0, 60.0), (0.0, 0.8, 0.9)
 # A lining holds at most this share of all lesions, and lines such a part of the walls.
 SHARE_OF_LESIONS = (0.05, 0.5)
 PART_OF_WALL = (0.15, 0.95)
@@ -78,7 +78,7 @@ def draw_lining(
         float32 fraction 0–1 in anatomy.BRAIN_BOX, all 0 where there is no lining.
     """
     lining = np.zeros(white.shape, dtype=np.float32)
-    lined = rng.random() < np.interp(head.age, *zip(*LINED, strict=True))
+    lined = rng.random() < np.interp(head.age, LINED_AGES, LINED_CHANCES)
     most_ml = volume_ml * rng.uniform(*SHARE_OF_LESIONS)
     part = rng.uniform(*PART_OF_WALL)
     base, growth = rng.uniform(*THICKNESS_MM), rng.uniform(*GROWTH_MM)
@@ -122,7 +122,7 @@ def normal_rim(rng: np.random.Generator, head: Head) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        float32 in anatomy.BRAIN_BOX: about 1 at the wall, twice that in patches and at the horns,
+        float32 in anatomy.BRAIN_BOX: about 1 at the wall, up to 1.6 in patches and at the horns,
         falling off within 0.5 to 1.2 mm.
     """
     patches = _patches(rng, head.white.shape, 6.0, rng.uniform(0.0, 1.5))
@@ -130,4 +130,4 @@ def normal_rim(rng: np.random.Generator, head: Head) -> np.ndarray:
     distance = head.ventricle_distance * np.float32(np.mean(head.scale))
     # Half a millimetre of wall, or the fluid beside it would hide every rim.
     falling = np.exp(-np.maximum(distance - 0.5, 0) / width)
-    return np.clip(1 + 0.5 * patches, 0.2, 2.2) * falling
+    return np.clip(1 + 0.5 * patches, 0.2, 1.6) * falling
