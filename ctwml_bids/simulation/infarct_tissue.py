@@ -196,18 +196,16 @@ def _tissue(
     large = soft_step(-edge, softness) * most
     depth = float(max(-distance.min(), 0.0))
     rim = max(min(float(rng.uniform(1.5, 5.0)), 0.4 * depth), 1.2)
-    core = soft_step(-(edge + rim + 0.8 * texture), 2.5) * look.cavitation
+    cavity = soft_step(-(edge + rim + 0.8 * texture), 2.5) * look.cavitation
     if look.cavitation < 1:
-        core *= np.clip(1 - 0.4 * texture, 0, 1)
+        cavity = cavity * np.clip(1 - 0.4 * texture, 0, 1)
     halo = float(rng.uniform(0.8, 1.8))
     small = soft_step(halo - holes, 1.0) * most
     hole = soft_step(-holes, 1.0)
     fraction = np.maximum(large, small)
-    if kind == "old":
-        core, fresh = np.maximum(core, hole), np.zeros(shape, dtype=np.float32)
-    else:
-        core, fresh = hole, large * (1 - small)
-    core = np.minimum(core, fraction - fresh)
+    old = kind == "old"
+    fresh = np.zeros_like(large) if old else large * (1 - small)
+    core = np.minimum(np.maximum(cavity, hole) if old else hole, fraction - fresh)
     return Infarcts(
         kind=kind,
         described=tuple(described),
