@@ -36,7 +36,7 @@ def measure(model: ensemble.Ensemble, folder: Path, device: str) -> list[dict]:
             model, channels, white_matter=shipped_heads.white_matter(), device=device
         ).probability
         found = found > model.card.threshold
-        wanted = np.asarray(volume.labels) > 0
+        wanted = np.asarray(volume.labels) == 1
         both, ml = (found & wanted).sum(), facts["grid_voxel_ml"]
         total = found.sum() + wanted.sum()
         rows.append(

@@ -89,7 +89,7 @@ def measure(run: Path, heads: list, args: argparse.Namespace) -> dict[str, list[
     rows: dict[str, list[dict]] = {name: [] for name in networks}
     for volume, facts in unseen[: args.heads]:
         channels = np.asarray(volume.channels, dtype=np.float32)
-        truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
+        truth, ml = np.asarray(volume.labels) == 1, facts["grid_voxel_ml"]
         for name, network in networks.items():
             probability = ensemble.predict(
                 network, channels, white_matter=shipped_heads.white_matter(), device=args.device

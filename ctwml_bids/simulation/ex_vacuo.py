@@ -20,8 +20,8 @@ from ctwml_bids.simulation.infarct_places import REACH_MM
 PULL_MM = 9.0  # over which the movement of tissue around an infarct fades
 SKULL_MM = 6.0  # below the skull's inner surface over which tissue cannot follow
 # Share of an infarct's half thickness by which its border moves, and most (mm): less than PULL_MM
-# and SKULL_MM, or tissue would be folded. Swelling moves it half as far.
-LOST, MOST_MM = (0.12, 0.4), 4.5
+# and SKULL_MM, or tissue would be folded. Swelling moves it less far.
+LOST, MOST_MM = (0.05, 0.17), 4.5
 LEAST_MM, MOST_SWELLING_MM = 0.3, 2.0
 # Logarithm of the factor on the odds of fluid in the sulci, at the infarct.
 OPENED, EFFACED = (0.6, 1.8), (-1.6, -0.4)
@@ -57,7 +57,7 @@ def reshaped(
     depth = float(max(-distance.min(), 1.0))
     move = float(np.clip(rng.uniform(*LOST) * depth, LEAST_MM, MOST_MM))
     if not old:
-        move = -min(0.5 * move, MOST_SWELLING_MM)
+        move = -min(0.8 * move, MOST_SWELLING_MM)
     smooth = ndimage.gaussian_filter(distance[thin], 1.5)
     slope = np.stack(np.gradient(smooth, WARP_STEP))
     slope /= np.maximum(np.sqrt((slope**2).sum(axis=0)), 0.5)

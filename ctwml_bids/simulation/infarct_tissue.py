@@ -27,6 +27,8 @@ class InfarctLook:
 
     Attributes
     ----------
+    cavitation
+        How much of an old infarct's inside is cavity; below 1 it is a scar more than a cavity.
     core_hu
         HU of a cavity above fluid.
     core_signal
@@ -43,6 +45,7 @@ class InfarctLook:
         How far its places of fogging look normal again (0: no fogging).
     """
 
+    cavitation: float
     core_hu: float
     core_signal: float
     rim_share: float
@@ -104,10 +107,12 @@ def draw_look(rng: np.random.Generator) -> InfarctLook:
 
     Old infarcts read 11.9 ± 5.9 HU, acute ones 18.9 ± 6.4 (BMC Med Imaging 2024): cavities are 1
     to 6 HU above fluid, gliosis lies between them and tissue, fresh infarcts are 4 to 12 HU
-    darker than the tissue was. On FLAIR gliosis and fresh infarcts are 1.3 to 1.9 times as bright
-    as white matter. Two to three weeks after it began one in seven fresh ones is fogged in places.
+    darker than the tissue was. Two in five old infarcts are scars without a whole cavity. On FLAIR
+    gliosis and fresh infarcts are 1.3 to 1.9 times as bright as white matter. One in seven fresh
+    infarcts is fogged in places, as two to three weeks after it began.
     """
     return InfarctLook(
+        cavitation=float(rng.uniform(0.3, 0.7)) if rng.random() < 0.4 else 1.0,
         core_hu=float(rng.uniform(1, 6)),
         core_signal=float(rng.uniform(0.0, 0.15)),
         rim_share=float(rng.uniform(0.4, 0.75)),
@@ -179,7 +184,7 @@ def _tissue(
     ``distance`` is from the shapes' surface, ``holes`` from the cavities of lacunes, mm in ``box``;
     ``former`` is what was tissue there.
     """
-    shape = former.shape
+    shape, look = former.shape, draw_look(rng)
     texture = smooth_noise(rng, shape, 3.0)
     # Outlines on thick slices are straighter than borders are.
     ragged = [smooth_noise(rng, shape, scale) for scale in (1.6, 4.0)]
@@ -191,20 +196,16 @@ def _tissue(
     large = soft_step(-edge, softness) * most
     depth = float(max(-distance.min(), 0.0))
     rim = max(min(float(rng.uniform(1.5, 5.0)), 0.4 * depth), 1.2)
-    # One in four old infarcts is a scar more than a cavity.
-    cavitation = float(rng.uniform(0.3, 0.7)) if rng.random() < 0.25 else 1.0
-    core = soft_step(-(edge + rim + 0.8 * texture), 2.5) * cavitation
-    if cavitation < 1:
-        core *= np.clip(1 - 0.4 * texture, 0, 1)
+    cavity = soft_step(-(edge + rim + 0.8 * texture), 2.5) * look.cavitation
+    if look.cavitation < 1:
+        cavity = cavity * np.clip(1 - 0.4 * texture, 0, 1)
     halo = float(rng.uniform(0.8, 1.8))
     small = soft_step(halo - holes, 1.0) * most
     hole = soft_step(-holes, 1.0)
     fraction = np.maximum(large, small)
-    if kind == "old":
-        core, fresh = np.maximum(core, hole), np.zeros(shape, dtype=np.float32)
-    else:
-        core, fresh = hole, large * (1 - small)
-    core = np.minimum(core, fraction - fresh)
+    old = kind == "old"
+    fresh = np.zeros_like(large) if old else large * (1 - small)
+    core = np.minimum(np.maximum(cavity, hole) if old else hole, fraction - fresh)
     return Infarcts(
         kind=kind,
         described=tuple(described),
@@ -213,5 +214,5 @@ def _tissue(
         core=np.maximum(core, 0).astype(np.float32),
         fresh=fresh.astype(np.float32),
         texture=texture,
-        look=draw_look(rng),
+        look=look,
     )
