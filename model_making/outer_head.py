@@ -8,10 +8,13 @@ from scipy import ndimage
 from ctwml_bids.simulation import canonical as c
 from ctwml_bids.simulation.canonical import signed_distance
 
-SKIN_MM = 2.0  # of what is labelled skin; below it lies fat
+SKIN_MM = 2.8  # of what is labelled skin; below it lies fat
 TABLE_MM = 1.6  # of compact bone on either side of the diploe
 ORBIT_MM = 11.0  # soft tissue that is nowhere farther from eye, its muscles and its nerve is fat
-FACE_FAT_MM, NECK_FAT_MM = 7.0, 9.0  # below the surface
+FACE_FAT_MM, NECK_FAT_MM = 5.5, 5.5  # below the surface
+SCLERA_MM = 1.2
+LENS_MM = (5.0, 2.2, 5.0)  # radii; it lies that much of the eye's radius before its centre:
+LENS_PLACE = 0.72
 HOLE_VOXELS = 60  # of air in the vault, which only the labelling has put there
 
 
@@ -30,7 +33,8 @@ def divide(labels: np.ndarray, eye_muscle: np.ndarray, cavity: np.ndarray) -> np
     Returns
     -------
     numpy.ndarray
-        uint8, likewise, with FAT, MUSCLE, ORBIT_FAT, SKIN, SPONGY_BONE and PETROUS.
+        uint8, likewise, with FAT, MUSCLE, ORBIT_FAT, SKIN, SPONGY_BONE, PETROUS and LENS; the eyes'
+        sclera is as OPTIC.
     """
     x, y, z = c.coordinates()
     side = np.abs(x)
@@ -42,7 +46,7 @@ def divide(labels: np.ndarray, eye_muscle: np.ndarray, cavity: np.ndarray) -> np
     out[(out == c.SKIN) & (depth > SKIN_MM)] = c.SOFT
     soft = out == c.SOFT
     orbit = _orbit(out, eye_muscle)
-    temple = (side > 46) & (y > -45) & (y < 45) & (z > -40) & (z < 34) & (depth > 5.5)
+    temple = (side > 46) & (y > -45) & (y < 45) & (z > -40) & (z < 34) & (depth > 5.0)
     temple &= ndimage.gaussian_filter(bones.astype(np.float32), 4.0) > 0.02
     neck = (z < -22) & (y < -20) & (depth > NECK_FAT_MM)
     face = (z < -22) & (y >= -20) & (depth > FACE_FAT_MM)
@@ -50,6 +54,7 @@ def divide(labels: np.ndarray, eye_muscle: np.ndarray, cavity: np.ndarray) -> np
     out[soft & (temple | neck | face)] = c.MUSCLE
     out[soft & orbit] = c.ORBIT_FAT
     out[eye_muscle] = c.MUSCLE
+    _put_lenses(out)
     bones = np.isin(out, (c.COMPACT_BONE, c.SPONGY_BONE))
     inner = ndimage.distance_transform_edt(bones)
     diploe = (inner > TABLE_MM + 0.5) & (z > -20) & bones
@@ -68,6 +73,27 @@ def _fill_vault(labels: np.ndarray, bones: np.ndarray, cavity: np.ndarray) -> No
     small = np.bincount(pieces.ravel(), minlength=count + 1) < HOLE_VOXELS
     small[0] = False
     labels[small[pieces] & (z > -5)] = c.COMPACT_BONE
+
+
+def _put_lenses(labels: np.ndarray) -> None:
+    """Give the eyes a sclera and a lens, in place."""
+    pieces, count = ndimage.label(labels == c.EYE)
+    for number in np.argsort(np.bincount(pieces.ravel())[1:])[-2:] + 1 if count else ():
+        eye = pieces == number
+        radius = (0.75 * eye.sum() / np.pi) ** (1 / 3)
+        middle_x, middle_y, middle_z = ndimage.center_of_mass(eye)
+        centre = (middle_x, middle_y + LENS_PLACE * radius, middle_z)
+        away = [
+            ((np.arange(n) - middle) / half) ** 2
+            for n, middle, half in zip(labels.shape, centre, LENS_MM, strict=True)
+        ]
+        part = ndimage.find_objects(eye.astype(np.uint8))[0]
+        sclera = eye[part] & (
+            ndimage.distance_transform_edt(np.pad(eye[part], 1))[1:-1, 1:-1, 1:-1] <= SCLERA_MM
+        )
+        labels[part][sclera] = c.OPTIC
+        inside = away[0][:, None, None] + away[1][None, :, None] + away[2][None, None, :] < 1
+        labels[inside & eye] = c.LENS
 
 
 def _filled(head: np.ndarray) -> np.ndarray:

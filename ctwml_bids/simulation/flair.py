@@ -164,7 +164,7 @@ def relative_signal(
     if head.covered_from is None:
         _add_vault(rng, head, signal, s, dark)
     else:
-        signal = own_skull.outside_signal(rng, head.labels, signal, s.fat, dark)
+        signal = own_skull.outside_signal(rng, head.labels, signal, s.fat, s.muscle, dark)
     tissue = head.white + head.grey + head.csf
     box = signal[BRAIN_BOX]
     box *= 1 - np.clip(tissue, 0, 1)

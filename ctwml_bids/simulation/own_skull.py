@@ -10,8 +10,11 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.simulation import canonical as c
+from ctwml_bids.simulation.fields import smooth_noise, soft_step
 
-BLUR = 0.65  # SD in voxels
+STRANDS = 0.9  # SD of noise above which there is fat between muscles
+BLUR = 0.55  # SD in voxels
+AIR_EDGE = 0.6  # of the blurred share of air over which the surface of the skin is crossed
 PLEXUS_HU, PLEXUS_SIGNAL = (25.0, 42.0), (0.45, 0.9)
 BLOOD_HU, BLOOD_SIGNAL = (40.0, 62.0), (0.05, 0.4)
 
@@ -38,15 +41,22 @@ def outside_hu(rng: np.random.Generator, labels: np.ndarray, hu: np.ndarray) -> 
     hu[labels == c.SPONGY_BONE] = rng.uniform(450, 900)
     hu[labels == c.SKIN] = rng.uniform(15, 50)
     hu[labels == c.FAT] = rng.uniform(-105, -65)
+    muscle = labels == c.MUSCLE
+    hu[muscle] = np.where(_strands(rng)[muscle], rng.uniform(-90, -40), rng.uniform(45, 62))
     bone = np.isin(labels, (c.COMPACT_BONE, c.SPONGY_BONE))
     hu[bone] *= 1 + 0.13 * rng.standard_normal(int(bone.sum()), dtype=np.float32)
     fat = np.isin(labels, (c.FAT, c.ORBIT_FAT))
     hu[fat] += 14 * rng.standard_normal(int(fat.sum()), dtype=np.float32)
-    return ndimage.gaussian_filter(hu, BLUR, truncate=3.0)
+    return _smoothed(hu, labels == c.OUTSIDE, -1000.0)
 
 
 def outside_signal(
-    rng: np.random.Generator, labels: np.ndarray, signal: np.ndarray, fat: float, dark: float
+    rng: np.random.Generator,
+    labels: np.ndarray,
+    signal: np.ndarray,
+    fat: float,
+    muscle_signal: float,
+    dark: float,
 ) -> np.ndarray:
     """Return the FLAIR signal around the brain, in smooth borders.
 
@@ -55,9 +65,10 @@ def outside_signal(
     rng, labels
         As for `outside_hu`.
     signal
-        Signal by label, on the working grid, float32; that of bone, skin and mucosa is set here.
-    fat, dark
-        Signals of fat and of what has none.
+        Signal by label, on the working grid, float32; that of bone, skin, muscle and mucosa is
+        set here.
+    fat, muscle_signal, dark
+        Signals of fat, of muscle and of what has none.
     """
     signal = signal.copy()
     signal[labels == c.COMPACT_BONE] = dark
@@ -66,7 +77,26 @@ def outside_signal(
     signal[labels == c.SKIN] = 0.6 * fat + 0.2
     signal[labels == c.MUCOSA] = rng.uniform(1.0, 1.7)
     signal[labels == c.ARTERY] = rng.uniform(*BLOOD_SIGNAL)
-    return ndimage.gaussian_filter(signal, BLUR, truncate=3.0)
+    muscle = labels == c.MUSCLE
+    signal[muscle] = np.where(_strands(rng)[muscle], 0.8 * fat, muscle_signal)
+    return _smoothed(signal, labels == c.OUTSIDE, 0.0)
+
+
+def _smoothed(values: np.ndarray, air: np.ndarray, value_of_air: float) -> np.ndarray:
+    """Blur what is not air among itself, and make the border to air smooth but sharp.
+
+    A plain blur would mix the skin, two voxels thin, with air.
+    """
+    tissue = ndimage.gaussian_filter((~air).astype(np.float32), BLUR, truncate=3.0)
+    blurred = ndimage.gaussian_filter(np.where(air, 0, values), BLUR, truncate=3.0)
+    blurred /= np.maximum(tissue, 0.05)
+    share = soft_step(tissue - 0.5, AIR_EDGE)
+    return share * blurred + (1 - share) * np.float32(value_of_air)
+
+
+def _strands(rng: np.random.Generator) -> np.ndarray:
+    """Return where fat lies between muscles (bool, working grid)."""
+    return smooth_noise(rng, c.SHAPE, 3.5) > STRANDS
 
 
 def with_vessels(labels: np.ndarray, fluid: np.ndarray, blood: float, plexus: float) -> np.ndarray:
