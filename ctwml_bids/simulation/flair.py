@@ -64,7 +64,7 @@ def draw_settings(rng: np.random.Generator) -> FlairSettings:
     on real FLAIRs of old people, with slices of 1 and of 6.5 to 8 mm.
     """
     suppressed = rng.random() < 0.35
-    lesion, wall = float(rng.uniform(1.3, 2.1)), float(rng.uniform(0.2, 1.5))
+    lesion, wall = float(rng.uniform(1.25, 1.95)), float(rng.uniform(0.2, 1.5))
     return FlairSettings(
         grey=float(rng.uniform(1.06, 1.3)),
         fluid=float(rng.uniform(0.06, 0.35)),
