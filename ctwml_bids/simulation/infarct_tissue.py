@@ -159,6 +159,8 @@ def draw_infarcts(
     former = head.grey + head.white
     if described:
         head, distance, former = reshaped(rng, head, distance, old)
+        # What became ventricle is fluid to every eye.
+        former = np.minimum(former, 1 - head.ventricles)
     holes = nowhere()
     if kind == "lacunes" or rng.random() < LACUNES_BESIDE:
         for diameter in put_lacunes(rng, head, holes, 4 if kind == "lacunes" else 2):

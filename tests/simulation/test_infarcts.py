@@ -236,6 +236,7 @@ def test_white_matter_lesions_keep_their_volume_outside_infarcts(infarcted):
     assert lesion.sum() * head.voxel_ml == pytest.approx(20.0, rel=0.05)
     assert np.array_equal(lesions.infarct, infarcts.whole())
     assert infarct.any()
+    assert not (infarct & (head.ventricles > 0.75)).any()
 
 
 def test_without_shapes_lacunes_count_as_infarct_and_perivascular_spaces_do_not(old_head):
