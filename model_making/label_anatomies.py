@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import ants
@@ -23,17 +23,17 @@ from scipy import ndimage
 from ctwml_bids.preprocessing.transforms import to_ants
 from ctwml_bids.simulation import canonical
 from ctwml_bids.simulation.canonical import CanonicalHead, signed_distance
+from ctwml_bids.simulation.fields import coarse_shape, upsample
 from ctwml_bids.simulation.individual import find_falx, write_head
 from model_making import label_maps as maps
-from model_making.anatomy_tissues import CSF, GREY, WHITE
 from model_making.label_maps import LabelMap, read_label_map
 from model_making.outer_head import divide
 from model_making.template_registration import (
+    STEER_MM,
     affine_to_template,
     steering_maps,
     stiff_deformation,
     template_fractions,
-    working_image,
 )
 from model_making.training_facts import NEVER
 
@@ -66,6 +66,11 @@ OUTER = {
     canonical.SPINAL_CSF: (*maps.FLUID, *maps.OTHER_VENTRICLES),
 }
 HINDBRAIN_MM = ((-20.0, 20.0), (-65.0, -25.0))  # x and y between which coverage counts
+WARP_STEP = 2.0  # voxels of the working grid between two at which a deformation is evaluated
+# Spacing of the images of coordinates, and how far they reach beyond a map, in its voxels.
+INDEX_STEP, BEYOND = 20.0, 140.0
+# Of the deformation at 12, 6 and 3 mm: what steers it is smooth, the last ones take the time.
+ITERATIONS = (60, 40, 4)
 LOOK_Z = (-60, -45, -30, -15, 0, 12, 25, 45, 62)  # mm, slices of the picture
 
 
@@ -84,9 +89,7 @@ class PlacedMap:
         """Return a mask of the map as fractions on the working grid (float32), 0 beyond it."""
         # Most voxels lie among eight that agree: only the others need interpolation.
         field = np.pad(mask, 1).astype(np.uint8)
-        low, high = (
-            whole(field, 2, origin=-1) for whole in (ndimage.minimum_filter, ndimage.maximum_filter)
-        )
+        low, high = (_of_eight(field, choose) for choose in (np.minimum, np.maximum))
         first = self._first
         out = low.ravel()[first].astype(np.float32)
         between = np.flatnonzero(high.ravel()[first] != out)
@@ -96,56 +99,77 @@ class PlacedMap:
 
     @cached_property
     def _first(self) -> np.ndarray:
-        """Flat index, in the map with a rim of a voxel, of the first of each voxel's eight."""
-        shape = np.array(self.map.labels.shape) + 2
+        """Flat index, among the cells between voxels with a rim, of each voxel's cell."""
+        shape = np.array(self.map.labels.shape) + 1
         index = np.clip(
-            np.floor(self.source).astype(np.int32).reshape(3, -1) + 1, 0, shape[:, None] - 2
+            np.floor(self.source).astype(np.int32).reshape(3, -1) + 1, 0, shape[:, None] - 1
         )
         return np.ravel_multi_index(tuple(index), tuple(shape)).astype(np.int32)
 
 
+def _of_eight(field: np.ndarray, choose: np.ufunc) -> np.ndarray:
+    """Return the least or greatest corner of each cell between voxels."""
+    for axis in range(3):
+        length = field.shape[axis]
+        field = choose(*(field.take(range(i, length - 1 + i), axis) for i in (0, 1)))
+    return field
+
+
 def place(label_map: LabelMap, transforms: list[str]) -> PlacedMap:
     """Say where a map's voxels come to lie on the working grid through ANTs transforms."""
-    fixed = working_image(np.zeros(canonical.SHAPE))
+    # The deformation is known at 3 mm and linear between: every second voxel tells the others.
+    step = np.diag([WARP_STEP, WARP_STEP, WARP_STEP, 1.0])
+    step[:3, 3] = canonical.ORIGIN
+    few = coarse_shape(canonical.SHAPE, WARP_STEP)
+    fixed = to_ants(nib.Nifti1Image(np.zeros(few, dtype=np.float32), step))
+    # Coordinates are linear, too: an image of few voxels that reaches far beyond the map.
+    shape = [int(np.ceil((n + 2 * BEYOND) / INDEX_STEP)) + 1 for n in label_map.labels.shape]
+    affine = label_map.affine @ np.diag([INDEX_STEP, INDEX_STEP, INDEX_STEP, 1.0])
+    affine[:3, 3] -= BEYOND
     source = np.empty((3, *canonical.SHAPE), dtype=np.float32)
     for axis in range(3):
         along = [-1 if other == axis else 1 for other in range(3)]
-        index = np.arange(label_map.labels.shape[axis], dtype=np.float32).reshape(along)
-        image = _image(np.broadcast_to(index, label_map.labels.shape), label_map)
-        # Beyond the map every coordinate is far outside.
-        source[axis] = ants.apply_transforms(fixed, image, transforms, defaultvalue=-100).numpy()
+        index = np.arange(shape[axis], dtype=np.float32).reshape(along) * INDEX_STEP - BEYOND
+        image = to_ants(nib.Nifti1Image(np.broadcast_to(index, shape).copy(), affine))
+        found = ants.apply_transforms(fixed, image, transforms).numpy()
+        source[axis] = upsample(found, canonical.SHAPE, WARP_STEP)
     return PlacedMap(label_map, source)
+
+
+def register(label_map: LabelMap) -> PlacedMap:
+    """Bring a map to the template: affine by brain masks, then the stiff deformation."""
+    fixed = _template_maps()
+    affine = affine_to_template(_image(label_map.brain, label_map), template_fractions()[1])
+    labels = label_map.labels
+    white = sum(share * np.isin(labels, kinds) for kinds, share, _ in TISSUES)
+    masks = {
+        "brain": label_map.brain,
+        "ventricles": np.isin(labels, maps.LATERAL_VENTRICLES),
+        "white": white,
+    }
+    moving = []
+    for (name, mask), target in zip(masks.items(), fixed, strict=True):
+        smooth = ndimage.gaussian_filter(np.asarray(mask, dtype=np.float32), STEER_MM[name])
+        moving.append(ants.apply_transforms(target, _image(smooth, label_map), affine))
+    return place(label_map, [*stiff_deformation(fixed, moving, ITERATIONS), *affine])
+
+
+@cache
+def _template_maps() -> list[ants.ANTsImage]:
+    return steering_maps(*template_fractions())
 
 
 def _image(array: np.ndarray, label_map: LabelMap) -> ants.ANTsImage:
     return to_ants(nib.Nifti1Image(np.asarray(array, dtype=np.float32), label_map.affine))
 
 
-def register(label_map: LabelMap) -> PlacedMap:
-    """Bring a map to the template: affine by brain masks, then the stiff deformation."""
-    template, template_mask, template_ventricles = template_fractions()
-    affine = affine_to_template(_image(label_map.brain, label_map), template_mask)
-    first = place(label_map, affine)
-    tissues = _tissues(first)
-    brain, ventricles = (
-        first.sampled(part) > 0.5
-        for part in (label_map.brain, np.isin(label_map.labels, maps.LATERAL_VENTRICLES))
-    )
-    warp = stiff_deformation(
-        steering_maps(template, template_mask, template_ventricles),
-        steering_maps(tissues, brain, ventricles),
-    )
-    return place(label_map, [*warp, *affine])
-
-
 def _tissues(placed: PlacedMap) -> np.ndarray:
-    """Return the fractions (3, x, y, z) of fluid, grey and white matter in the brain."""
-    out = np.zeros((3, *canonical.SHAPE), dtype=np.float32)
+    """Return the fractions (2, x, y, z) of grey and white matter in the brain."""
+    out = np.zeros((2, *canonical.SHAPE), dtype=np.float32)
     for labels, white, grey in TISSUES:
         part = placed.fraction(*labels)
-        out[WHITE] += white * part
-        out[GREY] += grey * part
-    out[CSF] = np.clip(placed.sampled(placed.map.brain) - out[GREY] - out[WHITE], 0, 1)
+        out[0] += grey * part
+        out[1] += white * part
     return out
 
 
@@ -154,8 +178,8 @@ def make_head(placed: PlacedMap) -> tuple[CanonicalHead, np.ndarray]:
     _, _, z = canonical.coordinates()
     tissues = _tissues(placed)
     brain = (placed.sampled(placed.map.brain) > 0.5) & (z >= canonical.FORAMEN_Z)
-    falx = find_falx(tissues[GREY], tissues[WHITE], brain)
-    grey, white = (tissues[kind] * (1 - 0.7 * falx) for kind in (GREY, WHITE))
+    falx = find_falx(*tissues, brain)
+    grey, white = tissues * (1 - 0.7 * falx)
     # Below the foramen magnum labels say what is spinal cord and what is fluid around it.
     within = placed.sampled(maps.cavity(placed.map.labels)) > 0.5
     cavity = (within | brain) & (z >= canonical.FORAMEN_Z)

@@ -54,8 +54,13 @@ def steering_maps(fractions: np.ndarray, mask: np.ndarray, ventricles: np.ndarra
     return images
 
 
-def stiff_deformation(fixed: list, moving: list) -> list[str]:
-    """Return the transforms (no affine) that bring smooth maps into rough agreement."""
+def stiff_deformation(
+    fixed: list, moving: list, iterations: tuple[int, int, int] = (60, 40, 15)
+) -> list[str]:
+    """Return the transforms (no affine) that bring smooth maps into rough agreement.
+
+    ``iterations`` are those at 12, 6 and 3 mm.
+    """
     extras = [("MeanSquares", fixed[k], moving[k], weight, 0) for k, weight in ((1, 1.0), (2, 0.6))]
     result = ants.registration(
         fixed[0],
@@ -65,7 +70,7 @@ def stiff_deformation(fixed: list, moving: list) -> list[str]:
         syn_metric="meansquares",
         syn_sampling=0,
         multivariate_extras=extras,
-        reg_iterations=(60, 40, 15),
+        reg_iterations=iterations,
         grad_step=0.25,
         flow_sigma=5,
         total_sigma=0.7,
