@@ -131,7 +131,7 @@ def train_network(
     """
     config, initial = replace(recipe.network, seed=recipe.seed_of(unit)), None
     if recipe.beginning:
-        initial, checksum = initial_weights(recipe.beginning.folder, unit.fold - 1)
+        initial, checksum = initial_weights(recipe.beginning.folder, unit.fold - 1, config.classes)
         config = replace(config, init=checksum)
     batches = None
     if recipe.workers:

@@ -13,7 +13,8 @@ from ctwml_bids.errors import BadDataError, InputOutputError
 from ctwml_bids.segmentation.networks import ARCHITECTURES, DEFAULT
 from ctwml_bids.training.checkpoint import TrainingState, checkpoint_weights, save
 from ctwml_bids.training.log import cut_log, read_log
-from ctwml_bids.training.loop import learning_rate, segmentation_loss, train
+from ctwml_bids.training.loop import learning_rate, train
+from ctwml_bids.training.losses import segmentation_loss
 from ctwml_bids.training.patches import PatchConfig, jitter_intensities
 from ctwml_bids.training.recipe import LOSSES, TrainingConfig
 from tests.segmentation.toy import toy_head
