@@ -206,7 +206,7 @@ def predict(
     islands = np.zeros_like(probability)
     if card.island_share is not None and white_matter is not None:
         outside = outside_white_matter(
-            _without_infarcts(probability, infarct, card),
+            _without_infarcts(card, probability, infarct),
             white_matter,
             share=card.island_share,
             threshold=card.threshold,
@@ -217,16 +217,27 @@ def predict(
     return Prediction(probability, disagreement, islands, in_fluid, name_of(dtype), infarct)
 
 
-def _without_infarcts(
-    probability: np.ndarray, infarct: InfarctPrediction | None, card: model_store.ModelCard
-) -> np.ndarray:
-    """Return the WML probability without the voxels that are an infarct's."""
-    _, is_infarct = exclusive_masks(
+def masks(card: model_store.ModelCard, said: Prediction) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the masks of WML and of infarcts by the card's thresholds (`exclusive_masks`)."""
+    return _masks(card, said.probability, said.infarct)
+
+
+def _masks(
+    card: model_store.ModelCard, probability: np.ndarray, infarct: InfarctPrediction | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    return exclusive_masks(
         probability,
         card.threshold,
         None if infarct is None else infarct.probability,
         card.infarct_threshold,
     )
+
+
+def _without_infarcts(
+    card: model_store.ModelCard, probability: np.ndarray, infarct: InfarctPrediction | None
+) -> np.ndarray:
+    """Return the WML probability without the voxels that are an infarct's."""
+    _, is_infarct = _masks(card, probability, infarct)
     return probability if is_infarct is None else np.where(is_infarct, 0, probability)
 
 
