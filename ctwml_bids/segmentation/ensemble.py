@@ -67,7 +67,7 @@ class Prediction:
         the white matter, likewise; 0 everywhere else.
     fluid
         Mean WML probability that was left out because it lies in fluid of the ventricles,
-        likewise.
+        likewise, but for voxels that would be an infarct's.
     precision
         What the convolutions ran in: "float32" or "bfloat16".
     infarct
@@ -196,13 +196,13 @@ def predict(
     means[:, *box], spreads[:, *box] = members.mean(axis=0), members.std(axis=0)
     means[:, ~inside] = spreads[:, ~inside] = 0
     probability, disagreement = means[WML - 1], spreads[WML - 1]
-    in_fluid = np.zeros_like(probability)
-    if fluid is not None:
-        in_fluid[fluid] = probability[fluid]
-        means[:, fluid] = spreads[:, fluid] = 0
     infarct = None
     if card.has_infarcts:
         infarct = InfarctPrediction(means[INFARCT - 1], spreads[INFARCT - 1])
+    in_fluid = np.zeros_like(probability)
+    if fluid is not None:
+        in_fluid[fluid] = _without_infarcts(card, probability, infarct)[fluid]
+        means[:, fluid] = spreads[:, fluid] = 0
     islands = np.zeros_like(probability)
     if card.island_share is not None and white_matter is not None:
         outside = outside_white_matter(

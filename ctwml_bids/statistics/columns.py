@@ -65,6 +65,13 @@ _COLUMNS = {
         label="White matter lesions",
         in_group=("WML", 1),
     ),
+    "infarct_ml": Column(
+        "Infarct volume in the image's space, no part of wml_ml; n/a where the model does not tell "
+        "infarcts from white matter lesions",
+        "mL",
+        label="Infarcts",
+        in_group=("Infarcts", 1),
+    ),
     "brain_ml": Column(
         "Brain mask volume: parenchyma with ventricles and sulci, cerebellum and brainstem down to "
         "the foramen magnum",
