@@ -53,10 +53,10 @@ def _without_infarcts(rows: Sequence[Row]) -> list[str]:
     if not any(told.values()):
         return []
     return [
-        f"The model of {image.upper()} does not tell infarcts from white matter lesions in "
-        f"{len(units)} of {len(units) + len(told[image])} units with {image.upper()}, that of "
-        f"others does: these have no infarct volume, and infarcts may be part of their white "
-        f"matter lesions ({named(units)})."
+        f"On {image.upper()} infarcts are not told from white matter lesions in {len(units)} of "
+        f"{len(units) + len(told[image])} units, as their model has no such class: they have no "
+        "infarct volume, and infarcts may be part of their white matter lesions "
+        f"({named(units)})."
         for image, units in untold.items()
         if units
     ]

@@ -227,6 +227,12 @@ ACCURACY_COLUMNS: dict[str, dict[str, str]] = {
     "avd_percent": {"Description": "Absolute volume difference", "Units": "%"},
     "lesion_recall": {"Description": "Share of true lesions that the segmentation touches"},
     "lesion_f1": {"Description": "F1 over 26-connected lesions"},
+    "infarct_truth_ml": {
+        "Description": "Volume of the infarcts to learn from; n/a where networks have two classes",
+        "Units": "mL",
+    },
+    "infarct_cv_ml": {"Description": "Volume of out-of-fold infarcts on that image", "Units": "mL"},
+    "infarct_dice": {"Description": "Dice overlap of both; 1 if both are empty"},
 }
 
 
