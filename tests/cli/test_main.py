@@ -335,7 +335,7 @@ def test_a_folder_of_another_version_is_refused_with_what_to_do(ready, version):
     former = json.loads(record.read_text())
     former["preprocessing"]["version"] = version
     record.write_text(json.dumps(former))
-    with pytest.raises(CannotCreateError, match=f"version: '{version}' before, .*output folder"):
+    with pytest.raises(CannotCreateError, match=rf"version: '{version}' before, .*output folder"):
         check_same_run(ready)
 
 
@@ -348,7 +348,7 @@ def test_a_model_that_tells_infarcts_apart_is_another_model(ready):
         infarct_threshold=0.5,
     )
     other = Ready(ready.settings, cards={**ready.cards, "ct": three})
-    with pytest.raises(CannotCreateError, match="model_ct: .*--desc LABEL to keep both"):
+    with pytest.raises(CannotCreateError, match=r"model_ct: .*--desc LABEL to keep both"):
         check_same_run(other)
     check_same_run(changed(other, desc="infarcts"))
 
