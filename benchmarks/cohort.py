@@ -27,6 +27,7 @@ import numpy as np
 from benchmarks.cohort_numbers import compare, curve, estimated, grouped, judged, shortfall
 from benchmarks.record import write_result
 from ctwml_bids.segmentation import ensemble, model_store
+from ctwml_bids.segmentation.classes import WML
 from ctwml_bids.segmentation.precision import choose
 from ctwml_bids.simulation.individual import anatomy_files
 from ctwml_bids.simulation.pair import simulate_pair
@@ -144,7 +145,7 @@ def segment(
         found[volume.name.split("_")[0]] = {
             "probability": probability,
             "mask": probability > np.float16(model.card.threshold),
-            "truth": np.asarray(volume.labels) > 0,
+            "truth": np.asarray(volume.labels) == WML,
             "facts": facts,
         }
     return found

@@ -22,6 +22,7 @@ from benchmarks.out_of_bag import LARGE_ML, LESIONS_ML, NONE_ML, THRESHOLDS
 from benchmarks.record import write_result
 from ctwml_bids import modality
 from ctwml_bids.segmentation import ensemble, model_store
+from ctwml_bids.segmentation.classes import WML
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
 from ctwml_bids.training.loop import train
@@ -143,7 +144,7 @@ def evaluate(network: ensemble.Ensemble, heads: list, experiment: Experiment, de
     for volume, facts in heads:
         channels = np.asarray(_channels(volume, experiment).channels, dtype=np.float32)
         probability = ensemble.predict(network, channels, device=device).probability
-        truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
+        truth, ml = np.asarray(volume.labels) == WML, facts["grid_voxel_ml"]
         masks = [probability > threshold for threshold in THRESHOLDS]
         rows.append(
             {

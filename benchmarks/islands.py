@@ -23,6 +23,7 @@ from benchmarks.out_of_bag import LESIONS_ML, NONE_ML, kinds, networks_of, seen_
 from benchmarks.record import write_result
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.segmentation import ensemble, islands, model_store
+from ctwml_bids.segmentation.classes import WML
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
 from model_making import shipped_heads
@@ -66,7 +67,7 @@ def measure(args: argparse.Namespace) -> list[dict]:
         )
         probability = ensemble.predict(mine, channels, device=args.device).probability
         whole = probability > args.threshold
-        truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
+        truth, ml = np.asarray(volume.labels) == WML, facts["grid_voxel_ml"]
         row = {
             "head": volume.name,
             "networks": len(mine.members),

@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.record import write_result
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.segmentation import ensemble, model_store
+from ctwml_bids.segmentation.classes import WML
 from model_making import shipped_heads
 from model_making.simulated_heads import make_heads
 from model_making.train_shipped import HELD_OUT_FROM
@@ -32,11 +33,11 @@ def measure(model: ensemble.Ensemble, folder: Path, device: str) -> list[dict]:
     rows = []
     for volume, facts in shipped_heads.load_heads(folder, model.card.modality):
         channels = np.asarray(volume.channels, dtype=np.float32)
-        found = ensemble.predict(
+        said = ensemble.predict(
             model, channels, white_matter=shipped_heads.white_matter(), device=device
-        ).probability
-        found = found > model.card.threshold
-        wanted = np.asarray(volume.labels) == 1
+        )
+        found, _ = ensemble.masks(model.card, said)
+        wanted = np.asarray(volume.labels) == WML
         both, ml = (found & wanted).sum(), facts["grid_voxel_ml"]
         total = found.sum() + wanted.sum()
         rows.append(

@@ -8,7 +8,9 @@ RUN folder segments heads that it was not trained on, alone; Dice, volumes and w
 heads without lesions are given for thresholds around the paper's 0.25. The threshold in a model's
 card is chosen from these heads alone. With ``--mean-with``, the model that the runs began from,
 its networks, the trained ones and their means are measured on the same heads. Writes
-results/out_of_bag_MODALITY.json, with ``--mean-with`` out_of_bag_MODALITY_mean.json.
+results/out_of_bag_MODALITY.json, with ``--mean-with`` out_of_bag_MODALITY_mean.json. For networks
+that tell infarcts from WML, the same of infarcts is in out_of_bag_MODALITY_infarct.json and
+out_of_bag_MODALITY_mean_infarct.json.
 """
 
 from __future__ import annotations
@@ -23,9 +25,11 @@ import numpy as np
 from benchmarks.record import write_result
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.segmentation import ensemble
+from ctwml_bids.segmentation.classes import INFARCT, NAMES, WML
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
 from ctwml_bids.training.loop import initial_weights
+from ctwml_bids.training.patches import TrainingVolume
 from model_making import shipped_heads, training_facts
 from model_making.export import export
 from model_making.train_shipped import choose_heads
@@ -55,8 +59,8 @@ def networks_of(run: Path, args: argparse.Namespace) -> dict[str, ensemble.Ensem
     if args.mean_with is not None:
         found["mean"] = exported(args.mean_with)
         member = json.loads((run / "facts.json").read_text())["config"]["seed"]
-        weights, _ = initial_weights(args.mean_with, member)
         card = found["trained"].card
+        weights, _ = initial_weights(args.mean_with, member, len(card.classes))
         found["begun from"] = ensemble.from_weights(card, [weights], str(args.mean_with))
     return found
 
@@ -80,30 +84,42 @@ def seen_by(run: Path, heads: list) -> set[str]:
     return seen
 
 
-def measure(run: Path, heads: list, args: argparse.Namespace) -> dict[str, list[dict]]:
-    """By network, one row a head that was not seen: true mL; found mL and Dice by threshold."""
+def measure(run: Path, heads: list, args: argparse.Namespace) -> dict[int, dict[str, list[dict]]]:
+    """By lesion class and network, one row a head that was not seen.
+
+    True mL; found mL and Dice by threshold, without regard to the other class.
+    """
     seen = seen_by(run, heads)
     simulated = [head for head in heads if not {"subject", "texture"} & head[1].keys()]
     unseen = [head for head in simulated if head[0].name not in seen]
     networks = networks_of(run, args)
-    rows: dict[str, list[dict]] = {name: [] for name in networks}
+    lesions = range(1, len(networks["trained"].card.classes))
+    rows: dict[int, dict[str, list[dict]]] = {
+        lesion: {name: [] for name in networks} for lesion in lesions
+    }
     for volume, facts in unseen[: args.heads]:
         channels = np.asarray(volume.channels, dtype=np.float32)
-        truth, ml = np.asarray(volume.labels) == 1, facts["grid_voxel_ml"]
         for name, network in networks.items():
-            probability = ensemble.predict(
+            said = ensemble.predict(
                 network, channels, white_matter=shipped_heads.white_matter(), device=args.device
-            ).probability
-            masks = [probability > threshold for threshold in THRESHOLDS]
-            rows[name].append(
-                {
-                    "head": volume.name,
-                    "true_ml": float(truth.sum() * ml),
-                    "found_ml": [float(mask.sum() * ml) for mask in masks],
-                    "dice": [dice(mask, truth) for mask in masks],
-                }
             )
+            maps = {WML: said.probability}
+            if said.infarct is not None:
+                maps[INFARCT] = said.infarct.probability
+            for lesion, probability in maps.items():
+                truth = np.asarray(volume.labels) == lesion
+                rows[lesion][name].append(_row(volume, truth, probability, facts["grid_voxel_ml"]))
     return rows
+
+
+def _row(volume: TrainingVolume, truth: np.ndarray, probability: np.ndarray, ml: float) -> dict:
+    masks = [probability > threshold for threshold in THRESHOLDS]
+    return {
+        "head": volume.name,
+        "true_ml": float(truth.sum() * ml),
+        "found_ml": [float(mask.sum() * ml) for mask in masks],
+        "dice": [dice(mask, truth) for mask in masks],
+    }
 
 
 def kinds(rows: list[dict]) -> dict[str, int]:
@@ -156,18 +172,27 @@ def main() -> None:
     args = parser.parse_args()
     heads = shipped_heads.load_heads(args.heads_folder, args.modality)
     measured = [measure(run, heads, args) for run in args.runs]
+    for lesion in measured[0]:
+        _summarise(lesion, [of_run[lesion] for of_run in measured], args)
+
+
+def _summarise(
+    lesion: int, measured: list[dict[str, list[dict]]], args: argparse.Namespace
+) -> None:
+    """Print and write what was measured of one class of lesions, by run and network."""
     result = {}
     for name in measured[0]:
         rows = [row for of_run in measured for row in of_run[name]]
         counts = kinds(rows)
         table = curve(rows)
-        print(name, counts)
+        print(NAMES[lesion], name, counts)
         for row in table:
             print(row)
         result[name] = {**counts, "curve": table, "rows": rows}
     if args.mean_with is None:
         result = result["trained"]
     name = f"out_of_bag_{args.modality}{'' if args.mean_with is None else '_mean'}"
+    name += "" if lesion == WML else f"_{NAMES[lesion]}"
     print(f"Written to {write_result(name, result)}")
 
 

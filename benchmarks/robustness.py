@@ -26,6 +26,7 @@ from ctwml_bids import modality
 from ctwml_bids.preprocessing.ct_brain import ct_mask
 from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.segmentation import ensemble, model_store
+from ctwml_bids.segmentation.classes import WML
 from ctwml_bids.simulation.pair import simulate_pair
 from ctwml_bids.simulation.plan import Participant, plan_cohort
 from ctwml_bids.statistics.agreement import agreement
@@ -115,7 +116,7 @@ def measure(folder: Path, people: list[Participant], model: ensemble.Ensemble, d
     for volume, facts in heads_of(folder, people):
         probability = kept_probability(folder, volume, model, device)
         found = probability > np.float16(model.card.threshold)
-        truth, ml = np.asarray(volume.labels) > 0, facts["grid_voxel_ml"]
+        truth, ml = np.asarray(volume.labels) == WML, facts["grid_voxel_ml"]
         row = (truth.sum() * ml, found.sum() * ml, dice(found, truth))
         rows[facts["scan"]][volume.name.split("_")[0]] = row
     table = {}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.modality import MODALITIES
-from ctwml_bids.segmentation import model_store
+from ctwml_bids.segmentation import classes, model_store
 from ctwml_bids.training.checkpoint import checkpoint_weights
 from ctwml_bids.training.loop import initial_weights
 from ctwml_bids.training.recipe import THRESHOLDS
@@ -35,6 +35,7 @@ def export(
     accuracy: dict | None = None,
     flip: bool = False,
     threshold: float | None = None,
+    infarct_threshold: float | None = None,
     mean_with: Path | None = None,
     island_share: float | None = None,
 ) -> model_store.ModelCard:
@@ -42,7 +43,8 @@ def export(
 
     With ``mean_with``, the model that the trainings began from, each network's weights are the
     mean of those that it began from and those that it ended with: on heads like the former ones
-    it keeps more of what it knew (Wortsman et al., CVPR 2022).
+    it keeps more of what it knew (Wortsman et al., CVPR 2022). Of a class that the model does not
+    have, the mean is taken with the fresh weights that the training began from.
 
     Raises
     ------
@@ -50,7 +52,8 @@ def export(
         If there is no model to take the mean with.
     BadDataError
         If one saw a subject that the shipped models are tested on, or did not begin from the
-        network to take the mean with.
+        network to take the mean with; if the networks differ in their classes, or a threshold for
+        infarcts is given that are none of them.
     """
     networks, members = [], []
     begun = {"mean_with": model_store.load_card(mean_with).name} if mean_with else {}
@@ -66,7 +69,15 @@ def export(
     ):
         raise BadDataError(f"Trained on {', '.join(sorted(tested))}, which models are tested on.")
     channels = MODALITIES[modality].channels
+    if len({member["config"]["classes"] for member in members}) > 1:
+        raise BadDataError("The networks of one model have the same classes; these have not.")
     config = members[0]["config"]
+    names = classes.NAMES[: config["classes"]]
+    has_infarcts = classes.NAMES[classes.INFARCT] in names
+    if infarct_threshold is not None and not has_infarcts:
+        raise BadDataError("These networks know no infarcts: there is no threshold for them.")
+    if infarct_threshold is None and has_infarcts:
+        infarct_threshold = THRESHOLDS[modality]
     context = config["patches"].get("context", 0)
     sources = _sources(members)
     card = model_store.ModelCard(
@@ -82,6 +93,8 @@ def export(
         # `benchmarks/out_of_bag.py` finds others than the paper's.
         threshold=THRESHOLDS[modality] if threshold is None else threshold,
         members=(),
+        classes=names,
+        infarct_threshold=infarct_threshold,
         license="CC-BY-4.0" if sources else "Apache-2.0",
         context=context,
         flip=flip,
@@ -121,7 +134,7 @@ def _mean_with_beginning(
     NoInputError, BadDataError
         If there is no such model, it is damaged, or the training began from another network.
     """
-    first, checksum = initial_weights(model, config["seed"])
+    first, checksum = initial_weights(model, config["seed"], config["classes"])
     if config.get("init") != checksum:
         raise BadDataError(
             f"Training {config['seed']} did not begin from a network of {model}: there is no mean "

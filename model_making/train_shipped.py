@@ -24,6 +24,7 @@ import numpy as np
 
 from ctwml_bids.errors import BadDataError, UsageError
 from ctwml_bids.modality import IMAGES
+from ctwml_bids.segmentation import classes
 from ctwml_bids.simulation.individual import anatomy_files
 from ctwml_bids.training.loop import initial_weights, train
 from ctwml_bids.training.patches import PatchConfig, TrainingVolume, jitter_intensities
@@ -75,7 +76,8 @@ def train_member(
     with_copies
         Whether copies with the fine structure of real heads take part (`textures`).
     begin_from
-        Folder of the model that the network begins from.
+        Folder of the model that the network begins from; with other classes it gets a new head
+        (`head_surgery`).
     augment
         "intensities", or on FLAIR "contrasts".
 
@@ -94,7 +96,7 @@ def train_member(
     chosen = choose_heads(loaded, config.seed, leave_out, with_copies=with_copies)
     initial = None
     if begin_from:
-        initial, checksum = initial_weights(begin_from, config.seed)
+        initial, checksum = initial_weights(begin_from, config.seed, config.classes)
         config = replace(config, init=checksum)
     facts = training_facts.describe(chosen, config, augment, leave_out)
     if begin_from:
@@ -190,6 +192,13 @@ def _parser() -> argparse.ArgumentParser:
         "--copies", action="store_true", help="with copies that `textures` made, too"
     )
     member.add_argument("--context", type=int, default=0, help="slices seen below and above each")
+    member.add_argument(
+        "--classes",
+        type=int,
+        choices=classes.COUNTS,
+        default=classes.COUNTS[0],
+        help="3: background, WML, infarct; with 2, infarcts are background",
+    )
     member.add_argument("--loss", choices=LOSSES, default=LOSSES[0])
     member.add_argument(
         "--augment",
@@ -212,6 +221,9 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--accuracy", type=Path, help="JSON with what was measured")
     model.add_argument(
         "--threshold", type=float, help="of the lesion mask (default: CT 0.25, FLAIR 0.5)"
+    )
+    model.add_argument(
+        "--infarct-threshold", type=float, help="of the infarct mask (default: likewise)"
     )
     model.add_argument("--flip", action="store_true", help="average with the mirror image")
     model.add_argument(
@@ -258,6 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             device=args.device,
             threads=args.threads,
             loss=args.loss,
+            classes=args.classes,
             patches=PatchConfig(context=args.context),
         )
         train_member(
@@ -281,6 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             accuracy=accuracy,
             flip=args.flip,
             threshold=args.threshold,
+            infarct_threshold=args.infarct_threshold,
             mean_with=args.mean_with,
             island_share=args.island_share,
         )

@@ -6,13 +6,13 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.segmentation import model_store
+from ctwml_bids.segmentation.classes import INFARCT, NAMES
 from ctwml_bids.training.patches import TrainingVolume
 from ctwml_bids.training.recipe import FREE, TrainingConfig
 
@@ -54,10 +54,16 @@ def describe(
             {row[key] for _, row in chosen for key in ("subject", "texture") if key in row}
         ),
         "leave_out": sorted(leave_out),
-        "config": asdict(config),
+        "config": config.to_dict(),
         "augment": augment,
         "torch": torch.__version__,
-    } | ({"ct_noise_factors": [min(factors), max(factors)]} if factors else {})
+        **({"ct_noise_factors": [min(factors), max(factors)]} if factors else {}),
+        **({"volumes_with_infarct": _with_infarct(volumes)} if config.has_infarcts else {}),
+    }
+
+
+def _with_infarct(volumes: Sequence[TrainingVolume]) -> int:
+    return len({volume.name for volume in volumes if (volume.labels == INFARCT).any()})
 
 
 def with_beginning(facts: dict, model: Path, member: int) -> dict:
@@ -67,7 +73,8 @@ def with_beginning(facts: dict, model: Path, member: int) -> dict:
     ----------
     facts
         With "anatomies" and "real_subjects" that were trained on; in the result these are all
-        that either training saw, and "began_from" has the facts of the first.
+        that either training saw, and "began_from" has the facts of the first, with those classes
+        that are fresh because it did not know them.
     model, member
         See `loop.initial_weights`.
 
@@ -84,8 +91,10 @@ def with_beginning(facts: dict, model: Path, member: int) -> dict:
             "no shipped network can begin from one of them."
         )
     seen = members[member % len(members)]
+    fresh = [name for name in NAMES[: facts["config"]["classes"]] if name not in card.classes]
+    began = {"model": card.name} | seen | ({"fresh_classes": fresh} if fresh else {})
     people = {kind: sorted({*facts[kind], *seen[kind]}) for kind in ("anatomies", "real_subjects")}
-    return facts | people | {"began_from": {"model": card.name} | seen}
+    return facts | people | {"began_from": began}
 
 
 def names_sha256(names: Collection[str]) -> str:

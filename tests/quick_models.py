@@ -1,11 +1,18 @@
-"""One network of each shipped model: a quarter or a tenth of the time, where masks matter less."""
+"""One network of each shipped model: a quarter or a tenth of the time, where masks matter less.
+
+And models of three classes that were never trained: what is marked as infarct is chance.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+
 from ctwml_bids.segmentation import model_store
+from ctwml_bids.segmentation.classes import NAMES
+from ctwml_bids.training.loop import initial_weights
 
 
 def options(folder: Path, *modalities: str) -> list[str]:
@@ -16,3 +23,30 @@ def options(folder: Path, *modalities: str) -> list[str]:
         network = model_store.load_weights(shipped / card.members[0].file)
         model_store.write_model(folder / modality, card, [network])
     return ["--model", *(str(folder / modality) for modality in modalities)]
+
+
+def three_classes(folder: Path, modality: str, *, threshold: float = 0.3) -> Path:
+    """Write a model of one network that calls a part of the shipped one's lesions infarcts.
+
+    The weights of its infarct class are those of WML and noise.
+    """
+    shipped = model_store.default(modality)
+    card = model_store.load_card(shipped)
+    weights, _ = initial_weights(shipped, 0, 3)
+    network = {name: tensor.numpy() for name, tensor in weights.items()}
+    kernel = network["head.weight"]
+    noise = np.random.default_rng(0).standard_normal(kernel[1].shape)
+    kernel[2] = kernel[1] + noise * np.abs(kernel[1]).mean()
+    network["head.bias"][2] = network["head.bias"][1]
+    card = dataclasses.replace(
+        card,
+        name=f"{modality}-three",
+        network={**card.network, "classes": 3},
+        classes=NAMES,
+        threshold=threshold,
+        infarct_threshold=0.4,
+        flip=False,
+        training={},
+    )
+    model_store.write_model(folder, card, [network])
+    return folder

@@ -14,7 +14,7 @@ from typing import TypeVar
 from ctwml_bids.errors import InvalidInputError
 from ctwml_bids.modality import IMAGES
 
-# What a WML map can hold, and how its desc and suffix say so.
+# What a map of lesions can hold, and how its desc and suffix say so.
 _MAPS = {
     "mask": ("", "mask"),
     "probseg": ("", "probseg"),
@@ -57,7 +57,7 @@ def derivative(
 
 
 def model_desc(seen_in: str, model_label: str = "", kind: str = "mask") -> str:
-    """Return the desc entity of a WML map: the image that the lesions were seen in, then the model.
+    """Return the desc entity of a lesion map: the image they were seen in, then the model.
 
     Parameters
     ----------
@@ -103,6 +103,22 @@ def wml(
     """White matter lesions seen in one image, on the grid of `space` (``CT`` or ``FLAIR``)."""
     desc = model_desc(seen_in, model_label, kind)
     return derivative(subject, session, suffix=_MAPS[kind][1], space=space, label="WML", desc=desc)
+
+
+def infarct(
+    subject: str,
+    session: str | None,
+    *,
+    space: str,
+    seen_in: str,
+    kind: str = "mask",
+    model_label: str = "",
+) -> PurePosixPath:
+    """Infarcts seen in one image, as `wml`; of models that tell them from white matter lesions."""
+    desc = model_desc(seen_in, model_label, kind)
+    return derivative(
+        subject, session, suffix=_MAPS[kind][1], space=space, label="infarct", desc=desc
+    )
 
 
 def brain_mask(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from ctwml_bids.group.figures import by_group, rated
+from ctwml_bids.group.units import Row, named
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.reports import sentences
 from ctwml_bids.statistics.cohort import Cohort
-from ctwml_bids.statistics.columns import group_labels
+from ctwml_bids.statistics.columns import group_labels, unit_column
 from ctwml_bids.statistics.strata import ALL, summarise_measure
+from ctwml_bids.statistics.tables import MISSING
 
 
 def cohort_notes(cohort: Cohort) -> list[str]:
@@ -24,6 +26,7 @@ def cohort_notes(cohort: Cohort) -> list[str]:
                 "from networks that were not trained on the subject (column out_of_fold of "
                 "units.tsv)."
             )
+    notes += _without_infarcts(rows)
     subjects = len({row["participant_id"] for row in rows})
     if subjects < len(rows):
         notes.append(
@@ -31,6 +34,32 @@ def cohort_notes(cohort: Cohort) -> list[str]:
             "cross-validation keep those of one subject together, intervals by formula do not."
         )
     return notes
+
+
+def _without_infarcts(rows: Sequence[Row]) -> list[str]:
+    """Name the units whose models do not tell infarcts apart, where those of others do."""
+    told, untold = (
+        {
+            image: [
+                row["unit"]
+                for row in rows
+                if row[unit_column(image, "wml_ml")] != MISSING
+                and (row[unit_column(image, "infarct_ml")] != MISSING) == is_told
+            ]
+            for image in IMAGES
+        }
+        for is_told in (True, False)
+    )
+    if not any(told.values()):
+        return []
+    return [
+        f"On {image.upper()} infarcts are not told from white matter lesions in {len(units)} of "
+        f"{len(units) + len(told[image])} units, as their model has no such class: they have no "
+        "infarct volume, and infarcts may be part of their white matter lesions "
+        f"({named(units)})."
+        for image, units in untold.items()
+        if units
+    ]
 
 
 def measure_table(
@@ -51,12 +80,13 @@ def measure_table(
 def unit_labels() -> dict[str, tuple[str, int]]:
     """Return the columns of units.tsv on the page, in order: label, digits."""
     labels = group_labels()
+    volumes = ("ct_wml_ml", "flair_wml_ml", "ct_infarct_ml", "flair_infarct_ml")
     pair = ("dice", "true_positive_ml", "ct_only_ml", "flair_only_ml", "h95_mm", "lesion_f1")
     return {
         "age": ("Age", 0),
         "sex": ("Sex", 0),
         "fazekas_group": ("Fazekas, rated", 0),
-        **{name: labels[name] for name in ("ct_wml_ml", "flair_wml_ml")},
+        **{name: labels[name] for name in volumes},
         "fazekas_from_ct": ("Fazekas from CT", 0),
         "fazekas_from_flair": ("Fazekas from FLAIR", 0),
         **{name: labels[name] for name in pair},

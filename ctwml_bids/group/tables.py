@@ -87,6 +87,8 @@ EXCLUDED_COLUMNS: Columns = {
 MEASURES = (
     "ct_wml_ml",
     "flair_wml_ml",
+    "ct_infarct_ml",
+    "flair_infarct_ml",
     "ct_in_flair_ml",
     "ct_wml_percent",
     "flair_wml_percent",

@@ -240,6 +240,7 @@ def _made_with(sidecar: Sidecar) -> MadeWith:
     for image, card in sidecar.get("Models", {}).items():
         said[f"model for {image.upper()}"] = card.get("name")
         said[f"threshold for {image.upper()}"] = card.get("threshold")
+        said[f"infarct threshold for {image.upper()}"] = card.get("infarct_threshold")
     return {"hashes": sidecar.get("SettingsHashes") or {}, "said": said}
 
 

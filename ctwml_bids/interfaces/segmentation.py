@@ -21,6 +21,9 @@ from ctwml_bids.unit.records import (
     Fields,
     Guide,
     Head,
+    InfarctMaps,
+    InfarctNetwork,
+    InfarctTemplateMaps,
     Maps,
     Network,
     Registration,
@@ -56,7 +59,7 @@ class _SegmentOutput(TraitedSpec):
 
 
 class SegmentLesions(Step):
-    """Lesion probability and disagreement on the network's grid (`ensemble.predict`)."""
+    """Probability and disagreement of lesions on the network's grid (`ensemble.predict`)."""
 
     input_spec = _SegmentInput
     output_spec = _SegmentOutput
@@ -128,11 +131,18 @@ class SegmentLesions(Step):
             inside = np.where(mask, array, 0).astype(np.float32)
             return save_image(inside, grid, node_file(folder, name))
 
+        infarct = None
+        if (of_infarcts := prediction.infarct) is not None:
+            infarct = InfarctNetwork(
+                probability=save(of_infarcts.probability, "infarct_probability.nii"),
+                disagreement=save(of_infarcts.disagreement, "infarct_disagreement.nii"),
+            )
         return Network(
             probability=save(prediction.probability, "probability.nii"),
             disagreement=save(prediction.disagreement, "disagreement.nii"),
             template_to_native=head.template_to_native,
             facts=save_facts(facts, node_file(folder, "facts.json")),
+            infarct=infarct,
         )
 
 
@@ -142,6 +152,7 @@ class _ToNativeInput(BaseInterfaceInputSpec):
     registration = Record(Registration, desc="where that is not the image that was seen")
     seen = traits.Enum("ct", "flair", mandatory=True, desc="image that was seen")
     threshold = traits.Float(mandatory=True)
+    infarct_threshold = traits.Float(desc="where infarcts are a class of the model")
 
 
 class _ToNativeOutput(TraitedSpec):
@@ -176,12 +187,35 @@ class ToNative(Step):
             return save_image(array, native, node_file(folder, name))
 
         probability, disagreement = on_native(network.probability), on_native(network.disagreement)
-        mask = (probability > self.inputs.threshold).astype(np.uint8)
+        of_infarcts = infarct = None
+        if network.infarct is not None:
+            of_infarcts = on_native(network.infarct.probability)
+        wml_mask, infarct_mask = _masks(self.inputs, probability, of_infarcts)
+        if network.infarct is not None and of_infarcts is not None and infarct_mask is not None:
+            infarct = InfarctMaps(
+                mask=save(infarct_mask, "infarct_mask.nii"),
+                probability=save(of_infarcts, "infarct_probability.nii"),
+                disagreement=save(
+                    on_native(network.infarct.disagreement), "infarct_disagreement.nii"
+                ),
+            )
         return Maps(
-            mask=save(mask, "mask.nii"),
+            mask=save(wml_mask, "mask.nii"),
             probability=save(probability, "probability.nii"),
             disagreement=save(disagreement, "disagreement.nii"),
+            infarct=infarct,
         )
+
+
+def _masks(
+    inputs: _ToNativeInput | _ToTemplateInput, wml: np.ndarray, infarct: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return both masks as uint8; the second is None without infarct probabilities."""
+    from ctwml_bids.segmentation.classes import exclusive_masks
+
+    threshold = inputs.infarct_threshold if isdefined(inputs.infarct_threshold) else None
+    is_wml, is_infarct = exclusive_masks(wml, inputs.threshold, infarct, threshold)
+    return is_wml.astype(np.uint8), None if is_infarct is None else is_infarct.astype(np.uint8)
 
 
 class _ToTemplateInput(BaseInterfaceInputSpec):
@@ -190,6 +224,7 @@ class _ToTemplateInput(BaseInterfaceInputSpec):
     fields = Record(Fields, desc="without them, the nine-parameter frame")
     head = Record(Head, desc="of a pair's CT: its facts say whose brain mask framed it")
     threshold = traits.Float(mandatory=True)
+    infarct_threshold = traits.Float(desc="where infarcts are a class of the model")
 
 
 class _ToTemplateOutput(TraitedSpec):
@@ -208,23 +243,38 @@ class ToTemplate(Step):
 
         network: Network = self.inputs.network
         template: TemplateFiles = self.inputs.template
-        source = load_image(network.probability)
         grid = grid_of(load_nifti(template.t1w))
+        fields = None
         if isdefined(self.inputs.fields) and not self._has_own_frame():
+            found: Fields = self.inputs.fields
             # It imports ANTs, which takes seconds.
             from ctwml_bids.preprocessing.deformable import Deformation, warp_to_template
 
-            found: Fields = self.inputs.fields
             fields = Deformation(load_nifti(found.forward), load_nifti(found.inverse))
+
+        def in_template(path: str) -> np.ndarray:
+            source = load_image(path)
+            if fields is None:
+                return rounded(resample(np.asarray(source.dataobj), source.affine, grid))
             # The network's grid lies in the frame that the field leads to.
-            array = warp_to_template(source, np.eye(4), fields, grid)
-        else:
-            array = resample(np.asarray(source.dataobj), source.affine, grid)
-        array = rounded(array)
-        mask = (array > self.inputs.threshold).astype(np.uint8)
+            return rounded(warp_to_template(source, np.eye(4), fields, grid))
+
+        def save(array: np.ndarray, name: str) -> str:
+            return save_image(array, grid, node_file(folder, name))
+
+        probability, of_infarcts, infarct = in_template(network.probability), None, None
+        if network.infarct is not None:
+            of_infarcts = in_template(network.infarct.probability)
+        wml_mask, infarct_mask = _masks(self.inputs, probability, of_infarcts)
+        if of_infarcts is not None and infarct_mask is not None:
+            infarct = InfarctTemplateMaps(
+                mask=save(infarct_mask, "infarct_mask.nii"),
+                probseg=save(of_infarcts, "infarct_probseg.nii"),
+            )
         return TemplateMaps(
-            mask=save_image(mask, grid, node_file(folder, "mask.nii")),
-            probseg=save_image(array, grid, node_file(folder, "probseg.nii")),
+            mask=save(wml_mask, "mask.nii"),
+            probseg=save(probability, "probseg.nii"),
+            infarct=infarct,
         )
 
     def _has_own_frame(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import get_type_hints
+from types import NoneType, UnionType
+from typing import get_args, get_origin, get_type_hints
 
 from nipype.interfaces.base import Bunch, File, SimpleInterface, traits
 
@@ -14,14 +15,20 @@ class Record(traits.BaseTuple):
     ----------
     kind
         The record's class.
+    optional
+        Whether there may be None instead, as in a field whose type says so.
     """
 
-    def __init__(self, kind: type[tuple[object, ...]], **metadata: object) -> None:
-        self.kind = kind
+    def __init__(
+        self, kind: type[tuple[object, ...]], *, optional: bool = False, **metadata: object
+    ) -> None:
+        self.kind, self.optional = kind, optional
         super().__init__(*map(_trait, get_type_hints(kind).values()), **metadata)
 
-    def validate(self, owner: object, name: str, value: object) -> tuple[object, ...]:
+    def validate(self, owner: object, name: str, value: object) -> tuple[object, ...] | None:
         """Check the files; Nipype hands on plain tuples when it loads a former result."""
+        if value is None and self.optional:
+            return None
         return self.kind(*super().validate(owner, name, value))
 
     def full_info(self, owner: object, name: str, value: object) -> str:
@@ -30,6 +37,9 @@ class Record(traits.BaseTuple):
 
 
 def _trait(kind: type) -> File | Record:
+    if get_origin(kind) is UnionType:
+        kind, _ = sorted(get_args(kind), key=lambda part: part is NoneType)
+        return Record(kind, optional=True)
     return File(exists=True) if kind is str else Record(kind)
 
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from ctwml_bids.preprocessing.blocks import block_mean
 from ctwml_bids.preprocessing.grids import grid_of
-from ctwml_bids.preprocessing.hypodensity import large_dark_areas
+from ctwml_bids.preprocessing.hypodensity import large_dark_areas, not_covered
 
 # Analysis voxels, mm: no finer than this, so that noise averages out.
 WORKING_MM = 2.0
@@ -31,6 +31,7 @@ def ct_quality(
     brain_mask: nib.Nifti1Image,
     ventricles: nib.Nifti1Image,
     guide_to_ct: np.ndarray,
+    infarcts: np.ndarray | None = None,
 ) -> dict:
     """Measure what speaks against trusting a CT's lesion volume.
 
@@ -44,6 +45,8 @@ def ct_quality(
         uint8 on the same grid; kept out of the dark areas.
     guide_to_ct
         4×4, RAS mm: points of the packaged template → points of the CT.
+    infarcts
+        Mask on the same grid, bool, where a model marks infarcts.
 
     Returns
     -------
@@ -51,7 +54,8 @@ def ct_quality(
         ``brain_ml``; ``tissue_hu``, median HU of the brain without surface and fluid (None if
         empty); ``noise_hu``, SD of the difference of neighbouring voxels over √2, robust;
         ``bright_ml``; ``dark_region_ml``, what large dark areas in place of tissue hold
-        (`large_dark_areas`).
+        (`large_dark_areas`); with ``infarcts`` ``dark_unmarked_ml``, those of them that these do
+        not cover.
     """
     grid = grid_of(image)
     inside = np.asarray(brain_mask.dataobj) > 0
@@ -63,18 +67,23 @@ def ct_quality(
     depth = ndimage.distance_transform_edt(brain, coarse.spacing)
     tissue = tissue_hu(hu[(depth > DEPTH_MM) & ~fluid])
     bright = (depth > DEPTH_MM) & (hu > BRIGHT_HU) & (hu < CALCIUM_HU)
-    dark = 0.0
+    areas = np.zeros(brain.shape, dtype=bool)
     if tissue is not None:
         areas = large_dark_areas(
             hu, brain, fluid, tissue_hu=tissue, grid=coarse, guide_to_ct=guide_to_ct
         )
-        dark = float(np.count_nonzero(areas)) * coarse.voxel_ml
+    unmarked = {}
+    if infarcts is not None:
+        left = not_covered(areas, block_mean(infarcts, grid, WORKING_MM)[0] >= 0.5)
+        ml = float(np.count_nonzero(left)) * coarse.voxel_ml
+        unmarked = {"dark_unmarked_ml": round(ml, 2)}
     return {
         "brain_ml": round(float(inside.sum()) * grid.voxel_ml, 1),
         "tissue_hu": None if tissue is None else round(tissue, 2),
         "noise_hu": _noise(data, inside),
         "bright_ml": round(float(bright.sum()) * coarse.voxel_ml, 2),
-        "dark_region_ml": round(dark, 2),
+        "dark_region_ml": round(float(np.count_nonzero(areas)) * coarse.voxel_ml, 2),
+        **unmarked,
     }
 
 

@@ -85,6 +85,25 @@ def large_dark_areas(
     return found
 
 
+def not_covered(areas: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return the connected areas of which a mask covers less than half.
+
+    Their outlines never agree to the voxel: the rim of a large area that is left would be as much
+    as a small area.
+
+    Parameters
+    ----------
+    areas, mask
+        bool, (x, y, z), on one grid.
+    """
+    labels, count = ndimage.label(areas)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    covered = np.bincount(labels[mask], minlength=count + 1)
+    left = covered < 0.5 * sizes
+    left[0] = False
+    return left[labels]
+
+
 @lru_cache(maxsize=1)
 def _guide_tissues() -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
     """Return the packaged template's probabilities of grey and of white matter."""

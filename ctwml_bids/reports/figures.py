@@ -22,6 +22,7 @@ CT_WINDOW = (-5.0, 75.0)  # brain window: level 35 HU, width 80 HU
 LESION_COLOUR = "#F5C710"
 BRAIN_COLOUR = "#56B4E9"
 THIRD_COLOUR = "#CC79A7"
+INFARCT_COLOUR = "#D55E00"
 WHOLE_HEAD_ML = 2600.0  # a mask beyond this is no brain and could uncover the face
 
 
@@ -44,10 +45,11 @@ def mosaic(
     *,
     brain: np.ndarray,
     lesions: np.ndarray,
+    infarcts: np.ndarray | None = None,
     window: tuple[float, float] = CT_WINDOW,
     count: int = 12,
 ) -> bytes:
-    """Show axial slices twice, plain and with the outlines of brain and lesions.
+    """Show axial slices twice, plain and with the outlines of brain, lesions and infarcts.
 
     Parameters
     ----------
@@ -55,8 +57,8 @@ def mosaic(
         Image, shape (x, y, z): CT in HU, or FLAIR.
     affine
         4×4, voxel indices → RAS mm.
-    brain, lesions
-        Masks on the same grid.
+    brain, lesions, infarcts
+        Masks on the same grid; infarcts are None where a model does not tell them apart.
     window
         Values shown black and white.
     count
@@ -75,18 +77,17 @@ def mosaic(
     columns = 6 if len(view.indices) > 2 else 2 * len(view.indices)
     pairs = np.repeat(grey, 2, axis=0)
     # Outlines on every second panel only.
-    outlines = [
-        (_every_second(cut(np.asarray(mask) > 0, view)), colour, style)
-        for mask, colour, style in (
-            (brain, BRAIN_COLOUR, "dashed"),
-            (lesions, LESION_COLOUR, "solid"),
-        )
+    drawn = [
+        ("lesions", lesions, LESION_COLOUR, "solid"),
+        ("brain mask", brain, BRAIN_COLOUR, "dashed"),
     ]
+    if infarcts is not None:
+        drawn.insert(1, ("infarcts", infarcts, INFARCT_COLOUR, "dashdot"))
     canvas = Canvas(pairs, columns)
-    for panels, colour, style in outlines:
-        canvas.outline(panels, colour, style)
+    for _, mask, colour, style in reversed(drawn):
+        canvas.outline(_every_second(cut(np.asarray(mask) > 0, view)), colour, style)
     canvas.label_slices(np.repeat(view.heights_mm, 2))
-    canvas.legend([("lesions", LESION_COLOUR, "solid"), ("brain mask", BRAIN_COLOUR, "dashed")])
+    canvas.legend([(name, colour, style) for name, _, colour, style in drawn])
     return canvas.png()
 
 

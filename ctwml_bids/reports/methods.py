@@ -183,6 +183,11 @@ def _network_text(
         text += f"; the probabilities {' and '.join(averaged)} were averaged"
     if "threshold" in card:
         text += f" and voxels above {card['threshold']:g} counted as lesions"
+        if (infarct_threshold := card.get("infarct_threshold")) is not None:
+            text += (
+                f", those with an infarct probability above {infarct_threshold:g} as infarcts; "
+                "where both were exceeded, the larger ratio of probability to threshold decided"
+            )
     if share := card.get("island_share"):
         text += (
             f"; small regions with less than {share:.0%} of their probability in the white matter "

@@ -20,6 +20,7 @@ def segmentation(
     *,
     brain: np.ndarray,
     lesions: np.ndarray,
+    infarcts: np.ndarray | None = None,
 ) -> Figure:
     """Show an image (``CT`` in HU or ``FLAIR``) plain and with outlines (`figures.mosaic`)."""
     window = _window(image, array, brain)
@@ -28,15 +29,19 @@ def segmentation(
         affine,
         brain=brain,
         lesions=lesions,
+        infarcts=infarcts,
         window=window,
     )
+    outlined, said = "lesions and brain", "the lesions (yellow, solid)"
+    if infarcts is not None:
+        outlined = "lesions, infarcts and brain"
+        said += ", infarcts (orange, dash-dotted)"
     shown = "brain window (level 35 HU, width 80 HU)" if image == "CT" else "window of its own"
     return Figure(
         f"Lesions on {image}",
-        f"Axial slices of the {image} in a {shown}, each plain and beside it with the lesions "
-        "(yellow, solid) and the brain mask (blue, dashed); z in mm. "
-        f"{_CONVENTION}",
-        f"Axial slices of the {image}, each without and with outlines of lesions and brain",
+        f"Axial slices of the {image} in a {shown}, each plain and beside it with {said} and the "
+        f"brain mask (blue, dashed); z in mm. {_CONVENTION}",
+        f"Axial slices of the {image}, each without and with outlines of {outlined}",
         png,
     )
 

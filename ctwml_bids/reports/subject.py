@@ -21,6 +21,8 @@ VERDICTS = {
     ),
 }
 
+# What a table has where there is no value.
+MISSING = "n/a"
 # Label, unit and digits of a measure.
 Label = tuple[str, str, int]
 
@@ -131,7 +133,13 @@ def render_subject(report: SubjectReport) -> str:
         measures=_measured(report.measures, by_image),
         shown_lesions=_largest(report.lesions),
         hidden_lesions=max(0, len(report.lesions) - len(_largest(report.lesions))),
+        mixed_up=[name.upper() for name in IMAGES if _may_be_infarcts(by_image.get(name))],
     )
+
+
+def _may_be_infarcts(row: Mapping[str, object] | None) -> bool:
+    """Tell whether infarcts may be part of an image's lesions, as its model has no such class."""
+    return row is not None and row.get("infarct_ml", MISSING) == MISSING
 
 
 def _key_numbers(
@@ -144,6 +152,8 @@ def _key_numbers(
             label = f"White matter lesions on {name.upper()}"
             found.append((label, rows[name]["wml_ml"], "mL", 1))
             found.append((f"of the brain, on {name.upper()}", rows[name]["wml_percent"], "%", 2))
+            if rows[name].get("infarct_ml", MISSING) != MISSING:
+                found.append((f"Infarcts on {name.upper()}", rows[name]["infarct_ml"], "mL", 1))
     for name, stated in fazekas.items():
         group = str(stated["group"]).replace("-", "–")
         found.append((f"Fazekas group by volume, on {name.upper()}", group, "", 0))
@@ -156,9 +166,13 @@ def _key_numbers(
 def _measured(
     measures: Mapping[str, Label], rows: Mapping[str, Mapping[str, object]]
 ) -> dict[str, Label]:
-    """Return the measures to show: all, but for a Fazekas group that nobody asked for."""
-    asked = any(row.get("fazekas_group", "n/a") != "n/a" for row in rows.values())
-    return {name: of for name, of in measures.items() if asked or name != "fazekas_group"}
+    """Return the measures to show: all, but for those that only some runs have."""
+    absent = {
+        name
+        for name in ("fazekas_group", "infarct_ml")
+        if all(row.get(name, MISSING) == MISSING for row in rows.values())
+    }
+    return {name: of for name, of in measures.items() if name not in absent}
 
 
 def _worst(gates: tuple[Mapping[str, object], ...]) -> str:

@@ -1,4 +1,4 @@
-"""Inference: the mean and the spread of an ensemble's lesion probabilities."""
+"""Inference: the mean and the spread of an ensemble's probabilities of WML and of infarcts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.geometry import bounding_box
 from ctwml_bids.segmentation import model_store, networks
+from ctwml_bids.segmentation.classes import INFARCT, WML, exclusive_masks
 from ctwml_bids.segmentation.inputs import with_neighbours
 from ctwml_bids.segmentation.islands import outside_white_matter
 from ctwml_bids.segmentation.precision import choose, cpu_threads, name_of
 
-LESION = 1
 # Axial slices that pass through a network together; bounds the memory, too.
 _TOGETHER = 4
 # Voxels of background around their brain: with none the networks see less well along its edge.
@@ -36,24 +36,42 @@ class Ensemble:
 
 
 @dataclass(frozen=True)
+class InfarctPrediction:
+    """What an ensemble says of infarcts, on the grid of its input.
+
+    Attributes
+    ----------
+    probability
+        Mean probability over the members, float32, (x, y, z); 0 outside the brain and in fluid.
+    disagreement
+        Population SD over the members, likewise; 0 everywhere with a single member.
+    """
+
+    probability: np.ndarray
+    disagreement: np.ndarray
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What an ensemble says, on the grid of its input.
 
     Attributes
     ----------
     probability
-        Mean lesion probability over the members, float32, (x, y, z); 0 outside the brain, in
+        Mean WML probability over the members, float32, (x, y, z); 0 outside the brain, in
         fluid and in `islands`.
     disagreement
         Population SD over the members, likewise; 0 everywhere with a single member.
     islands
-        Mean lesion probability of the small regions that were left out because they lie outside
+        Mean WML probability of the small regions that were left out because they lie outside
         the white matter, likewise; 0 everywhere else.
     fluid
-        Mean lesion probability that was left out because it lies in fluid of the ventricles,
-        likewise.
+        Mean WML probability that was left out because it lies in fluid of the ventricles,
+        likewise, but for voxels that would be an infarct's.
     precision
         What the convolutions ran in: "float32" or "bfloat16".
+    infarct
+        Of infarcts; None where the networks have no such class.
     """
 
     probability: np.ndarray
@@ -61,6 +79,7 @@ class Prediction:
     islands: np.ndarray
     fluid: np.ndarray
     precision: str
+    infarct: InfarctPrediction | None = None
 
 
 def load(folder: Path) -> Ensemble:
@@ -164,23 +183,30 @@ def predict(
         for region in _regions(brain)
     ]
     dtype = choose(precision, device)
-    members = np.zeros((len(ensemble.members), *brain.shape), dtype=np.float32)
+    # (members, lesion classes, x, y, z)
+    members = np.zeros(
+        (len(ensemble.members), len(card.classes) - 1, *brain.shape), dtype=np.float32
+    )
     with cpu_threads(threads), torch.inference_mode():
         for found, network in zip(members, ensemble.members, strict=True):
             network = _on_device(network, architecture, device, dtype)
             _segment(network, parts, found, device, card.flip)
-    members = members[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-    probability, disagreement = np.zeros((2, *inside.shape), dtype=np.float32)
-    probability[box], disagreement[box] = members.mean(axis=0), members.std(axis=0)
-    probability[~inside] = disagreement[~inside] = 0
+    members = members[:, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    means, spreads = np.zeros((2, members.shape[1], *inside.shape), dtype=np.float32)
+    means[:, *box], spreads[:, *box] = members.mean(axis=0), members.std(axis=0)
+    means[:, ~inside] = spreads[:, ~inside] = 0
+    probability, disagreement = means[WML - 1], spreads[WML - 1]
+    infarct = None
+    if card.has_infarcts:
+        infarct = InfarctPrediction(means[INFARCT - 1], spreads[INFARCT - 1])
     in_fluid = np.zeros_like(probability)
     if fluid is not None:
-        in_fluid[fluid] = probability[fluid]
-        probability[fluid] = disagreement[fluid] = 0
+        in_fluid[fluid] = _without_infarcts(card, probability, infarct)[fluid]
+        means[:, fluid] = spreads[:, fluid] = 0
     islands = np.zeros_like(probability)
     if card.island_share is not None and white_matter is not None:
         outside = outside_white_matter(
-            probability,
+            _without_infarcts(card, probability, infarct),
             white_matter,
             share=card.island_share,
             threshold=card.threshold,
@@ -188,7 +214,31 @@ def predict(
         )
         islands[outside] = probability[outside]
         probability[outside] = disagreement[outside] = 0
-    return Prediction(probability, disagreement, islands, in_fluid, name_of(dtype))
+    return Prediction(probability, disagreement, islands, in_fluid, name_of(dtype), infarct)
+
+
+def masks(card: model_store.ModelCard, said: Prediction) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the masks of WML and of infarcts by the card's thresholds (`exclusive_masks`)."""
+    return _masks(card, said.probability, said.infarct)
+
+
+def _masks(
+    card: model_store.ModelCard, probability: np.ndarray, infarct: InfarctPrediction | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    return exclusive_masks(
+        probability,
+        card.threshold,
+        None if infarct is None else infarct.probability,
+        card.infarct_threshold,
+    )
+
+
+def _without_infarcts(
+    card: model_store.ModelCard, probability: np.ndarray, infarct: InfarctPrediction | None
+) -> np.ndarray:
+    """Return the WML probability without the voxels that are an infarct's."""
+    _, is_infarct = _masks(card, probability, infarct)
+    return probability if is_infarct is None else np.where(is_infarct, 0, probability)
 
 
 def _regions(brain: np.ndarray) -> Iterator[Region]:
@@ -237,13 +287,17 @@ def _segment(
     device: str,
     flip: bool,
 ) -> None:
-    """Write one network's lesion probability; with ``flip`` averaged with the mirror image's."""
+    """Write one network's probability of each lesion class, (lesion classes, x, y, z).
+
+    With ``flip`` it is averaged with the mirror image's.
+    """
     for region, slices in parts:
         x = slices.to(device, memory_format=torch.channels_last)
-        probability = network(x).softmax(1)[:, LESION]
+        probability = network(x).softmax(1)[:, 1:]
         if flip:
-            mirrored = network(x.flip(2)).softmax(1)[:, LESION].flip(1)
+            mirrored = network(x.flip(2)).softmax(1)[:, 1:].flip(2)
             probability = (probability + mirrored) / 2
         rows, columns, _ = (part.stop - part.start for part in region)
-        # (z, x, y) → (x, y, z), padding cut off
-        found[region] = probability[:, :rows, :columns].cpu().numpy().transpose(1, 2, 0)
+        # (z, class, x, y) → (class, x, y, z), padding cut off
+        inside = probability[:, :, :rows, :columns].cpu().numpy()
+        found[:, *region] = inside.transpose(1, 2, 3, 0)

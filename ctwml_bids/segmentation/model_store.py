@@ -20,6 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.modality import MODALITIES
+from ctwml_bids.segmentation import classes
 
 CARD = "card.json"
 # An entry of a card, as JSON has it.
@@ -50,7 +51,7 @@ class ModelCard:
     channels
         Names of the input channels (`normalisation.network_input`).
     threshold
-        A voxel is a lesion where the mean probability is above this.
+        A voxel is a WML where the mean probability is above this (`classes.exclusive_masks`).
     members
         The networks, checksums included.
     background
@@ -61,6 +62,10 @@ class ModelCard:
         Neighbouring slices below, and above, each slice that the network sees along with it.
     flip
         Whether the mean over the image and its left–right mirror image is taken.
+    classes
+        Names of the output classes, the first two or all of `classes.NAMES`.
+    infarct_threshold
+        Of infarcts, likewise; None where they are no class of the network.
     island_share
         Small regions of less than this share in the template's white matter are left out
         (`islands.outside_white_matter`); None: all stay.
@@ -82,6 +87,8 @@ class ModelCard:
     grid_spacing_mm: tuple[float, float, float] = (1.0, 1.0, 3.0)
     context: int = 0
     flip: bool = False
+    classes: tuple[str, ...] = classes.NAMES[:2]
+    infarct_threshold: float | None = None
     island_share: float | None = None
     training: Entry = field(default_factory=dict)
     accuracy: Entry = field(default_factory=dict)
@@ -96,11 +103,16 @@ class ModelCard:
         """
         decisive = ("network", "channels", "threshold", "background", "grid_spacing_mm", "flip")
         content = {name: getattr(self, name) for name in (*decisive, "context")}
-        # Only where it is said: checksums of models without it stay what they were.
-        if self.island_share is not None:
-            content["island_share"] = self.island_share
+        # Only where they are said: checksums of models without them stay what they were.
+        said = {name: getattr(self, name) for name in ("island_share", "infarct_threshold")}
+        content |= {name: value for name, value in said.items() if value is not None}
         content["members"] = [member.sha256 for member in self.members]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def has_infarcts(self) -> bool:
+        """Whether its networks tell infarcts from WML."""
+        return classes.NAMES[classes.INFARCT] in self.classes
 
     @property
     def loss(self) -> str:
@@ -173,7 +185,7 @@ def card_from(values: Entry) -> ModelCard:
     TypeError, KeyError
         If a field is missing, or one is too many.
     """
-    lists = ("channels", "grid_spacing_mm", "never_trained_on")
+    lists = ("channels", "classes", "grid_spacing_mm", "never_trained_on")
     tuples = {name: tuple(values[name]) for name in lists if name in values}
     members = tuple(Member(**member) for member in values["members"])
     return ModelCard(**{**values, **tuples, "members": members})
@@ -272,7 +284,18 @@ def _check(card: ModelCard, path: Path) -> None:
             f"{len(card.channels)} channels and {card.context} neighbouring slices are named, "
             f"which is {expected} images; the network takes {card.network.get('in_channels')}"
         )
-    for name in ("threshold", "island_share"):
+    if card.classes not in [classes.NAMES[:count] for count in classes.COUNTS]:
+        problems.append(
+            f"the classes {', '.join(map(str, card.classes))} are neither {classes.NAMES[:2]} nor "
+            f"{classes.NAMES}"
+        )
+    if len(card.classes) != card.network.get("classes"):
+        problems.append(
+            f"{len(card.classes)} classes are named; the network has {card.network.get('classes')}"
+        )
+    if card.has_infarcts != (card.infarct_threshold is not None):
+        problems.append("infarct_threshold goes with the class infarct, and only with it")
+    for name in ("threshold", "infarct_threshold", "island_share"):
         value = getattr(card, name)
         if value is not None and not 0 < value < 1:
             problems.append(f"{name} {value} is not between 0 and 1")

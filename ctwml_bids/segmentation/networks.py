@@ -49,8 +49,6 @@ class Architecture:
     fold
         Makes a copy for inference of fewer layers that computes the same; None where there is no
         such copy.
-    classes
-        Output classes, background first.
     checkpoint_gb
         Disk that a network in training needs: up to three checkpoints at a time, each with 16
         bytes a parameter.
@@ -68,7 +66,6 @@ class Architecture:
     first: str
     head: str
     fold: Callable[[nn.Module], nn.Module] | None = None
-    classes: int = 2
     checkpoint_gb: float = 0.1
     slowness: float = 1.0
 

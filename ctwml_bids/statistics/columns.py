@@ -65,6 +65,13 @@ _COLUMNS = {
         label="White matter lesions",
         in_group=("WML", 1),
     ),
+    "infarct_ml": Column(
+        "Infarct volume in the image's space, no part of wml_ml; n/a where the model does not tell "
+        "infarcts from white matter lesions",
+        "mL",
+        label="Infarcts",
+        in_group=("Infarcts", 1),
+    ),
     "brain_ml": Column(
         "Brain mask volume: parenchyma with ventricles and sulci, cerebellum and brainstem down to "
         "the foramen magnum",
@@ -220,6 +227,12 @@ ACCURACY_COLUMNS: dict[str, dict[str, str]] = {
     "avd_percent": {"Description": "Absolute volume difference", "Units": "%"},
     "lesion_recall": {"Description": "Share of true lesions that the segmentation touches"},
     "lesion_f1": {"Description": "F1 over 26-connected lesions"},
+    "infarct_truth_ml": {
+        "Description": "Volume of the infarcts to learn from; n/a where networks have two classes",
+        "Units": "mL",
+    },
+    "infarct_cv_ml": {"Description": "Volume of out-of-fold infarcts on that image", "Units": "mL"},
+    "infarct_dice": {"Description": "Dice overlap of both; 1 if both are empty"},
 }
 
 

@@ -24,6 +24,7 @@ def unit_rows(
     qc: str,
     thresholds: Mapping[str, float],
     models: Mapping[str, str],
+    infarcts_ml: Mapping[str, float | None] | None = None,
     pair: Overlap | None = None,
 ) -> list[dict[str, object]]:
     """Return the rows of one unit's statistics table.
@@ -36,6 +37,8 @@ def unit_rows(
         Overall status of the unit's gates.
     thresholds, models
         By image, ``ct`` and/or ``flair``.
+    infarcts_ml
+        Infarct volumes by image; None where a model does not tell them apart.
     pair
         Overlap of CT and FLAIR lesions in FLAIR space, or None.
 
@@ -47,7 +50,11 @@ def unit_rows(
     rows = []
     for image in IMAGES:
         if image in measures:
-            found = {"threshold": thresholds[image], "model": models[image]}
+            found = {
+                "infarct_ml": (infarcts_ml or {}).get(image),
+                "threshold": thresholds[image],
+                "model": models[image],
+            }
             rows.append(_row(image, qc, vars(measures[image]) | found))
     if pair is not None:
         rows.append(_row("pair", qc, vars(pair)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ctwml_bids.bids import names
@@ -18,7 +18,7 @@ from ctwml_bids.bids.status import read_quality, read_status
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.statistics.gates.gate import ORDER
 from ctwml_bids.training.heads import Case
-from ctwml_bids.training.manual_masks import find_mask
+from ctwml_bids.training.manual_masks import INFARCT_NAMES, find_mask
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _case(wanted: Wanted, status_path: Path, subject: str, session: str | None) 
     if quality == "fail" and not wanted.include_failed_qc:
         return "it failed a quality gate (--include-failed-qc takes it in)"
     of_flair = names.wml(subject, session, space="FLAIR", seen_in="flair", kind="mask")
-    truth, space = wanted.output_dir / of_flair, "flair"
+    truth, space, infarcts = wanted.output_dir / of_flair, "flair", None
     if wanted.masks is not None:
         found = find_mask(wanted.masks, subject, session, images, prefer=wanted.modality)
         if found is None:
@@ -136,7 +136,15 @@ def _case(wanted: Wanted, status_path: Path, subject: str, session: str | None) 
         truth, space = found
         if space not in images:
             return f"its mask lies on a {space.upper()} that was not measured"
-    return _with_files(wanted, subject, session, images, truth, space, inputs)
+        infarcts = find_mask(
+            wanted.masks, subject, session, images, prefer=space, called=INFARCT_NAMES
+        )
+        if infarcts is not None and infarcts[1] not in images:
+            return f"its infarct mask lies on a {infarcts[1].upper()} that was not measured"
+    case = _with_files(wanted, subject, session, images, truth, space, inputs)
+    if infarcts is None:
+        return case
+    return replace(case, infarcts=infarcts[0], infarcts_space=infarcts[1])
 
 
 def _with_files(

@@ -83,8 +83,9 @@ def run_unit(
     of = [name for label in train_on for name in heads_of(heads, label)]
     network = train_network(unit, recipe, folder=folder, heads=heads, names=of, on_log=on_log)
     labels = {head_name(label): label for label in left_out}
-    for name, probability in predict_left_out(network, heads, list(labels), recipe):
-        write_map(folder, labels[name], probability)
+    for name, found in predict_left_out(network, heads, list(labels), recipe):
+        infarct = None if found.infarct is None else found.infarct.probability
+        write_map(folder, labels[name], found.probability, infarct)
     if keep_network:
         write_network(folder, {name: array.numpy() for name, array in network.weights.items()})
     device = recipe.network.device
@@ -131,7 +132,7 @@ def train_network(
     """
     config, initial = replace(recipe.network, seed=recipe.seed_of(unit)), None
     if recipe.beginning:
-        initial, checksum = initial_weights(recipe.beginning.folder, unit.fold - 1)
+        initial, checksum = initial_weights(recipe.beginning.folder, unit.fold - 1, config.classes)
         config = replace(config, init=checksum)
     batches = None
     if recipe.workers:
@@ -151,7 +152,7 @@ def train_network(
 
 def predict_left_out(
     network: Network, heads: Path, names: Sequence[str], recipe: Recipe
-) -> Iterator[tuple[str, np.ndarray]]:
+) -> Iterator[tuple[str, ensemble.Prediction]]:
     """Segment heads of subjects that a network never saw.
 
     Parameters
@@ -165,8 +166,8 @@ def predict_left_out(
 
     Yields
     ------
-    name, probability
-        Of each head; float32, (x, y, z) on the network's grid, 0 outside the brain.
+    name, prediction
+        Of each head, on the network's grid.
 
     Raises
     ------
@@ -184,7 +185,7 @@ def predict_left_out(
             threads=recipe.network.threads,
             precision=recipe.network.precision,
         )
-        yield name, found.probability
+        yield name, found
 
 
 def subject_of(head: str) -> str:

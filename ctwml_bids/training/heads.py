@@ -21,6 +21,7 @@ from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.preprocessing.normalisation import to_grid
 from ctwml_bids.preprocessing.transforms import read_itk
+from ctwml_bids.segmentation.classes import BACKGROUND, INFARCT, WML
 from ctwml_bids.segmentation.inputs import network_channels
 from ctwml_bids.statistics.overlap import dice
 from ctwml_bids.training.mapped_heads import facts_of, save_mapped
@@ -45,7 +46,7 @@ class Case:
     brain, own_brain
         Brain mask that the image was measured in; the CT's own, where that is another.
     truth, truth_space
-        Lesion mask, and the image that it lies on, "ct" or "flair".
+        WML mask, and the image that it lies on, "ct" or "flair".
     transforms
         (source, target) → ITK text file that maps points of the target to points of the source;
         spaces are "ct", "flair" and "template".
@@ -53,6 +54,8 @@ class Case:
         What the participant level noted of its input images.
     fazekas
         Grade 0–3 of a visual rating, or None.
+    infarcts, infarcts_space
+        Infarct mask, likewise; None where there is none.
     """
 
     subject: str
@@ -66,6 +69,8 @@ class Case:
     transforms: Mapping[tuple[str, str], Path]
     fingerprints: Mapping[str, object] = field(default_factory=dict)
     fazekas: int | None = None
+    infarcts: Path | None = None
+    infarcts_space: str = ""
 
     @property
     def label(self) -> str:
@@ -95,6 +100,7 @@ def identity(case: Case) -> str:
     """Return a checksum of all that a case's head is made from; images by their fingerprints."""
     digest = hashlib.sha256(repr(sorted(case.fingerprints.items())).encode())
     files = [case.brain, case.own_brain, case.truth, *sorted(case.transforms.values())]
+    files.append(case.infarcts)
     for path in files:
         if path is not None:
             digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -152,6 +158,8 @@ def laid_key(identity_: str, grid: Grid, channels: tuple[str, ...]) -> str:
 def lay_case(case: Case, key: str, grid: Grid, channels: tuple[str, ...], folder: Path) -> None:
     """Write a case's head, under each of its brain masks, to a folder.
 
+    What is drawn both as WML and as infarct is infarct.
+
     A CT whose own brain mask is at hand is laid under both masks: networks that saw the FLAIR's
     alone would meet the CT's for the first time on a patient without a FLAIR.
 
@@ -175,8 +183,15 @@ def lay_case(case: Case, key: str, grid: Grid, channels: tuple[str, ...], folder
     array = image_on_grid(case.images[case.modality], case.modality, frame, grid)
     masks = _brain_masks(case, frame, grid)
     truth_frame = case.matrix(case.modality, case.truth_space) @ frame
-    labels = _mask_on(case.truth, truth_frame, grid).astype(np.uint8)
-    facts = {"key": key, "masks": sorted(masks), "lesion_voxels": int(labels.sum())}
+    labels = np.where(_mask_on(case.truth, truth_frame, grid), WML, BACKGROUND).astype(np.uint8)
+    if case.infarcts is not None:
+        infarct_frame = case.matrix(case.modality, case.infarcts_space) @ frame
+        labels[_mask_on(case.infarcts, infarct_frame, grid)] = INFARCT
+    facts = {
+        "key": key,
+        "masks": sorted(masks),
+        "lesion_voxels": int(np.count_nonzero(labels == WML)),
+    }
     # The one under the mask that it was measured in comes last: `is_laid` looks for it.
     for name in sorted(masks):
         inputs = network_channels(array, masks[name], channels)

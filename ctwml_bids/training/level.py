@@ -31,7 +31,7 @@ from ctwml_bids.training.heads import Case, check_unchanged, is_laid, laid_key, 
 from ctwml_bids.training.plan import Plan, check_cases, make_plan, read_plan, write_plan
 from ctwml_bids.training.recipe import Recipe, TrainingUnit
 from ctwml_bids.training.results import merge
-from ctwml_bids.training.setup import SCRATCH, UNITS, Training, of_people, settle
+from ctwml_bids.training.setup import SCRATCH, UNITS, Training, for_cases, of_people, settle
 from ctwml_bids.training.units import NETWORK
 
 LOG = logging.getLogger("ctwml_bids")
@@ -65,6 +65,7 @@ def run_train(settings: Settings, progress: Progress, started: datetime) -> int:
     """
     training = settle(settings)
     cases, left_out = find_cases(training.wanted)
+    training = for_cases(training, cases)
     if settings.dry_run:
         plan = _current_plan(training, cases, left_out)
         units = _asked_for(settings, training.recipe)
@@ -181,7 +182,8 @@ def _describe(training: Training, plan: Plan) -> list[str]:
         f"{recipe.folds} folds x {recipe.repeats} repeats, stratified by {plan.stratified_by}, and "
         f"{recipe.members} networks of all subjects: {len(recipe.units)} networks of {how.steps} "
         f"steps from {begin}, on {how.device}",
-        f"{how.architecture.label}, {slices}, loss {how.loss}, threshold {recipe.threshold:g}",
+        f"{how.architecture.label}, {slices}, loss {how.loss}, threshold {recipe.threshold:g}"
+        + (f", of infarcts {recipe.infarct_threshold:g}" if recipe.infarct_threshold else ""),
         *(f"{label}: left out: {reason}" for label, reason in plan.left_out.items()),
         *of_people(training, plan),
         *training.cautions,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import SupportsFloat
 
@@ -11,30 +12,37 @@ import numpy as np
 
 LOG_FILE = "log.tsv"
 
+# The two sums of which Dice is the quotient; numbers, or what `float` makes one of.
+Overlap = tuple[SupportsFloat, SupportsFloat]
+
 
 class Tally:
     """Sums over the steps between two rows of the log."""
 
     def __init__(self) -> None:
-        self.steps: list[tuple[SupportsFloat, SupportsFloat, SupportsFloat]] = []
+        self.steps: list[tuple[SupportsFloat, Mapping[str, Overlap]]] = []
         self.start = time.perf_counter()
 
-    def add(self, loss: SupportsFloat, both: SupportsFloat, either: SupportsFloat) -> None:
-        """Take in one step; numbers, or what `float` makes one of."""
-        self.steps.append((loss, both, either))
+    def add(self, loss: SupportsFloat, overlaps: Mapping[str, Overlap]) -> None:
+        """Take in one step: its loss, and the overlap for each column of Dice."""
+        self.steps.append((loss, overlaps))
 
     def row(self, step: int, rate: float) -> dict[str, float]:
         """Summarise; Dice is that of all patches' voxels together."""
-        losses, boths, eithers = (
-            [float(value) for value in of] for of in zip(*self.steps, strict=True)
-        )
+        losses = [float(loss) for loss, _ in self.steps]
+        columns = self.steps[0][1]
         return {
             "step": step,
             "loss": float(np.mean(losses)),
-            "dice": sum(boths) / sum(eithers) if sum(eithers) else float("nan"),
+            **{name: _dice([overlaps[name] for _, overlaps in self.steps]) for name in columns},
             "learning_rate": rate,
             "steps_per_second": len(losses) / (time.perf_counter() - self.start),
         }
+
+
+def _dice(overlaps: Sequence[Overlap]) -> float:
+    boths, eithers = ([float(value) for value in of] for of in zip(*overlaps, strict=True))
+    return sum(boths) / sum(eithers) if sum(eithers) else float("nan")
 
 
 def read_log(path: Path) -> list[dict[str, float]]:

@@ -20,11 +20,17 @@ import torch
 from torch import Tensor, nn
 
 from ctwml_bids.segmentation import model_store, networks
+from ctwml_bids.segmentation.classes import INFARCT, WML
 from ctwml_bids.segmentation.precision import choose
 from ctwml_bids.training.checkpoint import TrainingState, plain_weights, restore_latest, save
-from ctwml_bids.training.log import LOG_FILE, Tally, append_row, cut_log
+from ctwml_bids.training.head_surgery import with_classes
+from ctwml_bids.training.log import LOG_FILE, Overlap, Tally, append_row, cut_log
+from ctwml_bids.training.losses import segmentation_loss
 from ctwml_bids.training.patches import Augmentation, PatchSampler, TrainingVolume, offsets
 from ctwml_bids.training.recipe import TrainingConfig
+
+# Columns of the log → whose Dice is in it.
+_DICE = {"dice": WML, "dice_infarct": INFARCT}
 
 Batches = Generator[tuple[np.ndarray, np.ndarray], None, None]
 
@@ -102,7 +108,7 @@ def train(
     return TrainingResult(plain_weights(state.mean), tuple(rows))
 
 
-def initial_weights(model: Path, member: int) -> tuple[dict[str, Tensor], str]:
+def initial_weights(model: Path, member: int, classes: int) -> tuple[dict[str, Tensor], str]:
     """Return the weights of one of a model's networks to begin a training from.
 
     Parameters
@@ -110,7 +116,10 @@ def initial_weights(model: Path, member: int) -> tuple[dict[str, Tensor], str]:
     model
         Its folder.
     member
-        Which network, modulo their number.
+        Which network, modulo their number; and the seed of what is fresh.
+    classes
+        That the training has. Where the network has others, its head is made anew, with what it
+        knows of the classes that both have (`head_surgery`).
 
     Returns
     -------
@@ -125,7 +134,12 @@ def initial_weights(model: Path, member: int) -> tuple[dict[str, Tensor], str]:
     card = model_store.load_card(model)
     chosen = card.members[member % len(card.members)]
     arrays = model_store.load_weights(model / chosen.file)
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}, chosen.sha256
+    weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    if classes != len(card.classes):
+        architecture = networks.of_card(card.name, card.network)
+        fresh = _fresh(architecture, card.network["in_channels"], classes, member)
+        weights = with_classes(weights, fresh.state_dict(), architecture.head)
+    return weights, chosen.sha256
 
 
 def drawn(
@@ -135,7 +149,7 @@ def drawn(
     first: int,
 ) -> Batches:
     """Yield the batches of a training from step ``first`` on, without an end."""
-    sampler = PatchSampler(volumes, config.patches)
+    sampler = PatchSampler(volumes, config.patches, config.classes)
     for step in itertools.count(first):
         rng = np.random.default_rng([config.seed, step])
         yield sampler.batch(rng, config.batch, augment)
@@ -151,9 +165,7 @@ def _initial_state(
     config: TrainingConfig, channels: int, initial: Mapping[str, Tensor] | None
 ) -> TrainingState:
     architecture = config.architecture
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        network = architecture.build(channels, config.classes)
+    network = _fresh(architecture, channels, config.classes, config.seed)
     if initial is not None:
         networks.load(network, initial, config.init)
     # torch's own annotation of Module.to leaves memory_format out.
@@ -165,14 +177,22 @@ def _initial_state(
     return TrainingState(network, mean, optimiser)
 
 
+def _fresh(
+    architecture: networks.Architecture, channels: int, classes: int, seed: int
+) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return architecture.build(channels, classes)
+
+
 def _step(
     state: TrainingState,
     channels: np.ndarray,
     labels: np.ndarray,
     step: int,
     config: TrainingConfig,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """One optimiser step; returns the loss and the two sums of which Dice is the quotient.
+) -> tuple[Tensor, dict[str, Overlap]]:
+    """One optimiser step; returns the loss and the overlap of each lesion class.
 
     They stay on the device: to ask a GPU for a number is to wait for it.
     """
@@ -195,22 +215,14 @@ def _step(
     state.step = step + 1
     _update_mean(state, config.mean_weight)
     with torch.no_grad():
-        found, wanted = logits.argmax(1) > 0, y > 0
-        return loss.detach(), 2 * (found & wanted).sum(), found.sum() + wanted.sum()
-
-
-def segmentation_loss(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
-    """Return the loss of logits (n, classes, rows, columns) against labels (n, rows, columns).
-
-    ``kind`` is "cross-entropy", or "dice+cross-entropy": less the soft Dice of the whole batch's
-    lesions.
-    """
-    entropy = nn.functional.cross_entropy(logits, labels)
-    if kind == "cross-entropy":
-        return entropy
-    lesion, wanted = 1 - logits.softmax(1)[:, 0], (labels > 0).float()
-    # One voxel's worth in both parts: a batch without lesions has no zero below.
-    return entropy - (2 * (lesion * wanted).sum() + 1) / (lesion.sum() + wanted.sum() + 1)
+        best = logits.argmax(1)
+        overlaps = {
+            name: (2 * (found & wanted).sum(), found.sum() + wanted.sum())
+            for name, lesion in _DICE.items()
+            if lesion < config.classes
+            for found, wanted in [(best == lesion, y == lesion)]
+        }
+        return loss.detach(), overlaps
 
 
 def _update_mean(state: TrainingState, weight: float) -> None:

@@ -1,9 +1,9 @@
-"""The manual lesion mask of a unit in a folder of masks (``-d masks=PATH``)."""
+"""The manual masks of a unit, of WML and of infarcts, in a folder (``-d masks=PATH``)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,19 @@ from ctwml_bids.bids import names
 from ctwml_bids.errors import InvalidInputError
 from ctwml_bids.geometry import load_nifti
 
-# Names of lesion masks, the surest first; other masks (of the brain) are none.
-_LESIONS = ("label-WML", "label-WMH", "label-lesion", "desc-lesion")
+# Names of masks of WML and of infarcts, the surest first; other masks (of the brain) are neither.
+WML_NAMES = ("label-WML", "label-WMH", "label-lesion", "desc-lesion")
+INFARCT_NAMES = ("label-infarct",)
 
 
 def find_mask(
-    folder: Path, subject: str, session: str | None, images: Mapping[str, Path], *, prefer: str
+    folder: Path,
+    subject: str,
+    session: str | None,
+    images: Mapping[str, Path],
+    *,
+    prefer: str,
+    called: Sequence[str] = WML_NAMES,
 ) -> tuple[Path, str] | None:
     """Find the mask of one unit, and the image that it lies on.
 
@@ -34,6 +41,8 @@ def find_mask(
         "ct" and/or "flair" → its image.
     prefer
         "ct" or "flair": the image whose mask is taken where both have one.
+    called
+        `WML_NAMES` or `INFARCT_NAMES`.
 
     Returns
     -------
@@ -53,7 +62,7 @@ def find_mask(
         if path.name.endswith((".nii", ".nii.gz"))
         and (session is not None or "_ses-" not in path.name)
     ]
-    for wanted in _LESIONS:
+    for wanted in called:
         if chosen := [path for path in found if f"_{wanted}_" in path.name]:
             found = chosen
             break

@@ -86,9 +86,9 @@ def save_mapped(
     image = _image(folder, name)
     image.unlink(missing_ok=True)
     together = np.concatenate([channels, labels[None]]).astype(np.float16)
-    brain, lesions = centres_of(TrainingVolume(channels, labels, name))
-    counts = [[len(brain), len(lesions), 0]]
-    np.save(_centres(folder, name), np.concatenate([counts, brain, lesions]).astype(np.int16))
+    found = centres_of(TrainingVolume(channels, labels, name))
+    counts = [[len(voxels) for voxels in found]]
+    np.save(_centres(folder, name), np.concatenate([counts, *found]).astype(np.int16))
     (folder / f"{name}_facts.json").write_text(json.dumps(facts), encoding="utf-8")
     unfinished = folder / f".{name}_image.part.npy"
     try:
@@ -126,10 +126,8 @@ def open_mapped(folder: Path, name: str) -> TrainingVolume:
             f"{_image(folder, name)}: this head on the network's grid cannot be read ({error}); "
             "run `train` again with --only heads."
         ) from error
-    brain = int(centres[0, 0])
-    return TrainingVolume(
-        together[:-1], together[-1], name, (centres[1 : 1 + brain], centres[1 + brain :])
-    )
+    brain, wml, infarcts = np.split(centres[1:], np.cumsum(centres[0, :2], dtype=int))
+    return TrainingVolume(together[:-1], together[-1], name, (brain, wml, infarcts))
 
 
 def _image(folder: Path, name: str) -> Path:

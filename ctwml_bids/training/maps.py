@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
@@ -15,15 +15,19 @@ from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.normalisation import from_grid, rounded
 from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
+from ctwml_bids.segmentation.classes import exclusive_masks
 from ctwml_bids.statistics import overlap, regions
 from ctwml_bids.statistics.columns import ACCURACY_NAMES
 from ctwml_bids.statistics.gates.gate import Gate
 from ctwml_bids.statistics.gates.lesions import lesion_gates
 from ctwml_bids.training.heads import Case, image_on_grid, load_mask
 from ctwml_bids.training.picture import picture
+from ctwml_bids.training.recipe import Recipe
 from ctwml_bids.training.setup import Training
 from ctwml_bids.training.tables import write_table
 
+# `names.wml` or `names.infarct`.
+MapName = Callable[..., PurePosixPath]
 # Thresholds whose Dice is reported beside that of the one that is used.
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
@@ -34,6 +38,7 @@ def write_case(
     disagreement: np.ndarray,
     training: Training,
     about: Mapping[str, object],
+    infarct: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, object]:
     """Write a unit's out-of-fold maps, table and example picture.
 
@@ -42,11 +47,13 @@ def write_case(
     case
         The unit.
     mean, disagreement
-        Mean and SD over the repeats, (x, y, z) on the network's grid.
+        Of the WML probability: mean and SD over the repeats, (x, y, z) on the network's grid.
     training
         The training.
     about
         What sidecars say of the cross-validation.
+    infarct
+        Mean and SD of the infarct probability, likewise; None of networks of two classes.
 
     Returns
     -------
@@ -55,31 +62,45 @@ def write_case(
     """
     frame = case.matrix("template", case.modality)
     fluid = _fluid(case, frame, training)
-    left_out_ml = np.count_nonzero(mean[fluid] > training.recipe.threshold) * training.grid.voxel_ml
+    in_fluid, _ = _masks(training, mean[fluid], None if infarct is None else infarct[0][fluid])
+    left_out_ml = np.count_nonzero(in_fluid) * training.grid.voxel_ml
     left_out_ml *= float(abs(np.linalg.det(frame[:3, :3])))
-    mean, disagreement = (np.where(fluid, 0, array) for array in (mean, disagreement))
-    probabilities, masks, grids = {}, {}, {}
+    maps = [(mean, disagreement), *([infarct] if infarct is not None else [])]
+    probabilities, masks, infarcts, grids = {}, {}, {}, {}
     for space, path in case.images.items():
         grids[space] = grid_of(load_nifti(path))
         transform = case.matrix(case.modality, space) @ frame
-        probabilities[space], spread = (
-            rounded(from_grid(array, training.grid, transform, grids[space]))
-            for array in (mean, disagreement)
+        found = [
+            tuple(
+                rounded(
+                    from_grid(np.where(fluid, 0, array), training.grid, transform, grids[space])
+                )
+                for array in pair
+            )
+            for pair in maps
+        ]
+        probabilities[space] = found[0][0]
+        masks[space], infarcts[space] = _masks(
+            training, found[0][0], found[1][0] if infarct is not None else None
         )
-        masks[space] = probabilities[space] > training.recipe.threshold
-        arrays = {"cv": probabilities[space], "cvmask": masks[space].astype(np.uint8)}
-        if training.recipe.repeats > 1:
-            arrays["cvstd"] = spread
-        else:
-            _drop_spread(case, space, training)
-        _write_maps(case, space, arrays, grids[space], training, about)
-    found = (probabilities[case.modality], masks[case.modality], grids[case.modality])
-    measures, gates = _measure(case, *found, frame, left_out_ml, training)
+        for of, (probability, spread), mask in zip(
+            (names.wml, names.infarct), found, (masks[space], infarcts[space]), strict=False
+        ):
+            arrays = {"cv": probability, "cvmask": np.asarray(mask, dtype=np.uint8)}
+            if training.recipe.repeats > 1:
+                arrays["cvstd"] = spread
+            else:
+                _drop_spread(case, space, training, of)
+            _write_maps(case, space, arrays, grids[space], training, about, of)
+    own = case.modality
+    measures, gates = _measure(
+        case, probabilities[own], masks[own], grids[own], frame, left_out_ml, training
+    )
     seen = _in_one_space(case, masks, training)
-    write_table(case, measures, gates, seen, training, about)
+    write_table(case, measures, gates, seen, training, about, _ml(infarcts[own], grids[own]))
     _write_picture(case, seen, grids["flair" if "flair" in grids else "ct"], training)
     grid = grids[case.truth_space]
-    truth = _on(case.truth, grid)
+    truth = _truth(case, grid)
     agreed = overlap.compare(masks[case.truth_space], truth, affine=grid.affine)
     return {
         "unit": case.label,
@@ -88,7 +109,43 @@ def write_case(
         "truth_ml": float(np.count_nonzero(truth)) * grid.voxel_ml,
         "cv_ml": measures.wml_ml,
         **{ACCURACY_NAMES.get(name, name): value for name, value in asdict(agreed).items()},
+        **_infarct_accuracy(case, infarcts, grids),
         "sweep": [overlap.dice(probabilities[case.truth_space] > t, truth) for t in THRESHOLDS],
+    }
+
+
+def _masks(
+    training: Training, wml: np.ndarray, infarct: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    recipe = training.recipe
+    return exclusive_masks(wml, recipe.threshold, infarct, recipe.infarct_threshold)
+
+
+def _ml(mask: np.ndarray | None, grid: Grid) -> float | None:
+    return None if mask is None else float(np.count_nonzero(mask)) * grid.voxel_ml
+
+
+def _truth(case: Case, grid: Grid) -> np.ndarray:
+    """Return the true WML on their image's grid: what is drawn as infarct, too, is none."""
+    truth = _on(case.truth, grid)
+    if case.infarcts is not None and case.infarcts_space == case.truth_space:
+        truth = truth & ~_on(case.infarcts, grid)
+    return truth
+
+
+def _infarct_accuracy(
+    case: Case, infarcts: Mapping[str, np.ndarray | None], grids: Mapping[str, Grid]
+) -> dict[str, float | None]:
+    """Compare the infarcts with the drawn ones; without any, all that is found is wrong."""
+    space = case.infarcts_space or case.truth_space
+    found, grid = infarcts[space], grids[space]
+    if found is None:
+        return {}
+    truth = np.zeros_like(found) if case.infarcts is None else _on(case.infarcts, grid)
+    return {
+        "infarct_truth_ml": _ml(truth, grid),
+        "infarct_cv_ml": _ml(found, grid),
+        "infarct_dice": overlap.dice(found, truth),
     }
 
 
@@ -96,6 +153,11 @@ _SHOWS = {
     "cv": "Lesion probability",
     "cvmask": "White matter lesions",
     "cvstd": "Standard deviation over the repeats of the lesion probability",
+}
+_SHOWS_INFARCTS = {
+    "cv": "Infarct probability",
+    "cvmask": "Infarcts",
+    "cvstd": "Standard deviation over the repeats of the infarct probability",
 }
 
 
@@ -106,23 +168,26 @@ def _write_maps(
     grid: Grid,
     training: Training,
     about: Mapping[str, object],
+    of: MapName,
 ) -> None:
-    sources = _sources(case, space, training)
-    of_probability = _map_name(case, case.modality, space, "cv", training.label)
+    recipe, sources = training.recipe, _sources(case, space, training)
+    both = (names.wml, names.infarct) if recipe.network.has_infarcts else (names.wml,)
+    probabilities = [_map_name(case, case.modality, space, "cv", training.label, n) for n in both]
+    shows = _SHOWS if of is names.wml else _SHOWS_INFARCTS
     for kind, array in arrays.items():
-        name = _map_name(case, case.modality, space, kind, training.label)
+        name = _map_name(case, case.modality, space, kind, training.label, of)
         is_mask = kind == "cvmask"
         write_nifti(training.settings.output_dir / name, image_on(array, grid))
         sidecar = dataset.map_sidecar(
-            sources=[*sources, *([names.bids_uri(of_probability)] if is_mask else [])],
+            sources=[*sources, *(map(names.bids_uri, probabilities) if is_mask else [])],
             space=space.upper(),
             spatial_reference=_raw(case, space, training),
             kind="Lesion" if is_mask else None,
-            threshold=training.recipe.threshold if is_mask else None,
+            threshold=_threshold(recipe, of) if is_mask else None,
             model=training.model_name,
-            description=f"{_SHOWS[kind]} seen in the {case.modality.upper()} by networks that were "
+            description=f"{shows[kind]} seen in the {case.modality.upper()} by networks that were "
             f"not trained on this subject: {'' if kind == 'cvstd' else 'mean over '}"
-            f"{training.recipe.repeats} repeats of a {training.recipe.folds}-fold "
+            f"{recipe.repeats} repeats of a {recipe.folds}-fold "
             "cross-validation",
         )
         write_json(
@@ -131,15 +196,21 @@ def _write_maps(
         )
 
 
-def _drop_spread(case: Case, space: str, training: Training) -> None:
+def _threshold(recipe: Recipe, of: MapName) -> float | None:
+    return recipe.threshold if of is names.wml else recipe.infarct_threshold
+
+
+def _drop_spread(case: Case, space: str, training: Training, of: MapName) -> None:
     """Remove the spread that a former training with more repeats left."""
-    name = _map_name(case, case.modality, space, "cvstd", training.label)
+    name = _map_name(case, case.modality, space, "cvstd", training.label, of)
     for path in (name, names.sidecar(name)):
         (training.settings.output_dir / path).unlink(missing_ok=True)
 
 
-def _map_name(case: Case, seen: str, space: str, kind: str, label: str) -> PurePosixPath:
-    return names.wml(
+def _map_name(
+    case: Case, seen: str, space: str, kind: str, label: str, of: MapName = names.wml
+) -> PurePosixPath:
+    return of(
         case.subject,
         case.session,
         space=space.upper(),

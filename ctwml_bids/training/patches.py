@@ -1,8 +1,8 @@
 """Square axial patches drawn from heads on the network's grid.
 
-A patch's centre is drawn beside a lesion voxel (then shifted at random) or anywhere in the
-brain, the slice being that of the drawn voxel. Patches that reach over the grid's edge are filled
-with the background.
+A patch's centre is drawn beside a voxel of a WML or an infarct (then shifted at random) or
+anywhere in the brain, the slice being that of the drawn voxel. Patches that reach over the grid's
+edge are filled with the background.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import numpy as np
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.normalisation import BACKGROUND
+from ctwml_bids.segmentation.classes import COUNTS, INFARCT, WML
 
-# Lesion and brain voxels remembered per head as possible centres: enough to be representative,
+# Voxels of each kind remembered per head as possible centres: enough to be representative,
 # few enough that hundreds of heads fit in memory.
 _MOST_CENTRES = 20_000
 
+# Voxels (n, 3) of the brain, of WML and of infarcts: those of a class have its number.
+Centres = tuple[np.ndarray, np.ndarray, np.ndarray]
 Augmentation = Callable[[np.random.Generator, np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -31,17 +34,18 @@ class TrainingVolume:
     channels
         Input of the network, (channels, x, y, z), any floating type, −3 outside the brain.
     labels
-        Class of each voxel, (x, y, z), uint8; 0 is background, 1 lesion.
+        Class of each voxel, (x, y, z), uint8; 0 is background, 1 WML, 2 infarct.
     name
         For messages and logs.
     centres
-        Possible centres of patches, brain and lesion voxels (n, 3), where they were found before.
+        Possible centres of patches: voxels (n, 3) of the brain, of WML and of infarcts, where
+        they were found before.
     """
 
     channels: np.ndarray
     labels: np.ndarray
     name: str = ""
-    centres: tuple[np.ndarray, np.ndarray] | None = None
+    centres: Centres | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ class PatchConfig:
     size
         Edge in voxels.
     lesion_share
-        Share of the patches with a centre beside a lesion, where any head has one.
+        Share of the patches with a centre beside a WML, where any head has one.
+    infarct_share
+        Share of those beside an infarct, likewise; of networks of two classes none are.
     shift
         Largest shift of such a centre from the lesion voxel, along x and y, in voxels.
     flip
@@ -64,6 +70,7 @@ class PatchConfig:
 
     size: int = 64
     lesion_share: float = 0.5
+    infarct_share: float = 0.2
     shift: int = 32
     flip: float = 0.5
     context: int = 0
@@ -79,6 +86,8 @@ class PatchSampler:
         kept here, so that they may be opened one at a time (`mapped_heads`).
     config
         How patches are drawn.
+    classes
+        Of the network. With two, infarcts are background.
 
     Raises
     ------
@@ -86,22 +95,30 @@ class PatchSampler:
         If there is no head, the heads differ in channels, or one has no brain.
     """
 
-    def __init__(self, volumes: Sequence[TrainingVolume], config: PatchConfig = PatchConfig()):
+    def __init__(
+        self,
+        volumes: Sequence[TrainingVolume],
+        config: PatchConfig = PatchConfig(),
+        classes: int = COUNTS[0],
+    ):
         if not volumes:
             raise BadDataError("There is no head to draw patches from.")
         self.volumes = volumes
         self.config = config
-        self._found: list[tuple[np.ndarray, np.ndarray] | None] = []
-        self._with_lesions: list[int] = []
+        self.classes = classes
+        self._found: list[Centres | None] = []
+        # Class → heads that have it.
+        self._with: dict[int, list[int]] = {lesion: [] for lesion in range(1, classes)}
         channels = set()
         for index, volume in enumerate(volumes):
-            brain, lesions = centres_of(volume)
-            if len(brain) == 0:
+            found = centres_of(volume)
+            if len(found[0]) == 0:
                 raise BadDataError(f"The head {volume.name!r} is background everywhere.")
             channels.add(volume.channels.shape[0])
-            self._found.append(None if volume.centres else (brain, lesions))
-            if len(lesions):
-                self._with_lesions.append(index)
+            self._found.append(None if volume.centres else found)
+            for lesion, heads in self._with.items():
+                if len(found[lesion]):
+                    heads.append(index)
         if len(channels) > 1:
             raise BadDataError("The heads to train on differ in their number of channels.")
 
@@ -143,26 +160,36 @@ class PatchSampler:
 
     def _patch(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         config = self.config
-        if self._with_lesions and rng.random() < config.lesion_share:
-            head = self._with_lesions[rng.integers(len(self._with_lesions))]
-            volume = self.volumes[head]
-            _, lesions = self._found[head] or centres_of(volume)
-            x, y, z = lesions[rng.integers(len(lesions))]
+        lesion = self._lesion(rng)
+        heads = self._with[lesion] if lesion else range(len(self.volumes))
+        head = heads[int(rng.integers(len(heads)))]
+        volume = self.volumes[head]
+        voxels = (self._found[head] or centres_of(volume))[lesion]
+        x, y, z = voxels[rng.integers(len(voxels))]
+        if lesion:
             shift = rng.integers(-config.shift, config.shift + 1, size=2)
             x, y = x + shift[0], y + shift[1]
-        else:
-            head = int(rng.integers(len(self.volumes)))
-            volume = self.volumes[head]
-            voxels, _ = self._found[head] or centres_of(volume)
-            x, y, z = voxels[rng.integers(len(voxels))]
         channels = np.stack(
             [self._plane(volume, z + offset, (x, y)) for offset in offsets(config.context)], axis=1
         )
         labels = crop(volume.labels[..., z], (x, y), config.size, 0)
+        labels = np.where(labels < self.classes, labels, 0)
         if rng.random() < config.flip:
             # Rows run along x, left to right in the template's frame.
             channels, labels = channels[:, :, ::-1], labels[::-1]
         return np.asarray(channels, dtype=np.float32), labels
+
+    def _lesion(self, rng: np.random.Generator) -> int:
+        """Draw what a patch lies beside: a class of lesions, or 0 for anywhere in the brain."""
+        if not any(self._with.values()):
+            return 0
+        drawn, shares = rng.random(), {WML: self.config.lesion_share}
+        shares |= {INFARCT: self.config.infarct_share} if INFARCT in self._with else {}
+        for lesion, share in shares.items():
+            if self._with[lesion] and drawn < share:
+                return lesion
+            drawn -= share
+        return 0
 
     def _plane(self, volume: TrainingVolume, z: int, centre: tuple[int, int]) -> np.ndarray:
         """Cut a patch (channels, size, size) from one slice; background beyond the head."""
@@ -223,12 +250,13 @@ def jitter_intensities(
     return (channels * gain + level + noise).astype(np.float32)
 
 
-def centres_of(volume: TrainingVolume) -> tuple[np.ndarray, np.ndarray]:
-    """Return the possible centres of a head's patches: brain and lesion voxels, each (n, 3)."""
+def centres_of(volume: TrainingVolume) -> Centres:
+    """Return the possible centres of a head's patches, each (n, 3)."""
     if volume.centres is not None:
         return volume.centres
     inside: np.ndarray = np.any(np.asarray(volume.channels) > BACKGROUND, axis=0)
-    return _centres(inside), _centres(np.asarray(volume.labels) > 0)
+    labels = np.asarray(volume.labels)
+    return _centres(inside), _centres(labels == WML), _centres(labels == INFARCT)
 
 
 def _centres(mask: np.ndarray) -> np.ndarray:

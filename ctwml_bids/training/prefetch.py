@@ -99,7 +99,7 @@ def _begin(source: BatchSource, open_at_most: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     global _sampler, _source
     heads = MappedHeads(source.folder, source.names, open_at_most)
-    _sampler, _source = PatchSampler(heads, source.config.patches), source
+    _sampler, _source = PatchSampler(heads, source.config.patches, source.config.classes), source
 
 
 def _end_with_parent() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ctwml_bids.segmentation import networks
+from ctwml_bids.segmentation.classes import COUNTS, INFARCT, NAMES
 from ctwml_bids.segmentation.model_store import ModelCard
 from ctwml_bids.training.patches import PatchConfig
 
-# The paper's on CT.
+# The paper's on CT; of infarcts, until others are found, those of WML.
 THRESHOLDS = {"ct": 0.25, "flair": 0.5}
 LOSSES = ("cross-entropy", "dice+cross-entropy")
 # Checkpoints cost a tenth of a second, and a restart repeats this many steps at most.
@@ -32,7 +34,8 @@ class TrainingConfig:
     mean_weight
         Weight of the past in the running mean of the network's weights.
     variant, classes
-        A name in `networks.ARCHITECTURES`, and the output classes that it has there.
+        A name in `networks.ARCHITECTURES`, and one of `classes.COUNTS`: with two, infarcts are
+        background.
     loss
         One of `LOSSES`; the second is nnU-Net's.
     patches
@@ -54,7 +57,7 @@ class TrainingConfig:
     learning_rate: float = 5e-4
     mean_weight: float = 0.995
     variant: str = networks.DEFAULT
-    classes: int = field(init=False)
+    classes: int = COUNTS[0]
     loss: str = LOSSES[0]
     patches: PatchConfig = field(default_factory=PatchConfig)
     seed: int = 0
@@ -65,17 +68,26 @@ class TrainingConfig:
     checkpoint_every: int = CHECKPOINT_EVERY
     log_every: int = 50
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "classes", self.architecture.classes)
-
     @property
     def architecture(self) -> networks.Architecture:
         """What is known of this kind of network."""
         return networks.ARCHITECTURES[self.variant]
 
+    @property
+    def has_infarcts(self) -> bool:
+        """Whether infarcts are a class."""
+        return self.classes > INFARCT
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings, JSON-able; those of infarcts only where these are a class."""
+        values = dataclasses.asdict(self)
+        if not self.has_infarcts:
+            del values["patches"]["infarct_share"]
+        return values
+
     def to_record(self) -> dict[str, object]:
         """Return the settings that a checkpoint's training must have to be gone on with."""
-        values = dataclasses.asdict(self)
+        values = self.to_dict()
         if not self.init:
             del values["init"]  # which checkpoints of fresh networks never had
         return {key: value for key, value in values.items() if key not in FREE}
@@ -140,8 +152,8 @@ class Recipe:
         network has its own (`of`).
     channels, flip
         As in `model_store.ModelCard`.
-    threshold
-        A voxel is a lesion where the mean probability is above this.
+    threshold, infarct_threshold
+        As in `model_store.ModelCard`.
     beginning
         What the networks begin from; None for fresh weights.
     workers
@@ -159,6 +171,7 @@ class Recipe:
     channels: tuple[str, ...]
     flip: bool
     threshold: float
+    infarct_threshold: float | None = None
     beginning: Beginning | None = None
     workers: int = 0
 
@@ -203,6 +216,8 @@ class Recipe:
             channels=self.channels,
             threshold=self.threshold,
             members=(),
+            classes=NAMES[: self.network.classes],
+            infarct_threshold=self.infarct_threshold,
             context=self.network.patches.context,
             flip=self.flip,
         )
@@ -212,6 +227,8 @@ class Recipe:
 
         The threshold is none of them: with another one only the merge is done again.
         """
+        # Plans of two classes are what they were before there were three.
+        classes = {"classes": self.network.classes} if self.network.has_infarcts else {}
         return {
             "version": self.version,
             "modality": self.modality,
@@ -231,4 +248,5 @@ class Recipe:
             "flip": self.flip,
             "loss": self.network.loss,
             "init": self.beginning.card.checksum if self.beginning else "",
+            **classes,
         }

@@ -23,7 +23,14 @@ from ctwml_bids.training.plan import Plan
 from ctwml_bids.training.recipe import TrainingUnit
 from ctwml_bids.training.setup import UNITS, Training
 from ctwml_bids.training.summary import Row, mean_curves, summarise
-from ctwml_bids.training.units import Noted, check_left_out, mean_map, read_network, tidy
+from ctwml_bids.training.units import (
+    INFARCT,
+    Noted,
+    check_left_out,
+    mean_map,
+    read_network,
+    tidy,
+)
 
 MODEL = "model"
 CURVE_COLUMNS = ("network", "step", "loss", "dice", "learning_rate")
@@ -116,7 +123,9 @@ def _write_cases(
             training.folder_of(plan.unit_without(label, repeat))
             for repeat in range(1, recipe.repeats + 1)
         ]
-        rows.append(write_case(by_label[label], *mean_map(folders, label), training, about))
+        mean = mean_map(folders, label)
+        infarct = mean_map(folders, label, INFARCT) if recipe.network.has_infarcts else None
+        rows.append(write_case(by_label[label], *mean, training, about, infarct))
         on_case(len(rows), len(plan.cases))
     return rows
 

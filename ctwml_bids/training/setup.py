@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.preprocessing.normalisation import network_grid
 from ctwml_bids.run.machine import choose_device
 from ctwml_bids.segmentation import model_store, networks
+from ctwml_bids.segmentation.classes import NAMES
 from ctwml_bids.settings import Settings
 from ctwml_bids.training.cases import Wanted
+from ctwml_bids.training.heads import Case
 from ctwml_bids.training.patches import PatchConfig
 from ctwml_bids.training.plan import Plan
 from ctwml_bids.training.recipe import (
@@ -135,6 +138,31 @@ def settle(settings: Settings) -> Training:
         template_mask=template.brain_mask,
         cautions=_cautions(settings.bids_dir, card),
     )
+
+
+def for_cases(training: Training, cases: Sequence[Case]) -> Training:
+    """Return the training of three classes where manual masks have infarcts, else as it is.
+
+    Parameters
+    ----------
+    training
+        From `settle`.
+    cases
+        Whom it is trained on.
+    """
+    count = sum(case.infarcts is not None for case in cases)
+    if not count:
+        return training
+    recipe, begun = training.recipe, training.recipe.beginning
+    threshold = begun.card.infarct_threshold if begun else None
+    if threshold is None:
+        threshold = THRESHOLDS[recipe.modality]
+    network = replace(recipe.network, classes=len(NAMES))
+    recipe = replace(recipe, network=network, infarct_threshold=threshold)
+    caution = f"{count} of {len(cases)} images have a manual mask of infarcts"
+    if count < len(cases):
+        caution += "; the others are taken to have no infarct"
+    return replace(training, recipe=recipe, cautions=(*training.cautions, f"{caution}."))
 
 
 def _recipe(settings: Settings, template: str) -> Recipe:

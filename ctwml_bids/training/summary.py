@@ -54,6 +54,21 @@ def summarise(rows: Sequence[Row], recipe: Recipe) -> dict[str, object]:
             f"{threshold:g}": round(mean, 4)
             for threshold, mean in zip(THRESHOLDS, means, strict=False)
         },
+        **_of_infarcts(rows),
+    }
+
+
+def _of_infarcts(rows: Sequence[Row]) -> dict[str, object]:
+    """Return how well infarcts were told apart; nothing of networks of two classes."""
+    told = [row for row in rows if row.get("infarct_truth_ml") is not None]
+    if not told:
+        return {}
+    with_infarct = [row for row in told if row["infarct_truth_ml"] > 0]
+    without = [row for row in told if row["infarct_truth_ml"] == 0]
+    return {
+        "with_infarct": len(with_infarct),
+        "infarct_dice": _mean(with_infarct, "infarct_dice"),
+        "infarct_ml_without_any": _mean(without, "infarct_cv_ml"),
     }
 
 

@@ -29,6 +29,7 @@ def write_table(
     seen: Mapping[str, np.ndarray],
     training: Training,
     about: Mapping[str, object],
+    infarct_ml: float | None = None,
 ) -> None:
     """Write the participant's table with the rows that the out-of-fold segmentation changes.
 
@@ -47,6 +48,8 @@ def write_table(
         The training.
     about
         What sidecars say of the cross-validation.
+    infarct_ml
+        Volume of the out-of-fold infarcts there; None of networks of two classes.
 
     Raises
     ------
@@ -71,6 +74,7 @@ def write_table(
         qc=qc,
         thresholds={modality: training.recipe.threshold},
         models={modality: training.model_name},
+        infarcts_ml={modality: infarct_ml},
         pair=pair,
     )
     rows |= {str(row["image"]): row for row in made}

@@ -25,6 +25,8 @@ DONE = "unit.json"
 NETWORK = "network.safetensors"
 # Probabilities are kept in steps of 1/1024, as those that the participant level writes.
 STEPS = 1024
+# Arrays in a file of maps.
+PROBABILITY, INFARCT = "probability", "infarct"
 # What a finished unit noted, as JSON has it (`cross_validation.run_unit`).
 Noted = Mapping[str, Any]
 _AGAIN = "remove this unit's folder and run `train` again"
@@ -61,7 +63,9 @@ def read_done(folder: Path, *, network: bool = False) -> Noted | None:
     return about if all(_map_path(folder, label).is_file() for label in labels) else None
 
 
-def mean_map(folders: Sequence[Path], label: str) -> tuple[np.ndarray, np.ndarray]:
+def mean_map(
+    folders: Sequence[Path], label: str, of: str = PROBABILITY
+) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and SD of a unit's out-of-fold maps over the repeats.
 
     Parameters
@@ -70,6 +74,8 @@ def mean_map(folders: Sequence[Path], label: str) -> tuple[np.ndarray, np.ndarra
         Of the units that left it out, one for each repeat.
     label
         ``sub-X`` or ``sub-X_ses-Y``.
+    of
+        `PROBABILITY` of WML, or `INFARCT` probability of networks that have the class.
 
     Returns
     -------
@@ -88,7 +94,7 @@ def mean_map(folders: Sequence[Path], label: str) -> tuple[np.ndarray, np.ndarra
         try:
             with np.load(path) as opened:
                 # Whole numbers, whose sums and squares are exact.
-                found = opened["probability"].astype(np.int64)
+                found = opened[of].astype(np.int64)
         except FileNotFoundError as error:
             raise NoInputError(f"{path}: this out-of-fold map is missing; {_AGAIN}") from error
         except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
@@ -107,10 +113,18 @@ def _map_path(folder: Path, label: str) -> Path:
     return folder / "maps" / f"{label}.npz"
 
 
-def write_map(folder: Path, label: str, probability: np.ndarray) -> None:
-    """Write an out-of-fold map: lesion probability, (x, y, z) on the network's grid."""
+def write_map(
+    folder: Path, label: str, probability: np.ndarray, infarct: np.ndarray | None = None
+) -> None:
+    """Write an out-of-fold map: probability of WML, and perhaps of infarcts, (x, y, z).
+
+    On the network's grid.
+    """
+    arrays: dict[str, Any] = {PROBABILITY: probability}
+    arrays |= {} if infarct is None else {INFARCT: infarct}
+    arrays = {name: np.round(array * STEPS).astype(np.uint16) for name, array in arrays.items()}
     content = io.BytesIO()
-    np.savez_compressed(content, probability=np.round(probability * STEPS).astype(np.uint16))
+    np.savez_compressed(content, **arrays)
     write_bytes(_map_path(folder, label), content.getvalue())
 
 

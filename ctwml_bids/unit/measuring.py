@@ -17,6 +17,7 @@ from ctwml_bids.statistics.gates.brain import brain_gates
 from ctwml_bids.statistics.gates.ct import ct_gates
 from ctwml_bids.statistics.gates.flair import flair_gates
 from ctwml_bids.statistics.gates.gate import Gate, overall
+from ctwml_bids.statistics.gates.infarcts import infarcts
 from ctwml_bids.statistics.gates.lesions import lesion_gates
 from ctwml_bids.statistics.gates.pair import pair_gates
 from ctwml_bids.statistics.gates.scan import scan_gates
@@ -26,9 +27,13 @@ from ctwml_bids.unit.work_files import load_facts, load_image, load_mask
 
 
 def on_native(path: str, native: Grid) -> np.ndarray:
-    """Bring a work mask onto an input image's grid; both lie in the same RAS mm space."""
+    """Bring a mask onto an input image's grid, or onto that of its working image.
+
+    Both lie in the same RAS mm space.
+    """
     mask = load_image(path)
-    return resample(np.asarray(mask.dataobj), mask.affine, native) >= 0.5
+    found: np.ndarray = resample(np.asarray(mask.dataobj), mask.affine, native) >= 0.5
+    return found
 
 
 def cut_shares(brain: np.ndarray) -> dict[str, float]:
@@ -72,9 +77,10 @@ def measure_unit(results: Results) -> Measures:
     results
         What the steps made of one unit.
     """
-    measures, gates, facts = {}, [], {}
+    measures, infarcts_ml, gates, facts = {}, {}, [], {}
     for name, image in results.images.items():
-        measures[name], image_gates, facts[name] = _measure_image(name, image)
+        infarcts_ml[name] = _infarct_ml(image)
+        measures[name], image_gates, facts[name] = _measure_image(name, image, infarcts_ml[name])
         gates += image_gates
     pair = None
     if results.pair:
@@ -93,6 +99,7 @@ def measure_unit(results: Results) -> Measures:
         qc=qc,
         thresholds={name: card.threshold for name, card in cards.items()},
         models={name: card.name for name, card in cards.items()},
+        infarcts_ml=infarcts_ml,
         pair=pair,
     )
     if results.run.fazekas:
@@ -106,8 +113,16 @@ def measure_unit(results: Results) -> Measures:
     )
 
 
+def _infarct_ml(files: ImageFiles) -> float | None:
+    """Return the volume of the infarcts on an image's own grid; None where none are marked."""
+    if files.lesions.infarct is None:
+        return None
+    mask = load_nifti(files.lesions.infarct.mask)
+    return float(np.count_nonzero(mask.dataobj)) * grid_of(mask).voxel_ml
+
+
 def _measure_image(
-    name: str, files: ImageFiles
+    name: str, files: ImageFiles, infarct_ml: float | None
 ) -> tuple[regions.LesionMeasures, list[Gate], Facts]:
     head, label = files.head, name.upper()
     native = grid_of(load_nifti(head.read.raw))
@@ -142,7 +157,11 @@ def _measure_image(
     ]
     if name == "ct":
         facts["quality"] = _ct_quality(files)
-        gates += ct_gates(facts, spacing_ratio(facts))
+        marks_infarcts = infarct_ml is not None
+        gates += ct_gates(facts, spacing_ratio(facts), marks_infarcts=marks_infarcts)
+    if infarct_ml is not None:
+        unmarked_ml = facts["quality"]["dark_unmarked_ml"] if name == "ct" else 0.0
+        gates.append(infarcts(infarct_ml, unmarked_ml, image=label))
     if files.contrast is not None:
         facts["contrast"] = load_facts(files.contrast)
         gates += flair_gates(facts)
@@ -155,11 +174,13 @@ def _ct_quality(files: ImageFiles) -> dict[str, float | None]:
     In the CT's own brain mask: the FLAIR's, carried to it, reaches into the vault, and the border
     of bone would read as blood (14 mL instead of 0.4 on the real pair sub-dv01).
     """
+    image, marked = load_image(files.head.read.image), files.lesions.infarct
     return ct_quality(
-        load_image(files.head.read.image),
+        image,
         load_mask(files.head.own.mask),
         load_mask(files.ventricles),
         np.loadtxt(files.head.guide_to_native),
+        None if marked is None else on_native(marked.mask, grid_of(image)),
     )
 
 

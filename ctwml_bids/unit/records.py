@@ -92,32 +92,63 @@ class Head(NamedTuple):
     fit: str
 
 
+class InfarctNetwork(NamedTuple):
+    """Infarct probability and its SD over the ensemble, on the network's grid."""
+
+    probability: str
+    disagreement: str
+
+
 class Network(NamedTuple):
-    """Lesion probability and its SD over the ensemble, on the network's grid.
+    """WML probability and its SD over the ensemble, on the network's grid.
 
     `template_to_native` leads from that grid to the image; `facts` is the JSON of device, number
-    format, and what was left out.
+    format, and what was left out. `infarct` is None where that is no class of the model.
     """
 
     probability: str
     disagreement: str
     template_to_native: str
     facts: str
+    infarct: InfarctNetwork | None = None
 
 
-class Maps(NamedTuple):
-    """Lesions seen in one image: mask, probability, and its SD over the ensemble."""
+class InfarctMaps(NamedTuple):
+    """Infarcts seen in one image: mask, probability, and its SD over the ensemble."""
 
     mask: str
     probability: str
     disagreement: str
 
 
-class TemplateMaps(NamedTuple):
-    """Lesions seen in one image, on the template's grid, each named as its kind of `names.wml`."""
+class Maps(NamedTuple):
+    """WML seen in one image: mask, probability, and its SD over the ensemble.
+
+    `infarct` is None where that is no class of the model.
+    """
+
+    mask: str
+    probability: str
+    disagreement: str
+    infarct: InfarctMaps | None = None
+
+
+class InfarctTemplateMaps(NamedTuple):
+    """Infarcts seen in one image, on the template's grid."""
 
     mask: str
     probseg: str
+
+
+class TemplateMaps(NamedTuple):
+    """WML seen in one image, on the template's grid.
+
+    `infarct` is None where that is no class of the model.
+    """
+
+    mask: str
+    probseg: str
+    infarct: InfarctTemplateMaps | None = None
 
 
 class Registration(NamedTuple):
@@ -189,7 +220,7 @@ class RunFacts:
     hashes
         Of preprocessing and segmentation settings.
     cards
-        ``ct`` and ``flair`` → card of the model, with the threshold that is used.
+        ``ct`` and ``flair`` → card of the model, with the thresholds that are used.
     fazekas
         Thresholds from which Fazekas groups are stated, None without any.
     """

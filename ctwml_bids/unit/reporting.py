@@ -246,12 +246,14 @@ def _image_figures(name: str, files: ImageShown) -> list[Figure]:
     image = load_image(files.image)
     array, grid = np.asarray(image.dataobj), grid_of(image)
     brain = _brain(files.brain, files.raw, grid)
-    lesions = _on(files.lesions.mask, grid) >= 0.5
+    lesions, infarcts = _on(files.lesions.mask, grid) >= 0.5, None
+    if files.lesions.infarct is not None:
+        infarcts = _on(files.lesions.infarct.mask, grid) >= 0.5
     probability = _on(files.lesions.probability, grid)
     disagreement = _on(files.lesions.disagreement, grid)
     of = (name.upper(), array, grid.affine)
     return [
-        pictures.segmentation(*of, brain=brain, lesions=lesions),
+        pictures.segmentation(*of, brain=brain, lesions=lesions, infarcts=infarcts),
         pictures.uncertainty(*of, brain=brain, probability=probability, disagreement=disagreement),
     ]
 

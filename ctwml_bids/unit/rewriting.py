@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -21,7 +22,7 @@ from ctwml_bids.segmentation.model_store import card_from
 from ctwml_bids.statistics.tables import read_cell
 from ctwml_bids.statistics.thresholds import stated
 from ctwml_bids.unit.modalities import FUNCTIONS
-from ctwml_bids.unit.records import Facts, Maps, Measures, RunFacts
+from ctwml_bids.unit.records import Facts, InfarctMaps, Maps, Measures, RunFacts
 from ctwml_bids.unit.reporting import ImageShown, PairShown, UnitShown, report_unit
 from ctwml_bids.unit.work_files import load_mask, save_image, save_matrix
 
@@ -145,10 +146,17 @@ def _image_shown(
     image = FUNCTIONS[name].read(raw, settled=True).image
     who, space, there = (unit.subject, unit.session), name.upper(), partial(_there, run)
 
-    def lesions(kind: str) -> str:
+    def lesions(of: Callable[..., PurePosixPath], kind: str) -> str:
         label = run.model_label
-        return there(names.wml(*who, space=space, seen_in=name, kind=kind, model_label=label))
+        return there(of(*who, space=space, seen_in=name, kind=kind, model_label=label))
 
+    infarct = None
+    if run.cards[name].has_infarcts:
+        infarct = InfarctMaps(
+            lesions(names.infarct, "mask"),
+            lesions(names.infarct, "probseg"),
+            lesions(names.infarct, "std"),
+        )
     brain = there(names.brain_mask(*who, space=space, carried=carried))
     mask = load_mask(brain)
     xfm = there(names.xfm(*who, source=space, target=run.template.name))
@@ -162,7 +170,12 @@ def _image_shown(
         ),
         own=there(names.brain_mask(*who, space=space)),
         brain=brain,
-        lesions=Maps(lesions("mask"), lesions("probseg"), lesions("std")),
+        lesions=Maps(
+            lesions(names.wml, "mask"),
+            lesions(names.wml, "probseg"),
+            lesions(names.wml, "std"),
+            infarct,
+        ),
         template_brain=save_image(
             template_brain.astype(np.uint8),
             grid_of(mask),

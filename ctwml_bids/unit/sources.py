@@ -33,6 +33,8 @@ class Lineage:
     guide_is_template
         Anatomy was looked up in the frame that is written, not in one of the packaged template's
         own.
+    told_apart
+        Images whose model tells infarcts from white matter lesions.
     """
 
     raw: Mapping[str, str]
@@ -43,6 +45,7 @@ class Lineage:
     carried: bool
     deformed: str | None
     guide_is_template: bool
+    told_apart: frozenset[str] = frozenset()
 
     def brain(self, image: str, *, carried: bool | None = None) -> str:
         """Return the brain mask that an image was measured in, or of the two the one asked for."""
@@ -60,8 +63,8 @@ class Lineage:
         frame = [self._xfm(image.upper(), self.template)] if self.guide_is_template else []
         return [self.raw[image], self.brain(image), *frame]
 
-    def of_lesions(self, seen: str, space: str, kind: str) -> list[str]:
-        """Return what a map of the lesions seen in one image was made from.
+    def of_lesions(self, seen: str, space: str, kind: str, *, infarcts: bool = False) -> list[str]:
+        """Return what a map of the lesions seen in one image, or of infarcts, was made from.
 
         Parameters
         ----------
@@ -86,14 +89,16 @@ class Lineage:
             found += [self.raw[space]] if self.raw[space] not in found else []
         if kind == "mask":
             label = self.template if space == "template" else space.upper()
-            found.append(self.lesions(seen, label, "probseg"))
+            found.append(self.lesions(seen, label, "probseg", infarcts=infarcts))
+            if seen in self.told_apart:
+                # Where both are probable, one of them gives way.
+                found.append(self.lesions(seen, label, "probseg", infarcts=not infarcts))
         return found
 
-    def lesions(self, seen: str, label: str, kind: str) -> str:
-        """Return the URI of a lesion map in the space of that label."""
-        return self._uri(
-            names.wml, space=label, seen_in=seen, kind=kind, model_label=self.model_label
-        )
+    def lesions(self, seen: str, label: str, kind: str, *, infarcts: bool = False) -> str:
+        """Return the URI of a map of lesions, or of infarcts, in the space of that label."""
+        of = names.infarct if infarcts else names.wml
+        return self._uri(of, space=label, seen_in=seen, kind=kind, model_label=self.model_label)
 
     def of_affine(self, source: str, target: str, *, inverse: bool) -> list[str]:
         """Return what an affine transform was found from; an inverse, from the other."""
@@ -116,6 +121,8 @@ class Lineage:
         found = list(self.raw.values())
         for image in self.raw:
             found += [self.lesions(image, image.upper(), kind) for kind in ("mask", "probseg")]
+            if image in self.told_apart:
+                found.append(self.lesions(image, image.upper(), "mask", infarcts=True))
             found += [self.brain(image), self.ventricles(image)]
             if self.guide_is_template:
                 found.append(self._xfm(image.upper(), self.template))
@@ -172,4 +179,5 @@ def lineage(results: Results) -> Lineage:
             np.array_equal(np.loadtxt(head.guide_to_native), np.loadtxt(head.template_to_native))
             for head in heads.values()
         ),
+        told_apart=frozenset(name for name in heads if run.cards[name].has_infarcts),
     )

@@ -25,7 +25,15 @@ from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.statistics.columns import COLUMNS, LESION_COLUMNS
 from ctwml_bids.statistics.regions import MINIMUM_LESION_ML
 from ctwml_bids.unit.measuring import on_native
-from ctwml_bids.unit.records import Head, ImageFiles, Maps, Measures, Results, TemplateMaps
+from ctwml_bids.unit.records import (
+    Facts,
+    Head,
+    ImageFiles,
+    Maps,
+    Measures,
+    Results,
+    TemplateMaps,
+)
 from ctwml_bids.unit.sources import lineage
 from ctwml_bids.unit.work_files import load_facts
 
@@ -34,6 +42,11 @@ SHOWS = {
     "mask": "White matter lesions",
     "probseg": "Probability of white matter lesion, mean over the ensemble",
     "std": "Standard deviation of the lesion probability over the ensemble",
+}
+SHOWS_INFARCTS = {
+    "mask": "Infarcts",
+    "probseg": "Probability of infarct, mean over the ensemble",
+    "std": "Standard deviation of the infarct probability over the ensemble",
 }
 
 
@@ -92,6 +105,10 @@ def _write_all(writer: _Writer, measures: Measures, report: str, example: str) -
         copy_into(Path(example), writer.path(writer.name(names.example, model=True)))
     note(writer.notes, COMPLETE)
     return writer.written
+
+
+def _left_out(network: Facts) -> dict[str, float | None]:
+    return {"islands_ml": network["islands_ml"], "fluid_ml": network["fluid_ml"]}
 
 
 class _Writer:
@@ -176,39 +193,56 @@ class _Writer:
     def lesion_maps(self, seen: str, space: str, maps: Maps) -> None:
         """Write mask, probability and disagreement of the lesions seen in one image."""
         of = (seen, space, space.upper(), self.lineage.raw[space])
-        self._lesion_map(*of, "mask", maps.mask)
-        self._lesion_map(*of, "probseg", maps.probability)
-        self._lesion_map(*of, "std", maps.disagreement)
+        for found in (maps, maps.infarct):
+            if found is not None:
+                is_infarct = found is maps.infarct
+                self._lesion_map(*of, "mask", found.mask, infarcts=is_infarct)
+                self._lesion_map(*of, "probseg", found.probability, infarcts=is_infarct)
+                self._lesion_map(*of, "std", found.disagreement, infarcts=is_infarct)
 
     def template_maps(self, seen: str, maps: TemplateMaps | None) -> None:
         """Write the maps of the lesions seen in one image, in the template's space."""
         of = (seen, "template", self.run.template.name, self.run.template.uri)
-        for kind, path in maps._asdict().items() if maps else ():
-            self._lesion_map(*of, kind, path)
+        for found in (maps, maps.infarct) if maps else ():
+            if found is not None:
+                is_infarct = found is not maps
+                self._lesion_map(*of, "mask", found.mask, infarcts=is_infarct)
+                self._lesion_map(*of, "probseg", found.probseg, infarcts=is_infarct)
 
     def _lesion_map(
-        self, seen: str, space: str, label: str, reference: str, kind: str, path: str
+        self,
+        seen: str,
+        space: str,
+        label: str,
+        reference: str,
+        kind: str,
+        path: str,
+        *,
+        infarcts: bool,
     ) -> None:
         card = self.run.cards[seen]
         network = load_facts(self.results.images[seen].network.facts)
         work, is_mask = load_nifti(path), kind == "mask"
         array = np.asarray(work.dataobj).astype(np.uint8 if is_mask else np.float32)
+        threshold = card.infarct_threshold if infarcts else card.threshold
+        shows = (SHOWS_INFARCTS if infarcts else SHOWS)[kind]
+        of = names.infarct if infarcts else names.wml
+        # What was left out is of white matter lesions alone.
+        left_out = {} if infarcts else {**_left_out(network), "island_share": card.island_share}
         self.image(
-            self.name(names.wml, model=True, space=label, seen_in=seen, kind=kind),
+            self.name(of, model=True, space=label, seen_in=seen, kind=kind),
             image_on(array, grid_of(work)),
             dataset.map_sidecar(
-                sources=self.lineage.of_lesions(seen, space, kind),
+                sources=self.lineage.of_lesions(seen, space, kind, infarcts=infarcts),
                 space=label,
                 spatial_reference=reference,
                 kind="Lesion" if is_mask else None,
-                threshold=card.threshold if is_mask else None,
+                threshold=threshold if is_mask else None,
                 model=card.name,
                 model_files={member.file: member.sha256 for member in card.members},
                 precision=network["precision"],
-                island_share=card.island_share,
-                islands_ml=network["islands_ml"],
-                fluid_ml=network["fluid_ml"],
-                description=f"{SHOWS[kind]}, seen in the {seen.upper()}",
+                description=f"{shows}, seen in the {seen.upper()}",
+                **left_out,
             ),
         )
 

@@ -209,10 +209,16 @@ def _to_native(
 
     The registration is needed where that is the other image.
     """
-    native, threshold = str(unit.images[space]), resources.run.cards[seen].threshold
-    maps = ToNative(native=native, seen=seen, threshold=threshold)
+    native, thresholds = str(unit.images[space]), _thresholds(resources, seen)
+    maps = ToNative(native=native, seen=seen, **thresholds)
     given = {"network": network, "registration": register}
     return step(maps, f"{seen}_in_{space}", "native", space, **given)
+
+
+def _thresholds(resources: Resources, name: str) -> dict[str, float]:
+    card = resources.run.cards[name]
+    found = {"threshold": card.threshold, "infarct_threshold": card.infarct_threshold}
+    return {field: value for field, value in found.items() if value is not None}
 
 
 def _add_deformation(step: Step, resources: Resources, heads: dict[str, pe.Node]) -> pe.Node:
@@ -230,8 +236,7 @@ def _to_template(
     shared: dict[str, pe.Node],
 ) -> pe.Node:
     """Add one image's maps on the template's grid."""
-    threshold = resources.run.cards[name].threshold
-    maps = ToTemplate(template=resources.template, threshold=threshold)
+    maps = ToTemplate(template=resources.template, **_thresholds(resources, name))
     given = {"network": nodes.network, "fields": shared.get("fields")}
     if name == "ct" and {"fields", "registration"} <= shared.keys():
         # The field is the FLAIR's: the head tells whether the CT's frame is, too.

@@ -328,6 +328,31 @@ def test_another_model_needs_a_label(ready):
     check_same_run(ready)
 
 
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0.dev0"])
+def test_a_folder_of_another_version_is_refused_with_what_to_do(ready, version):
+    with_done_unit(ready, datetime(2026, 1, 1))
+    record = ready.settings.output_dir / "logs/settings.json"
+    former = json.loads(record.read_text())
+    former["preprocessing"]["version"] = version
+    record.write_text(json.dumps(former))
+    with pytest.raises(CannotCreateError, match=rf"version: '{version}' before, .*output folder"):
+        check_same_run(ready)
+
+
+def test_a_model_that_tells_infarcts_apart_is_another_model(ready):
+    with_done_unit(ready, datetime(2026, 1, 1))
+    three = replace(
+        ready.cards["ct"],
+        network={**ready.cards["ct"].network, "classes": 3},
+        classes=("background", "WML", "infarct"),
+        infarct_threshold=0.5,
+    )
+    other = Ready(ready.settings, cards={**ready.cards, "ct": three})
+    with pytest.raises(CannotCreateError, match=r"model_ct: .*--desc LABEL to keep both"):
+        check_same_run(other)
+    check_same_run(changed(other, desc="infarcts"))
+
+
 def test_a_folder_in_which_nothing_finished_may_be_used_otherwise(ready):
     write_record(ready, datetime(2026, 1, 1), {})
     check_same_run(changed(ready, random_seed=2))

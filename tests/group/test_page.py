@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 
+from ctwml_bids.bids.files import write_tsv
 from tests.group.cohorts import add_status, add_unit, estimates, page_of, run, table
 
 
@@ -115,3 +116,37 @@ def test_text_from_files_is_escaped(cohort):
     page = page_of(cohort)
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
+
+
+def without_infarct_column(path) -> None:
+    """Write a table as versions without infarcts left it."""
+    rows = table(path)
+    for row in rows:
+        del row["infarct_ml"]
+    write_tsv(path, rows, list(rows[0]))
+
+
+def test_tables_of_versions_without_infarcts_are_read_as_they_are(tmp_path):
+    for subject in ("01", "02"):
+        without_infarct_column(add_unit(tmp_path, subject, 3.0, 4.0))
+    page = page_of(tmp_path)
+    assert {row["ct_infarct_ml"] for row in table(tmp_path / "group/units.tsv")} == {"n/a"}
+    assert "nfarct" not in page
+
+
+def test_units_whose_model_has_no_infarct_class_are_named_beside_others(tmp_path):
+    cells = {image: {"infarct_ml": ml} for image, ml in (("ct", 12.5), ("flair", 0.0))}
+    add_unit(tmp_path, "01", 3.0, 4.0, cells=cells)
+    # Without hashes, as of a version that had none, a unit is not held against the others.
+    without_infarct_column(add_unit(tmp_path, "02", 3.0, hashes={}))
+    add_unit(tmp_path, "03", 3.0, cells={"ct": {"infarct_ml": 1.0}})
+    page = page_of(tmp_path)
+    said = "On CT infarcts are not told from white matter lesions in 1 of 3 units"
+    assert said in page
+    assert "(sub-02)" in page
+    assert "On FLAIR infarcts are not told" not in page
+    rows = {row["unit"]: row for row in table(tmp_path / "group/units.tsv")}
+    assert [rows[f"sub-0{n}"]["ct_infarct_ml"] for n in (1, 2, 3)] == ["12.5", "n/a", "1"]
+    assert rows["sub-01"]["flair_infarct_ml"] == "0"
+    measured = {row["measure"]: row for row in table(tmp_path / "group/measures.tsv")}
+    assert measured["ct_infarct_ml"]["count"] == "2"

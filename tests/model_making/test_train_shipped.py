@@ -179,6 +179,59 @@ def test_a_mean_lies_half_way_between_a_training_and_the_network_that_it_began_f
         train_shipped.main(f"{export} ct-no --mean-with {tmp_path / 'nowhere'}".split())
 
 
+@pytest.fixture(scope="module")
+def with_infarcts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("infarcts")
+    for seed in range(3):
+        head = toy_head(seed, infarcts=seed)
+        name = f"head-{seed:06d}_pose-0_ct"
+        shipped_heads.save_head(folder, name, head.channels, head.labels, {"grid_voxel_ml": 0.003})
+    return folder
+
+
+def test_three_classes_begin_from_a_model_of_two_and_the_card_says_which_is_fresh(
+    with_infarcts, run, tmp_path
+):
+    export = f"--to {tmp_path} --modality ct --name"
+    train_shipped.main(f"export {run} {export} ct-two".split())
+    train_shipped.main(
+        f"train {with_infarcts} {tmp_path / 'three'} --modality ct --steps 1 --batch 2 "
+        f"--classes 3 --begin-from {tmp_path / 'ct-two'}".split()
+    )
+    train_shipped.main(
+        f"export {tmp_path / 'three'} {export} ct-three --threshold 0.4 "
+        "--infarct-threshold 0.6".split()
+    )
+    two, three = (ensemble.load(tmp_path / name) for name in ("ct-two", "ct-three"))
+    assert two.card.classes == ("background", "WML")
+    assert three.card.classes == ("background", "WML", "infarct")
+    assert (three.card.threshold, three.card.infarct_threshold) == (0.4, 0.6)
+    [member] = three.card.training["members"]
+    assert member["began_from"]["fresh_classes"] == ["infarct"]
+    assert "fresh_classes" not in two.card.training["members"][0].get("began_from", {})
+    assert member["volumes_with_infarct"] == len({1, 2} & _seeds(with_infarcts))
+    assert member["config"]["patches"]["infarct_share"] > 0
+    # One step of Adam moves no weight by more than its rate, or a float16's rounding.
+    before, after = two.members[0].head.weight, three.members[0].head.weight
+    assert (after[:2] - before).abs().max() < 2e-3
+    train_shipped.main(
+        f"export {tmp_path / 'three'} {export} ct-mean --mean-with {tmp_path / 'ct-two'}".split()
+    )
+    mean = ensemble.load(tmp_path / "ct-mean")
+    assert mean.card.infarct_threshold == 0.25
+    assert mean.members[0].head.weight.shape[0] == 3
+    with pytest.raises(BadDataError, match="same classes"):
+        train_shipped.main(f"export {tmp_path / 'three'} {run} {export} ct-both".split())
+    with pytest.raises(BadDataError, match="know no infarcts"):
+        train_shipped.main(f"export {run} {export} ct-x --infarct-threshold 0.5".split())
+
+
+def _seeds(folder) -> set[int]:
+    """Seeds of the heads that member 0 is trained on."""
+    chosen = train_shipped.choose_heads(shipped_heads.load_heads(folder, "ct"), 0)
+    return {int(volume.name[5:11]) for volume, _ in chosen}
+
+
 @pytest.fixture
 def shown(heads, tmp_path):
     """The toy heads, two of which have the anatomies of sub-lj07 and sub-lj19."""

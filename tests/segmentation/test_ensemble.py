@@ -273,3 +273,101 @@ def test_weights_that_do_not_fit_the_card_are_refused(tmp_path):
     write_model(tmp_path, CARD, [weights])
     with pytest.raises(BadDataError, match="does not fit"):
         ensemble.load(tmp_path)
+
+
+THREE = replace(
+    CARD,
+    network={**CARD.network, "classes": 3},
+    classes=("background", "WML", "infarct"),
+    infarct_threshold=0.5,
+)
+
+
+@pytest.fixture(scope="module")
+def three():
+    """Two networks of random weights that say all classes somewhere."""
+    members = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        network = UResNet(2, 3).train()
+        with torch.no_grad():
+            network.head.weight *= 8
+            network(torch.randn(8, 2, 48, 48))
+        members.append(network.state_dict())
+    return ensemble.from_weights(THREE, members, "random")
+
+
+def alone(model, channels):
+    """What each of the networks says of whole slices, (members, classes, x, y, z)."""
+    x = np.pad(channels, ((0, 0), (8, 8), (8, 8), (0, 0)), constant_values=-3)
+    high = [-extent % 8 for extent in x.shape[1:3]]
+    x = np.pad(x, ((0, 0), (0, high[0]), (0, high[1]), (0, 0)), constant_values=-3)
+    slices = torch.from_numpy(np.ascontiguousarray(x.transpose(3, 0, 1, 2)))
+    slices = slices.contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode(), ensemble.cpu_threads(1):
+        said = [m.to(memory_format=torch.channels_last)(slices).softmax(1) for m in model.members]
+    rows, columns = channels.shape[1:3]
+    return np.stack([s.numpy()[:, :, 8 : 8 + rows, 8 : 8 + columns] for s in said]).transpose(
+        0, 2, 3, 4, 1
+    )
+
+
+def filled(shape=(40, 48, 4)):
+    return np.random.default_rng(1).normal(size=(2, *shape)).clip(-2.9, 3).astype(np.float32)
+
+
+def test_two_classes_give_to_the_bit_what_the_networks_lesion_output_says(toy):
+    head = filled()
+    said = alone(toy, head)[:, 1]
+    found = ensemble.predict(toy, head, precision="float32")
+    np.testing.assert_array_equal(found.probability, said.mean(axis=0))
+    np.testing.assert_array_equal(found.disagreement, said.std(axis=0))
+    assert found.infarct is None
+
+
+def test_three_classes_give_mean_and_spread_of_wml_and_of_infarcts(three):
+    head = filled()
+    said = alone(three, head)
+    found = ensemble.predict(three, head, precision="float32")
+    np.testing.assert_array_equal(found.probability, said[:, 1].mean(axis=0))
+    np.testing.assert_array_equal(found.disagreement, said[:, 1].std(axis=0))
+    np.testing.assert_array_equal(found.infarct.probability, said[:, 2].mean(axis=0))
+    np.testing.assert_array_equal(found.infarct.disagreement, said[:, 2].std(axis=0))
+    masks = ensemble.masks(three.card, found)
+    assert all(mask.any() for mask in masks)
+    assert not (masks[0] & masks[1]).any()
+
+
+def test_in_fluid_is_no_infarct_and_an_infarcts_voxels_are_no_island(three):
+    head = filled()
+    whole = ensemble.predict(three, head)
+    fluid = np.zeros(head.shape[1:], bool)
+    fluid[:20] = True
+    white_matter = np.zeros(head.shape[1:], np.float32)
+    card = replace(three.card, island_share=0.9, grid_spacing_mm=(0.1, 0.1, 0.1))
+    found = ensemble.predict(
+        replace(three, card=card), head, fluid=fluid, white_matter=white_matter
+    )
+    assert (whole.infarct.probability[fluid] > 0.5).any()
+    assert not found.infarct.probability[fluid].any()
+    assert not found.infarct.disagreement[fluid].any()
+    np.testing.assert_array_equal(
+        found.infarct.probability[~fluid], whole.infarct.probability[~fluid]
+    )
+    is_wml, is_infarct = ensemble.masks(three.card, whole)
+    # All WML lies outside the white matter, in regions too small to stay.
+    assert (is_wml & ~fluid).any()
+    np.testing.assert_array_equal(
+        found.islands[is_wml & ~fluid], whole.probability[is_wml & ~fluid]
+    )
+    assert not found.islands[is_infarct].any()
+
+
+def test_with_flip_infarcts_are_mirrored_as_well(three):
+    flipping = replace(three, card=replace(three.card, flip=True))
+    head = filled((48, 48, 2))
+    there, back = (
+        ensemble.predict(flipping, np.ascontiguousarray(h), precision="float32").infarct.probability
+        for h in (head, head[:, ::-1])
+    )
+    np.testing.assert_allclose(back[::-1], there, atol=1e-5)

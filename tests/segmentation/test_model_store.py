@@ -55,6 +55,29 @@ def test_card_returns_as_it_was_written(model):
     assert card.checksum == replace(card, accuracy={"dice": 1}).checksum
 
 
+def test_a_card_of_three_classes_names_them_and_has_a_threshold_for_each(tmp_path):
+    network = {**CARD.network, "classes": 3}
+    names = ("background", "WML", "infarct")
+    three = replace(CARD, network=network, classes=names, infarct_threshold=0.4)
+    write_model(tmp_path, three, [ARRAYS])
+    card = load_card(tmp_path)
+    assert card.has_infarcts
+    assert card.classes == names
+    assert (card.threshold, card.infarct_threshold) == (0.25, 0.4)
+    assert card.checksum != replace(card, infarct_threshold=0.5).checksum
+    assert not CARD.has_infarcts
+
+
+def test_a_card_from_before_there_were_classes_has_two(model):
+    path = model / "card.json"
+    former = json.loads(path.read_text())
+    del former["classes"], former["infarct_threshold"]
+    path.write_text(json.dumps(former))
+    card = load_card(model)
+    assert card.classes == ("background", "WML")
+    assert card.infarct_threshold is None
+
+
 def test_the_checksum_of_a_model_that_leaves_nothing_out_is_that_of_former_versions():
     card = replace(load_card(default("ct")), island_share=None)
     # As the sidecars of version 1 of ct-sim7 have it.
@@ -108,6 +131,10 @@ def test_pickle_is_never_opened(tmp_path):
         ({"members": [{"file": "../x.safetensors", "sha256": ""}]}, "plain name"),
         ({"channels": ["zscore"]}, "1 channels and 0 neighbouring"),
         ({"threshold": 25}, "threshold"),
+        ({"classes": ["background", "infarct"]}, "classes background, infarct are neither"),
+        ({"classes": ["background", "WML", "infarct"]}, "3 classes are named; the network has 2"),
+        ({"infarct_threshold": 0.5}, "infarct_threshold goes with the class infarct"),
+        ({"infarct_threshold": 2}, "infarct_threshold 2 is not between"),
         ({"surprise": 1}, "surprise"),
     ],
 )

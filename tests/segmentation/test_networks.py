@@ -79,13 +79,14 @@ def test_a_network_that_is_added_by_its_entry_is_trained_loaded_and_told(
     assert "Nobody (1999). Toys." in told
 
 
+@pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
-def test_an_entry_is_true_of_its_network(architecture):
+def test_an_entry_is_true_of_its_network(architecture, classes):
     assert ARCHITECTURES[architecture.name] is architecture
-    network = architecture.build(3, architecture.classes).eval()
+    network = architecture.build(3, classes).eval()
     small = torch.zeros(1, 3, architecture.stride, 3 * architecture.stride)
     with torch.no_grad():
-        assert network(small).shape == (1, architecture.classes, *small.shape[2:])
+        assert network(small).shape == (1, classes, *small.shape[2:])
         for version in (network, architecture.for_inference(network)):
             passed = []
             for name in (architecture.first, architecture.head):

@@ -127,7 +127,10 @@ def test_reports_show_every_measure_by_a_label(measures):
     measured = {name for name in COLUMNS if hasattr(measures, name)}
     assert measured <= set(of_image)
     assert {"dice", *OVERLAP} == set(of_pair)
-    assert {"ct_wml_ml", "flair_wml_ml", *of_pair} == set(group_labels())
+    assert {
+        *("ct_wml_ml", "flair_wml_ml", "ct_infarct_ml", "flair_infarct_ml"),
+        *of_pair,
+    } == set(group_labels())
     assert group_labels()["ct_only_ml"] == ("CT only (mL)", 1)
 
 

@@ -48,7 +48,9 @@ def network(heads, tmp_path, names):
 def test_a_left_out_subject_is_segmented_on_the_grid(heads, tmp_path):
     trained = network(heads, tmp_path, NAMES[:3])
     assert trained.subjects == {"sub-1", "sub-2"}
-    ((name, probability),) = predict_left_out(trained, heads, NAMES[3:], RECIPE)
+    ((name, found),) = predict_left_out(trained, heads, NAMES[3:], RECIPE)
+    probability = found.probability
+    assert found.infarct is None
     assert name == "sub-3_used"
     inside = np.asarray(toy_head(3).channels > -3).any(axis=0)
     assert probability.shape == inside.shape

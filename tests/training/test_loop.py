@@ -13,7 +13,7 @@ from ctwml_bids.errors import BadDataError, InputOutputError
 from ctwml_bids.segmentation.networks import ARCHITECTURES, DEFAULT
 from ctwml_bids.training.checkpoint import TrainingState, checkpoint_weights, save
 from ctwml_bids.training.log import cut_log, read_log
-from ctwml_bids.training.loop import learning_rate, segmentation_loss, train
+from ctwml_bids.training.loop import learning_rate, train
 from ctwml_bids.training.patches import PatchConfig, jitter_intensities
 from ctwml_bids.training.recipe import LOSSES, TrainingConfig
 from tests.segmentation.toy import toy_head
@@ -36,13 +36,27 @@ def test_loss_falls_and_dice_rises_on_toy_heads():
     assert log[-1]["dice"] > 0.8
 
 
+def test_three_classes_are_told_apart_on_toy_heads():
+    config = replace(CONFIG, steps=40, log_every=40, learning_rate=2e-3, classes=3)
+    heads = [toy_head(i, infarcts=2) for i in range(3)]
+    [row] = train(heads, replace(config, loss=LOSSES[1])).log
+    assert row["dice"] > 0.5
+    assert row["dice_infarct"] > 0.5
+
+
 @pytest.mark.parametrize(
-    ("variant", "precision"),
-    [("standard", "float32"), ("standard", "bfloat16"), ("dropout", "float32")],
+    ("variant", "precision", "classes"),
+    [
+        ("standard", "float32", 2),
+        ("standard", "bfloat16", 2),
+        ("dropout", "float32", 2),
+        ("standard", "float32", 3),
+    ],
 )
-def test_resumed_training_equals_the_unbroken_one(tmp_path, variant, precision):
-    config = replace(CONFIG, variant=variant, precision=precision)
-    unbroken = train(HEADS, config, augment=jitter_intensities).weights
+def test_resumed_training_equals_the_unbroken_one(tmp_path, variant, precision, classes):
+    config = replace(CONFIG, variant=variant, precision=precision, classes=classes)
+    heads = HEADS if classes == 2 else [toy_head(i, infarcts=2) for i in range(3)]
+    unbroken = train(heads, config, augment=jitter_intensities).weights
 
     def interrupt_at_step_5(row):
         if row["step"] == 5:
@@ -50,30 +64,19 @@ def test_resumed_training_equals_the_unbroken_one(tmp_path, variant, precision):
 
     with pytest.raises(KeyboardInterrupt):
         train(
-            HEADS,
+            heads,
             replace(config, log_every=5),
             tmp_path,
             augment=jitter_intensities,
             on_log=interrupt_at_step_5,
         )
     assert checkpoint_weights(tmp_path / "checkpoint.safetensors")[1] == 3
-    resumed = train(HEADS, config, tmp_path, augment=jitter_intensities).weights
+    resumed = train(heads, config, tmp_path, augment=jitter_intensities).weights
     assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
 
 
 def test_the_losses_that_a_user_can_choose_are_those_there_are():
     assert settings.OPTIONS["loss"].choices == LOSSES
-
-
-def test_dice_loss_is_that_of_the_formula_and_finite_without_lesions():
-    logits = torch.tensor([[[[0.3, -1.0]], [[1.2, 0.4]]]], dtype=torch.float64)
-    lesion = torch.sigmoid(logits[0, 1] - logits[0, 0])  # of two classes, softmax is a sigmoid
-    labels = torch.tensor([[[1, 0]]])
-    entropy = -(torch.log(lesion[0, 0]) + torch.log(1 - lesion[0, 1])) / 2
-    overlap = (2 * lesion[0, 0] + 1) / (lesion.sum() + 1 + 1)
-    assert torch.isclose(segmentation_loss(logits, labels, "dice+cross-entropy"), entropy - overlap)
-    none = segmentation_loss(logits, torch.zeros_like(labels), "dice+cross-entropy")
-    assert torch.isfinite(none)
 
 
 def test_finished_training_returns_its_weights_at_once(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import InvalidInputError
-from ctwml_bids.training.manual_masks import find_mask
+from ctwml_bids.training.manual_masks import INFARCT_NAMES, find_mask
 
 
 def write(path, shape=(4, 4, 4), shift=0.0):
@@ -52,6 +52,13 @@ def test_a_second_rater_and_other_masks_are_passed_over(tmp_path, images):
     assert find_mask(tmp_path / "m", "1", "b", images, prefer="ct") is None
     # A subject without sessions does not take the masks of one.
     assert find_mask(tmp_path / "m", "1", None, images, prefer="ct") is None
+
+
+def test_a_mask_of_infarcts_is_none_of_wml_and_is_found_by_its_own_name(tmp_path, images):
+    path = write(tmp_path / "m/sub-1/anat/sub-1_space-CT_label-infarct_mask.nii.gz")
+    assert find_mask(tmp_path / "m", "1", None, images, prefer="ct") is None
+    found = find_mask(tmp_path / "m", "1", None, images, prefer="flair", called=INFARCT_NAMES)
+    assert found == (path, "ct")
 
 
 def test_masks_that_are_equally_good_are_named(tmp_path, images):

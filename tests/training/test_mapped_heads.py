@@ -46,6 +46,19 @@ def test_batches_from_disk_are_those_from_memory(folder):
         np.testing.assert_array_equal(one[1], other[1])
 
 
+def test_infarcts_come_from_disk_as_from_memory(tmp_path):
+    heads = [toy_head(i, lesions=i, infarcts=2 - i) for i in range(3)]
+    for head in heads:
+        save_mapped(tmp_path, head.name, head.channels, head.labels, {})
+    mapped = MappedHeads(tmp_path, [head.name for head in heads])
+    one, other = (
+        PatchSampler(of, PATCHES, 3).batch(np.random.default_rng(5), 40) for of in (heads, mapped)
+    )
+    np.testing.assert_array_equal(one[0], other[0])
+    np.testing.assert_array_equal(one[1], other[1])
+    assert (one[1] == 2).any()
+
+
 def test_only_a_few_heads_are_open_at_a_time(folder):
     heads = MappedHeads(folder, NAMES, open_at_most=2)
     before = len(os.listdir("/proc/self/fd"))

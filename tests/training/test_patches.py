@@ -91,6 +91,28 @@ def test_lesion_share_decides_how_many_patches_hold_lesions():
     assert share(0.0) < 0.2
 
 
+def test_infarct_share_decides_how_many_patches_hold_infarcts():
+    heads = [toy_head(0, lesions=0, infarcts=2), *(toy_head(i, lesions=i % 2) for i in range(1, 9))]
+
+    def share(infarct_share: float, lesion: int = 2) -> float:
+        config = PatchConfig(size=16, lesion_share=0.4, infarct_share=infarct_share, shift=4)
+        _, labels = PatchSampler(heads, config, 3).batch(np.random.default_rng(1), 300)
+        return float((labels == lesion).any((1, 2)).mean())
+
+    assert share(0.6) == pytest.approx(0.6, abs=0.1)
+    assert share(0.0) < 0.15
+    assert share(0.6, lesion=1) == pytest.approx(0.4, abs=0.1)
+
+
+def test_for_a_network_of_two_classes_infarcts_are_background():
+    head = toy_head(0, lesions=1, infarcts=3)
+    without = TrainingVolume(head.channels, np.where(head.labels == 2, 0, head.labels), head.name)
+    drawn, wanted = (PatchSampler([h]).batch(np.random.default_rng(3), 50) for h in (head, without))
+    np.testing.assert_array_equal(drawn[0], wanted[0])
+    np.testing.assert_array_equal(drawn[1], wanted[1])
+    assert set(np.unique(drawn[1])) == {0, 1}
+
+
 def test_flip_mirrors_left_and_right_only():
     channels = np.zeros((1, 16, 16, 1))
     channels[0, :8] = 1.0  # the left half is bright, so rows tell left from right

@@ -69,3 +69,15 @@ def test_the_card_is_that_of_the_recipe():
     assert card.network == {"variant": "plain-unet", "in_channels": 10, "classes": 2}
     assert (card.name, card.version, card.threshold, card.context) == ("mine", "4", 0.3, 2)
     assert (card.channels, card.flip, card.modality) == (("zscore", "hu"), False, "ct")
+
+
+def test_what_decides_a_training_of_three_classes_is_written_besides():
+    two, three = TrainingConfig(), TrainingConfig(classes=3)
+    assert "infarct_share" not in two.to_dict()["patches"]
+    assert three.to_record()["classes"] == 3
+    shares = replace(three, patches=PatchConfig(infarct_share=0.1))
+    assert shares.to_record() != three.to_record()
+    recipe = replace(RECIPE, network=three, infarct_threshold=0.4)
+    assert recipe.to_record()["classes"] == 3
+    assert recipe.card().classes == ("background", "WML", "infarct")
+    assert recipe.card().infarct_threshold == 0.4

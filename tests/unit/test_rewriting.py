@@ -32,6 +32,12 @@ def test_a_report_says_what_its_own_run_did_not_what_this_one_would(tmp_path, st
     assert _as_run(run_facts(tmp_path), stored).seed == run_facts(tmp_path).seed
 
 
+def test_a_card_of_a_version_without_infarcts_has_two_classes(tmp_path, stored):
+    for name in ("classes", "infarct_threshold"):
+        del stored["Models"]["ct"][name]
+    assert _as_run(run_facts(tmp_path), stored).cards == {"ct": card("ct", threshold=0.3)}
+
+
 def test_a_model_that_this_version_does_not_know_is_told(tmp_path, stored):
     del stored["Models"]["ct"]["threshold"]
     with pytest.raises(BadDataError, match="threshold"):

@@ -17,7 +17,9 @@ from ctwml_bids.statistics.gates.gate import (
 )
 
 
-def ct_gates(facts: Mapping[str, Any], spacing_ratio: float) -> list[Gate]:
+def ct_gates(
+    facts: Mapping[str, Any], spacing_ratio: float, *, marks_infarcts: bool = False
+) -> list[Gate]:
     """Judge a CT by its values and its slices.
 
     Parameters
@@ -26,13 +28,16 @@ def ct_gates(facts: Mapping[str, Any], spacing_ratio: float) -> list[Gate]:
         Of the CT: ``hu_step`` from its reader, and ``quality`` from its values in the brain mask.
     spacing_ratio
         By what factor its slices seem to lie unevenly; 1 where nothing says so.
+    marks_infarcts
+        Whether the model tells infarcts from white matter lesions.
     """
     found = facts["quality"]
     return [
         value_steps(facts["hu_step"]),
         tissue_hu(math.nan if found["tissue_hu"] is None else found["tissue_hu"]),
         bright(found["bright_ml"]),
-        hypodensity(found["dark_region_ml"]),
+        # Where infarcts are marked, `infarcts.infarcts` judges them and what is dark besides.
+        *([] if marks_infarcts else [hypodensity(found["dark_region_ml"])]),
         slice_spacing(spacing_ratio, image="CT"),
     ]
 

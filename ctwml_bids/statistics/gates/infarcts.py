@@ -1,0 +1,37 @@
+"""Gate of infarcts, where a model tells them from white matter lesions."""
+
+from __future__ import annotations
+
+from ctwml_bids.statistics.gates.ct import HYPODENSE_ML
+from ctwml_bids.statistics.gates.gate import Gate, volume
+
+
+def infarcts(marked_ml: float, unmarked_ml: float = 0.0, *, image: str) -> Gate:
+    """Judge the volume of infarcts, marked and perhaps missed, in mL.
+
+    Parameters
+    ----------
+    marked_ml
+        Volume of the infarct mask.
+    unmarked_ml
+        Volume of large dark areas of a CT in place of tissue that the infarct mask does not cover
+        (`ct_quality`): a model may miss an infarct, and may then count it as white matter lesion.
+    image
+        ``CT`` or ``FLAIR``.
+    """
+    found = f"{marked_ml:.1f} mL of {image} are marked as infarcts"
+    if unmarked_ml:
+        found += f", and {unmarked_ml:.1f} mL lie in other large dark areas in place of tissue"
+    missed = (
+        " The latter may be infarcts that were missed, and be counted as white matter lesions."
+        if unmarked_ml
+        else ""
+    )
+    message = {
+        "pass": f"{found}, little enough.",
+        "warn": f"{found}: look whether the outlines are right. Infarcts are no part of the white "
+        f"matter lesions.{missed}",
+        "fail": f"{found}: where so much of the brain is lost, white matter lesions are measured "
+        f"in what is left, and cannot be compared with those of others.{missed}",
+    }
+    return volume(f"{image} infarcts", marked_ml + unmarked_ml, HYPODENSE_ML, message)
