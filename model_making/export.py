@@ -21,8 +21,15 @@ from model_making.training_facts import FACTS, NEVER
 _SOURCES = {
     "lj": "Lesjak et al., Neuroinformatics 2018 (CC-BY; muschellij2/open_ms_data@6570490)",
     "ll": "Lesjak et al., Neuroinformatics 2016 (CC-BY; muschellij2/open_ms_data@6570490)",
+    "anat": "label maps of Billot et al., Medical Image Analysis 2023 (Apache-2.0; "
+    "BBillot/SynthSeg@66342c1)",
     "mb": "Sim-Vent-WMH-Seg (MIT; Mahdi-Bashiri/Sim-Vent-WMH-Seg@914e4ed)",
 }
+
+_INFARCTS = (
+    "infarct masks of the Stroke Outcome Optimization Project (BSD-2-Clause; "
+    "neurolabusc/StrokeOutcomeOptimizationProjectDemo@ae553f8; OpenNeuro ds004889)"
+)
 
 
 def export(
@@ -153,11 +160,12 @@ def _people(members: Sequence[dict], kind: str) -> list[str]:
 def _sources(members: Sequence[dict]) -> list[str]:
     """Name the data sets to which the licence asks attribution."""
     people = _people(members, "anatomies") + _people(members, "real_subjects")
-    return [
+    texts = [
         text
         for prefix, text in _SOURCES.items()
         if any(name.removeprefix("sub-").startswith(prefix) for name in people)
     ]
+    return [*texts, _INFARCTS] if any("infarct_shapes" in member for member in members) else texts
 
 
 def _data(members: Sequence[dict]) -> str:
@@ -168,6 +176,8 @@ def _data(members: Sequence[dict]) -> str:
         text += (
             f", at last with CT noise of {min(factors):.1f} to {max(factors):.1f} times as usual"
         )
+    if shapes := max(member.get("infarct_shapes", 0) for member in members):
+        text += f", with infarcts of up to {shapes} real shapes a network"
     if real:
         text += f" and real FLAIR images with expert lesion masks ({', '.join(real)})"
     return text

@@ -12,7 +12,9 @@ import torch
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.segmentation import model_store
-from ctwml_bids.segmentation.classes import INFARCT, NAMES
+from ctwml_bids.segmentation.classes import INFARCT, NAMES, WML
+from ctwml_bids.simulation.canonical import MIRRORED
+from ctwml_bids.simulation.patterns import NO_PATTERN
 from ctwml_bids.training.patches import TrainingVolume
 from ctwml_bids.training.recipe import FREE, TrainingConfig
 
@@ -43,13 +45,27 @@ def describe(
     """
     volumes = [volume for volume, _ in chosen]
     names = {volume.name for volume in volumes}
+    shapes = {
+        infarct["shape"].removesuffix(MIRRORED)
+        for _, row in chosen
+        for infarct in row.get("infarcts", ())
+        if "shape" in infarct
+    }
     factors = [row["ct_noise_factor"] for _, row in chosen if "ct_noise_factor" in row]
     return {
         "heads": len({person_of(volume) for volume in volumes}),
         "volumes": len(names),
         "volumes_sha256": names_sha256(names),
-        "volumes_without_lesion": sum(not volume.labels.any() for volume in volumes),
-        "anatomies": sorted({anatomy(row) for _, row in chosen if "subject" not in row}),
+        "volumes_without_lesion": sum(not (volume.labels == WML).any() for volume in volumes),
+        "anatomies": sorted(
+            {
+                name
+                for _, row in chosen
+                if "subject" not in row
+                for name in (anatomy(row), pattern(row))
+                if name
+            }
+        ),
         "real_subjects": sorted(
             {row[key] for _, row in chosen for key in ("subject", "texture") if key in row}
         ),
@@ -58,6 +74,7 @@ def describe(
         "augment": augment,
         "torch": torch.__version__,
         **({"ct_noise_factors": [min(factors), max(factors)]} if factors else {}),
+        **({"infarct_shapes": len(shapes)} if shapes else {}),
         **({"volumes_with_infarct": _with_infarct(volumes)} if config.has_infarcts else {}),
     }
 
@@ -138,12 +155,19 @@ def _compared(facts: dict) -> dict:
 
 def anatomy(facts: dict) -> str:
     """Return whose folds a simulated head has: "template" or a subject."""
-    return facts.get("anatomy", "template").removesuffix("-mirrored")
+    return facts.get("anatomy", "template").removesuffix(MIRRORED)
+
+
+def pattern(facts: dict) -> str | None:
+    """Return whose lesions gave those of a simulated head their pattern."""
+    name = facts.get("lesion_pattern", NO_PATTERN).removesuffix(MIRRORED)
+    return None if name == NO_PATTERN else name
 
 
 def shown_in(facts: dict) -> set[str]:
-    """Return everyone whose image, anatomy or fine structure a head has."""
-    return {anatomy(facts), *(facts[key] for key in ("subject", "texture") if key in facts)}
+    """Return everyone whose image, anatomy, lesions or fine structure a head has."""
+    others = (facts.get("subject"), facts.get("texture"), pattern(facts))
+    return {anatomy(facts), *(name for name in others if name)}
 
 
 def person_of(volume: TrainingVolume) -> str:

@@ -23,6 +23,7 @@ SHAPE = (197, 239, 207)
 # The brain's box on the working grid (with room for a warp); tissues are computed only here.
 BRAIN_BOX = (slice(16, 182), slice(16, 218), slice(22, 192))
 FORAMEN_Z = -70.0  # mm; the brain mask ends here
+MIRRORED = "-mirrored"  # ends the name of a part whose left and right were exchanged
 
 # Labels of the canonical head. 1-9 lie in the brain, the others outside it.
 OUTSIDE = 0

@@ -157,7 +157,7 @@ def _read(path: Path, mirrored: bool) -> Anatomy:
         name: np.ascontiguousarray(_unpacked(name, array)[::step]) for name, array in arrays.items()
     }
     head = CanonicalHead(**fields, covered_from=covered_from)
-    return Anatomy(path.stem + ("-mirrored" if mirrored else ""), head)
+    return Anatomy(path.stem + (canonical.MIRRORED if mirrored else ""), head)
 
 
 def read_lesions(path: Path) -> np.ndarray | None:

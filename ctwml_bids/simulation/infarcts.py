@@ -138,7 +138,7 @@ def shape_of(shapes: InfarctShapes, index: int, mirrored: bool = False) -> Infar
         return InfarctShape(shapes.names[index], start, mask)
     # The working grid is symmetric about x = 0.
     start[0] = canonical.SHAPE[0] - start[0] - size[0]
-    return InfarctShape(f"{shapes.names[index]}-mirrored", start, mask[::-1])
+    return InfarctShape(shapes.names[index] + canonical.MIRRORED, start, mask[::-1])
 
 
 def draw_shape(

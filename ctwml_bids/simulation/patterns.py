@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.simulation.anatomy import Head
-from ctwml_bids.simulation.canonical import BRAIN_BOX
+from ctwml_bids.simulation.canonical import BRAIN_BOX, MIRRORED
 from ctwml_bids.simulation.fields import smooth_noise
 from ctwml_bids.simulation.individual import read_lesions
 
@@ -22,7 +22,7 @@ STEP = 2  # voxels of the working grid between two points of a pattern
 CANDIDATES = 3
 FAR_MM = 25.0  # beyond, distances are alike: other rules say what follows there
 BEND_MM, BEND_LENGTH = 2.5, 14.0  # SD of a shift along each axis, and its smoothness (SD), mm
-NONE = "none"
+NO_PATTERN = "none"
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ def draw_pattern(
         If a file cannot be read.
     """
     if not anatomies or rng.random() >= share:
-        return Pattern(NONE, None)
+        return Pattern(NO_PATTERN, None)
     known = {
         Path(path): found for path in anatomies if (found := _distances(Path(path))) is not None
     }
     if not known or volume_ml == 0:
-        return Pattern(NONE, None)
+        return Pattern(NO_PATTERN, None)
     drawn = [list(known)[i] for i in rng.integers(len(known), size=CANDIDATES)]
     if volume_ml is not None:
         wanted = np.log(max(volume_ml, 0.1) / head.voxel_ml / STEP**3)
@@ -90,7 +90,7 @@ def draw_pattern(
     # The working grid is symmetric about x = 0.
     array = distances[::-1] if mirrored else distances
     bent = ndimage.map_coordinates(array, places, order=1, mode="nearest", output=np.float32)
-    return Pattern(path.stem + ("-mirrored" if mirrored else ""), bent)
+    return Pattern(path.stem + (MIRRORED if mirrored else ""), bent)
 
 
 @lru_cache(maxsize=32)
