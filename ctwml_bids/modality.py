@@ -38,3 +38,5 @@ FLAIR = Modality("flair", ("FLAIR",), False, 0.0, ("zscore",), "flair-sim5")
 MODALITIES = {modality.name: modality for modality in (CT, FLAIR)}
 # Their names, in the order in which a unit's images come everywhere.
 IMAGES = tuple(MODALITIES)
+# Of a pair, by name.
+OTHER = {CT.name: FLAIR.name, FLAIR.name: CT.name}

@@ -1,4 +1,4 @@
-"""One network of each shipped model: a quarter or a tenth of the time, where masks matter less.
+"""A few networks of each shipped model: much less time, where masks matter less.
 
 And models of three classes that were never trained: what is marked as infarct is chance.
 """
@@ -15,13 +15,15 @@ from ctwml_bids.segmentation.classes import NAMES
 from ctwml_bids.training.loop import initial_weights
 
 
-def options(folder: Path, *modalities: str) -> list[str]:
-    """Write models of one network, without its mirror image, and return the options to use them."""
+def options(folder: Path, *modalities: str, networks: int = 1) -> list[str]:
+    """Write models of few networks, without mirror images, and return the options to use them."""
     for modality in modalities:
         shipped = model_store.default(modality)
         card = dataclasses.replace(model_store.load_card(shipped), flip=False)
-        network = model_store.load_weights(shipped / card.members[0].file)
-        model_store.write_model(folder / modality, card, [network])
+        members = [
+            model_store.load_weights(shipped / member.file) for member in card.members[:networks]
+        ]
+        model_store.write_model(folder / modality, card, members)
     return ["--model", *(str(folder / modality) for modality in modalities)]
 
 

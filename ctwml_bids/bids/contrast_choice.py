@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ctwml_bids.bids.contrast import Contrast, looked_at, tagged
 from ctwml_bids.bids.units import Candidate
+from ctwml_bids.modality import MODALITIES
 
 # Fields by dcm2niix's names that are the same in all reconstructions of one acquisition. Anonymised
 # sidecars lack the UIDs. The number of the series is each reconstruction's own.
@@ -50,7 +51,8 @@ def contrast_of_each(entries: Sequence[Entry]) -> dict[Path, Contrast | None]:
 def contrast_alone(candidate: Candidate, kind: str) -> Contrast:
     """Tell of the only image; a CT is looked at where its tags contradict each other."""
     answer = tagged(candidate.sidecar, candidate.path.name)
-    return looked_at(candidate.path, answer) if kind == "ct" and answer.disputed else answer
+    looked = MODALITIES[kind].is_hounsfield and answer.disputed
+    return looked_at(candidate.path, answer) if looked else answer
 
 
 def _one_acquisition(one: Entry, other: Entry) -> bool:

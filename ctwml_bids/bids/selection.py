@@ -13,6 +13,7 @@ from ctwml_bids.bids.contrast import Contrast, tagged
 from ctwml_bids.bids.contrast_choice import contrast_alone, contrast_of_each
 from ctwml_bids.bids.units import Candidate
 from ctwml_bids.geometry import load_volume, slice_axis
+from ctwml_bids.modality import MODALITIES
 
 # An adult brain from the vertex to the foramen magnum is about 130 to 140 mm high; what a scan
 # covers beyond that is neck or air and no reason to prefer it (CT angiography, coronal reformats).
@@ -164,7 +165,7 @@ Rank = Callable[[Candidate, Geometry], float]
 def _ranks(kind: str) -> list[tuple[str, Rank]]:
     """List what decides after coverage and contrast: a reason, and what is lower in the better."""
     ranks: list[tuple[str, Rank]] = []
-    if kind == "ct":
+    if MODALITIES[kind].is_hounsfield:
         ranks += [
             (
                 "soft-tissue kernel",
@@ -179,7 +180,7 @@ def _known_contrast(found: list[Volume], kind: str) -> dict[Path, Contrast | Non
     """Tell of each image whether an agent was given; None where the answer would change nothing."""
     if len(found) == 1:
         return {c.path: contrast_alone(c, kind) for c, _ in found}
-    if kind != "ct":
+    if not MODALITIES[kind].is_hounsfield:
         return {c.path: tagged(c.sidecar, c.path.name) for c, _ in found}
     ranks = [rank for _, rank in _ranks(kind)]
     return contrast_of_each(
@@ -211,7 +212,7 @@ def _warned(taken: Candidate, answer: Contrast | None, kind: str) -> tuple[str, 
     what = "was taken" if answer.given else "may have been taken"
     seen = (
         "vessels and tissue are brighter than on the CT that the networks know"
-        if kind == "ct"
+        if MODALITIES[kind].is_hounsfield
         else "what takes it up is bright and may be marked as a lesion"
     )
     return (f"warning: {taken.path.name} {what} with a contrast agent ({answer.reason}): {seen}",)

@@ -16,7 +16,7 @@ from ctwml_bids.bids.pairing import pair_subject
 from ctwml_bids.bids.scans import read_times, without_times
 from ctwml_bids.bids.units import Candidate, Skipped, Unit
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.modality import IMAGES, MODALITIES
+from ctwml_bids.modality import IMAGES, MODALITIES, OTHER
 
 # Of many files that are not read only so many are named.
 _NAMED = 5
@@ -147,10 +147,10 @@ def _alone(unit: Unit, images: Images) -> list[str]:
     found = [shown for kind, _, shown in images.alike if kind == missing]
     if None not in (unit.ct, unit.flair) or not found:
         return []
-    other = "flair" if missing == "ct" else "ct"
     return [
-        f"warning: the {other.upper()} is measured alone: not read as a {missing.upper()} is "
-        f"{_some(found)}; if it is one, give it, and its JSON, a name that ends in "
+        f"warning: the {OTHER[missing].upper()} is measured alone: not read as a "
+        f"{missing.upper()} is {_some(found)}; if it is one, give it, and its JSON, a name that "
+        f"ends in "
         f"_{MODALITIES[missing].suffixes[0]}.nii.gz"
     ]
 

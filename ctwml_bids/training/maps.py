@@ -11,7 +11,7 @@ import numpy as np
 from ctwml_bids.bids import dataset, names
 from ctwml_bids.bids.files import write_bytes, write_json, write_nifti
 from ctwml_bids.geometry import load_nifti
-from ctwml_bids.modality import MODALITIES
+from ctwml_bids.modality import MODALITIES, OTHER
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.normalisation import from_grid, rounded
 from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
@@ -288,7 +288,7 @@ def _in_one_space(
     """Return the lesions seen in each image: of a pair in FLAIR space, the other's too."""
     if len(case.images) == 1:
         return {case.modality: masks[case.modality]}
-    other = "flair" if case.modality == "ct" else "ct"
+    other = OTHER[case.modality]
     return {
         case.modality: masks["flair"],
         other: _other_mask(case, other, training.settings.output_dir, training.label),

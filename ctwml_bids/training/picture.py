@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ctwml_bids.geometry import load_nifti
+from ctwml_bids.modality import CT, FLAIR, MODALITIES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.hounsfield import read_ct
 from ctwml_bids.reports.examples import Shown, example
@@ -43,10 +44,10 @@ def picture(
     mask = load_nifti(brain_mask)
     brain = resample(np.asarray(mask.dataobj) > 0, mask.affine, on) >= 0.5
     array = np.asarray(image.dataobj)
-    arrays, windows = {space: array}, {"ct": CT_WINDOW, "flair": CT_WINDOW}
-    if space == "flair":
-        windows["flair"] = image_window(array, brain)
-        arrays = {"ct": _ct_on(case, on), **arrays} if "ct" in case.images else arrays
+    arrays, windows = {space: array}, {CT.name: CT_WINDOW, FLAIR.name: CT_WINDOW}
+    if not MODALITIES[space].is_hounsfield:
+        windows[space] = image_window(array, brain)
+        arrays = {CT.name: _ct_on(case, on), **arrays} if CT.name in case.images else arrays
     shown = [
         Shown(name.upper(), arrays[name], _on(lesions[name], grid, on), windows[name])
         for name in arrays

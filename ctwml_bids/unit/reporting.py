@@ -12,6 +12,7 @@ import numpy as np
 
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.geometry import load_nifti
+from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.carried_mask import carry
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.reports import pictures
@@ -173,7 +174,7 @@ def _example(unit: UnitShown, ct_on_flair: np.ndarray | None) -> bytes | None:
     grid = grid_of(image)
     brain = _brain(files.brain, files.raw, grid)
     array = np.asarray(image.dataobj)
-    window = CT_WINDOW if name == "ct" else image_window(array, brain)
+    window = CT_WINDOW if MODALITIES[name].is_hounsfield else image_window(array, brain)
     lesions = _on(files.lesions.mask, grid) >= 0.5
     examples = [Shown(name.upper(), array, lesions, window)]
     if unit.pair and ct_on_flair is not None:

@@ -11,7 +11,7 @@ import torch
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.segmentation import ensemble
 from ctwml_bids.segmentation.islands import outside_white_matter
-from ctwml_bids.segmentation.model_store import ModelCard, write_model
+from ctwml_bids.segmentation.model_store import ModelCard, default, write_model
 from ctwml_bids.segmentation.precision import has_bfloat16
 from ctwml_bids.segmentation.uresnet import UResNet
 from ctwml_bids.training.loop import train
@@ -122,6 +122,24 @@ def test_mean_and_spread_are_those_of_the_members(toy):
     np.testing.assert_allclose(both.disagreement, stack.std(0), atol=1e-6)
     assert both.disagreement.max() > 0
     assert (alone[0].disagreement == 0).all()
+
+
+@pytest.mark.parametrize("modality", ["ct", "flair"])
+def test_every_network_of_a_shipped_model_takes_part(modality):
+    model = ensemble.load(default(modality))
+    assert len(model.members) == len(model.card.members) >= 2
+    alike = np.random.default_rng(1).normal(size=(24, 24, 2)).astype(np.float32)
+    channels = np.stack([alike] * len(model.card.channels))
+    somewhere = np.ones(alike.shape, np.float32)
+    alone = [
+        ensemble.predict(
+            ensemble.Ensemble(model.card, (member,)), channels, white_matter=somewhere
+        ).probability
+        for member in model.members
+    ]
+    together = ensemble.predict(model, channels, white_matter=somewhere)
+    np.testing.assert_allclose(together.probability, np.mean(alone, axis=0), atol=1e-6)
+    assert len({array.tobytes() for array in alone}) == len(alone)
 
 
 def test_slices_are_seen_with_eight_voxels_of_background_around_their_brain(folder, toy):

@@ -89,7 +89,7 @@ def test_a_damaged_map_is_named_at_the_merge(trained_copy, capsys):
 def test_a_dry_run_tells_what_is_trained_and_ends_with_the_error_of_a_run(trained_copy, capsys):
     assert train(trained_copy, "--dry-run") == 0
     assert "6 of 6 networks are trained" in capsys.readouterr().out
-    assert train(trained_copy, "--dry-run", "--steps", "41") == 73
+    assert train(trained_copy, "--dry-run", "--steps", "26") == 73
 
 
 def test_a_finished_training_is_not_done_again(trained_copy):
@@ -110,7 +110,7 @@ def test_networks_that_are_gone_already_are_told_and_later_ones_kept(trained_cop
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--steps", "41"), "steps: 40 before, 41 now"),
+        (("--steps", "26"), "steps: 25 before, 26 now"),
         (("--folds", "3"), "folds: 2 before"),
         (("--network", "wide"), "variant: 'standard' before, 'wide' now"),
     ],

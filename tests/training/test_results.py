@@ -104,8 +104,8 @@ def test_the_model_is_usable_and_its_card_says_how_it_was_made(trained):
     assert about["subjects"] == [f"sub-0{i}" for i in range(1, 6)]
     assert [set(split) for split in about["splits"]] == [set(about["subjects"])] * 2
     assert about["units_without_lesion"] == 1
-    assert about["protocol"]["steps"] == 40
-    assert [row["step"] for row in about["curves"]] == [40]
+    assert about["protocol"]["steps"] == 25
+    assert [row["step"] for row in about["curves"]] == [25]
     assert card.accuracy["units"] == 6
     assert 0 <= card.accuracy["dice"] <= 1
     for unit in units(trained):

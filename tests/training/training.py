@@ -11,7 +11,7 @@ import numpy as np
 from ctwml_bids.cli.main import main
 
 SMALL = [
-    *("--folds", "2", "--repeats", "2", "--members", "2", "--steps", "40", "--batch", "4"),
+    *("--folds", "2", "--repeats", "2", "--members", "2", "--steps", "25", "--batch", "4"),
     *("--precision", "float32", "--nprocs", "1"),
 ]
 ROOT = Path(__file__).resolve().parents[2]

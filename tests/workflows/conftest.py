@@ -23,6 +23,7 @@ from ctwml_bids.templates import packaged
 from ctwml_bids.unit.records import TemplateFiles
 from ctwml_bids.unit.resources import Resources
 from ctwml_bids.workflows.unit import init_unit_wf
+from tests import quick_models
 from tests.unit.facts import guide_files, run_facts
 
 
@@ -108,6 +109,8 @@ def real_run(tmp_path_factory, simulated, broken_labels) -> Run:
     arguments = (str(bids_dir), str(root / "out"), "participant", "group", "--nprocs", "2")
     arguments += ("-w", str(root / "work"), "--random-seed", "7", "--omp-nthreads", "1")
     arguments += ("--output-spaces", "MNI152NLin2009aSym")
+    # FLAIR with the shipped model; CT with two of its ten networks, as their spread needs two.
+    arguments += tuple(quick_models.options(root / "models", "ct", networks=2))
     code = main(arguments)
     return Run(bids_dir, root / "out", root / "work", arguments, code)
 

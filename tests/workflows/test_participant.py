@@ -239,7 +239,7 @@ def test_plain_functions_in_a_loop_give_the_same_maps_as_the_workflow(real_run):
     from ctwml_bids.preprocessing.registration import rigid
     from ctwml_bids.preprocessing.ventricles import ct_ventricles
     from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
-    from ctwml_bids.segmentation import brain_network, ensemble, model_store
+    from ctwml_bids.segmentation import brain_network, ensemble
     from ctwml_bids.segmentation.inputs import network_channels
 
     ct_path = real_run.bids_dir / "sub-01/ct/sub-01_ct.nii.gz"
@@ -255,7 +255,7 @@ def test_plain_functions_in_a_loop_give_the_same_maps_as_the_workflow(real_run):
     carried = carry(flair_brain, grid_of(ct), flair_to_ct)
     freed, _ = without_bone(carried, ct, ct_brain.facts["bone_threshold_hu"])
     mask = image_on(freed.astype(np.uint8), grid_of(ct))
-    model = ensemble.load(model_store.default("ct"))
+    model = ensemble.load(real_run.output_dir.with_name("models") / "ct")
     grid = network_grid(template_mask, spacing=tuple(model.card.grid_spacing_mm))
     brain = to_grid(mask, template_to_ct, grid, fill=0.0) >= 0.5
     array = to_grid(ct, template_to_ct, grid, fill=-1000.0)
