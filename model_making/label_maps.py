@@ -42,6 +42,7 @@ KNOWN = {
 }  # fmt: skip
 NEEDED = {2, 41, 3, 42, 4, 43, 7, 46, 8, 47, 16, *FLUID, SOFT_TISSUE, SKIN, COMPACT}
 CLOSED_MM = 6.0  # the brain mask bridges sulci up to twice this wide
+LEAST_AREA = 0.3  # of its greatest that a head's cross-section has where a map begins
 EXTENDED = 60  # voxels that the lowest slice is repeated below the map, where a head may be tilted
 
 
@@ -83,14 +84,17 @@ def read_label_map(path: Path) -> LabelMap:
         raise BadDataError(f"{path} is no whole head: it lacks the labels {missing}")
     if not np.allclose(image.affine[:3, :3], np.eye(3), atol=1e-3):
         raise BadDataError(f"{path} does not have voxels of 1 mm along R, A and S")
-    hindbrain = np.isin(labels, CEREBELLAR_GREY)
-    if hindbrain[:, :, 0].any():
-        raise BadDataError(f"the map of {path} ends within the cerebellum")
     labels = np.where(largest(labels > 0), labels, AIR)
+    # The lowest slices of some maps are empty, or hold a chin alone.
+    area = (labels > 0).sum(axis=(0, 1))
+    first = int(np.argmax(area > LEAST_AREA * area.max()))
+    if np.isin(labels, CEREBELLAR_GREY)[:, :, : first + 1].any():
+        raise BadDataError(f"the map of {path} ends within the cerebellum")
+    labels = labels[:, :, first:]
     brain = brain_mask(labels)
     bottom = ((0, 0), (0, 0), (EXTENDED, 0))
     affine = image.affine.copy()
-    affine[2, 3] -= EXTENDED
+    affine[2, 3] += first - EXTENDED
     return LabelMap(np.pad(labels, bottom, "edge"), affine, np.pad(brain, bottom))
 
 
