@@ -26,6 +26,8 @@ from ctwml_bids.unit.records import (
     Brain,
     Head,
     ImageFiles,
+    InfarctMaps,
+    InfarctNetwork,
     Maps,
     Network,
     PairFiles,
@@ -253,6 +255,42 @@ def test_maps_on_the_pairs_other_image_went_through_the_registration(tmp_path, s
     ).run(cwd=str(tmp_path))
     mask = np.asarray(nib.load(found.outputs.found.mask).dataobj)
     np.testing.assert_array_equal(mask, np.roll(np.asarray(ball(10).dataobj), shift, axis=0))
+
+
+def test_infarcts_go_the_same_way_and_take_their_voxels_from_wml(tmp_path):
+    """Two balls that overlap, 3 mm further along x on the CT than on the FLAIR."""
+    there, facts = np.eye(4), save_facts({}, str(tmp_path / "facts.json"))
+    there[0, 3] = 3
+    for name, matrix in (("way", there), ("back", np.linalg.inv(there)), ("none", np.eye(4))):
+        np.savetxt(tmp_path / f"{name}.txt", matrix)
+    way, back, none = (str(tmp_path / f"{name}.txt") for name in ("way", "back", "none"))
+    wml = 0.6 * np.asarray(ball(10).dataobj, np.float32)
+    infarct = 0.4 * np.roll(np.asarray(ball(10).dataobj, np.float32), 3, axis=0)
+    paths = []
+    for name, array in (("wml", wml), ("infarct", infarct)):
+        paths.append(str(tmp_path / f"{name}.nii"))
+        nib.Nifti1Image(array, np.eye(4)).to_filename(paths[-1])
+    network = Network(paths[0], paths[0], none, facts, InfarctNetwork(paths[1], paths[1]))
+    found = ToNative(
+        network=network,
+        native=paths[0],
+        registration=Registration(way, back, facts),
+        seen="ct",
+        threshold=0.5,
+        infarct_threshold=0.2,
+    ).run(cwd=str(tmp_path))
+    maps = found.outputs.found
+    assert isinstance(maps.infarct, InfarctMaps)
+    masks = [np.asarray(nib.load(m).dataobj) > 0 for m in (maps.mask, maps.infarct.mask)]
+    # 0.4 is twice the infarct's threshold, 0.6 is 1.2 times WML's.
+    np.testing.assert_array_equal(masks[1], np.roll(infarct > 0, -3, axis=0))
+    np.testing.assert_array_equal(masks[0], np.roll((wml > 0) & ~(infarct > 0), -3, axis=0))
+    of = {"native": paths[0], "seen": "ct", "threshold": 0.5}
+    two = ToNative(network=network._replace(infarct=None), **of)
+    (tmp_path / "two").mkdir()
+    assert two.run(cwd=str(tmp_path / "two")).outputs.found.infarct is None
+    three = ToNative(network=network, **of)
+    assert two.inputs.get_hashval("content")[1] != three.inputs.get_hashval("content")[1]
 
 
 def test_a_record_is_another_input_where_one_of_its_files_changed(tmp_path):

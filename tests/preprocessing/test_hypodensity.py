@@ -51,6 +51,11 @@ def place(grid: Grid, centre, radii) -> np.ndarray:
 
 def dark_ml(anatomy, *areas, hu=INFARCT_HU, ventricles=None) -> float:
     """Volume (mL) of large dark areas in the head with ellipsoids of the template made dark."""
+    return quality(anatomy, *areas, hu=hu, ventricles=ventricles)["dark_region_ml"]
+
+
+def quality(anatomy, *areas, hu=INFARCT_HU, ventricles=None, infarcts=None) -> dict:
+    """What is measured of that head."""
     grid, grey, white, brain, found = anatomy
     data = FLUID_HU + (GREY_HU - FLUID_HU) * grey + (WHITE_HU - FLUID_HU) * white
     for area in areas:
@@ -59,8 +64,7 @@ def dark_ml(anatomy, *areas, hu=INFARCT_HU, ventricles=None) -> float:
     data = data + np.random.default_rng(1).normal(0, 3, grid.shape)
     mask = found if ventricles is None else ventricles
     images = [image_on(array.astype(np.uint8), grid) for array in (brain, mask)]
-    facts = ct_quality(image_on(data.astype(np.float32), grid), *images, POSE)
-    return facts["dark_region_ml"]
+    return ct_quality(image_on(data.astype(np.float32), grid), *images, POSE, infarcts)
 
 
 # Centre and half axes in mm of the template.
@@ -133,3 +137,20 @@ def test_what_is_found_lies_where_the_infarct_is(anatomy):
     found = large_dark_areas(hu, brain, ventricles, tissue_hu=32.0, grid=grid, guide_to_ct=POSE)
     assert found.any()
     assert np.mean(infarct[found]) > 0.9
+
+
+def test_of_two_infarcts_only_the_one_that_no_mask_covers_is_left(anatomy):
+    grid = anatomy[0]
+    marked, missed = INFARCTS["cerebellum"], INFARCTS["middle cerebral artery, parietal"]
+    centre, radii = marked
+    # A mask of four fifths of the size: outlines never agree.
+    mask = place(grid, centre, tuple(0.8 * radius for radius in radii))
+    both = quality(anatomy, marked, missed, infarcts=mask)
+    alone = quality(anatomy, missed, infarcts=mask)
+    assert both["dark_unmarked_ml"] == pytest.approx(alone["dark_unmarked_ml"], rel=0.05)
+    assert 5 < both["dark_unmarked_ml"] < 0.7 * both["dark_region_ml"]
+    assert quality(anatomy, marked, infarcts=mask)["dark_unmarked_ml"] == 0
+    nothing = np.zeros(grid.shape, bool)
+    found = quality(anatomy, marked, infarcts=nothing)
+    assert found["dark_unmarked_ml"] == found["dark_region_ml"] > 5
+    assert "dark_unmarked_ml" not in quality(anatomy, marked)

@@ -230,3 +230,18 @@ def test_a_fazekas_group_is_stated_first_with_the_cohort_it_comes_from(report):
     assert page.text.index(sentence) < page.text.index("Quality gates")
     assert "0–1 Fazekas group by volume, on CT" in page.text
     assert "Fazekas" not in Page(render_subject(report)).text
+
+
+def test_infarcts_have_their_volume_and_the_limits_say_where_they_are_told_apart(report):
+    ct, flair, pair = report.rows
+    neither = Page(render_subject(report)).text
+    assert "nfarcts" in neither
+    assert "do not tell them from infarcts, oedema" in neither
+    assert "Infarcts on" not in neither
+    one = Page(render_subject(replace(report, rows=(ct | {"infarct_ml": 7.25}, flair, pair)))).text
+    assert "7.2 mL Infarcts on CT" in one
+    assert "do not tell them from infarcts (on FLAIR), oedema" in one
+    rows = tuple(row | {"infarct_ml": 0.0} for row in (ct, flair))
+    both = Page(render_subject(replace(report, rows=(*rows, pair)))).text
+    assert "0.0 mL Infarcts on FLAIR" in both
+    assert "do not tell them from oedema" in both

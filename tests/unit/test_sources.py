@@ -79,3 +79,16 @@ def test_another_models_maps_and_a_session_are_named_by_their_own_names(pair):
     assert other.of_lesion_table()[0] == (
         "bids::sub-1/ses-a/anat/sub-1_ses-a_space-CT_label-WML_desc-ctmine_mask.nii.gz"
     )
+
+
+def test_a_mask_beside_infarcts_comes_from_both_probabilities(pair):
+    told = replace(pair, told_apart=frozenset({"flair"}))
+    both = {"space-CT_label-WML_desc-flair_probseg.nii.gz"}
+    both |= {"space-CT_label-infarct_desc-flair_probseg.nii.gz"}
+    for infarcts in (False, True):
+        assert set(short(told.of_lesions("flair", "ct", "mask", infarcts=infarcts))[-2:]) == both
+        found = short(told.of_lesions("flair", "ct", "probseg", infarcts=infarcts))
+        assert found == short(pair.of_lesions("flair", "ct", "probseg"))
+    assert not [uri for uri in told.of_lesions("ct", "ct", "mask") if "infarct" in uri]
+    assert "space-FLAIR_label-infarct_desc-flair_mask.nii.gz" in short(told.of_volumes())
+    assert not [uri for uri in pair.of_volumes() if "infarct" in uri]

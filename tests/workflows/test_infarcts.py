@@ -1,4 +1,4 @@
-"""A pair whose CT model tells infarcts from WML and whose FLAIR model does not, to the group."""
+"""A CT whose model tells infarcts from WML, to the group."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests import quick_models
 from tests.workflows.test_documented import undocumented
 
 TEMPLATE = "MNI152NLin2009aSym"
-SPACES = ("CT", "FLAIR", TEMPLATE)
+SPACES = ("CT", TEMPLATE)
 ANAT = "sub-01/anat/sub-01_"
 
 
@@ -29,9 +29,9 @@ def run(tmp_path_factory, simulated):
     shutil.copytree(
         simulated, root / "bids", ignore=shutil.ignore_patterns("sub-02", "derivatives")
     )
+    (root / "bids/sub-01/anat/sub-01_FLAIR.nii.gz").unlink()
     model = quick_models.three_classes(root / "models/three", "ct")
-    _, flair = quick_models.options(root / "models", "flair")
-    arguments = [str(root / "bids"), str(root / "out"), "participant", "--model", str(model), flair]
+    arguments = [str(root / "bids"), str(root / "out"), "participant", "--model", str(model)]
     arguments += ["--output-spaces", TEMPLATE, "-w", str(root / "work")]
     arguments += ["--omp-nthreads", "1", "--random-seed", "7"]
     assert main([*arguments[:3], "group", *arguments[3:]]) == 0
@@ -102,7 +102,6 @@ def test_volumes_are_those_of_each_mask(run):
         assert float(table["ct"][column]) == pytest.approx(ml, abs=1e-3)
     ct = {name: float(table["ct"][name]) for name in ("wml_ml", "left_ml", "right_ml")}
     assert ct["left_ml"] + ct["right_ml"] == pytest.approx(ct["wml_ml"], abs=2e-3)
-    assert table["flair"]["infarct_ml"] == "n/a"
     listed = rows(output / f"{ANAT}desc-wmllesions_stats.tsv")
     assert listed
     assert "Infarct volume" in sidecar(output, "desc-wml_stats")["infarct_ml"]["Description"]
@@ -112,14 +111,13 @@ def test_sidecars_tell_model_threshold_and_both_probabilities(run):
     output, arguments = run
     card = model_store.load_card(Path(arguments[4]))
     masks = {
-        label: sidecar(output, f"space-FLAIR_label-{label}_desc-ct_mask")
+        label: sidecar(output, f"space-CT_label-{label}_desc-ct_mask")
         for label in ("WML", "infarct")
     }
     assert masks["WML"]["Threshold"] == card.threshold
     assert masks["infarct"]["Threshold"] == card.infarct_threshold
     probabilities = [
-        f"bids::{ANAT}space-FLAIR_label-{label}_desc-ct_probseg.nii.gz"
-        for label in ("infarct", "WML")
+        f"bids::{ANAT}space-CT_label-{label}_desc-ct_probseg.nii.gz" for label in ("infarct", "WML")
     ]
     for mask in masks.values():
         assert mask["Model"] == "ct-three"
@@ -138,7 +136,6 @@ def test_the_gate_judges_infarcts_where_they_are_a_class(run):
     told = sidecar(output, "desc-wml_stats")
     gates = {gate["name"]: gate for gate in told["QualityGates"]}
     assert "CT large hypodensity" not in gates
-    assert "FLAIR infarcts" not in gates
     ml = float(rows(output / f"{ANAT}desc-wml_stats.tsv")["ct"]["infarct_ml"])
     unmarked = told["Facts"]["ct"]["quality"]["dark_unmarked_ml"]
     assert gates["CT infarcts"]["value"] == pytest.approx(ml + unmarked, abs=1e-3)
@@ -148,9 +145,8 @@ def test_the_report_shows_infarcts_and_is_written_again_alike(run):
     output, arguments = run
     page = (output / "sub-01.html").read_text()
     assert "Infarcts on CT" in page
-    assert "Infarcts on FLAIR" not in page
     assert "infarcts (orange, dash-dotted)" in page
-    assert "infarcts (on FLAIR), oedema" in page
+    assert "they do not tell them from oedema" in page
     assert "those with an infarct probability above 0.4 as infarcts" in page
     assert main([*arguments, "--reports-only"]) == 0
 
@@ -160,7 +156,7 @@ def test_the_report_shows_infarcts_and_is_written_again_alike(run):
     assert timeless((output / "sub-01.html").read_text()) == timeless(page)
 
 
-def test_the_group_carries_infarcts_and_names_units_without_the_class(run):
+def test_the_group_carries_infarcts(run):
     output, _ = run
     unit = rows(output / "group/units.tsv")["sub-01"]
     own = rows(output / f"{ANAT}desc-wml_stats.tsv")["ct"]
@@ -169,5 +165,4 @@ def test_the_group_carries_infarcts_and_names_units_without_the_class(run):
     measures = (output / "group/measures.tsv").read_text()
     assert "ct_infarct_ml" in measures
     page = (output / "group.html").read_text()
-    assert "On FLAIR infarcts are not told from white matter lesions in 1 of 1 units" in page
     assert "Infarcts on CT (mL)" in page

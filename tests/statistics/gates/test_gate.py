@@ -6,6 +6,7 @@ import pytest
 
 from ctwml_bids.statistics.gates import brain, ct, lesions
 from ctwml_bids.statistics.gates.gate import overall
+from ctwml_bids.statistics.gates.infarcts import infarcts
 
 
 @pytest.mark.parametrize(
@@ -14,6 +15,8 @@ from ctwml_bids.statistics.gates.gate import overall
         (ct.bright, (0.5, 5, 60)),
         (ct.hypodensity, (0, 20, 120)),
         (lambda ml: lesions.lesion_volume(ml, image="CT"), (40, 150, 300)),
+        (lambda ml: infarcts(ml, image="FLAIR"), (0, 20, 120)),
+        (lambda ml: infarcts(2.0, ml, image="CT"), (0, 20, 120)),
         (lambda ratio: ct.slice_spacing(ratio, image="CT"), (1.0, 1.76, 3.0)),
     ],
 )
@@ -30,6 +33,7 @@ def test_what_could_not_be_measured_asks_for_a_look():
 
 def test_no_gate_speaks_of_a_diagnosis():
     gates = [ct.hypodensity(20), ct.bright(10), lesions.lesion_volume(200, image="CT")]
+    gates += [infarcts(20, image="CT"), infarcts(2, 20, image="CT")]
     for gate in gates:
         assert "look" in gate.message or "check" in gate.message
 
