@@ -17,6 +17,8 @@ from model_making.training_people import draw_person, draw_scans
 
 # Share of heads with infarcts, where their shapes are given; of which kinds says `infarct_tissue`.
 _INFARCT_SHARE = 0.25
+# Share of heads with a real person's anatomy, where there are some; the template's folds are blurred.
+_INDIVIDUAL_SHARE = 0.85
 # Share of heads seen under the brain mask that the program finds; the others under the true one
 # with errors of its size.
 _FOUND_SHARE = 0.67
@@ -120,6 +122,7 @@ def _make_head(
         anatomies=anatomies,
         infarcts=shapes,
         infarct_share=_INFARCT_SHARE,
+        individual_share=_INDIVIDUAL_SHARE,
     )
     images = {
         "ct": (pair.ct, pair.ct_truth, pair.template_to_ct),
