@@ -17,7 +17,7 @@ from model_making.training_people import draw_person, draw_scans
 
 # Share of heads with infarcts, where their shapes are given; of which kinds says `infarct_tissue`.
 _INFARCT_SHARE = 0.25
-# Share of heads with a real person's anatomy, where there are some; the template's folds are blurred.
+# Share of heads with a real anatomy, where there are some: folds of the template are blurred.
 _INDIVIDUAL_SHARE = 0.85
 # Share of heads seen under the brain mask that the program finds; the others under the true one
 # with errors of its size.
