@@ -12,7 +12,9 @@ from scipy import ndimage
 from ctwml_bids.simulation import canonical as c
 from ctwml_bids.simulation.fields import smooth_noise, soft_step
 
-STRANDS = 0.9  # SD of noise above which there is fat between muscles
+# Where noise of this smoothness (SD, mm) is nearly 0 there are sheets, 2 mm thick: fat between
+# muscles.
+MUSCLE_MM, PLANE = 8.0, 0.12
 BLUR = 0.55  # SD in voxels
 AIR_EDGE = 0.6  # of the blurred share of air over which the surface of the skin is crossed
 PLEXUS_HU, PLEXUS_SIGNAL = (25.0, 42.0), (0.45, 0.9)
@@ -29,7 +31,8 @@ def outside_hu(rng: np.random.Generator, labels: np.ndarray, hu: np.ndarray) -> 
     labels
         Codes of ``canonical``, on the working grid.
     hu
-        HU by label, likewise, float32; bone, skin and fat of the scalp are drawn anew.
+        HU by label, likewise, float32; bone, scalp, muscle, mucosa and arteries are
+        drawn anew.
 
     Returns
     -------
@@ -39,10 +42,12 @@ def outside_hu(rng: np.random.Generator, labels: np.ndarray, hu: np.ndarray) -> 
     hu = hu.copy()
     hu[labels == c.COMPACT_BONE] = rng.uniform(1100, 1700)
     hu[labels == c.SPONGY_BONE] = rng.uniform(450, 900)
+    hu[labels == c.ARTERY] = rng.uniform(*BLOOD_HU)
+    hu[labels == c.MUCOSA] = rng.uniform(25, 50)
     hu[labels == c.SKIN] = rng.uniform(15, 50)
     hu[labels == c.FAT] = rng.uniform(-105, -65)
     muscle = labels == c.MUSCLE
-    hu[muscle] = np.where(_strands(rng)[muscle], rng.uniform(-90, -40), rng.uniform(45, 62))
+    hu[muscle] = np.where(_fat_planes(rng)[muscle], rng.uniform(-90, -40), rng.uniform(45, 62))
     bone = np.isin(labels, (c.COMPACT_BONE, c.SPONGY_BONE))
     hu[bone] *= 1 + 0.13 * rng.standard_normal(int(bone.sum()), dtype=np.float32)
     fat = np.isin(labels, (c.FAT, c.ORBIT_FAT))
@@ -78,7 +83,7 @@ def outside_signal(
     signal[labels == c.MUCOSA] = rng.uniform(1.0, 1.7)
     signal[labels == c.ARTERY] = rng.uniform(*BLOOD_SIGNAL)
     muscle = labels == c.MUSCLE
-    signal[muscle] = np.where(_strands(rng)[muscle], 0.8 * fat, muscle_signal)
+    signal[muscle] = np.where(_fat_planes(rng)[muscle], 0.8 * fat, muscle_signal)
     return _smoothed(signal, labels == c.OUTSIDE, 0.0)
 
 
@@ -94,9 +99,9 @@ def _smoothed(values: np.ndarray, air: np.ndarray, value_of_air: float) -> np.nd
     return share * blurred + (1 - share) * np.float32(value_of_air)
 
 
-def _strands(rng: np.random.Generator) -> np.ndarray:
+def _fat_planes(rng: np.random.Generator) -> np.ndarray:
     """Return where fat lies between muscles (bool, working grid)."""
-    return smooth_noise(rng, c.SHAPE, 3.5) > STRANDS
+    return np.abs(smooth_noise(rng, c.SHAPE, MUSCLE_MM)) < PLANE
 
 
 def with_vessels(labels: np.ndarray, fluid: np.ndarray, blood: float, plexus: float) -> np.ndarray:
