@@ -145,16 +145,21 @@ def curve(rows: list[dict]) -> list[dict]:
         table.append(
             {
                 "threshold": threshold,
-                "dice": round(float(scores[true > LESIONS_ML, index].mean()), 3),
-                "dice_large": round(float(scores[true > LARGE_ML, index].mean()), 3),
+                "dice": _mean(scores[true > LESIONS_ML, index]),
+                "dice_large": _mean(scores[true > LARGE_ML, index]),
                 "slope": round(volumes.slope.value, 2),
                 "bias_ml": round(volumes.bias.value, 2),
                 "r": round(volumes.pearson.value, 3),
-                "lesion_free_median_ml": round(float(np.median(none)), 2),
-                "lesion_free_largest_ml": round(float(none.max()), 1),
+                "lesion_free_median_ml": round(float(np.median(none)), 2) if none.size else None,
+                "lesion_free_largest_ml": round(float(none.max()), 1) if none.size else None,
             }
         )
     return table
+
+
+def _mean(scores: np.ndarray) -> float | None:
+    """Return a mean to three digits; None of no heads, as few may have infarcts."""
+    return round(float(scores.mean()), 3) if scores.size else None
 
 
 def main() -> None:

@@ -40,9 +40,10 @@ _README = """# White matter lesions on head CT and FLAIR
 Made by ctwml_bids {version} (method: Pitkänen et al. 2020, doi:10.1007/s00234-020-02410-2), for
 research only.
 
-- `sub-*/[ses-*/]anat/*_label-WML_desc-{{ct,flair}}_mask` are lesions; `desc-` says which image they
-  were seen in, `space-` on whose grid they lie; `_probseg` is the probability, `desc-ctstd` and
-  `desc-flairstd` its standard deviation over the networks.
+- `sub-*/[ses-*/]anat/*_label-WML_desc-{{ct,flair}}_mask` are lesions (and `*_label-infarct_*`
+  infarcts, where the model tells them apart); `desc-` says which image they were seen in, `space-`
+  on whose grid they lie; `_probseg` is the probability, `desc-ctstd` and `desc-flairstd` its
+  standard deviation over the networks.
 - `desc-ctcv` and `desc-flaircv` are out-of-fold lesions, from networks that were not trained on the
   subject (analysis level `train`; its model is in `train/`), `cvstd` their spread over the repeats.
 - `*_desc-brain_mask` is the brain; `*_desc-wml_stats.tsv` has volumes in millilitres.

@@ -186,8 +186,9 @@ class ToNative(Step):
         def save(array: np.ndarray, name: str) -> str:
             return save_image(array, native, node_file(folder, name))
 
-        probability, disagreement = on_native(network.probability), on_native(network.disagreement)
-        of_infarcts = infarct = None
+        # Written at once: of a large CT each map takes hundreds of MB.
+        disagreement = save(on_native(network.disagreement), "disagreement.nii")
+        probability, of_infarcts, infarct = on_native(network.probability), None, None
         if network.infarct is not None:
             of_infarcts = on_native(network.infarct.probability)
         wml_mask, infarct_mask = _masks(self.inputs, probability, of_infarcts)
@@ -202,7 +203,7 @@ class ToNative(Step):
         return Maps(
             mask=save(wml_mask, "mask.nii"),
             probability=save(probability, "probability.nii"),
-            disagreement=save(disagreement, "disagreement.nii"),
+            disagreement=disagreement,
             infarct=infarct,
         )
 

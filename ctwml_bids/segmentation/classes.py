@@ -49,6 +49,8 @@ def exclusive_masks(
     if infarct_threshold is None:
         raise ValueError("Infarct probabilities need a threshold.")
     is_infarct: np.ndarray = infarct > infarct_threshold
-    # Products, as a quotient of thresholds would round.
-    larger: np.ndarray = infarct * threshold > wml * infarct_threshold
-    return is_wml & ~(is_infarct & larger), is_infarct & (larger | ~is_wml)
+    both = is_wml & is_infarct
+    # The few voxels alone: a large CT has a hundred million.
+    larger = infarct[both] * threshold > wml[both] * infarct_threshold
+    is_wml[both], is_infarct[both] = ~larger, larger
+    return is_wml, is_infarct
