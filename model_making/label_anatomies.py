@@ -38,6 +38,8 @@ from model_making.template_registration import (
 from model_making.training_facts import NEVER
 
 STEM = "_labels.nii.gz"
+# Not used unless asked for by name: its orbits are labelled as fluid of the brain.
+LEFT_OUT = ("anat-14",)
 # How much of a label's voxels is white and grey matter.
 TISSUES = (
     ((*maps.CEREBRAL_WHITE, *maps.CEREBELLAR_WHITE, *maps.BRAINSTEM), 1.0, 0.0),
@@ -267,7 +269,9 @@ def draw(path: Path, head: CanonicalHead, lesions: np.ndarray) -> None:
 def chosen_maps(folder: Path, names: list[str], for_tests: bool) -> list[Path]:
     """Return the maps of some names, or all that training may use, or all that tests use."""
     paths = {path.name.removesuffix(STEM): path for path in sorted(folder.glob(f"*{STEM}"))}
-    names = names or [name for name in paths if (name in NEVER) == for_tests]
+    names = names or [
+        name for name in paths if (name in NEVER) == for_tests and name not in LEFT_OUT
+    ]
     if missing := sorted({*names} - paths.keys()):
         raise SystemExit(f"{folder} has no label maps of {missing}")
     refused = sorted({*names}.intersection(NEVER))
