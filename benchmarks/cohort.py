@@ -1,7 +1,7 @@
 """The paper's tables on a simulated cohort of 147 whose heads no lesion network saw.
 
     python -m benchmarks.cohort make FOLDER --anatomies DIR [--participants 147] [--part 0/1]
-        [--seed 2020]
+        [--seed 2020] [--infarcts FILE]
     python -m benchmarks.cohort segment FOLDER [--ct MODEL] [--flair MODEL] [--part 0/1]
         [--device cpu]
     python -m benchmarks.cohort measure FOLDER [--ct MODEL] [--flair MODEL] [--name NAME]
@@ -9,7 +9,9 @@
 
 ``make`` simulates the cohort and lays each head on the network's grid as the program would: brain
 masks found on the images, the CT under the FLAIR's mask carried over, poses a little wrong. DIR
-holds the anatomies of two people whom no network saw (``model_making.make_anatomies --for-tests``).
+holds the anatomies of six people whom no network saw (``model_making.make_anatomies`` and
+``label_anatomies`` with ``--for-tests``), FILE shapes of infarcts that no network saw
+(``model_making.infarct_shapes --for-tests``): with it 40% of the people have infarcts.
 Files in FOLDER are kept, probabilities too, and each step goes on where it stopped; ``--part I/N``
 does every N-th head. ``measure`` segments what is not segmented yet, and reports volumes, Dice and
 Fazekas groups of CT and FLAIR beside their ceilings: the Dice of a second simulated outline, groups
@@ -24,10 +26,19 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.cohort_numbers import compare, curve, estimated, grouped, judged, shortfall
+from benchmarks.cohort_numbers import (
+    compare,
+    curve,
+    estimated,
+    grouped,
+    infarcts_told_apart,
+    judged,
+    shortfall,
+)
 from benchmarks.record import write_result
+from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.segmentation import ensemble, model_store
-from ctwml_bids.segmentation.classes import WML
+from ctwml_bids.segmentation.classes import INFARCT, WML, exclusive_masks
 from ctwml_bids.segmentation.precision import choose
 from ctwml_bids.simulation.individual import anatomy_files
 from ctwml_bids.simulation.pair import simulate_pair
@@ -42,6 +53,7 @@ SEED = 2020  # of the cohort; frozen
 # Slices of the CTs in mm (the paper's 1 to 5, but for the costly 1), and the pixel: finer ones than
 # the network's grid can use take time and change nothing.
 SLICES_MM, PIXEL_MM = (1.5, 2.5, 3.0, 4.0, 5.0, 5.0), 0.7
+INFARCT_SHARE = 0.4  # of the people in a cohort with infarcts
 
 
 def anatomies_for_tests(folder: Path) -> list[Path]:
@@ -53,7 +65,12 @@ def anatomies_for_tests(folder: Path) -> list[Path]:
 
 
 def make(
-    folder: Path, anatomies: Path, participants: int, part: tuple[int, int], seed: int = SEED
+    folder: Path,
+    anatomies: Path,
+    participants: int,
+    part: tuple[int, int],
+    seed: int = SEED,
+    infarcts: Path | None = None,
 ) -> None:
     """Simulate a part of the cohort onto the network's grid; goes on where it stopped."""
     files = anatomies_for_tests(anatomies)
@@ -61,13 +78,15 @@ def make(
     for person in plan_cohort(participants, seed)[part[0] :: part[1]]:
         last = folder / f"sub-{person.label}_flair_facts.json"
         if not (folder / f"sub-{person.label}_flair_image.npy").is_file():
-            _make_one(folder, person, files, grid)
+            _make_one(folder, person, files, grid, infarcts)
             print(f"sub-{person.label} done", flush=True)
         elif json.loads(last.read_text())["seed"] != person.seed:
             raise SystemExit(f"{last} is of another cohort: choose another folder.")
 
 
-def _make_one(folder: Path, person: Participant, anatomies: list[Path], grid) -> None:
+def _make_one(
+    folder: Path, person: Participant, anatomies: list[Path], grid: Grid, infarcts: Path | None
+) -> None:
     rng = np.random.default_rng([person.seed, 98])
     pair = simulate_pair(
         person.seed,
@@ -78,6 +97,8 @@ def _make_one(folder: Path, person: Participant, anatomies: list[Path], grid) ->
         ct_spacing=(PIXEL_MM, PIXEL_MM, float(rng.choice(SLICES_MM))),
         anatomies=anatomies,
         individual_share=1.0,
+        infarcts=infarcts,
+        infarct_share=INFARCT_SHARE,
     )
     masks = shipped_heads.found_masks(pair)
     on_ct = masks.get(shipped_heads.CT_CARRIED, masks.get(shipped_heads.CT_OWN))
@@ -99,6 +120,7 @@ def _make_one(folder: Path, person: Participant, anatomies: list[Path], grid) ->
             grid,
             modality,
             found,
+            truth.infarct_fraction,
         )
         again = shipped_heads.on_grid(
             np.random.default_rng([person.seed, 97]),
@@ -112,24 +134,25 @@ def _make_one(folder: Path, person: Participant, anatomies: list[Path], grid) ->
         channels, labels = shipped_heads.training_arrays(rng, head, grid, modality)
         facts = dict(pair.facts) | {
             "grid_voxel_ml": head.voxel_ml,
-            "second_outline_dice": dice(labels, again >= 0.5),
+            "second_outline_dice": dice(labels == WML, again >= 0.5),
         }
         shipped_heads.save_head(folder, f"sub-{person.label}_{modality}", channels, labels, facts)
 
 
-def kept_probability(
+def kept_probabilities(
     folder: Path, volume: TrainingVolume, model: ensemble.Ensemble, device: str = "cpu"
 ) -> np.ndarray:
-    """Lesion probability of a head, (x, y, z) float16; computed where FOLDER has none of it."""
+    """Probability of each lesion class in a head, (class, x, y, z) float16; kept in FOLDER."""
     number = str(choose("auto", device)).removeprefix("torch.")
-    path = folder / f"{volume.name}_probability-{model.card.checksum[:8]}-{number}.npy"
+    path = folder / f"{volume.name}_probabilities-{model.card.checksum[:8]}-{number}.npy"
     if not path.is_file():
         channels = np.asarray(volume.channels, dtype=np.float32)
-        probability = ensemble.predict(
+        said = ensemble.predict(
             model, channels, white_matter=shipped_heads.white_matter(), device=device
-        ).probability
+        )
+        infarct = () if said.infarct is None else (said.infarct.probability,)
         unfinished = path.with_suffix(".tmp.npy")
-        np.save(unfinished, probability.astype(np.float16))
+        np.save(unfinished, np.stack([said.probability, *infarct]).astype(np.float16))
         unfinished.replace(path)
     return np.load(path, mmap_mode="r")
 
@@ -141,11 +164,19 @@ def segment(
     found = {}
     heads = shipped_heads.load_heads(folder, model.card.modality)
     for volume, facts in heads[part[0] :: part[1]]:
-        probability = kept_probability(folder, volume, model, device)
+        probability, *infarct = kept_probabilities(folder, volume, model, device)
+        mask, infarct_mask = exclusive_masks(
+            probability,
+            np.float16(model.card.threshold),
+            infarct[0] if infarct else None,
+            model.card.infarct_threshold,
+        )
         found[volume.name.split("_")[0]] = {
             "probability": probability,
-            "mask": probability > np.float16(model.card.threshold),
+            "mask": mask,
+            "infarct_mask": infarct_mask,
             "truth": np.asarray(volume.labels) == WML,
+            "infarct_truth": np.asarray(volume.labels) == INFARCT,
             "facts": facts,
         }
     return found
@@ -215,6 +246,7 @@ def measure(folder: Path, ct_model: Path, flair_model: Path, device: str) -> dic
                 ),
             },
         },
+        "infarcts": {name: infarcts_told_apart(heads) for name, heads in found.items()},
         "thresholds": {name: curve(heads, groups) for name, heads in found.items()},
         "heads": [
             {
@@ -250,6 +282,7 @@ def main() -> None:
     making.add_argument("--anatomies", type=Path, required=True)
     making.add_argument("--participants", type=int, default=147)
     making.add_argument("--seed", type=int, default=SEED, help="of another cohort than the frozen")
+    making.add_argument("--infarcts", type=Path, help="shapes that no network saw")
     making.add_argument("--part", default="0/1", help="I/N: every N-th participant from the I-th")
     segmenting, measuring = steps.add_parser("segment"), steps.add_parser("measure")
     for step in (segmenting, measuring):
@@ -263,7 +296,8 @@ def main() -> None:
     if args.step != "measure":
         first, count = (int(number) for number in args.part.split("/"))
     if args.step == "make":
-        make(args.folder, args.anatomies, args.participants, (first, count), args.seed)
+        part = (first, count)
+        make(args.folder, args.anatomies, args.participants, part, args.seed, args.infarcts)
         return
     if args.step == "segment":
         for model in (args.ct, args.flair):

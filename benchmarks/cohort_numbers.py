@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ctwml_bids.statistics import fazekas
@@ -9,6 +11,7 @@ from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
 
 _SEED = 2020  # of the bootstrap
+LARGE_INFARCT_ML = 5.0
 
 
 def compare(y: np.ndarray, x: np.ndarray, groups: np.ndarray) -> dict:
@@ -66,6 +69,51 @@ def judged(volumes: np.ndarray, groups: np.ndarray) -> dict:
         "weighted_kappa": round(float(np.mean([fazekas.weighted_kappa(c) for c in counts])), 3),
         "confusion_first_split": counts[0].tolist(),
     }
+
+
+def infarcts_told_apart(found: dict[str, dict]) -> dict:
+    """How well infarcts are told from WML: in people who have infarcts, and false ones elsewhere.
+
+    Volumes in mL are on the network's grid; shares are of the sums over people.
+    """
+    rows = [_infarct_row(head) for head in found.values()]
+    people = [row for row in rows if row["infarct_ml"] > 0]
+    large = [row for row in people if row["infarct_ml"] > LARGE_INFARCT_ML]
+    without = [row["found_infarct_ml"] for row in rows if row["infarct_ml"] == 0]
+    total = {name: sum(row[name] for row in people) for name in rows[0]} if people else {}
+    result: dict = {"people": len(people), "false_infarct_ml_median": _middle(without)}
+    if people:
+        result |= {
+            "wml_bias_ml": round((total["found_wml_ml"] - total["wml_ml"]) / len(people), 2),
+            "dice_over_5_ml": _middle([row["infarct_dice"] for row in large], np.mean),
+            "people_over_5_ml": len(large),
+            "infarct_called_wml": round(total["infarct_called_wml_ml"] / total["infarct_ml"], 3),
+            "wml_called_infarct": round(
+                total["wml_called_infarct_ml"] / max(total["wml_ml"], 1e-6), 3
+            ),
+        }
+    return result
+
+
+def _infarct_row(head: dict) -> dict[str, float]:
+    voxel = head["facts"]["grid_voxel_ml"]
+    truth, wml = head["infarct_truth"], head["truth"]
+    marked = np.zeros_like(truth) if head["infarct_mask"] is None else head["infarct_mask"]
+    masks = {
+        "infarct_ml": truth,
+        "wml_ml": wml,
+        "found_infarct_ml": marked,
+        "found_wml_ml": head["mask"],
+        "infarct_called_wml_ml": truth & head["mask"],
+        "wml_called_infarct_ml": wml & marked,
+    }
+    return {name: float(mask.sum() * voxel) for name, mask in masks.items()} | {
+        "infarct_dice": dice(marked, truth)
+    }
+
+
+def _middle(values: list[float], of: Callable = np.median) -> float | None:
+    return round(float(of(values)), 3) if values else None
 
 
 def curve(found: dict[str, dict], groups: np.ndarray) -> list[dict]:

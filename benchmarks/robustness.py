@@ -20,7 +20,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from benchmarks.cohort import PIXEL_MM, SEED, anatomies_for_tests, kept_probability
+from benchmarks.cohort import PIXEL_MM, SEED, anatomies_for_tests, kept_probabilities
 from benchmarks.record import write_result
 from ctwml_bids import modality
 from ctwml_bids.preprocessing.ct_brain import ct_mask
@@ -114,7 +114,7 @@ def measure(folder: Path, people: list[Participant], model: ensemble.Ensemble, d
     """Dice and volumes by scan, and of every person."""
     rows: dict[str, dict] = {name: {} for name in SCANS}
     for volume, facts in heads_of(folder, people):
-        probability = kept_probability(folder, volume, model, device)
+        probability = kept_probabilities(folder, volume, model, device)[0]
         found = probability > np.float16(model.card.threshold)
         truth, ml = np.asarray(volume.labels) == WML, facts["grid_voxel_ml"]
         row = (truth.sum() * ml, found.sum() * ml, dice(found, truth))
@@ -157,7 +157,7 @@ def main() -> None:
     model = ensemble.load(args.ct)
     make(args.folder, people[first::count], anatomies_for_tests(args.anatomies))
     for volume, _ in heads_of(args.folder, people[first::count]):
-        kept_probability(args.folder, volume, model, args.device)
+        kept_probabilities(args.folder, volume, model, args.device)
     if args.part is None:
         table = measure(args.folder, people, model, args.device)
         for name, row in table.items():
