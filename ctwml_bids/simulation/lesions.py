@@ -242,6 +242,7 @@ def draw_outline(
     head: Head,
     volume_ml: float,
     room: np.ndarray,
+    *,
     infarcts: Infarcts | bool = True,
     pattern: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -327,6 +328,7 @@ def make_lesions(
     rng: np.random.Generator,
     head: Head,
     volume_ml: float,
+    *,
     infarcts: Infarcts | bool = True,
     pattern: np.ndarray | None = None,
 ) -> Lesions:
@@ -338,5 +340,5 @@ def make_lesions(
         See `draw_outline`.
     """
     room = lesion_room(head)
-    outline = draw_outline(rng, head, volume_ml, room, infarcts, pattern)
+    outline = draw_outline(rng, head, volume_ml, room, infarcts=infarcts, pattern=pattern)
     return complete(rng, head, *outline, room, infarcts)

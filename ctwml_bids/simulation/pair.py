@@ -231,9 +231,9 @@ def simulate_pair(
     pattern = draw_pattern(np.random.default_rng([seed, PATTERN_STREAM]), head, anatomies, volume)
     if rated_as is None:
         assert volume is not None
-        lesions = make_lesions(streams[2], head, volume, found, pattern.distance)
+        lesions = make_lesions(streams[2], head, volume, infarcts=found, pattern=pattern.distance)
     else:
-        rated = draw_rated_lesions(seed, head, rated_as, found, pattern.distance)
+        rated = draw_rated_lesions(seed, head, rated_as, infarcts=found, bent=pattern.distance)
         fazekas, lesions = rated.rated.grade, rated.lesions
         again = outline_again(np.random.default_rng([seed, OUTLINE_STREAM]), head, lesions)
     template_to_ct = pose(streams[3], head.scale, 6.0, 30.0)
@@ -246,7 +246,14 @@ def simulate_pair(
     facts["lesion_pattern"] = pattern.name
     ct_image = flair_image = ct_truth = flair_truth = None
     if modality != "flair":
-        scan = draw_ct_grid(streams[3], template_to_ct, ct_spacing, size, ct_gap, head.covered_from)
+        scan = draw_ct_grid(
+            streams[3],
+            template_to_ct,
+            ct_spacing,
+            size,
+            gap=ct_gap,
+            covered_from=head.covered_from,
+        )
         ct_image = _scan_ct(streams[5], head, lesions, template_to_ct, scan, facts, ct_noise)
         if ct_window is not None:
             ct_image = through_window(ct_image, ct_window)
@@ -261,8 +268,8 @@ def simulate_pair(
             flair_spacing,
             size,
             sagittal,
-            flair_gap,
-            head.covered_from,
+            gap=flair_gap,
+            covered_from=head.covered_from,
         )
         flair_image = _scan_flair(streams[6], head, lesions, template_to_flair, scan, facts)
         facts["flair"]["sagittal_3d"] = sagittal

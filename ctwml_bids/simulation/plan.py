@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-VERSION = "3"  # of cohorts; the same seed gives the same cohort within a version
+VERSION = "4"  # of cohorts; the same seed gives the same cohort within a version
 AGES = (40.0, 95.0)  # years; drawn ages are clipped to this range
 PEOPLE, SAGITTAL = 147, 13  # of the method's cohort; and how many of its FLAIRs are sagittal 3D
 

@@ -88,6 +88,7 @@ def draw_rated_lesions(
     seed: int,
     head: Head,
     planned: Sequence[int],
+    *,
     infarcts: Infarcts | bool = True,
     bent: np.ndarray | None = None,
 ) -> RatedLesions:
@@ -119,7 +120,9 @@ def draw_rated_lesions(
     least = math.inf
     for number in range(1, TRIES + 1):
         rng = np.random.default_rng([seed, LESION_STREAM, number])
-        lesion, infarct = draw_outline(rng, head, draw_any_ml(rng), room, given, bent)
+        lesion, infarct = draw_outline(
+            rng, head, draw_any_ml(rng), room, infarcts=given, pattern=bent
+        )
         measures = measure(lesion, head.ventricle_distance, head.scale)
         pattern = scores(**measures)
         rated = draw_rating(np.random.default_rng([seed, RATER_STREAM, number]), pattern)

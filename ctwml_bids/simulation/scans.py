@@ -19,6 +19,7 @@ def draw_ct_grid(
     matrix: np.ndarray,
     spacing: Sequence[float] | None,
     size: str,
+    *,
     gap: float | None = None,
     covered_from: float | None = None,
 ) -> Scan:
@@ -72,6 +73,7 @@ def draw_flair_grid(
     spacing: Sequence[float] | None,
     size: str,
     sagittal: bool,
+    *,
     gap: float | None = None,
     covered_from: float | None = None,
 ) -> Scan:

@@ -70,7 +70,7 @@ def test_a_head_that_is_to_have_no_lesions_shows_none_of_its_own(made):
     hu = ct.hounsfield(rng, head, plain, ct.draw_settings(rng, 70.0, 0.0))
     thin = (slice(None, None, 2),) * 3
     hu, white = hu[canonical.BRAIN_BOX][thin], head.white[thin]
-    there = ndimage.map_coordinates(own.astype(np.float32), head.bend, order=1) > 0.5
+    there = ndimage.map_coordinates(own.astype(np.float32), head.source, order=1) > 0.5
     around = ndimage.binary_dilation(there, iterations=3) & ~there
     values = [hu[where & (white > 0.97)] for where in (there, around)]
     assert min(map(len, values)) > 500

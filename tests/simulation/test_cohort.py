@@ -141,7 +141,7 @@ def test_rows_facts_and_plan_agree(cohort):
     assert int(row["fazekas_second_rater"]) == facts["rating"]["second_rater"]["fazekas"]
     sidecar = json.loads((truth / "sub-01_space-CT_label-WML_desc-rater2_mask.json").read_text())
     assert "second" in sidecar["Description"]
-    assert "cohort version 3" in (cohort / "README").read_text()
+    assert "cohort version 4" in (cohort / "README").read_text()
 
 
 def test_a_participant_depends_on_nothing_but_the_plan(cohort, tmp_path):

@@ -229,7 +229,7 @@ def test_flair_is_bright_in_gliosis_and_fresh_tissue_and_dark_in_cavities(infarc
 
 def test_white_matter_lesions_keep_their_volume_outside_infarcts(infarcted):
     _, head, infarcts = infarcted
-    lesions = make_lesions(np.random.default_rng(4), head, 20.0, infarcts)
+    lesions = make_lesions(np.random.default_rng(4), head, 20.0, infarcts=infarcts)
     assert (lesions.lesion + lesions.infarct <= 1 + 1e-6).all()
     lesion, infarct = lesions.lesion > 0.5, lesions.infarct > 0.5
     assert not (lesion & infarct).any()

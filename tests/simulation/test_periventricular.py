@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 
 from ctwml_bids.simulation import ct, flair
+from ctwml_bids.simulation.lesion_edges import darkening
 from ctwml_bids.simulation.lesions import draw_outline, lesion_room, make_lesions
 from ctwml_bids.simulation.periventricular import draw_lining, normal_rim
 
@@ -64,7 +65,8 @@ def test_linings_stand_out_as_lesions_do_and_rims_of_the_lesion_free_do_less(old
     rng = np.random.default_rng(3)
     free = make_lesions(np.random.default_rng(1), head, 0.0)
     lining = max(linings, key=lambda field: float(field.sum()))
-    lined = replace(free, lesion=lining)
+    darkness = darkening(np.random.default_rng(1), head, lining, free.depth)
+    lined = replace(free, lesion=lining, darkness=darkness)
     rims, brights, darks = [], [], []
     for seed in (0, 3):
         settings = replace(flair.draw_settings(np.random.default_rng(seed)), penumbra=0.0)
@@ -83,7 +85,8 @@ def test_linings_stand_out_as_lesions_do_and_rims_of_the_lesion_free_do_less(old
         )
         darks.append(np.median(normal - dark) / of_ct.lesion_drop)
     assert np.median(rims) < 0.5 * np.median(brights)
-    assert min(darks) > 0.8
+    # As dark as any lesion as thin: on CT a border fades over some millimetres.
+    assert min(darks) > 0.45
 
 
 def test_the_normal_rim_is_thin_and_differs_along_the_wall(old_head):
