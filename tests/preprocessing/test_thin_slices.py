@@ -89,7 +89,8 @@ def test_400_slices_are_averaged_to_the_networks_grid_as_thick_ones_are(thin, br
     fine, coarse = (
         to_grid(image, transform, grid, fill=-1000.0) for image in (thin.image, thick.image)
     )
-    inside = (coarse > 0) & (coarse < 80)
+    # Chosen by both: chosen by one, its noise would be what differs.
+    inside = np.abs((fine + coarse) / 2 - 40) < 40
     assert inside.sum() * 3 / 1000 > 200
     assert fine[inside].mean() == pytest.approx(coarse[inside].mean(), abs=1.0)
     # Of air, brain and bone; within the brain it is mostly noise.

@@ -51,8 +51,8 @@ def test_slices_are_thinner_than_they_are_apart_by_the_gap(whole_and_window):
     assert whole_and_window[0].facts["ct"]["slice_thickness_mm"] == pytest.approx(4.9)
     for gap in (0.0, 0.2):
         of_ct, of_flair = (
-            draw_ct_grid(np.random.default_rng(1), np.eye(4), (1, 1, 5), "small", gap),
-            draw_flair_grid(np.random.default_rng(1), np.eye(4), (1, 1, 5), "small", False, gap),
+            draw_ct_grid(np.random.default_rng(1), np.eye(4), (1, 1, 5), "small", gap=gap),
+            draw_flair_grid(np.random.default_rng(1), np.eye(4), (1, 1, 5), "small", False, gap=gap),
         )
         for scan in (of_ct, of_flair):
             assert scan.spacing[2] == pytest.approx(5)
