@@ -137,3 +137,20 @@ ${make[*]} train $heads training/flair5-1 $longer --begin-from training/models/f
 END
 ${make[*]} export training/flair5-{0,1} --to training/models --name flair-sim5 --modality flair \
     --flip --threshold 0.6 --island-share 0.35
+
+# Models of three classes, on version 3 of the simulation (the stages above were made with version 2): whole
+# heads from label maps besides the anatomies above, infarcts of real shapes, CT noise of 0.5 to 2.5 times.
+data=$bids_real/..
+$python -m model_making.label_anatomies "$data/anatomies" training/anatomies
+$python -m model_making.infarct_shapes "$data/infarcts" training/infarcts.npz
+heads=training/heads8
+three="--anatomies training/anatomies --infarcts training/infarcts.npz --ct-noise 0.5 2.5"
+at_once <<END
+${make[*]} heads $heads --seeds 2000 2160 $three
+${make[*]} heads $heads --seeds 2160 2320 $three
+END
+ct8="--modality ct --classes 3 --steps 3000 --context 1 --loss dice+cross-entropy --device ${DEVICE:-cpu}"
+for member in 0 1 2 3 4 5 6 7 8 9; do
+    echo "${make[*]} train $heads training/ct8-$member $ct8 --member $member" \
+        "--begin-from ctwml_bids/data/models/ct-sim7"
+done | at_once
