@@ -60,7 +60,7 @@ def test_smaller_cohorts_have_the_same_shares(participants):
 
 @pytest.mark.parametrize("grades", GRADES)
 def test_lesions_are_drawn_until_a_rater_gives_a_planned_grade(old_head, grades):
-    one = rated.draw_rated_lesions(21, old_head[0], grades)
+    one = rated.draw_rated_lesions(1, old_head[0], grades)
     assert one.as_planned
     assert one.rated.grade in grades
     assert abs(one.pattern.grade - one.rated.grade) <= 1
