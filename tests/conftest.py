@@ -22,7 +22,13 @@ def _no_handlers_left():
 
 
 # What takes minutes begins first: begun last, it would keep one process waiting for the other.
-LONGEST = ("real_run", "test_other_template.py", "test_alone.py", "training/test_parts.py")
+LONGEST = (
+    "real_run",
+    "test_other_template.py",
+    "test_alone.py",
+    "training/test_parts.py",
+    "simulation",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -30,9 +36,17 @@ def pytest_collection_modifyitems(items):
     """Keep a file's tests in one process, and so all that look at the one run of the program."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            group = "real_run" if "real_run" in item.fixturenames else str(item.path)
-            item.add_marker(pytest.mark.xdist_group(group))
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=_turn)
+
+
+def _group(item) -> str:
+    if "real_run" in item.fixturenames:
+        return "real_run"
+    # They look at the same few heads.
+    if item.path.parent.name == "simulation" or "wide_pair" in item.fixturenames:
+        return "simulation"
+    return str(item.path)
 
 
 def _turn(item) -> int:

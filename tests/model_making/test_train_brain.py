@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from ctwml_bids.preprocessing.head_grid import HEAD_SHAPE
@@ -18,6 +19,7 @@ def test_loss_is_lowest_for_the_truth():
     assert good < 0.01 < bad
 
 
+@pytest.fixture(scope="module")
 def ball_head() -> TrainingHead:
     """A bright ball of 60 mm radius (brain) in a dim one of 75 mm, on the fine grid."""
     shape = (111, 143, 111)
@@ -33,9 +35,8 @@ def ball_head() -> TrainingHead:
     )
 
 
-def test_random_views_repeat_with_the_seed_and_keep_the_brain_in_view():
-    head = ball_head()
-    views = [random_view(head, np.random.default_rng(s), HEAD_SHAPE, 4.0) for s in (1, 1, 2)]
+def test_random_views_repeat_with_the_seed_and_keep_the_brain_in_view(ball_head):
+    views = [random_view(ball_head, np.random.default_rng(s), HEAD_SHAPE, 4.0) for s in (1, 1, 2)]
     np.testing.assert_array_equal(views[0][0], views[1][0])
     assert not np.array_equal(views[0][0], views[2][0])
     for image, brain in views:
@@ -45,6 +46,6 @@ def test_random_views_repeat_with_the_seed_and_keep_the_brain_in_view():
         assert 450 < brain.sum() * 0.064 < 1400
 
 
-def test_same_seed_trains_the_same_network():
-    first, second = (fit([ball_head()], steps=2, seed=3).state_dict() for _ in range(2))
+def test_same_seed_trains_the_same_network(ball_head):
+    first, second = (fit([ball_head], steps=2, seed=3).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)

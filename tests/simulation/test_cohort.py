@@ -11,7 +11,6 @@ import pytest
 
 from ctwml_bids.errors import CannotCreateError
 from ctwml_bids.simulation import rated
-from ctwml_bids.simulation.anatomy import make_head
 from ctwml_bids.simulation.cohort import write_cohort
 from ctwml_bids.simulation.dataset import write_participant
 from ctwml_bids.simulation.plan import GROUPS, plan_cohort
@@ -59,14 +58,9 @@ def test_smaller_cohorts_have_the_same_shares(participants):
         assert abs(count - group.size / 147 * participants) <= 1
 
 
-@pytest.fixture(scope="module")
-def head():
-    return make_head(np.random.default_rng(2), 74.0, "F")
-
-
 @pytest.mark.parametrize("grades", GRADES)
-def test_lesions_are_drawn_until_a_rater_gives_a_planned_grade(head, grades):
-    one = rated.draw_rated_lesions(21, head, grades)
+def test_lesions_are_drawn_until_a_rater_gives_a_planned_grade(old_head, grades):
+    one = rated.draw_rated_lesions(1, old_head[0], grades)
     assert one.as_planned
     assert one.rated.grade in grades
     assert abs(one.pattern.grade - one.rated.grade) <= 1
@@ -76,11 +70,11 @@ def test_lesions_are_drawn_until_a_rater_gives_a_planned_grade(head, grades):
     assert json.loads(json.dumps(facts)) == facts
 
 
-def test_the_nearest_is_kept_when_tries_run_out(head, monkeypatch):
+def test_the_nearest_is_kept_when_tries_run_out(old_head, monkeypatch):
     monkeypatch.setattr(rated, "TRIES", 3)
     grades = iter([0, 1, 1])
     monkeypatch.setattr(rated, "draw_rating", lambda rng, pattern: Rating(next(grades, 0), 0.0))
-    one = rated.draw_rated_lesions(1, head, (3,))
+    one = rated.draw_rated_lesions(1, old_head[0], (3,))
     assert (one.tries, one.as_planned, one.rated.grade) == (3, False, 1)
 
 

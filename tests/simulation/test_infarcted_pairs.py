@@ -6,29 +6,15 @@ import numpy as np
 import pytest
 
 from ctwml_bids.simulation import dataset
-from ctwml_bids.simulation.infarcts import InfarctShape, pack_shapes, read_shapes, write_shapes
-from ctwml_bids.simulation.pair import simulate_pair
+from ctwml_bids.simulation.infarcts import read_shapes
+from ctwml_bids.simulation.pair import _draw_infarcts, simulate_pair
 
 OPTIONS = {"fazekas": 3, "ct_spacing": (2, 2, 4), "flair_spacing": (2, 2, 4), "age": 70.0}
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    """A box of 34 mL beside the left ventricle, which white matter lesions would fill."""
-    shape = InfarctShape("inf-1", np.array([60, 70, 110]), np.ones((24, 40, 36), dtype=bool))
-    path = tmp_path_factory.mktemp("infarcts") / "infarcts.npz"
-    write_shapes(path, pack_shapes([shape], False, "made here"))
-    return path
-
-
-@pytest.fixture(scope="module")
-def old(file):
-    return simulate_pair(21, **OPTIONS, lesion_ml=40.0, infarcts=file, infarct="old")
-
-
-@pytest.fixture(scope="module")
-def without(file):
-    return simulate_pair(21, **OPTIONS, modality="ct", infarcts=file, infarct="none")
+def old(infarct_file):
+    return simulate_pair(21, **OPTIONS, lesion_ml=40.0, infarcts=infarct_file, infarct="old")
 
 
 def array(image) -> np.ndarray:
@@ -60,30 +46,35 @@ def test_infarcts_are_dark_on_the_ct(old):
     assert np.median(hu[inside]) < np.median(hu[around]) - 8
 
 
-def test_the_same_seed_gives_the_same_infarcts_from_a_file_or_its_shapes(file, old):
-    again = simulate_pair(
-        21, **OPTIONS, lesion_ml=40.0, modality="ct", infarcts=read_shapes(file), infarct="old"
+def test_the_same_seed_gives_the_same_infarcts_from_a_file_or_its_shapes(infarct_file, old_head):
+    (head, found), (again, same) = (
+        _draw_infarcts(21, old_head[0], given, "old", 0.1)
+        for given in (infarct_file, read_shapes(infarct_file))
     )
-    assert np.array_equal(array(old.ct), array(again.ct))
-    assert np.array_equal(array(old.ct_truth.infarcts), array(again.ct_truth.infarcts))
+    assert found.described == same.described
+    assert found.box == same.box
+    assert found.fraction.any()
+    assert np.array_equal(found.fraction, same.fraction)
+    assert np.array_equal(head.csf, again.csf)
 
 
-def test_where_none_is_asked_for_there_is_none(without):
-    assert not array(without.ct_truth.infarcts).any()
-    assert without.facts["infarcts"] == []
-    assert without.facts["infarct_ml"] == 0
+def test_where_none_is_asked_for_there_is_none(severe):
+    for truth in (severe.ct_truth, severe.flair_truth):
+        assert not array(truth.infarcts).any()
+    assert severe.facts["infarcts"] == []
+    assert severe.facts["infarct_ml"] == 0
 
 
-def test_kinds_that_are_not_known_or_lack_shapes_are_refused(file):
+def test_kinds_that_are_not_known_or_lack_shapes_are_refused(infarct_file):
     with pytest.raises(ValueError, match="'chronic'"):
-        simulate_pair(1, infarct="chronic", infarcts=file)
+        simulate_pair(1, infarct="chronic", infarcts=infarct_file)
     with pytest.raises(ValueError, match="with infarcts"):
         simulate_pair(1, infarct="old")
 
 
-def test_the_mask_is_written_where_there_is_an_infarct(old, without, tmp_path):
+def test_the_mask_is_written_where_there_is_an_infarct(old, severe, tmp_path):
     dataset._write_truth(tmp_path, "sub-01", "CT", old.ct_truth, "bids:raw:ct")
     assert (tmp_path / "sub-01_space-CT_label-infarct_mask.nii.gz").is_file()
     assert (tmp_path / "sub-01_space-CT_label-infarct_mask.json").is_file()
-    dataset._write_truth(tmp_path, "sub-02", "CT", without.ct_truth, "bids:raw:ct")
+    dataset._write_truth(tmp_path, "sub-02", "CT", severe.ct_truth, "bids:raw:ct")
     assert not list(tmp_path.glob("sub-02*infarct*"))

@@ -33,6 +33,14 @@ def file(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def file_from_before(tmp_path_factory):
+    """The template's head as files held it without labels outside the brain or lesions."""
+    path = tmp_path_factory.mktemp("before") / "sub-x.npz"
+    individual.write_head(path, c.canonical_head())
+    return path
+
+
+@pytest.fixture(scope="module")
 def anatomy(file):
     draws = (individual.draw_anatomy(np.random.default_rng(i), [file], 1.0) for i in range(20))
     return next(one for one in draws if one.name == "anat-x")
@@ -50,11 +58,10 @@ def test_a_file_gives_back_what_whole_heads_have(file, anatomy):
     assert 2000 < lesions.sum() < 40 * 12 * 8
 
 
-def test_a_file_from_before_is_a_procedural_head(tmp_path):
-    individual.write_head(tmp_path / "sub-x.npz", c.canonical_head())
-    drawn = individual.draw_anatomy(np.random.default_rng(0), [tmp_path / "sub-x.npz"], 1.0)
+def test_a_file_from_before_is_a_procedural_head(file_from_before):
+    drawn = individual.draw_anatomy(np.random.default_rng(0), [file_from_before], 1.0)
     assert drawn.head.covered_from is None
-    assert individual.read_lesions(tmp_path / "sub-x.npz") is None
+    assert individual.read_lesions(file_from_before) is None
 
 
 def test_such_a_head_shows_its_own_skull_and_scalp(head):
@@ -122,12 +129,13 @@ def test_lesions_follow_a_real_pattern_and_keep_the_wanted_volume(file, head):
     assert shares[1.0] > 0.6 > 2 * shares[0.0]
 
 
-def test_patterns_differ_each_time_and_come_only_from_files_that_have_one(tmp_path, file, head):
+def test_patterns_differ_each_time_and_come_only_from_files_that_have_one(
+    file_from_before, file, head
+):
     one, two = (
         patterns.draw_pattern(np.random.default_rng(seed), head, [file], None, 1.0).distance
         for seed in (1, 2)
     )
     assert np.abs(one - two).mean() > 0.3
-    individual.write_head(tmp_path / "sub-x.npz", c.canonical_head())
-    none = patterns.draw_pattern(np.random.default_rng(1), head, [tmp_path / "sub-x.npz"], 5, 1.0)
+    none = patterns.draw_pattern(np.random.default_rng(1), head, [file_from_before], 5, 1.0)
     assert none == patterns.Pattern("none", None)

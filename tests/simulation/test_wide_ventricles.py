@@ -15,13 +15,10 @@ from ctwml_bids.simulation.wide_ventricles import widened
 from tests.simulation.test_pair import array, carried, dice, voxel_ml
 
 
-@pytest.fixture(scope="module")
-def usual():
-    return make_head(np.random.default_rng(9), 70.0, "F")
-
-
-@pytest.mark.parametrize("wanted", [130.0, 250.0])
-def test_ventricles_reach_the_volume_and_the_brain_stays_in_its_skull(usual, wanted):
+# A pair below has 190 mL.
+@pytest.mark.parametrize("wanted", [250.0])
+def test_ventricles_reach_the_volume_and_the_brain_stays_in_its_skull(wanted):
+    usual = make_head(np.random.default_rng(9), 70.0, "F")
     wide = make_head(np.random.default_rng(9), 70.0, "F", ventricles_ml=wanted)
     assert wide.ventricles.sum() * wide.voxel_ml == pytest.approx(wanted, rel=0.05)
     assert wide.brain.sum() == pytest.approx(usual.brain.sum(), rel=0.01)

@@ -7,20 +7,33 @@ import numpy as np
 import pytest
 
 from ctwml_bids.preprocessing.hounsfield import read_ct
-from ctwml_bids.simulation.pair import simulate_pair
+from ctwml_bids.simulation import pair as pairs
 from ctwml_bids.simulation.scans import draw_ct_grid, draw_flair_grid
+from ctwml_bids.simulation.window_export import through_window
 
 WINDOW = (-5.0, 75.0)
 
 
 @pytest.fixture(scope="module")
 def whole_and_window():
+    """The CT before its export, and the pair."""
+    seen = []
+
+    def export(image, window):
+        seen.append(image)
+        return through_window(image, window)
+
     options = {"fazekas": 2, "modality": "ct", "ct_spacing": (2.5, 2.5, 7.0), "ct_gap": 0.3}
-    return simulate_pair(8, **options), simulate_pair(8, ct_window=WINDOW, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pairs, "through_window", export)
+        pair = pairs.simulate_pair(8, ct_window=WINDOW, **options)
+    [whole] = seen
+    return whole, pair
 
 
 def test_a_window_export_has_256_values_within_half_a_step_of_the_whole_ct(whole_and_window):
-    whole, window = (np.asarray(pair.ct.dataobj, dtype=float) for pair in whole_and_window)
+    images = whole_and_window[0], whole_and_window[1].ct
+    whole, window = (np.asarray(image.dataobj, dtype=float) for image in images)
     assert len(np.unique(window)) <= 256
     assert (window.min(), window.max()) == WINDOW
     assert np.abs(window - np.clip(whole, *WINDOW)).max() <= 80 / 255 / 2 + 1e-4
@@ -41,18 +54,25 @@ def test_the_program_reads_a_window_export_in_hounsfield_units(whole_and_window,
     np.testing.assert_allclose(hu, expected, atol=0.01)
 
 
-@pytest.mark.parametrize("wrong", [{"ct_window": (80, 0)}, {"ct_gap": 0.5}, {"flair_gap": -0.1}])
-def test_windows_and_gaps_that_cannot_be_are_refused(wrong):
+@pytest.mark.parametrize("wrong", [{"ct_gap": 0.5}, {"flair_gap": -0.1}])
+def test_gaps_that_cannot_be_are_refused(wrong):
     with pytest.raises(ValueError, match="must be"):
-        simulate_pair(1, ct_spacing=(6, 6, 12), flair_spacing=(6, 6, 12), **wrong)
+        pairs.simulate_pair(1, **wrong)
+
+
+def test_a_window_whose_ends_are_exchanged_is_refused(whole_and_window):
+    with pytest.raises(ValueError, match="ct_window must be"):
+        through_window(whole_and_window[0], (80, 0))
 
 
 def test_slices_are_thinner_than_they_are_apart_by_the_gap(whole_and_window):
-    assert whole_and_window[0].facts["ct"]["slice_thickness_mm"] == pytest.approx(4.9)
+    assert whole_and_window[1].facts["ct"]["slice_thickness_mm"] == pytest.approx(4.9)
     for gap in (0.0, 0.2):
         of_ct, of_flair = (
             draw_ct_grid(np.random.default_rng(1), np.eye(4), (1, 1, 5), "small", gap=gap),
-            draw_flair_grid(np.random.default_rng(1), np.eye(4), (1, 1, 5), "small", False, gap=gap),
+            draw_flair_grid(
+                np.random.default_rng(1), np.eye(4), (1, 1, 5), "small", False, gap=gap
+            ),
         )
         for scan in (of_ct, of_flair):
             assert scan.spacing[2] == pytest.approx(5)
