@@ -22,15 +22,17 @@ def _no_handlers_left():
 
 
 # What takes minutes begins first: begun last, it would keep one process waiting for the other.
-LONGEST = ("real_run", "test_other_template.py", "test_alone.py", "training/test_parts.py")
+LONGEST = ("real_run", "alone_run", "training/test_parts.py", "test_other_template.py")
+RUNS = ("real_run", "alone_run")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Keep a file's tests in one process, and so all that look at the one run of the program."""
+    """Keep a file's tests in one process, and so all that look at one run of the program."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            group = "real_run" if "real_run" in item.fixturenames else str(item.path)
+            looked_at = (run for run in RUNS if run in item.fixturenames)
+            group = next(looked_at, str(item.path))
             item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=_turn)
 
