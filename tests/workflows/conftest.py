@@ -139,9 +139,13 @@ def alone_dir(tmp_path_factory, simulated) -> Path:
     pair = simulated / "sub-01"
     ct, flair = pair / "ct/sub-01_ct.nii.gz", pair / "anat/sub-01_FLAIR.nii.gz"
     broken = {"cut": flair.read_bytes()[:20_000], "holes": _holes(flair)}
-    for label in ("ct", *broken):
+    coarse = nib.load(ct).slicer[::2, ::2].to_bytes()
+    for label in broken:
         (root / f"sub-{label}/ct").mkdir(parents=True)
-        shutil.copy(ct, root / f"sub-{label}/ct/sub-{label}_ct.nii.gz")
+        packed = gzip.compress(coarse, 1)
+        (root / f"sub-{label}/ct/sub-{label}_ct.nii.gz").write_bytes(packed)
+    (root / ALONE["ct"]).parent.mkdir(parents=True)
+    shutil.copy(ct, root / ALONE["ct"])
     (root / ALONE["flair"]).parent.mkdir(parents=True)
     shutil.copy(flair, root / ALONE["flair"])
     for label, image in broken.items():
