@@ -108,7 +108,7 @@ def real_run(tmp_path_factory, simulated, broken_labels) -> Run:
     badjson.with_name("sub-badjson_ct.json").write_text("{not json")
     arguments = (str(bids_dir), str(root / "out"), "participant", "group", "--nprocs", "2")
     arguments += ("-w", str(root / "work"), "--random-seed", "7", "--omp-nthreads", "1")
-    arguments += ("--output-spaces", "MNI152NLin2009aSym")
+    arguments += ("--output-spaces", "MNI152NLin2009aSym", "--keep-work", "always")
     # FLAIR with the shipped model; CT with two of its ten networks, as their spread needs two.
     arguments += tuple(quick_models.options(root / "models", "ct", networks=2))
     code = main(arguments)
