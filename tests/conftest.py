@@ -25,15 +25,16 @@ def _no_handlers_left():
 LONGEST = (
     "real_run",
     "test_other_template.py",
-    "test_alone.py",
+    "alone_run",
     "training/test_parts.py",
     "simulation",
 )
+RUNS = ("real_run", "alone_run")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Keep a file's tests in one process, and so all that look at the one run of the program."""
+    """Keep a file's tests in one process, and so all that look at one run of the program."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(_group(item)))
@@ -41,8 +42,9 @@ def pytest_collection_modifyitems(items):
 
 
 def _group(item) -> str:
-    if "real_run" in item.fixturenames:
-        return "real_run"
+    for run in RUNS:
+        if run in item.fixturenames:
+            return run
     # They look at the same few heads.
     if item.path.parent.name == "simulation" or "wide_pair" in item.fixturenames:
         return "simulation"

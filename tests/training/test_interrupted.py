@@ -18,7 +18,7 @@ def test_a_training_that_is_killed_goes_on_to_the_same_result(untrained, tmp_pat
     """Kill -9 in mid-epoch, twice, against a run that nobody killed."""
     other = tmp_path_factory.mktemp("killed") / "root"
     shutil.copytree(untrained, other)
-    options = ("--repeats", "1", "--steps", "120", "--batch", "1", "--only", "1:1")
+    options = ("--repeats", "1", "--steps", "105", "--batch", "1", "--only", "1:1")
     assert train(untrained, *options) == 0
     folder = other / "out/train/ct/units/repeat-01_fold-01"
     # In the first 100 steps there is no checkpoint yet; after them there is.

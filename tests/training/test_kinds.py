@@ -19,6 +19,7 @@ from tests.training import trainable
 from tests.training.trainable import CT_GRID, FLAIR_GRID, FLAIR_TO_CT, HEADS, LABELS
 from tests.training.training import image, train
 
+PAIR = ("--participant-label", "01", "02")
 ONE_STEP = ("--repeats", "1", "--members", "1", "--steps", "1", "--batch", "2")
 
 
@@ -103,7 +104,7 @@ def test_manual_masks_of_infarcts_make_three_classes(untrained):
 
 
 def test_networks_begin_from_the_shipped_ones(untrained):
-    assert train(untrained, *ONE_STEP, "--init", "shipped", "--desc", "tuned") == 0
+    assert train(untrained, *ONE_STEP, *PAIR, "--init", "shipped", "--desc", "tuned") == 0
     shipped, card = load_card(default("ct")), load_card(untrained / "out/train/ct_desc-tuned/model")
     assert shipped.name in card.license
     # What belongs together: the shipped networks' loss, and the threshold that fits it.
@@ -131,7 +132,7 @@ def test_networks_begin_from_the_shipped_ones(untrained):
 
 def test_neighbouring_slices_and_the_loss_can_be_chosen(untrained):
     how = ("--context", "1", "--loss", "dice+cross-entropy", "--threshold", "0.4")
-    assert train(untrained, *ONE_STEP, *how) == 0
+    assert train(untrained, *ONE_STEP, *PAIR, *how) == 0
     card = load_card(untrained / "out/train/ct/model")
     assert (card.context, card.network["in_channels"], card.threshold) == (1, 6, 0.4)
     assert card.training["protocol"]["loss"] == card.loss == "dice+cross-entropy"
@@ -141,7 +142,7 @@ def test_neighbouring_slices_and_the_loss_can_be_chosen(untrained):
 
 
 def test_a_plain_unet_is_trained_and_makes_the_maps(untrained):
-    assert train(untrained, *ONE_STEP, "--network", "plain-unet") == 0
+    assert train(untrained, *ONE_STEP, *PAIR, "--network", "plain-unet") == 0
     model = untrained / "out/train/ct/model"
     card = load_card(model)
     assert card.network["variant"] == card.training["protocol"]["variant"] == "plain-unet"

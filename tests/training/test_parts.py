@@ -13,14 +13,19 @@ from ctwml_bids.segmentation.model_store import load_card
 from tests.training.training import image, maps, train, units
 
 
-def test_parts_one_by_one_give_the_same_as_all_at_once(trained, trained_copy, capsys):
+def test_parts_one_by_one_give_the_same_as_all_at_once_and_keep_their_networks_where_asked(
+    trained, trained_copy, capsys
+):
     for name in ("repeat-02_fold-01", "member-02"):
         shutil.rmtree(trained_copy / "out/train/ct/units" / name)
     shutil.rmtree(trained_copy / "out/train/ct/model")
     assert train(trained_copy, "--only", "merge") == 66
     assert "2 units of this training are not done: 2:1, final:2" in capsys.readouterr().err
     assert not (trained_copy / "out/train/ct/model").exists()
-    assert train(trained_copy, "--only", "2:1") == 0
+    assert train(trained_copy, "--only", "2:1", "--keep-networks") == 0
+    assert "3 networks of the cross-validation were trained before" in capsys.readouterr().err
+    kept = (trained_copy / "out/train/ct/units").glob("repeat-*/network.safetensors")
+    assert [path.parent.name for path in kept] == ["repeat-02_fold-01"]
     assert "repeat-02_fold-01" in units(trained_copy)
     assert "member-02" not in units(trained_copy)
     assert train(trained_copy, "--only", "final:2", "merge") == 0
@@ -92,21 +97,6 @@ def test_a_dry_run_tells_what_is_trained_and_ends_with_the_error_of_a_run(traine
     assert train(trained_copy, "--dry-run", "--steps", "26") == 73
 
 
-def test_a_finished_training_is_not_done_again(trained_copy):
-    before = {p: p.stat().st_mtime_ns for p in (trained_copy / "out/train/ct/units").rglob("*.npz")}
-    assert train(trained_copy) == 0
-    assert {p: p.stat().st_mtime_ns for p in before} == before
-
-
-def test_networks_that_are_gone_already_are_told_and_later_ones_kept(trained_copy, capsys):
-    folder = trained_copy / "out/train/ct/units"
-    shutil.rmtree(folder / "repeat-02_fold-01")
-    assert train(trained_copy, "--keep-networks") == 0
-    assert "3 networks of the cross-validation were trained before" in capsys.readouterr().err
-    kept = [path.parent.name for path in sorted(folder.glob("repeat-*/network.safetensors"))]
-    assert kept == ["repeat-02_fold-01"]
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -127,8 +117,9 @@ def test_other_subjects_in_the_same_folder_are_refused(trained_copy, capsys):
     assert "sub-03 gone" in capsys.readouterr().err
 
 
-def test_another_threshold_only_merges_again(trained_copy):
-    before = maps(trained_copy)
+def test_of_a_finished_training_another_threshold_only_merges_again(trained_copy):
+    before = {p: p.stat().st_mtime_ns for p in (trained_copy / "out/train/ct/units").rglob("*.npz")}
+    assert before
     assert train(trained_copy, "--threshold", "0.6") == 0
     assert load_card(trained_copy / "out/train/ct/model").threshold == 0.6
     mask, probability = (
@@ -138,4 +129,4 @@ def test_another_threshold_only_merges_again(trained_copy):
         for kind in ("cvmask", "cv")
     )
     np.testing.assert_array_equal(mask > 0, probability > 0.6)
-    assert maps(trained_copy).keys() == before.keys()
+    assert {p: p.stat().st_mtime_ns for p in before} == before

@@ -108,11 +108,63 @@ def real_run(tmp_path_factory, simulated, broken_labels) -> Run:
     badjson.with_name("sub-badjson_ct.json").write_text("{not json")
     arguments = (str(bids_dir), str(root / "out"), "participant", "group", "--nprocs", "2")
     arguments += ("-w", str(root / "work"), "--random-seed", "7", "--omp-nthreads", "1")
-    arguments += ("--output-spaces", "MNI152NLin2009aSym")
+    arguments += ("--output-spaces", "MNI152NLin2009aSym", "--keep-work", "always")
     # FLAIR with the shipped model; CT with two of its ten networks, as their spread needs two.
     arguments += tuple(quick_models.options(root / "models", "ct", networks=2))
     code = main(arguments)
     return Run(bids_dir, root / "out", root / "work", arguments, code)
+
+
+# Images that are alone; the FLAIR is alone in a session.
+ALONE = {
+    "ct": "sub-ct/ct/sub-ct_ct.nii.gz",
+    "flair": "sub-flair/ses-a/anat/sub-flair_ses-a_FLAIR.nii.gz",
+}
+
+
+def _holes(image: Path) -> bytes:
+    """Return a FLAIR of the same grid in which one voxel is NaN."""
+    loaded = nib.load(image)
+    array = np.asarray(loaded.dataobj).astype(np.float32)
+    array[5, 5, 2] = np.nan
+    return gzip.compress(nib.Nifti1Image(array, loaded.affine).to_bytes(), 1)
+
+
+@pytest.fixture(scope="session")
+def alone_dir(tmp_path_factory, simulated) -> Path:
+    """One simulated pair, as two units, and its CT with FLAIRs that are broken."""
+    root = tmp_path_factory.mktemp("alone") / "bids"
+    root.mkdir()
+    shutil.copy(simulated / "dataset_description.json", root)
+    pair = simulated / "sub-01"
+    ct, flair = pair / "ct/sub-01_ct.nii.gz", pair / "anat/sub-01_FLAIR.nii.gz"
+    broken = {"cut": flair.read_bytes()[:20_000], "holes": _holes(flair)}
+    coarse = nib.load(ct).slicer[::2, ::2].to_bytes()
+    for label in broken:
+        (root / f"sub-{label}/ct").mkdir(parents=True)
+        packed = gzip.compress(coarse, 1)
+        (root / f"sub-{label}/ct/sub-{label}_ct.nii.gz").write_bytes(packed)
+    (root / ALONE["ct"]).parent.mkdir(parents=True)
+    shutil.copy(ct, root / ALONE["ct"])
+    (root / ALONE["flair"]).parent.mkdir(parents=True)
+    shutil.copy(flair, root / ALONE["flair"])
+    for label, image in broken.items():
+        (root / f"sub-{label}/anat").mkdir(parents=True)
+        (root / f"sub-{label}/anat/sub-{label}_FLAIR.nii.gz").write_bytes(image)
+    return root
+
+
+@pytest.fixture(scope="session")
+def alone_run(alone_dir) -> Run:
+    """A CT alone, whose model tells infarcts from WML, and a FLAIR alone, to the group."""
+    root = alone_dir.parent
+    arguments = (str(alone_dir), str(root / "out"), "participant", "group")
+    arguments += ("-w", str(root / "work"), "--random-seed", "7", "--omp-nthreads", "1")
+    arguments += ("--output-spaces", "MNI152NLin2009aSym", "--keep-work", "always")
+    three = quick_models.three_classes(root / "models/three", "ct")
+    arguments += (*quick_models.options(root / "models", "flair"), str(three))
+    code = main([*arguments, "--participant-label", *ALONE])
+    return Run(alone_dir, root / "out", root / "work", arguments, code)
 
 
 @pytest.fixture
@@ -131,6 +183,7 @@ def graph(tmp_path):
         flair: Path | None = image,
         megavoxels: dict[str, float] | None = None,
         deformable: bool = True,
+        in_template: bool = True,
     ):
         run = run_facts(tmp_path, normalisation="syn" if deformable else "nine", cards=cards)
         resources = Resources(
@@ -138,7 +191,7 @@ def graph(tmp_path):
             template=TemplateFiles(str(template.t1w), str(template.brain_mask)),
             guide=guide_files(),
             models=folders,
-            in_template=True,
+            in_template=in_template,
             threads=2,
             registration_threads=4,
         )

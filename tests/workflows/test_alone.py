@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import re
-import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -16,48 +14,17 @@ import pytest
 from ctwml_bids.cli.main import main
 from tests import quick_models
 from tests.small_disk import run_on_small_disk
+from tests.workflows.conftest import ALONE as RAW
 
 TEMPLATE = "MNI152NLin2009aSym"
 # The FLAIR is alone in a session.
 UNITS = {"ct": "sub-ct", "flair": "sub-flair_ses-a"}
-RAW = {
-    "ct": "sub-ct/ct/sub-ct_ct.nii.gz",
-    "flair": "sub-flair/ses-a/anat/sub-flair_ses-a_FLAIR.nii.gz",
-}
 
 
-def _holes(image: Path) -> bytes:
-    """Return a FLAIR of the same grid in which one voxel is NaN."""
-    loaded = nib.load(image)
-    array = np.asarray(loaded.dataobj).astype(np.float32)
-    array[5, 5, 2] = np.nan
-    return gzip.compress(nib.Nifti1Image(array, loaded.affine).to_bytes(), 1)
-
-
-@pytest.fixture(scope="module")
-def bids_dir(tmp_path_factory, simulated) -> Path:
-    """One simulated pair, as two units, and its CT with FLAIRs that are broken."""
-    root = tmp_path_factory.mktemp("alone") / "bids"
-    root.mkdir()
-    shutil.copy(simulated / "dataset_description.json", root)
-    pair = simulated / "sub-01"
-    ct, flair = pair / "ct/sub-01_ct.nii.gz", pair / "anat/sub-01_FLAIR.nii.gz"
-    broken = {"cut": flair.read_bytes()[:20_000], "holes": _holes(flair)}
-    for label in ("ct", *broken):
-        (root / f"sub-{label}/ct").mkdir(parents=True)
-        shutil.copy(ct, root / f"sub-{label}/ct/sub-{label}_ct.nii.gz")
-    (root / RAW["flair"]).parent.mkdir(parents=True)
-    shutil.copy(flair, root / RAW["flair"])
-    for label, image in broken.items():
-        (root / f"sub-{label}/anat").mkdir(parents=True)
-        (root / f"sub-{label}/anat/sub-{label}_FLAIR.nii.gz").write_bytes(image)
-    return root
-
-
-def start(bids_dir: Path, output: Path, *more: str) -> int:
+def start(alone_dir: Path, output: Path, *more: str) -> int:
     fixed = ("-w", str(output.with_name("work")), "--omp-nthreads", "1", "--random-seed", "7")
     quick = quick_models.options(output.with_name("models"), "ct", "flair")
-    return main([str(bids_dir), str(output), "participant", *more, *fixed, *quick])
+    return main([str(alone_dir), str(output), "participant", *more, *fixed, *quick])
 
 
 def folder_of(output: Path, label: str) -> Path:
@@ -68,11 +35,10 @@ def status_of(output: Path, label: str) -> dict:
     return json.loads((output / "logs" / label / "status.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def finished(bids_dir) -> tuple[Path, int]:
+@pytest.fixture
+def finished(alone_run) -> tuple[Path, int]:
     """The output folder of the two images that are alone, and the exit code."""
-    output = bids_dir.parent / "out"
-    return output, start(bids_dir, output, "group", "--participant-label", "ct", "flair")
+    return alone_run.output_dir, alone_run.code
 
 
 def test_a_ct_alone_and_a_flair_alone_finish_with_exit_code_0(finished):
@@ -89,10 +55,11 @@ def test_an_image_alone_gets_its_own_files_and_none_of_a_pair(finished, seen):
     output, _ = finished
     label, space = UNITS[seen], seen.upper()
     images = [f"space-{space}_desc-brain_mask", f"space-{space}_label-ventricles_desc-{seen}_mask"]
-    images += [
-        f"space-{space}_label-WML_desc-{seen}{kind}"
-        for kind in ("_mask", "_probseg", "std_probseg")
-    ]
+    # The model of the CT alone knows infarcts.
+    for label_of in ("WML", "infarct") if seen == "ct" else ("WML",):
+        name = f"label-{label_of}_desc-{seen}"
+        images += [f"space-{space}_{name}{kind}" for kind in ("_mask", "_probseg", "std_probseg")]
+        images += [f"space-{TEMPLATE}_{name}_{kind}" for kind in ("mask", "probseg")]
     transforms = [f"from-{space}_to-{TEMPLATE}", f"from-{TEMPLATE}_to-{space}"]
     transforms = [f"{name}_mode-image_xfm" for name in transforms]
     tables = ["desc-wml_stats", "desc-wmllesions_stats"]
@@ -112,7 +79,7 @@ def test_an_image_alone_gets_its_own_files_and_none_of_a_pair(finished, seen):
 
 
 @pytest.mark.parametrize("seen", ["ct", "flair"])
-def test_the_table_of_an_image_alone_has_its_row_and_no_pair(finished, bids_dir, seen):
+def test_the_table_of_an_image_alone_has_its_row_and_no_pair(finished, alone_dir, seen):
     output, _ = finished
     label, space = UNITS[seen], seen.upper()
     anat = folder_of(output, label)
@@ -120,7 +87,7 @@ def test_the_table_of_an_image_alone_has_its_row_and_no_pair(finished, bids_dir,
         (row,) = csv.DictReader(stream, delimiter="\t")
     assert row["image"] == seen
     assert {row[name] for name in ("dice", "true_positive_ml", "h95_mm", "lesion_f1")} == {"n/a"}
-    raw = nib.load(bids_dir / RAW[seen])
+    raw = nib.load(alone_dir / RAW[seen])
     brain = nib.load(anat / f"{label}_space-{space}_desc-brain_mask.nii.gz")
     lesions = nib.load(anat / f"{label}_space-{space}_label-WML_desc-{seen}_mask.nii.gz")
     for mask, column in ((brain, "brain_ml"), (lesions, "wml_ml")):
@@ -167,10 +134,10 @@ def test_the_group_of_images_that_are_alone_lists_them_and_compares_nothing(fini
 
 
 @pytest.fixture(scope="module")
-def broken(bids_dir) -> tuple[Path, int]:
+def broken(alone_dir) -> tuple[Path, int]:
     """The output folder of the pairs with a broken FLAIR, and the exit code."""
-    output = bids_dir.parent / "broken"
-    return output, start(bids_dir, output, "--participant-label", "cut", "holes")
+    output = alone_dir.parent / "broken"
+    return output, start(alone_dir, output, "--participant-label", "cut", "holes")
 
 
 @pytest.mark.parametrize(
@@ -188,23 +155,23 @@ def test_a_pair_with_a_broken_flair_fails_as_a_whole_and_names_the_flair(broken,
     assert [path for path in output.rglob("*") if ".tmp" in path.name] == []
 
 
-def test_the_ct_of_a_broken_flair_can_be_measured_alone_by_a_filter(bids_dir, broken, capsys):
+def test_the_ct_of_a_broken_flair_can_be_measured_alone_by_a_filter(alone_dir, broken, capsys):
     # As docs/refused.md says. What follows is the run of a CT alone, which is tested above.
     output, _ = broken
-    filters = bids_dir.parent / "filter.json"
+    filters = alone_dir.parent / "filter.json"
     filters.write_text('{"flair": {"acquisition": "none"}}')
     more = ("--participant-label", "cut", "--bids-filter-file", str(filters), "--dry-run")
-    assert start(bids_dir, output, *more) == 0
+    assert start(alone_dir, output, *more) == 0
     said = capsys.readouterr().out
     assert "sub-cut/ct/sub-cut_ct.nii.gz" in said
     assert "none, the filters left out 1: the CT is measured alone" in said
 
 
-def test_a_disk_that_becomes_full_while_results_are_written_keeps_none_of_them(bids_dir, tmp_path):
+def test_a_disk_that_becomes_full_while_results_are_written_keeps_none_of_them(alone_run, tmp_path):
     output = tmp_path / "out"
-    arguments = (bids_dir, output, "participant", "--participant-label", "ct", "--random-seed", "7")
-    arguments += ("-w", tmp_path / "work", "--omp-nthreads", "1")
-    arguments += tuple(quick_models.options(tmp_path / "models", "ct"))
+    # In the work folder all steps but the last ones are done.
+    bids_dir, _, level, _, *more = alone_run.arguments
+    arguments = (bids_dir, output, level, *more, "--participant-label", "ct")
     code, said, left = run_on_small_disk(output, "1g", *arguments, label="sub-ct", spare_kb=300)
     assert code == 74, said
     assert "Traceback" not in said

@@ -25,6 +25,14 @@ def test_an_image_alone_needs_neither_registration_nor_the_other_image(graph, al
     assert not [name for name in names if {other, "register"} & set(name.split("_"))]
 
 
+def test_maps_in_the_templates_space_are_made_where_they_are_asked_for(graph):
+    def made(**asked):
+        return {name for name in graph(**asked).list_node_names() if name.endswith("_in_template")}
+
+    assert made() == {"ct_in_template", "flair_in_template"}
+    assert made(in_template=False) == set()
+
+
 def test_labels_that_bids_allows_make_names_that_nipype_allows_and_that_differ(graph):
     labels = ("sub-a", "sub-a+b", "sub-a_ses-b", "sub-a_ses-b+c", "sub-ab")
     assert len({workflow_name(label) for label in labels}) == len(labels)

@@ -1,7 +1,8 @@
 """A pair in the frame of another template, with a deformable registration, through the program.
 
-The template is the packaged one under another name and with its origin elsewhere, in a local
-TEMPLATEFLOW_HOME: whatever still takes the packaged template's millimetres is far off.
+The template is the packaged one under another name, with every second voxel and its origin
+elsewhere, in a local TEMPLATEFLOW_HOME: whatever still takes the packaged template's millimetres or
+voxels is far off.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Run:
 
 def _moved(source: Path, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
-    image = nib.load(source)
+    image = nib.load(source).slicer[::2, ::2, ::2]
     affine = image.affine.copy()
     affine[:3, 3] += MOVED_MM
     nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine), target)
@@ -154,7 +155,7 @@ def test_maps_in_the_templates_space_are_what_ants_makes_of_the_written_transfor
 
 def test_the_two_displacement_fields_undo_each_other(run):
     brain = nib.load(run.brain)
-    voxels = np.argwhere(np.asarray(brain.dataobj) > 0)[::5000]
+    voxels = np.argwhere(np.asarray(brain.dataobj) > 0)[::625]
     lps = nib.affines.apply_affine(np.diag([-1, -1, 1, 1]) @ brain.affine, voxels)
     there, back = (
         str(run.path(f"from-{source}_to-{target}_mode-image_desc-syn_xfm.nii.gz"))
