@@ -165,7 +165,7 @@ def _vocabulary() -> Vocabulary:
 
 @functools.cache
 def _suffix() -> dict[str, Any]:
-    """What PyBIDS is to read of a name, as it has it: the suffix alone, which takes half as long."""
+    """Return what PyBIDS is to read of a name: the suffix alone, in half the time of all."""
     from bids.layout.models import Config  # slow to import, not needed for --help
 
     pattern = Config.load("bids").entities["suffix"].pattern
