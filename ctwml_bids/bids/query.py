@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ctwml_bids.bids.fetched import not_fetched
 from ctwml_bids.bids.filenames import Vocabulary, readable
@@ -162,13 +163,22 @@ def _vocabulary() -> Vocabulary:
     return {match[1]: (name, re.compile(match[2])) for name, match in found if match}
 
 
+@functools.cache
+def _suffix() -> dict[str, Any]:
+    """Return what PyBIDS is to read of a name: the suffix alone, in half the time of all."""
+    from bids.layout.models import Config  # slow to import, not needed for --help
+
+    pattern = Config.load("bids").entities["suffix"].pattern
+    return {"name": "ctwml_bids", "entities": [{"name": "suffix", "pattern": pattern}]}
+
+
 def _index(root: Path, listings: Iterable[Listing]) -> frozenset[Path]:
     """Find CT and FLAIR among listed files with PyBIDS."""
     from bids.layout import BIDSLayout, BIDSLayoutIndexer  # slow to import, not needed for --help
 
     shown = _Shown(root, (path for listing in listings for path, _ in listing.files))
     indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[shown])
-    layout = BIDSLayout(root, validate=False, indexer=indexer)
+    layout = BIDSLayout(root, validate=False, indexer=indexer, config=_suffix())
     suffixes = [suffix for kind in MODALITIES.values() for suffix in kind.suffixes]
     return frozenset(Path(path) for path in layout.get(suffix=suffixes, return_type="filename"))
 

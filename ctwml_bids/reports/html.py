@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping
+from functools import cache
 
 import jinja2
 
@@ -21,6 +22,12 @@ def render(template: str, **values: object) -> str:
     **values
         What the template names; a name that is missing is an error.
     """
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Return what renders the packaged templates; it keeps those that it has compiled."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ctwml_bids", "data/html"),
         autoescape=True,
@@ -30,7 +37,7 @@ def render(template: str, **values: object) -> str:
     )
     environment.filters.update(number=number, short=short, data_uri=data_uri)
     environment.tests["mapping_value"] = lambda value: isinstance(value, Mapping)
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def number(value: object, digits: int = 1, *, sign: bool = False) -> str:

@@ -14,12 +14,14 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_nifti, write_text, write_tsv
 from ctwml_bids.group.summary import GroupOptions, Sources, run_group
 from ctwml_bids.preprocessing.transforms import itk_text
+from ctwml_bids.reports.plots import Drawing
 from ctwml_bids.statistics.columns import COLUMNS
 
 # Volumes of five units, in mL.
 FLAIR = [1.0, 5.0, 12.0, 30.0, 55.0]
 CT = [2.0, 4.0, 13.0, 27.0, 50.0]
 HASHES = {"preprocessing": "a" * 64, "segmentation": "b" * 64}
+DRAWN: dict[str, Drawing] = {}  # figures of this process, by what they show
 SETTINGS = {"template": "MNI152NLin2009aSym", "normalisation": "nine", "seed": 1}
 
 
