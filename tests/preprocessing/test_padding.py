@@ -79,14 +79,25 @@ def test_padding_of_one_value_becomes_air(tmp_path, phantom, form, value):
     assert any(f"the one value {value}," in text for text in loaded.warnings)
 
 
-@pytest.mark.parametrize("form", ["box", "turned", "circle"])
-def test_the_brain_of_a_padded_head_is_that_of_the_head_in_air(tmp_path, phantom, form):
+@pytest.fixture(scope="module")
+def brain_in_air(tmp_path_factory, phantom):
     data, grid, _ = phantom
-    masks = [
-        ct_mask(read(tmp_path, PADDINGS[form](data, value), grid).image).mask.dataobj
-        for value in (0, -1000)
-    ]
-    assert dice(*masks) > 0.99
+    found = ct_mask(read(tmp_path_factory.mktemp("air"), data, grid).image)
+    return np.asarray(found.mask.dataobj, dtype=np.float32)
+
+
+@pytest.mark.parametrize("form", ["box", "turned", "circle"])
+def test_the_brain_of_a_padded_head_is_that_of_the_head_in_air(
+    tmp_path, phantom, brain_in_air, form
+):
+    data, grid, _ = phantom
+    padded, in_air = (PADDINGS[form](data, value) for value in (0, -1000))
+    found = ct_mask(read(tmp_path, padded, grid).image).mask.dataobj
+    if form == "turned":  # the brain itself, not its mask, is what a turn interpolates
+        brain = ct_mask(read(tmp_path, in_air, grid).image).mask.dataobj
+    else:
+        brain = PADDINGS[form](brain_in_air, 0)
+    assert dice(found, brain) > 0.99
 
 
 def face(data, brain, value):
