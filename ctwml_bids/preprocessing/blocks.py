@@ -38,6 +38,13 @@ def block_mean(array: np.ndarray, grid: Grid, target_mm: float) -> tuple[np.ndar
     return averaged, Grid((int(shape[0]), int(shape[1]), int(shape[2])), grid.affine @ scale)
 
 
+def every_nth(data: np.ndarray, step: int) -> np.ndarray:
+    """Return ``data.ravel()[::step]``, without a copy of all where memory has another order."""
+    if step == 1 or data.flags.c_contiguous:
+        return data.ravel()[::step]
+    return data.flat[::step]
+
+
 def finer(mask: np.ndarray, coarse: Grid, grid: Grid, smooth: float = 0.0) -> np.ndarray:
     """Carry a mask from a grid with the same axes to a finer one, by linear interpolation.
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ctwml_bids.preprocessing.blocks import every_nth
 from ctwml_bids.preprocessing.grids import Grid
 
 # Values of one slice that differ by less than this share of the image's range are one value.
@@ -132,7 +133,7 @@ def _lost(
 
 def _levels(planes: np.ndarray) -> tuple[float, float]:
     """Values above which there is head (on MR, tissue that is not dark), and up to which is air."""
-    sample = planes.ravel()[:: max(1, planes.size // _SAMPLE)]
+    sample = every_nth(planes, max(1, planes.size // _SAMPLE))
     # Without bright padding.
     low, high = np.percentile(sample[sample < sample.max()], ENDS_PERCENT)
     low = max(float(low), AIR_HU)

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.geometry import slice_axis
+from ctwml_bids.preprocessing.blocks import every_nth
 from ctwml_bids.preprocessing.empty_slices import (
     empty_facts,
     empty_warnings,
@@ -171,7 +172,7 @@ def read_ct(
 
 def classify(data: np.ndarray) -> Scale:
     """Tell from the histogram whether values (x, y, z) are HU, a brain window, or neither."""
-    sample = np.asarray(data).ravel()[:: max(1, data.size // 4_000_000)]
+    sample = every_nth(np.asarray(data), max(1, data.size // 4_000_000))
     low, high = float(sample.min()), float(sample.max())
     # The background of a window or of a brain without skull is one value, often 0: no tissue.
     varied = sample[(sample != low) & (sample != high) & (sample != 0)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ctwml_bids.preprocessing.blocks import every_nth
 from ctwml_bids.preprocessing.quantisation import hu_step
 
 # Values closer than this to a whole number of HU are one value: what an interpolation makes of a
@@ -166,7 +167,7 @@ def _in_coarse_steps(data: np.ndarray) -> bool:
     step = hu_step(data)
     if step is not None and step >= COARSE_HU:
         return True
-    sample = data.ravel()[:: max(1, data.size // _SAMPLE)]
+    sample = every_nth(data, max(1, data.size // _SAMPLE))
     soft = sample[(sample > TISSUE_HU[0]) & (sample < TISSUE_HU[1])]
     return np.unique(np.round(soft)).size < LEAST_VALUES
 

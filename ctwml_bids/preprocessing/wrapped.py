@@ -18,6 +18,7 @@ from nibabel.arrayproxy import ArrayProxy
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.geometry import load_nifti
+from ctwml_bids.preprocessing.blocks import every_nth
 
 # Stored integers of so many bits; scanners also send 12.
 BITS = (8, 12, 16)
@@ -138,7 +139,7 @@ def unit_of(data: np.ndarray) -> float | None:
     It is 1 for integers, whatever type they are saved as, and for integers that were scaled the
     smallest difference between values.
     """
-    values = np.unique(data.ravel()[:: max(1, data.size // _SAMPLE)])
+    values = np.unique(every_nth(data, max(1, data.size // _SAMPLE)))
     if values.size < 2:
         return None
     if np.array_equal(values, np.round(values)):

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.preprocessing.blocks import block_mean
 from ctwml_bids.preprocessing.ct_brain import ct_mask
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
-from ctwml_bids.preprocessing.hounsfield import read_ct
 from tests.preprocessing.head_phantom import centred_grid, head
 
 
@@ -67,10 +65,9 @@ def test_a_water_bottle_is_no_head():
 @pytest.mark.parametrize(
     ("subject", "low", "high"), [("sub-ge01", 1200, 1500), ("sub-dv01", 1200, 1550)]
 )
-def test_real_heads_have_a_plausible_brain(bids_real, subject, low, high):
-    image = read_ct(bids_real / subject / "ct" / f"{subject}_ct.nii.gz").image
-    data, grid = block_mean(np.asarray(image.dataobj), grid_of(image), 1.0)
-    found = ct_mask(image_on(data, grid))
+def test_real_heads_have_a_plausible_brain(real_brain, subject, low, high):
+    image, found = real_brain(subject, 1.0)
+    data = np.asarray(image.dataobj)
     inside = np.asarray(found.mask.dataobj) > 0
     assert low < found.facts["brain_ml"] < high
     assert (data[inside] > 300).mean() < 0.005
@@ -78,13 +75,12 @@ def test_real_heads_have_a_plausible_brain(bids_real, subject, low, high):
     assert not inside[:, :, 0].any()
 
 
-def test_noise_and_turning_the_head_change_little(bids_real):
-    image = read_ct(bids_real / "sub-dv01" / "ct" / "sub-dv01_ct.nii.gz").image
-    data, grid = block_mean(np.asarray(image.dataobj), grid_of(image), 2.0)
-    inside = np.asarray(ct_mask(image_on(data, grid)).mask.dataobj)
+def test_noise_and_turning_the_head_change_little(real_brain):
+    image, brain = real_brain("sub-dv01", 2.0)
+    data, grid = np.asarray(image.dataobj), grid_of(image)
     noisy = data + np.random.default_rng(0).normal(0, 20, data.shape).astype(np.float32)
     turn = np.eye(4)
     angle = np.radians(15)
     turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     turned = Grid(grid.shape, turn @ grid.affine)
-    assert dice(ct_mask(image_on(noisy, turned)).mask.dataobj, inside) > 0.97
+    assert dice(ct_mask(image_on(noisy, turned)).mask.dataobj, brain.mask.dataobj) > 0.97

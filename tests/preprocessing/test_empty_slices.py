@@ -147,13 +147,14 @@ def test_no_slice_of_a_real_image_is_lost_also_without_skull(bids_real):
     paths = [*bids_real.glob("sub-*/**/*_ct.nii.gz"), *bids_real.glob("sub-*/**/*_FLAIR.nii.gz")]
     assert paths
     for path in paths:
-        data = np.asarray(nib.load(path).dataobj, dtype=np.float32)
+        # Every second pixel, for time.
+        data = np.asarray(nib.load(path).dataobj, dtype=np.float32)[::2, ::2]
         assert find_empty(data, 2).inner == find_empty(data, 2).partly == (), path
     for path in stripped_masks(bids_real):
         subject, session = path.name.split("_")[:2]
         name = f"{subject}_{session}_FLAIR.nii.gz"
         flair = nib.load(bids_real / subject / session / "anat" / name)
-        data = np.where(np.asarray(nib.load(path).dataobj) > 0, flair.dataobj, 0)
+        data = np.where(np.asarray(nib.load(path).dataobj) > 0, flair.dataobj, 0)[::2, ::2]
         assert find_empty(data, 2).is_whole, path
 
 

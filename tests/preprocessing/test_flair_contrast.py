@@ -175,14 +175,21 @@ def test_what_cannot_be_seen_fails_nothing(head, tissues):
     assert judged(facts) == "warn"
 
 
+@pytest.fixture(scope="module")
+def pose_of_lj07(bids_real, packaged):
+    """The template's pose in a head of which all images lie on one grid."""
+    image = read_flair(bids_real / "sub-lj07/anat/sub-lj07_FLAIR.nii.gz").image
+    return nine_parameter(flair_mask(image, None).mask, packaged["brain"], seed=1)
+
+
 @pytest.mark.parametrize("kind", ["FLAIR", "T1w", "T2w"])
-def test_real_images_called_flair(bids_real, packaged, tmp_path, kind):
+def test_real_images_called_flair(bids_real, pose_of_lj07, tmp_path, kind):
     path = tmp_path / "sub-01_FLAIR.nii.gz"
     shutil.copy(bids_real / f"sub-lj07/anat/sub-lj07_{kind}.nii.gz", path)
     image = read_flair(path).image
     # Already brain-extracted, so that no network is asked.
     mask = flair_mask(image, None).mask
-    matrix = nine_parameter(mask, packaged["brain"], seed=1)
+    matrix = pose_of_lj07
     image.to_filename(tmp_path / "image.nii")
     mask.to_filename(tmp_path / "mask.nii")
     np.savetxt(tmp_path / "matrix.txt", matrix)

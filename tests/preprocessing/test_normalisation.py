@@ -47,17 +47,24 @@ def posed(mask: nib.Nifti1Image, matrix: np.ndarray, cut: tuple[float, float] = 
 KNOWN = nine_parameters.compose([0.9, 1.15, 1.05], [25, -30, 15], np.deg2rad([18, -8, 12]))
 
 
+@pytest.fixture(scope="module")
+def found_whole(template_mask):
+    return nine_parameters.nine_parameter(posed(template_mask, KNOWN), template_mask, seed=3)
+
+
 @pytest.mark.parametrize("cut", [(0, 0), (40, 0), (0, 25)])
-def test_known_nine_parameters_are_found_even_where_the_image_ends(template_mask, cut):
-    native = posed(template_mask, KNOWN, cut)
-    found = nine_parameters.nine_parameter(native, template_mask)
+def test_known_nine_parameters_are_found_even_where_the_image_ends(template_mask, found_whole, cut):
+    found = found_whole
+    if any(cut):
+        native = posed(template_mask, KNOWN, cut)
+        found = nine_parameters.nine_parameter(native, template_mask)
     points = surface_points(template_mask)
     error = np.linalg.norm(apply_affine(found, points) - apply_affine(KNOWN, points), axis=1)
     assert error.mean() < 1.5
 
 
-def test_result_is_a_translation_a_rotation_and_scales_without_shear(template_mask):
-    found = nine_parameters.nine_parameter(posed(template_mask, KNOWN), template_mask)
+def test_result_is_a_translation_a_rotation_and_scales_without_shear(found_whole):
+    found = found_whole
     scales, translations, rotations, shears = nine_parameters.decompose(found)
     assert np.allclose(shears, 0, atol=1e-9)
     assert np.allclose(nine_parameters.compose(scales, translations, rotations), found, atol=1e-9)
@@ -65,10 +72,9 @@ def test_result_is_a_translation_a_rotation_and_scales_without_shear(template_ma
     assert np.allclose(axes.T @ axes, np.eye(3), atol=1e-9)
 
 
-def test_same_seed_gives_the_same_matrix(template_mask):
-    native = posed(template_mask, KNOWN)
-    first = nine_parameters.nine_parameter(native, template_mask, seed=3)
-    assert np.array_equal(first, nine_parameters.nine_parameter(native, template_mask, seed=3))
+def test_same_seed_gives_the_same_matrix(template_mask, found_whole):
+    again = nine_parameters.nine_parameter(posed(template_mask, KNOWN), template_mask, seed=3)
+    assert np.array_equal(found_whole, again)
 
 
 def test_empty_mask_is_refused(template_mask):

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.ct_brain import ct_mask
-from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
+from ctwml_bids.preprocessing.grids import Grid, grid_of
 from ctwml_bids.preprocessing.hounsfield import read_ct
 from ctwml_bids.preprocessing.padding import blank_regions
 from ctwml_bids.preprocessing.quantisation import hu_step
@@ -23,7 +23,7 @@ def phantom():
 
 
 def read(tmp_path, data, grid, dtype=np.int16):
-    path = tmp_path / "a.nii.gz"
+    path = tmp_path / "a.nii"
     nib.save(nib.Nifti1Image(np.asarray(data).astype(dtype), grid.affine), path)
     return read_ct(path)
 
@@ -79,14 +79,25 @@ def test_padding_of_one_value_becomes_air(tmp_path, phantom, form, value):
     assert any(f"the one value {value}," in text for text in loaded.warnings)
 
 
-@pytest.mark.parametrize("form", ["box", "turned", "circle"])
-def test_the_brain_of_a_padded_head_is_that_of_the_head_in_air(tmp_path, phantom, form):
+@pytest.fixture(scope="module")
+def brain_in_air(tmp_path_factory, phantom):
     data, grid, _ = phantom
-    masks = [
-        ct_mask(read(tmp_path, PADDINGS[form](data, value), grid).image).mask.dataobj
-        for value in (0, -1000)
-    ]
-    assert dice(*masks) > 0.99
+    found = ct_mask(read(tmp_path_factory.mktemp("air"), data, grid).image)
+    return np.asarray(found.mask.dataobj, dtype=np.float32)
+
+
+@pytest.mark.parametrize("form", ["box", "turned", "circle"])
+def test_the_brain_of_a_padded_head_is_that_of_the_head_in_air(
+    tmp_path, phantom, brain_in_air, form
+):
+    data, grid, _ = phantom
+    padded, in_air = (PADDINGS[form](data, value) for value in (0, -1000))
+    found = ct_mask(read(tmp_path, padded, grid).image).mask.dataobj
+    if form == "turned":  # the brain itself, not its mask, is what a turn interpolates
+        brain = ct_mask(read(tmp_path, in_air, grid).image).mask.dataobj
+    else:
+        brain = PADDINGS[form](brain_in_air, 0)
+    assert dice(found, brain) > 0.99
 
 
 def face(data, brain, value):
@@ -179,24 +190,22 @@ def test_nothing_is_changed_in_real_scans(bids_real, subject):
     expected = np.maximum(np.asarray(stored.dataobj, dtype=np.float32), -1000)
     np.testing.assert_array_equal(loaded.image.dataobj, expected)
     assert loaded.facts["blank_regions"] == []
+    assert loaded.facts["empty_slices"] is None
 
 
 @pytest.mark.parametrize("subject", ["sub-ge01", "sub-dv01"])
 @pytest.mark.parametrize("high", [300, 400, 401, 450, 500, 600, 1000, 1500, 2000, 3071])
-def test_clipped_bone_of_real_scans_stays(bids_real, subject, high):
-    image = read_ct(bids_real / subject / "ct" / f"{subject}_ct.nii.gz").image
-    data = np.minimum(np.asarray(image.dataobj)[::2, ::2], high)
-    grid = Grid(data.shape, grid_of(image).affine @ np.diag([2, 2, 1, 1.0]))
-    assert blank_regions(data, grid.voxel_ml)[1] == ()
+def test_clipped_bone_of_real_scans_stays(halved_ct, subject, high):
+    data, grid = halved_ct(subject)
+    assert blank_regions(np.minimum(data, high), grid.voxel_ml)[1] == ()
 
 
 @pytest.mark.parametrize("subject", ["sub-ge01", "sub-dv01"])
 @pytest.mark.parametrize(("high", "value"), [(1000, 1000), (1000, 3000), (3071, 3071), (450, 2000)])
-def test_bright_padding_is_found_where_bone_is_clipped(bids_real, subject, high, value):
-    image = read_ct(bids_real / subject / "ct" / f"{subject}_ct.nii.gz").image
-    data = np.minimum(np.asarray(image.dataobj)[::2, ::2], high)
-    padded = box(data, value)
-    blank, (found,) = blank_regions(padded, 4 * grid_of(image).voxel_ml)
+def test_bright_padding_is_found_where_bone_is_clipped(halved_ct, subject, high, value):
+    data, grid = halved_ct(subject)
+    padded = box(np.minimum(data, high), value)
+    blank, (found,) = blank_regions(padded, grid.voxel_ml)
     assert found.value == value
     expected = box(np.zeros(data.shape, bool), True)
     assert (blank | ~expected).all()
@@ -230,34 +239,33 @@ def quantised(data, step, smooth, form):
         (16, 2.5, "1 mm"),
     ],
 )
-def test_soft_tissue_in_coarse_steps_is_no_padding(bids_real, step, smooth, form):
-    image = read_ct(bids_real / "sub-dv01" / "ct" / "sub-dv01_ct.nii.gz").image
-    data = np.asarray(image.dataobj)[::2, ::2]
+def test_soft_tissue_in_coarse_steps_is_no_padding(halved_ct, step, smooth, form):
+    data, grid = halved_ct("sub-dv01")
     changed = quantised(data, step, smooth, form).astype(np.float32)
     assert hu_step(changed) == pytest.approx(step, rel=0.02)
-    voxel_ml = 4 * grid_of(image).voxel_ml * data.size / changed.size
+    voxel_ml = grid.voxel_ml * data.size / changed.size
     assert blank_regions(changed, voxel_ml)[1] == ()
 
 
 @pytest.mark.parametrize("value", [7, 40])
 @pytest.mark.parametrize("step", [1, 4 / 3])
-def test_a_face_as_bright_as_tissue_is_found(bids_real, value, step):
-    image = read_ct(bids_real / "sub-dv01" / "ct" / "sub-dv01_ct.nii.gz").image
-    data = np.round(np.asarray(image.dataobj)[::2, ::2] / step) * step
+def test_a_face_as_bright_as_tissue_is_found(halved_ct, value, step):
+    data, grid = halved_ct("sub-dv01")
+    data = np.round(data / step) * step
     face = np.s_[60:200, 200:, 2:10]
     data[face] = value
-    blank, (found,) = blank_regions(data.astype(np.float32), 4 * grid_of(image).voxel_ml)
+    blank, (found,) = blank_regions(data.astype(np.float32), grid.voxel_ml)
     assert found.value == value
     assert blank[face].all()
 
 
 @pytest.mark.parametrize("value", [2500, 3071, 5000])
-def test_a_face_brighter_than_all_bone_is_found(bids_real, value):
-    image = read_ct(bids_real / "sub-dv01" / "ct" / "sub-dv01_ct.nii.gz").image
-    data = np.asarray(image.dataobj)[::2, ::2].copy()
+def test_a_face_brighter_than_all_bone_is_found(halved_ct, value):
+    data, grid = halved_ct("sub-dv01")
+    data = data.copy()
     face = np.s_[60:200, 200:, :10]
     data[face] = value
-    blank, (found,) = blank_regions(data, 4 * grid_of(image).voxel_ml)
+    blank, (found,) = blank_regions(data, grid.voxel_ml)
     assert found.value == value
     assert blank[face].all()
 
@@ -292,13 +300,11 @@ def test_a_brain_extracted_ct_is_kept(tmp_path, phantom, background, cropped):
 
 
 @pytest.fixture(scope="module")
-def real(bids_real):
+def real(real_brain):
     """A real head on 2 mm pixels, its brain as found in the whole head."""
-    from ctwml_bids.preprocessing.blocks import block_mean
-
-    image = read_ct(bids_real / "sub-dv01" / "ct" / "sub-dv01_ct.nii.gz").image
-    data, grid = block_mean(np.asarray(image.dataobj), grid_of(image), 2.0)
-    return data, grid, np.asarray(ct_mask(image_on(data, grid)).mask.dataobj) > 0
+    image, brain = real_brain("sub-dv01", 2.0)
+    assert brain.facts["already_extracted"] is False
+    return np.asarray(image.dataobj), grid_of(image), np.asarray(brain.mask.dataobj) > 0
 
 
 EXTRACTIONS = {
@@ -328,7 +334,7 @@ def test_a_real_brain_extracted_in_many_ways_is_kept(tmp_path, real, form):
     assert found.facts["brain_ml"] == pytest.approx(expected.sum() * grid.voxel_ml, rel=0.11)
 
 
-@pytest.mark.parametrize("window", [(-1000, 2000), (-1000, 80), (0, 80), (-20, 100)])
+@pytest.mark.parametrize("window", [(-1000, 80), (0, 80)])
 def test_a_whole_real_head_is_not_taken_for_a_brain(tmp_path, real, window):
     data, grid, brain = real
     found = ct_mask(read(tmp_path, np.clip(np.round(data), *window), grid).image)

@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 
 from ctwml_bids.preprocessing.blocks import block_mean
-from ctwml_bids.preprocessing.ct_brain import ct_mask
 from ctwml_bids.preprocessing.flair_ventricles import flair_ventricles
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
-from ctwml_bids.preprocessing.hounsfield import read_ct
 from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.preprocessing.template_pose import TEMPLATE, template_pose
 from ctwml_bids.preprocessing.ventricles import ct_ventricles
@@ -132,11 +130,9 @@ def test_no_fluid_gives_an_empty_mask():
     assert not np.asarray(found.dataobj).any()
 
 
-def test_real_atrophied_ventricles_are_found(bids_real):
-    image = read_ct(bids_real / "sub-ge01" / "ct" / "sub-ge01_ct.nii.gz").image
-    data, grid = block_mean(np.asarray(image.dataobj), grid_of(image), 1.0)
-    image = image_on(data, grid)
-    mask = ct_mask(image).mask
+def test_real_atrophied_ventricles_are_found(bids_real, real_brain):
+    image, brain = real_brain("sub-ge01", 1.0)
+    mask, grid = brain.mask, grid_of(image)
     template = nib.load(
         TEMPLATE / "tpl-MNI152NLin2009aSym_res-1_label-lateralventricles_mask.nii.gz"
     )
