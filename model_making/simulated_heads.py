@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.preprocessing.grids import Grid
+from ctwml_bids.preprocessing.normalisation import BACKGROUND
 from ctwml_bids.simulation.infarcts import InfarctShapes, read_shapes
 from ctwml_bids.simulation.pair import simulate_pair
 from model_making import shipped_heads
@@ -149,11 +151,29 @@ def _make_head(
                 truth.infarct_fraction,
             )
             channels, labels = shipped_heads.training_arrays(rng, head, grid, modality)
+            labels = seen_labels(labels, channels)
             facts = dict(pair.facts) | {"grid_voxel_ml": head.voxel_ml}
             if modality == "ct" and ct_noise != 1:
                 facts["ct_noise_factor"] = ct_noise
             name = _name(seed, pose, modality)
             shipped_heads.save_head(folder, name, channels, labels, facts)
+
+
+def seen_labels(labels: np.ndarray, channels: np.ndarray) -> np.ndarray:
+    """Leave labels out where a network sees background: a found mask cuts infarcts of the cortex.
+
+    Parameters
+    ----------
+    labels
+        uint8, (x, y, z).
+    channels
+        (channels, x, y, z), as from `shipped_heads.training_arrays`: −3 is background, and dark
+        fluid, which is kept where brain lies around it within its slice.
+    """
+    inside = (channels > BACKGROUND).any(axis=0)
+    for k in range(inside.shape[2]):
+        inside[:, :, k] = ndimage.binary_fill_holes(inside[:, :, k])
+    return np.where(inside, labels, np.uint8(0))
 
 
 def _found_on(rng: np.random.Generator, modality: str) -> shipped_heads.FoundOn | None:

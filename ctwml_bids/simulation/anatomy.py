@@ -24,6 +24,8 @@ TEMPLATE_BRAIN_ML = 1890.0  # of the packaged brain mask: MNI space is larger th
 # age gives the sulci stays in them: where pressure widened them they are narrow or effaced, where
 # tissue was lost (ex vacuo) they are as without, or wider.
 BEFORE_WIDENING_ML = 40.0
+# Smoothing (SD, mm) of the distance from ventricles; less where horns are a voxel or two wide.
+WALL_SMOOTHING, HORN_SMOOTHING = 0.8, 0.5
 EFFACED, KEPT, KEPT_SHARE = (0.25, 0.7), (0.85, 1.4), 0.5
 
 
@@ -182,11 +184,12 @@ def make_head(
     everywhere = (slice(None),) * 3
     labels = warp(base.labels, source, everywhere, 0)
     skull_distance = warp(base.skull_distance, source, everywhere, 1)
-    ventricle_distance = warp(base.ventricle_distance, source, BRAIN_BOX, 1)
-    if ventricles_ml is not None:
-        # What the flow stretched and compressed measures no millimetres any more.
-        ventricle_distance = canonical.signed_distance(ventricle_distance < 0)
-        ventricle_distance = ndimage.gaussian_filter(ventricle_distance, 0.8)
+    # What the warp stretched and compressed measures no millimetres any more.
+    within = warp(base.ventricle_distance, source, BRAIN_BOX, 1) < 0
+    ventricle_distance = ndimage.gaussian_filter(
+        canonical.signed_distance(within),
+        WALL_SMOOTHING if base.covered_from is None else HORN_SMOOTHING,
+    )
     fields = {
         "grey": warp(base.grey, source, BRAIN_BOX, 1),
         "white": warp(base.white, source, BRAIN_BOX, 1),

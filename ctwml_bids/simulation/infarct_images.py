@@ -71,7 +71,7 @@ def on_flair(signal: np.ndarray, head: Head, infarcts: Infarcts, fluid: float) -
     solid, csf, total = _cut(head, infarcts)
     part = signal[infarcts.box]
     bright = look.fresh_signal * (1 + SPECKLE * infarcts.texture)
-    part += infarcts.fresh * _fogged(infarcts) * (solid * bright + csf * fluid - part)
+    part += infarcts.fresh * (solid * bright + csf * fluid - part)
     rim = infarcts.fraction - infarcts.core - infarcts.fresh
     part += rim * (solid * look.rim_signal * (1 + SPECKLE * infarcts.texture) + csf * fluid - part)
     part += infarcts.core * (total * (fluid + look.core_signal) - part)

@@ -42,7 +42,7 @@ class InfarctLook:
     blur
         mm over which grey and white matter blend in it.
     fog
-        How far its places of fogging look normal again (0: no fogging).
+        How far its places of fogging look normal again on CT (0: no fogging).
     """
 
     cavitation: float
@@ -118,9 +118,9 @@ def draw_look(rng: np.random.Generator) -> InfarctLook:
         rim_share=float(rng.uniform(0.4, 0.75)),
         rim_signal=float(rng.uniform(1.3, 1.9)),
         fresh_signal=float(rng.uniform(1.3, 1.9)),
-        drop=float(rng.uniform(4, 12)),
+        drop=float(rng.uniform(6, 12)),
         blur=float(rng.uniform(1.2, 2.2)),
-        fog=float(rng.uniform(0.4, 0.9)) if rng.random() < 0.15 else 0.0,
+        fog=float(rng.uniform(0.3, 0.6)) if rng.random() < 0.15 else 0.0,
     )
 
 

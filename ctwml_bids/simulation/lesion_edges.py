@@ -27,6 +27,8 @@ def _border_distance(lesion: np.ndarray, ventricles: np.ndarray, scale: np.ndarr
     thin = (slice(None, None, STEP),) * 3
     edges = STEP * scale
     within = lesion[thin]
+    if not within.any():
+        return np.full(lesion.shape, np.float32(REACH_MM))
     outside = ndimage.distance_transform_edt(~within, sampling=edges)
     inside = ndimage.distance_transform_edt(within | ventricles[thin], sampling=edges)
     half = float(np.mean(edges)) / 2
