@@ -10,7 +10,7 @@ import pytest
 from ctwml_bids.errors import BadDataError, UsageError
 from ctwml_bids.simulation import ct
 from model_making import shipped_heads, train_shipped
-from model_making.simulated_heads import noise_factor
+from model_making.simulated_heads import noise_factor, seen_labels
 
 SEED = 376
 
@@ -66,3 +66,15 @@ def test_heads_with_other_noise_are_not_mixed_and_are_named_in_the_card(noisy, t
 def test_factors_of_noise_that_cannot_be_are_refused(tmp_path, noise):
     with pytest.raises(UsageError, match="two factors above 0"):
         train_shipped.main(_arguments(tmp_path, noise))
+
+
+def test_labels_are_left_out_where_a_network_sees_background():
+    channels = np.full((2, 12, 12, 2), -3.0, np.float32)
+    channels[:, 2:10, 2:10] = 0.5
+    channels[:, 5, 5] = -3.0  # fluid as dark as background, with brain around it
+    labels = np.full((12, 12, 2), 2, np.uint8)
+    seen = seen_labels(labels, channels)
+    expected = np.zeros((12, 12), bool)
+    expected[2:10, 2:10] = True
+    for k in range(2):
+        np.testing.assert_array_equal(seen[:, :, k] == 2, expected)

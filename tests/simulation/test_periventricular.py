@@ -86,7 +86,7 @@ def test_linings_stand_out_as_lesions_do_and_rims_of_the_lesion_free_do_less(old
         darks.append(np.median(normal - dark) / of_ct.lesion_drop)
     assert np.median(rims) < 0.5 * np.median(brights)
     # As dark as any lesion as thin: on CT a border fades over some millimetres.
-    assert min(darks) > 0.45
+    assert min(darks) > 0.35
 
 
 def test_the_normal_rim_is_thin_and_differs_along_the_wall(old_head):
