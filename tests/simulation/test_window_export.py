@@ -52,7 +52,9 @@ def test_slices_are_thinner_than_they_are_apart_by_the_gap(whole_and_window):
     for gap in (0.0, 0.2):
         of_ct, of_flair = (
             draw_ct_grid(np.random.default_rng(1), np.eye(4), (1, 1, 5), "small", gap=gap),
-            draw_flair_grid(np.random.default_rng(1), np.eye(4), (1, 1, 5), "small", False, gap=gap),
+            draw_flair_grid(
+                np.random.default_rng(1), np.eye(4), (1, 1, 5), "small", False, gap=gap
+            ),
         )
         for scan in (of_ct, of_flair):
             assert scan.spacing[2] == pytest.approx(5)
