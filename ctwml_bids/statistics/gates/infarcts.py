@@ -14,8 +14,9 @@ def infarcts(marked_ml: float, unmarked_ml: float = 0.0, *, image: str) -> Gate:
     marked_ml
         Volume of the infarct mask.
     unmarked_ml
-        Volume of large dark areas of a CT in place of tissue that the infarct mask does not cover
-        (`ct_quality`): a model may miss an infarct, and may then count it as white matter lesion.
+        Volume outside the infarct mask of large dark areas of a CT in place of tissue that it
+        covers by less than half (`ct_quality`): a model may miss an infarct, and may then count it
+        as white matter lesion.
     image
         ``CT`` or ``FLAIR``.
     """
