@@ -62,8 +62,9 @@ def write_case(
     """
     frame = case.matrix("template", case.modality)
     fluid = _fluid(case, frame, training)
-    in_fluid, _ = _masks(training, mean[fluid], None if infarct is None else infarct[0][fluid])
-    left_out_ml = np.count_nonzero(in_fluid) * training.grid.voxel_ml
+    in_fluid = _masks(training, mean[fluid], None if infarct is None else infarct[0][fluid])
+    left_out = sum(np.count_nonzero(mask) for mask in in_fluid if mask is not None)
+    left_out_ml = left_out * training.grid.voxel_ml
     left_out_ml *= float(abs(np.linalg.det(frame[:3, :3])))
     maps = [(mean, disagreement), *([infarct] if infarct is not None else [])]
     probabilities, masks, infarcts, grids = {}, {}, {}, {}

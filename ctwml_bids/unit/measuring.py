@@ -152,7 +152,7 @@ def _measure_image(
     cut = cut_shares(seen_part(used, facts["brain_mask"].get("empty_slices")))
     gates = [
         *brain_gates(found, cut, fit, image=label),
-        *lesion_gates(found, facts["network"]["fluid_ml"], image=label),
+        *lesion_gates(found, left_out_as_fluid(facts["network"]), image=label),
         *scan_gates(facts["brain_mask"], image=label),
     ]
     if name == "ct":
@@ -166,6 +166,11 @@ def _measure_image(
         facts["contrast"] = load_facts(files.contrast)
         gates += flair_gates(facts)
     return found, gates, facts
+
+
+def left_out_as_fluid(network: Facts) -> float:
+    """Return the volume (mL) that a network marked in fluid of the ventricles, of all classes."""
+    return float(network["fluid_ml"] + (network.get("infarct_fluid_ml") or 0.0))
 
 
 def _ct_quality(files: ImageFiles) -> dict[str, float | None]:
