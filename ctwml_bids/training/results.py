@@ -112,6 +112,7 @@ def _write_cases(
         "Labels": recipe.labels,
         "Seed": recipe.network.seed,
         "Threshold": recipe.threshold,
+        **({"InfarctThreshold": recipe.infarct_threshold} if recipe.infarct_threshold else {}),
         "Training": f"bids::{place.as_posix()}",
     }
     by_label = {case.label: case for case in cases}

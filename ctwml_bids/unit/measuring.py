@@ -17,7 +17,7 @@ from ctwml_bids.statistics.gates.brain import brain_gates
 from ctwml_bids.statistics.gates.ct import ct_gates
 from ctwml_bids.statistics.gates.flair import flair_gates
 from ctwml_bids.statistics.gates.gate import Gate, overall
-from ctwml_bids.statistics.gates.infarcts import infarcts
+from ctwml_bids.statistics.gates.infarcts import infarcts_or_dark_areas
 from ctwml_bids.statistics.gates.lesions import lesion_gates
 from ctwml_bids.statistics.gates.pair import pair_gates
 from ctwml_bids.statistics.gates.scan import scan_gates
@@ -157,11 +157,8 @@ def _measure_image(
     ]
     if name == "ct":
         facts["quality"] = _ct_quality(files)
-        marks_infarcts = infarct_ml is not None
-        gates += ct_gates(facts, spacing_ratio(facts), marks_infarcts=marks_infarcts)
-    if infarct_ml is not None:
-        unmarked_ml = facts["quality"]["dark_unmarked_ml"] if name == "ct" else 0.0
-        gates.append(infarcts(infarct_ml, unmarked_ml, image=label))
+        gates += ct_gates(facts, spacing_ratio(facts))
+    gates += infarcts_or_dark_areas(infarct_ml, facts.get("quality"), image=label)
     if files.contrast is not None:
         facts["contrast"] = load_facts(files.contrast)
         gates += flair_gates(facts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +17,10 @@ from ctwml_bids.cli.parser import parse
 from ctwml_bids.preprocessing.grids import image_on
 from ctwml_bids.segmentation.model_store import load_card
 from ctwml_bids.training.mapped_heads import open_mapped
+from ctwml_bids.training.maps import THRESHOLDS, dice_by_threshold
 from ctwml_bids.training.missing import missing_networks
 from tests.training import trainable
-from tests.training.trainable import CT_GRID, FLAIR_GRID, FLAIR_TO_CT, HEADS
+from tests.training.trainable import CT_GRID, DARK_ML, FLAIR_GRID, FLAIR_TO_CT, HEADS
 from tests.training.training import SMALL, image, train
 
 
@@ -104,3 +107,77 @@ def test_a_begun_training_is_planned_for_slurm(three):
     missing = missing_networks(settings, 1, three / "work")
     assert missing.tasks == []
     assert missing.lines[-1] == "0 networks to train on 6 images, 3 done"
+
+
+def told(root: Path) -> tuple[dict[str, dict[str, str]], dict]:
+    """The rows of sub-01's out-of-fold table, by image, and its sidecar."""
+    table = root / "out" / names.cross_validated_stats("01", None)
+    with table.open() as stream:
+        rows = {row["image"]: row for row in csv.DictReader(stream, delimiter="\t")}
+    return rows, json.loads(names.sidecar(table).read_text())
+
+
+def test_infarcts_that_are_drawn_on_the_other_image_are_no_wml_of_the_truth(three):
+    """Of sub-04 both balls are drawn as WML on the FLAIR, and one as infarct on the CT."""
+    planned = json.loads((three / "out/train/ct/plan.json").read_text())["cases"]
+    head = next(head for head in HEADS if head.subject == "04")
+    drawn = trainable.lesions_on(FLAIR_GRID, replace(head, centres=head.centres[:1]), FLAIR_TO_CT)
+    first_ml = np.count_nonzero(drawn) * FLAIR_GRID.voxel_ml
+    # The slices of the CT are thicker, so that a rim of the other is left.
+    assert first_ml <= planned["sub-04"]["lesion_ml"] < 1.3 * first_ml
+    truth_ml = float(accuracy(three)["sub-04"]["truth_ml"])
+    assert truth_ml == pytest.approx(planned["sub-04"]["lesion_ml"], abs=1e-3)
+
+
+def test_the_dice_by_threshold_is_that_of_masks_without_the_voxels_of_infarcts():
+    wml, infarct = np.array([[0.7, 0.52, 0.0, 0.0], [0.1, 0.4, 0.9, 0.0]])
+    truth = np.array([True, False, False, False])
+    found = dict(zip(THRESHOLDS, dice_by_threshold(wml, truth, infarct, 0.25), strict=True))
+    # 0.4 / 0.25 is more than 0.52 / 0.5, and less than 0.52 / 0.3.
+    assert found[0.5] == 1
+    assert found[0.3] == pytest.approx(2 / 3)
+    alone = dict(zip(THRESHOLDS, dice_by_threshold(wml, truth), strict=True))
+    assert alone[0.5] == pytest.approx(2 / 3)
+
+
+def test_at_the_threshold_in_use_the_dice_by_threshold_is_that_of_the_maps(three):
+    card = load_card(three / "out/train/ct/model")
+    assert card.accuracy["dice_by_threshold"]["0.2"] == card.accuracy["dice"]
+
+
+def test_the_gate_of_out_of_fold_infarcts_takes_the_place_of_that_of_dark_areas(three):
+    rows, sidecar = told(three)
+    gates = {gate["name"]: gate for gate in sidecar["QualityGates"]}
+    assert "CT large hypodensity" not in gates
+    unmarked = sidecar["Facts"]["ct"]["quality"]["dark_unmarked_ml"]
+    expected = float(rows["ct"]["infarct_ml"]) + unmarked
+    assert gates["CT infarcts"]["value"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_sidecars_of_infarct_maps_have_the_threshold_of_infarcts_alone(three):
+    for named, key, threshold in (
+        (names.wml, "Threshold", 0.2),
+        (names.infarct, "InfarctThreshold", 0.25),
+    ):
+        name = named("01", None, space="CT", seen_in="ct", kind="cvmask")
+        sidecar = json.loads((three / "out" / names.sidecar(name)).read_text())
+        about = sidecar["CrossValidation"]
+        assert about[key] == sidecar["Threshold"] == threshold
+        assert not {"Threshold", "InfarctThreshold"} - {key} & about.keys()
+
+
+def test_a_training_of_two_classes_leaves_nothing_of_one_of_three(three, tmp_path):
+    root = tmp_path / "again"
+    shutil.copytree(three, root)
+    for path in root.glob("masks/**/*label-infarct*"):
+        path.unlink()
+    shutil.rmtree(root / "out/train")
+    assert list((root / "out").rglob("*label-infarct*"))
+    assert train(root, *how(root)) == 0
+    assert not list((root / "out").rglob("*label-infarct*"))
+    rows, sidecar = told(root)
+    assert rows["ct"]["infarct_ml"] == "n/a"
+    gates = {gate["name"]: gate for gate in sidecar["QualityGates"]}
+    assert "CT infarcts" not in gates
+    assert gates["CT large hypodensity"]["value"] == DARK_ML
+    assert "dark_unmarked_ml" not in sidecar["Facts"]["ct"]["quality"]
