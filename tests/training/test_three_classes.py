@@ -166,6 +166,19 @@ def test_sidecars_of_infarct_maps_have_the_threshold_of_infarcts_alone(three):
         assert not {"Threshold", "InfarctThreshold"} - {key} & about.keys()
 
 
+def test_the_page_tells_how_infarcts_were_found(three):
+    page = (three / "out/train-ct.html").read_text()
+    card = load_card(three / "out/train/ct/model")
+    found = f"{card.accuracy['infarct_dice']:.2f}"
+    assert f"Mean Dice of infarcts is {found} in 3 images that have some" in page
+    for heading in ("True infarcts (mL)", "Out-of-fold infarcts (mL)", "Dice of infarcts"):
+        assert f">{heading}</th>" in page
+    assert "50% beside WML and 20% beside infarcts" in page
+    curves = (three / "out/train/ct/curves.tsv").read_text()
+    assert curves.splitlines()[0].endswith("\tdice_infarct")
+    assert all("dice_infarct" in row for row in card.training["curves"])
+
+
 def test_a_training_of_two_classes_leaves_nothing_of_one_of_three(three, tmp_path):
     root = tmp_path / "again"
     shutil.copytree(three, root)
@@ -175,6 +188,9 @@ def test_a_training_of_two_classes_leaves_nothing_of_one_of_three(three, tmp_pat
     assert list((root / "out").rglob("*label-infarct*"))
     assert train(root, *how(root)) == 0
     assert not list((root / "out").rglob("*label-infarct*"))
+    page = (root / "out/train-ct.html").read_text()
+    assert "nfarct" not in page
+    assert "50% beside WML." in page
     rows, sidecar = told(root)
     assert rows["ct"]["infarct_ml"] == "n/a"
     gates = {gate["name"]: gate for gate in sidecar["QualityGates"]}
