@@ -115,16 +115,19 @@ class SegmentLesions(Step):
         )
         voxel_ml = grid.voxel_ml * float(abs(np.linalg.det(transform[:3, :3])))
 
-        def left_out_ml(probability: np.ndarray) -> float:
-            marked = mask & (probability > card.threshold)
+        def left_out_ml(probability: np.ndarray, threshold: float = card.threshold) -> float:
+            marked = mask & (probability > threshold)
             return round(np.count_nonzero(marked) * voxel_ml, 3)
 
-        has_islands = card.island_share is not None
+        has_islands, infarct_fluid_ml = card.island_share is not None, None
+        if prediction.infarct is not None and card.infarct_threshold is not None:
+            infarct_fluid_ml = left_out_ml(prediction.infarct.fluid, card.infarct_threshold)
         facts = {
             "device": device,
             "precision": prediction.precision,
             "islands_ml": left_out_ml(prediction.islands) if has_islands else None,
             "fluid_ml": left_out_ml(prediction.fluid),
+            "infarct_fluid_ml": infarct_fluid_ml,
         }
 
         def save(array: np.ndarray, name: str) -> str:

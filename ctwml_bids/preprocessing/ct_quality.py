@@ -54,8 +54,8 @@ def ct_quality(
         ``brain_ml``; ``tissue_hu``, median HU of the brain without surface and fluid (None if
         empty); ``noise_hu``, SD of the difference of neighbouring voxels over √2, robust;
         ``bright_ml``; ``dark_region_ml``, what large dark areas in place of tissue hold
-        (`large_dark_areas`); with ``infarcts`` ``dark_unmarked_ml``, those of them that these do
-        not cover.
+        (`large_dark_areas`); with ``infarcts`` ``dark_unmarked_ml``, what these leave of those
+        areas of which they cover less than half (`not_covered`).
     """
     grid = grid_of(image)
     inside = np.asarray(brain_mask.dataobj) > 0

@@ -86,10 +86,10 @@ def large_dark_areas(
 
 
 def not_covered(areas: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return the connected areas of which a mask covers less than half.
+    """Return what a mask leaves of the connected areas of which it covers less than half.
 
-    Their outlines never agree to the voxel: the rim of a large area that is left would be as much
-    as a small area.
+    The rest of the others is left out: outlines never agree to the voxel, and the rim of a large
+    area would be as much as a small area. So the volumes of mask and rest add up.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def not_covered(areas: np.ndarray, mask: np.ndarray) -> np.ndarray:
     covered = np.bincount(labels[mask], minlength=count + 1)
     left = covered < 0.5 * sizes
     left[0] = False
-    return left[labels]
+    return left[labels] & ~mask
 
 
 @lru_cache(maxsize=1)

@@ -20,6 +20,12 @@ COLUMNS = {
     "cv_only_ml": ("out-of-fold only (mL)", 1),
     "truth_only_ml": ("truth only (mL)", 1),
 }
+# More of them where networks tell infarcts apart.
+INFARCT_COLUMNS = {
+    "infarct_truth_ml": ("True infarcts (mL)", 1),
+    "infarct_cv_ml": ("Out-of-fold infarcts (mL)", 1),
+    "infarct_dice": ("Dice of infarcts", 2),
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class TrainingReport:
         The cross-validated accuracy.
     curves
         ``network``, ``step``, ``loss``, ``dice``.
+    shares
+        What patches are drawn beside → the share of them, 0–1.
     model
         Folder of the model in the output folder.
     cautions
@@ -62,6 +70,7 @@ class TrainingReport:
     rows: tuple[Mapping[str, Any], ...]
     summary: Mapping[str, Any]
     curves: tuple[Mapping[str, Any], ...]
+    shares: Mapping[str, float]
     model: str
     cautions: tuple[str, ...] = ()
 
@@ -72,12 +81,16 @@ def render_training(report: TrainingReport) -> str:
         "train.html.j2",
         report=report,
         modality=report.protocol["modality"].upper(),
-        columns=COLUMNS,
+        columns=COLUMNS | (INFARCT_COLUMNS if _tells_infarcts(report) else {}),
         settings={name: _said(value) for name, value in report.protocol.items()},
         sentences=sentences(report),
         learning=_learning(report),
         figures=_figures(report),
     )
+
+
+def _tells_infarcts(report: TrainingReport) -> bool:
+    return any(name in row for row in report.rows for name in INFARCT_COLUMNS)
 
 
 def _said(value: object) -> str:
@@ -113,6 +126,12 @@ def sentences(report: TrainingReport) -> list[str]:
             f"limits of agreement from {number(low, 1, sign=True)} to {number(high, 1, sign=True)} "
             "mL."
         )
+    if _tells_infarcts(report):
+        said.append(
+            f"Mean Dice of infarcts is {number(found['infarct_dice'], 2)} in "
+            f"{found['with_infarct']} images that have some; in the others "
+            f"{number(found['infarct_ml_without_any'], 1)} mL are marked as infarct on average."
+        )
     if by := found["dice_by_threshold"]:
         best = max(by, key=lambda threshold: by[threshold])
         said.append(
@@ -123,11 +142,12 @@ def sentences(report: TrainingReport) -> list[str]:
 
 
 def _learning(report: TrainingReport) -> Figure:
+    beside = " and ".join(f"{share:.0%} beside {what}" for what, share in report.shares.items())
     count = len({row["network"] for row in report.curves})
     return Figure(
         "Learning curves",
         f"A thin line for each of {count} networks, and their mean; both are of patches that the "
-        "networks are trained on, half of them beside lesions.",
+        f"networks are trained on, {beside}.",
         f"Loss and Dice over the training steps of {count} networks",
         curves.learning_curves(report.curves, report.protocol["loss"]),
     )

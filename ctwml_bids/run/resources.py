@@ -80,7 +80,7 @@ def seen_by_steps(unit: Unit, ready: Ready) -> Unit:
             *unit.notes,
             *_template(ready).notes,
             *seen_before(unit, ready.cards),
-            *other_thresholds(unit, ready.settings.threshold),
+            *other_thresholds(unit, ready.settings.threshold, ready.cards),
         ),
     )
 
@@ -104,7 +104,9 @@ def seen_before(unit: Unit, cards: Mapping[str, ModelCard]) -> list[str]:
     ]
 
 
-def other_thresholds(unit: Unit, asked: Mapping[str, float]) -> list[str]:
+def other_thresholds(
+    unit: Unit, asked: Mapping[str, float], cards: Mapping[str, ModelCard]
+) -> list[str]:
     """Say which masks are made with another threshold than the model's own.
 
     Parameters
@@ -113,10 +115,17 @@ def other_thresholds(unit: Unit, asked: Mapping[str, float]) -> list[str]:
         As planned.
     asked
         "ct" and "flair" → the threshold, where it is another (`preflight.choose_models`).
+    cards
+        "ct" and "flair" → the model's.
     """
+    of_wml = (
+        " It is that of white matter lesions alone, and also moves voxels that they and infarcts "
+        "both claim from one to the other."
+    )
     return [
         f"Lesions on {name.upper()} are what lies above {asked[name]:g}, as --threshold asks: the "
         "accuracy that the model's card states is that of its own threshold."
+        + (of_wml if cards[name].has_infarcts else "")
         for name in sorted(asked)
         if name in unit.images
     ]

@@ -45,10 +45,14 @@ class InfarctPrediction:
         Mean probability over the members, float32, (x, y, z); 0 outside the brain and in fluid.
     disagreement
         Population SD over the members, likewise; 0 everywhere with a single member.
+    fluid
+        Mean infarct probability that was left out because it lies in fluid of the ventricles,
+        likewise, but for voxels that would be of WML.
     """
 
     probability: np.ndarray
     disagreement: np.ndarray
+    fluid: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -196,12 +200,17 @@ def predict(
     means[:, *box], spreads[:, *box] = members.mean(axis=0), members.std(axis=0)
     means[:, ~inside] = spreads[:, ~inside] = 0
     probability, disagreement = means[WML - 1], spreads[WML - 1]
-    infarct = None
+    in_fluid, infarct = np.zeros_like(probability), None
     if card.has_infarcts:
-        infarct = InfarctPrediction(means[INFARCT - 1], spreads[INFARCT - 1])
-    in_fluid = np.zeros_like(probability)
+        infarct = InfarctPrediction(
+            means[INFARCT - 1], spreads[INFARCT - 1], fluid=np.zeros_like(probability)
+        )
     if fluid is not None:
         in_fluid[fluid] = _without_infarcts(card, probability, infarct)[fluid]
+        if infarct is not None:
+            is_wml, _ = _masks(card, probability, infarct)
+            left_out = fluid & ~is_wml
+            infarct.fluid[left_out] = infarct.probability[left_out]
         means[:, fluid] = spreads[:, fluid] = 0
     islands = np.zeros_like(probability)
     if card.island_share is not None and white_matter is not None:

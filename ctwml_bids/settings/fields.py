@@ -99,7 +99,9 @@ class Settings:
         keys=IMAGES,
         above=0,
         below=1,
-        help="probability above which a voxel is a lesion, for both images or as `ct=P`, `flair=P` "
+        help="probability above which a voxel is a WML, for both images or as `ct=P`, `flair=P`; "
+        "that of infarcts, where a model has them, stays, but voxels that both claim may change "
+        "sides "
         "(default: that of the model; for a network in training 0.25 on CT, as the paper's, and "
         "0.5 on FLAIR, with `--init shipped` that of the shipped networks)",
     )

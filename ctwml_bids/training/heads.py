@@ -18,7 +18,7 @@ from ctwml_bids.bids.names import stem
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.modality import MODALITIES
-from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
+from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.normalisation import to_grid
 from ctwml_bids.preprocessing.transforms import read_itk
 from ctwml_bids.segmentation.classes import BACKGROUND, INFARCT, WML
@@ -133,9 +133,28 @@ def check_unchanged(case: Case, known: str) -> None:
         )
 
 
-def lesion_ml(case: Case) -> float:
-    """Return the volume of a case's true lesions in mL, on the mask's own grid."""
+def true_wml(case: Case) -> nib.Nifti1Image:
+    """Load a case's true WML, float32 of 0 and 1, on the grid of their mask.
+
+    What is drawn as infarct, too, be it on the other image, is none.
+
+    Raises
+    ------
+    NoInputError, BadDataError
+        If a mask is missing or cannot be used.
+    """
     mask = load_mask(case.truth)
+    if case.infarcts is None:
+        return mask
+    grid, infarcts = grid_of(mask), load_mask(case.infarcts)
+    to_infarcts = case.matrix(case.truth_space, case.infarcts_space)
+    drawn = resample(np.asarray(infarcts.dataobj), infarcts.affine, grid, to_infarcts) >= 0.5
+    return image_on(np.where(drawn, 0, mask.dataobj).astype(np.float32), grid)
+
+
+def lesion_ml(case: Case) -> float:
+    """Return the volume of a case's `true_wml` in mL, on the mask's own grid."""
+    mask = true_wml(case)
     return float(np.count_nonzero(mask.dataobj)) * grid_of(mask).voxel_ml
 
 

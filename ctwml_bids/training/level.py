@@ -25,13 +25,12 @@ from ctwml_bids.run.pace import Pace
 from ctwml_bids.run.progress import Progress, log_file, log_to, run_name
 from ctwml_bids.run.provenance import WAIT_S
 from ctwml_bids.settings import Settings, to_toml
-from ctwml_bids.training.cases import find_cases
 from ctwml_bids.training.cross_validation import run_unit
 from ctwml_bids.training.heads import Case, check_unchanged, is_laid, laid_key, lay_case
 from ctwml_bids.training.plan import Plan, check_cases, make_plan, read_plan, write_plan
 from ctwml_bids.training.recipe import Recipe, TrainingUnit
 from ctwml_bids.training.results import merge
-from ctwml_bids.training.setup import SCRATCH, UNITS, Training, for_cases, of_people, settle
+from ctwml_bids.training.setup import SCRATCH, UNITS, Training, of_people, settle_with_cases
 from ctwml_bids.training.units import NETWORK
 
 LOG = logging.getLogger("ctwml_bids")
@@ -63,9 +62,7 @@ def run_train(settings: Settings, progress: Progress, started: datetime) -> int:
     CtwmlError
         If the training cannot go on.
     """
-    training = settle(settings)
-    cases, left_out = find_cases(training.wanted)
-    training = for_cases(training, cases)
+    training, cases, left_out = settle_with_cases(settings)
     if settings.dry_run:
         plan = _current_plan(training, cases, left_out)
         units = _asked_for(settings, training.recipe)

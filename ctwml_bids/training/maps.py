@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
+import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids import dataset, names
 from ctwml_bids.bids.files import write_bytes, write_json, write_nifti
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.modality import MODALITIES, OTHER
+from ctwml_bids.preprocessing.ct_quality import ct_quality
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.normalisation import from_grid, rounded
 from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
@@ -20,11 +22,12 @@ from ctwml_bids.statistics import overlap, regions
 from ctwml_bids.statistics.columns import ACCURACY_NAMES
 from ctwml_bids.statistics.gates.gate import Gate
 from ctwml_bids.statistics.gates.lesions import lesion_gates
-from ctwml_bids.training.heads import Case, image_on_grid, load_mask
+from ctwml_bids.training.heads import Case, image_on_grid, load_mask, true_wml
 from ctwml_bids.training.picture import picture
 from ctwml_bids.training.recipe import Recipe
 from ctwml_bids.training.setup import Training
 from ctwml_bids.training.tables import write_table
+from ctwml_bids.unit.modalities import FUNCTIONS
 
 # `names.wml` or `names.infarct`.
 MapName = Callable[..., PurePosixPath]
@@ -62,8 +65,9 @@ def write_case(
     """
     frame = case.matrix("template", case.modality)
     fluid = _fluid(case, frame, training)
-    in_fluid, _ = _masks(training, mean[fluid], None if infarct is None else infarct[0][fluid])
-    left_out_ml = np.count_nonzero(in_fluid) * training.grid.voxel_ml
+    in_fluid = _masks(training, mean[fluid], None if infarct is None else infarct[0][fluid])
+    left_out = sum(np.count_nonzero(mask) for mask in in_fluid if mask is not None)
+    left_out_ml = left_out * training.grid.voxel_ml
     left_out_ml *= float(abs(np.linalg.det(frame[:3, :3])))
     maps = [(mean, disagreement), *([infarct] if infarct is not None else [])]
     probabilities, masks, infarcts, grids = {}, {}, {}, {}
@@ -79,10 +83,8 @@ def write_case(
             )
             for pair in maps
         ]
-        probabilities[space] = found[0][0]
-        masks[space], infarcts[space] = _masks(
-            training, found[0][0], found[1][0] if infarct is not None else None
-        )
+        probabilities[space] = found[0][0], found[1][0] if infarct is not None else None
+        masks[space], infarcts[space] = _masks(training, *probabilities[space])
         for of, (probability, spread), mask in zip(
             (names.wml, names.infarct), found, (masks[space], infarcts[space]), strict=False
         ):
@@ -90,17 +92,29 @@ def write_case(
             if training.recipe.repeats > 1:
                 arrays["cvstd"] = spread
             else:
-                _drop_spread(case, space, training, of)
+                _drop(case, space, training, of, ("cvstd",))
             _write_maps(case, space, arrays, grids[space], training, about, of)
+        if infarct is None:
+            _drop(case, space, training, names.infarct, ("cv", "cvmask", "cvstd"))
     own = case.modality
     measures, gates = _measure(
-        case, probabilities[own], masks[own], grids[own], frame, left_out_ml, training
+        case, probabilities[own][0], masks[own], grids[own], frame, left_out_ml, training
     )
     seen = _in_one_space(case, masks, training)
-    write_table(case, measures, gates, seen, training, about, _ml(infarcts[own], grids[own]))
+    write_table(
+        case,
+        measures,
+        gates,
+        seen,
+        training,
+        about,
+        _ml(infarcts[own], grids[own]),
+        _dark_unmarked_ml(case, infarcts[own], grids[own], frame, training),
+    )
     _write_picture(case, seen, grids["flair" if "flair" in grids else "ct"], training)
     grid = grids[case.truth_space]
-    truth = _truth(case, grid)
+    truth = _looked_up(true_wml(case), grid)
+    wml, of_infarct = probabilities[case.truth_space]
     agreed = overlap.compare(masks[case.truth_space], truth, affine=grid.affine)
     return {
         "unit": case.label,
@@ -110,7 +124,7 @@ def write_case(
         "cv_ml": measures.wml_ml,
         **{ACCURACY_NAMES.get(name, name): value for name, value in asdict(agreed).items()},
         **_infarct_accuracy(case, infarcts, grids),
-        "sweep": [overlap.dice(probabilities[case.truth_space] > t, truth) for t in THRESHOLDS],
+        "sweep": dice_by_threshold(wml, truth, of_infarct, training.recipe.infarct_threshold),
     }
 
 
@@ -121,16 +135,27 @@ def _masks(
     return exclusive_masks(wml, recipe.threshold, infarct, recipe.infarct_threshold)
 
 
+def dice_by_threshold(
+    wml: np.ndarray,
+    truth: np.ndarray,
+    infarct: np.ndarray | None = None,
+    infarct_threshold: float | None = None,
+) -> list[float]:
+    """Return the Dice of the WML mask with the truth at each of `THRESHOLDS`.
+
+    Parameters
+    ----------
+    wml, infarct, infarct_threshold
+        As of `exclusive_masks`; the threshold of infarcts stays as it is.
+    truth
+        bool, of that shape.
+    """
+    found = (exclusive_masks(wml, t, infarct, infarct_threshold)[0] for t in THRESHOLDS)
+    return [overlap.dice(mask, truth) for mask in found]
+
+
 def _ml(mask: np.ndarray | None, grid: Grid) -> float | None:
     return None if mask is None else float(np.count_nonzero(mask)) * grid.voxel_ml
-
-
-def _truth(case: Case, grid: Grid) -> np.ndarray:
-    """Return the true WML on their image's grid: what is drawn as infarct, too, is none."""
-    truth = _on(case.truth, grid)
-    if case.infarcts is not None and case.infarcts_space == case.truth_space:
-        truth = truth & ~_on(case.infarcts, grid)
-    return truth
 
 
 def _infarct_accuracy(
@@ -171,9 +196,11 @@ def _write_maps(
     of: MapName,
 ) -> None:
     recipe, sources = training.recipe, _sources(case, space, training)
+    other_threshold = "Threshold" if of is names.infarct else "InfarctThreshold"
     both = (names.wml, names.infarct) if recipe.network.has_infarcts else (names.wml,)
     probabilities = [_map_name(case, case.modality, space, "cv", training.label, n) for n in both]
     shows = _SHOWS if of is names.wml else _SHOWS_INFARCTS
+    told = {name: value for name, value in about.items() if name != other_threshold}
     for kind, array in arrays.items():
         name = _map_name(case, case.modality, space, kind, training.label, of)
         is_mask = kind == "cvmask"
@@ -192,7 +219,7 @@ def _write_maps(
         )
         write_json(
             training.settings.output_dir / names.sidecar(name),
-            {**sidecar, "CrossValidation": dict(about)},
+            {**sidecar, "CrossValidation": told},
         )
 
 
@@ -200,11 +227,12 @@ def _threshold(recipe: Recipe, of: MapName) -> float | None:
     return recipe.threshold if of is names.wml else recipe.infarct_threshold
 
 
-def _drop_spread(case: Case, space: str, training: Training, of: MapName) -> None:
-    """Remove the spread that a former training with more repeats left."""
-    name = _map_name(case, case.modality, space, "cvstd", training.label, of)
-    for path in (name, names.sidecar(name)):
-        (training.settings.output_dir / path).unlink(missing_ok=True)
+def _drop(case: Case, space: str, training: Training, of: MapName, kinds: tuple[str, ...]) -> None:
+    """Remove maps that a former training, with more repeats or with infarcts, left."""
+    for kind in kinds:
+        name = _map_name(case, case.modality, space, kind, training.label, of)
+        for path in (name, names.sidecar(name)):
+            (training.settings.output_dir / path).unlink(missing_ok=True)
 
 
 def _map_name(
@@ -236,7 +264,10 @@ def _sources(case: Case, space: str, training: Training) -> list[str]:
 
 def _on(path: Path, grid: Grid) -> np.ndarray:
     """Load a mask on a grid that it should have; one of another grid is looked up at its points."""
-    mask = load_mask(path)
+    return _looked_up(load_mask(path), grid)
+
+
+def _looked_up(mask: nib.Nifti1Image, grid: Grid) -> np.ndarray:
     array = np.asarray(mask.dataobj)
     if array.shape == grid.shape and np.allclose(mask.affine, grid.affine, atol=1e-3):
         return array > 0
@@ -261,6 +292,25 @@ def _measure(
         left=regions.left_of_midline(grid.shape, grid.affine, np.linalg.inv(frame)),
     )
     return measures, lesion_gates(measures, left_out_ml, image=case.modality.upper())
+
+
+def _dark_unmarked_ml(
+    case: Case, infarcts: np.ndarray | None, grid: Grid, frame: np.ndarray, training: Training
+) -> float | None:
+    """Measure a CT's dark areas that infarcts do not cover, as the participant level does.
+
+    Another template than the packaged one is taken to lie as that one does, as for the midline.
+    """
+    if infarcts is None or not MODALITIES[case.modality].is_hounsfield:
+        return None
+    image = FUNCTIONS[case.modality].read(case.images[case.modality], settled=True).image
+    working = grid_of(image)
+    brain, ventricles = (
+        image_on(_on(path, working).astype(np.uint8), working)
+        for path in (case.own_brain or case.brain, _ventricles(case, training))
+    )
+    marked = resample(infarcts.astype(np.float32), grid.affine, working) >= 0.5
+    return float(ct_quality(image, brain, ventricles, frame, marked)["dark_unmarked_ml"])
 
 
 def _ventricles(case: Case, training: Training) -> Path:

@@ -9,9 +9,8 @@ from pathlib import Path
 from ctwml_bids.execution.slurm import Need, Stage
 from ctwml_bids.run.missing import Missing
 from ctwml_bids.settings import Settings
-from ctwml_bids.training.cases import find_cases
 from ctwml_bids.training.plan import read_plan
-from ctwml_bids.training.setup import for_cases, settle
+from ctwml_bids.training.setup import settle_with_cases
 
 # Steps a second of one network on one thread, and how much slower a machine may be: without
 # bfloat16 there were 0.7 to 0.9.
@@ -38,10 +37,8 @@ def missing_networks(settings: Settings, cpus: int, work: Path) -> Missing:
     CtwmlError
         As a training, before its first network.
     """
-    training = settle(dataclasses.replace(settings, dry_run=True))
+    training, cases, left_out = settle_with_cases(dataclasses.replace(settings, dry_run=True))
     recipe = training.recipe
-    cases, left_out = find_cases(training.wanted)
-    training = for_cases(training, cases)
     read_plan(training.folder, recipe)  # refuses other settings
     todo = [unit for unit in recipe.units if not training.is_done(unit)]
     tasks: list[tuple[str, ...]] = [

@@ -183,12 +183,12 @@ class PatchSampler:
         """Draw what a patch lies beside: a class of lesions, or 0 for anywhere in the brain."""
         if not any(self._with.values()):
             return 0
-        drawn, shares = rng.random(), {WML: self.config.lesion_share}
-        shares |= {INFARCT: self.config.infarct_share} if INFARCT in self._with else {}
-        for lesion, share in shares.items():
-            if self._with[lesion] and drawn < share:
+        shares = {WML: self.config.lesion_share, INFARCT: self.config.infarct_share}
+        drawn, upper = rng.random(), 0.0
+        for lesion, heads in self._with.items():
+            lower, upper = upper, upper + shares[lesion]
+            if heads and lower <= drawn < upper:
                 return lesion
-            drawn -= share
         return 0
 
     def _plane(self, volume: TrainingVolume, z: int, centre: tuple[int, int]) -> np.ndarray:

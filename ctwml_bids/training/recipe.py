@@ -78,6 +78,11 @@ class TrainingConfig:
         """Whether infarcts are a class."""
         return self.classes > INFARCT
 
+    def patch_shares(self) -> dict[str, float]:
+        """Return what patches are drawn beside → the share of them, 0–1."""
+        shares = {"WML": self.patches.lesion_share}
+        return shares | ({"infarcts": self.patches.infarct_share} if self.has_infarcts else {})
+
     def to_dict(self) -> dict[str, Any]:
         """Return all settings, JSON-able; those of infarcts only where these are a class."""
         values = dataclasses.asdict(self)

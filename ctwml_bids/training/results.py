@@ -34,6 +34,8 @@ from ctwml_bids.training.units import (
 
 MODEL = "model"
 CURVE_COLUMNS = ("network", "step", "loss", "dice", "learning_rate")
+# More of them where networks tell infarcts apart.
+INFARCT_CURVE_COLUMNS = ("dice_infarct",)
 NOT_STATED = "not stated: up to the owner of the data it was trained on"
 
 
@@ -89,6 +91,7 @@ def merge(
         rows=tuple(rows),
         summary=summary,
         curves=tuple(curves),
+        shares=recipe.network.patch_shares(),
         model=str(model.relative_to(training.settings.output_dir)),
         cautions=training.cautions,
     )
@@ -112,6 +115,7 @@ def _write_cases(
         "Labels": recipe.labels,
         "Seed": recipe.network.seed,
         "Threshold": recipe.threshold,
+        **({"InfarctThreshold": recipe.infarct_threshold} if recipe.infarct_threshold else {}),
         "Training": f"bids::{place.as_posix()}",
     }
     by_label = {case.label: case for case in cases}
@@ -132,7 +136,11 @@ def _write_cases(
 
 def _curve(unit: TrainingUnit, about: Noted) -> list[dict[str, object]]:
     return [
-        {"network": unit.name, **{name: row[name] for name in CURVE_COLUMNS[1:]}}
+        {
+            "network": unit.name,
+            **{name: row[name] for name in CURVE_COLUMNS[1:]},
+            **{name: row[name] for name in INFARCT_CURVE_COLUMNS if name in row},
+        }
         for row in about["log"]
     ]
 
@@ -145,7 +153,8 @@ def _write_tables(
 ) -> None:
     write_tsv(folder / "accuracy.tsv", rows, list(ACCURACY_COLUMNS))
     write_json(folder / "accuracy.json", ACCURACY_COLUMNS)
-    write_tsv(folder / "curves.tsv", curves, list(CURVE_COLUMNS))
+    more = [name for name in INFARCT_CURVE_COLUMNS if any(name in row for row in curves)]
+    write_tsv(folder / "curves.tsv", curves, [*CURVE_COLUMNS, *more])
     columns = [f"repeat_{number:02d}" for number in range(1, len(plan.splits) + 1)]
     splits = [
         {

@@ -22,7 +22,7 @@ from ctwml_bids.run.machine import choose_device
 from ctwml_bids.segmentation import model_store, networks
 from ctwml_bids.segmentation.classes import NAMES
 from ctwml_bids.settings import Settings
-from ctwml_bids.training.cases import Wanted
+from ctwml_bids.training.cases import Wanted, find_cases
 from ctwml_bids.training.heads import Case
 from ctwml_bids.training.patches import PatchConfig
 from ctwml_bids.training.plan import Plan
@@ -106,6 +106,26 @@ class Training:
     def is_done(self, unit: TrainingUnit) -> bool:
         """Tell whether a unit was finished before."""
         return self.done(unit) is not None
+
+
+def settle_with_cases(settings: Settings) -> tuple[Training, list[Case], dict[str, str]]:
+    """Settle a training and find whom it is trained on, which decides its classes.
+
+    Returns
+    -------
+    training
+        With the classes that its cases have (`for_cases`).
+    cases, left_out
+        From `find_cases`.
+
+    Raises
+    ------
+    CtwmlError
+        The first thing found that would make it fail, with its exit code.
+    """
+    training = settle(settings)
+    cases, left_out = find_cases(training.wanted)
+    return for_cases(training, cases), cases, left_out
 
 
 def settle(settings: Settings) -> Training:

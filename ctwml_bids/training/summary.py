@@ -94,19 +94,29 @@ def _finite(value: float) -> float | None:
 def mean_curves(
     units: Sequence[TrainingUnit], done: Mapping[TrainingUnit, Noted]
 ) -> list[dict[str, float | None]]:
-    """Return loss and Dice by step, means over networks (of those whose patches had lesions)."""
+    """Return loss and Dice by step, means over networks (of those whose patches had lesions).
+
+    The Dice of infarcts is there only where these are a class.
+    """
     rows: dict[int, list[Mapping[str, float]]] = {}
     for unit in units:
         for row in done[unit]["log"]:
             rows.setdefault(int(row["step"]), []).append(row)
     curve = []
     for step, found in sorted(rows.items()):
-        dices = [row["dice"] for row in found if row["dice"] is not None]
+        dices = {
+            name: [row[name] for row in found if row[name] is not None]
+            for name in ("dice", "dice_infarct")
+            if all(name in row for row in found)
+        }
         curve.append(
             {
                 "step": step,
                 "loss": round(sum(row["loss"] for row in found) / len(found), 5),
-                "dice": round(sum(dices) / len(dices), 4) if dices else None,
+                **{
+                    name: round(sum(values) / len(values), 4) if values else None
+                    for name, values in dices.items()
+                },
             }
         )
     return curve

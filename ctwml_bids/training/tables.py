@@ -18,6 +18,7 @@ from ctwml_bids.preprocessing.grids import grid_of
 from ctwml_bids.statistics import overlap, regions, tables
 from ctwml_bids.statistics.columns import COLUMNS
 from ctwml_bids.statistics.gates.gate import Gate, overall
+from ctwml_bids.statistics.gates.infarcts import infarcts_or_dark_areas, names_of_both
 from ctwml_bids.training.heads import Case
 from ctwml_bids.training.setup import Training
 
@@ -30,6 +31,7 @@ def write_table(
     training: Training,
     about: Mapping[str, object],
     infarct_ml: float | None = None,
+    dark_unmarked_ml: float | None = None,
 ) -> None:
     """Write the participant's table with the rows that the out-of-fold segmentation changes.
 
@@ -40,7 +42,8 @@ def write_table(
     measures
         Of the out-of-fold lesions, in their image's space.
     gates
-        Of the out-of-fold lesions; they take the place of the participant level's of the same name.
+        Of the out-of-fold lesions; they take the place of the participant level's of the same
+        name. That of infarcts, or of dark areas, is made here.
     seen
         "ct" and/or "flair", the image that lesions were seen in → bool, (x, y, z); of a pair both,
         in FLAIR space.
@@ -50,6 +53,8 @@ def write_table(
         What sidecars say of the cross-validation.
     infarct_ml
         Volume of the out-of-fold infarcts there; None of networks of two classes.
+    dark_unmarked_ml
+        With it, of a CT: volume of the dark areas that they do not cover (`ct_quality`).
 
     Raises
     ------
@@ -61,14 +66,25 @@ def write_table(
     before = path if is_current(path, case.fingerprints) else _measured_table(out, case, label)
     rows: dict[str, Mapping[str, object]] = {row["image"]: row for row in read_tsv(before)}
     sidecar = json.loads(names.sidecar(before).read_text(encoding="utf-8"))
-    judged = {gate["name"]: gate for gate in sidecar["QualityGates"]}
-    judged |= {gate.name: asdict(gate) for gate in gates}
+    modality, facts = case.modality, sidecar.get("Facts", {})
+    # The class of infarcts may have come, or gone, with this training.
+    replaced = names_of_both(modality.upper())
+    judged = {
+        gate["name"]: gate for gate in sidecar["QualityGates"] if gate["name"] not in replaced
+    }
+    quality = dict(facts.get(modality, {}).get("quality", {}))
+    quality.pop("dark_unmarked_ml", None)
+    if dark_unmarked_ml is not None:
+        quality["dark_unmarked_ml"] = dark_unmarked_ml
+    if quality:
+        facts = {**facts, modality: {**facts.get(modality, {}), "quality": quality}}
+    of_infarcts = infarcts_or_dark_areas(infarct_ml, quality, image=modality.upper())
+    judged |= {gate.name: asdict(gate) for gate in (*gates, *of_infarcts)}
     qc = overall(Gate(**gate) for gate in judged.values())
     pair = None
     if "pair" in rows and len(seen) == 2:
         affine = grid_of(load_nifti(case.images["flair"])).affine
         pair = overlap.compare(seen["ct"], seen["flair"], affine=affine)
-    modality = case.modality
     made = tables.unit_rows(
         {modality: measures},
         qc=qc,
@@ -84,6 +100,7 @@ def write_table(
         names.sidecar(path),
         {
             **sidecar,
+            "Facts": facts,
             "QualityGates": list(judged.values()),
             "CrossValidation": validated,
             IMAGES_SHA256: dict(case.fingerprints),

@@ -17,7 +17,7 @@ from ctwml_bids.statistics.gates.brain import brain_gates
 from ctwml_bids.statistics.gates.ct import ct_gates
 from ctwml_bids.statistics.gates.flair import flair_gates
 from ctwml_bids.statistics.gates.gate import Gate, overall
-from ctwml_bids.statistics.gates.infarcts import infarcts
+from ctwml_bids.statistics.gates.infarcts import infarcts_or_dark_areas
 from ctwml_bids.statistics.gates.lesions import lesion_gates
 from ctwml_bids.statistics.gates.pair import pair_gates
 from ctwml_bids.statistics.gates.scan import scan_gates
@@ -152,20 +152,22 @@ def _measure_image(
     cut = cut_shares(seen_part(used, facts["brain_mask"].get("empty_slices")))
     gates = [
         *brain_gates(found, cut, fit, image=label),
-        *lesion_gates(found, facts["network"]["fluid_ml"], image=label),
+        *lesion_gates(found, left_out_as_fluid(facts["network"]), image=label),
         *scan_gates(facts["brain_mask"], image=label),
     ]
     if name == "ct":
         facts["quality"] = _ct_quality(files)
-        marks_infarcts = infarct_ml is not None
-        gates += ct_gates(facts, spacing_ratio(facts), marks_infarcts=marks_infarcts)
-    if infarct_ml is not None:
-        unmarked_ml = facts["quality"]["dark_unmarked_ml"] if name == "ct" else 0.0
-        gates.append(infarcts(infarct_ml, unmarked_ml, image=label))
+        gates += ct_gates(facts, spacing_ratio(facts))
+    gates += infarcts_or_dark_areas(infarct_ml, facts.get("quality"), image=label)
     if files.contrast is not None:
         facts["contrast"] = load_facts(files.contrast)
         gates += flair_gates(facts)
     return found, gates, facts
+
+
+def left_out_as_fluid(network: Facts) -> float:
+    """Return the volume (mL) that a network marked in fluid of the ventricles, of all classes."""
+    return float(network["fluid_ml"] + (network.get("infarct_fluid_ml") or 0.0))
 
 
 def _ct_quality(files: ImageFiles) -> dict[str, float | None]:

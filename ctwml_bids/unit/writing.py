@@ -107,7 +107,10 @@ def _write_all(writer: _Writer, measures: Measures, report: str, example: str) -
     return writer.written
 
 
-def _left_out(network: Facts) -> dict[str, float | None]:
+def _left_out(network: Facts, *, infarcts: bool) -> dict[str, float | None]:
+    """Return what was left out of a class: islands of WML alone, fluid of both."""
+    if infarcts:
+        return {"fluid_ml": network.get("infarct_fluid_ml")}
     return {"islands_ml": network["islands_ml"], "fluid_ml": network["fluid_ml"]}
 
 
@@ -227,8 +230,7 @@ class _Writer:
         threshold = card.infarct_threshold if infarcts else card.threshold
         shows = (SHOWS_INFARCTS if infarcts else SHOWS)[kind]
         of = names.infarct if infarcts else names.wml
-        # What was left out is of white matter lesions alone.
-        left_out = {} if infarcts else {**_left_out(network), "island_share": card.island_share}
+        share = None if infarcts else card.island_share
         self.image(
             self.name(of, model=True, space=label, seen_in=seen, kind=kind),
             image_on(array, grid_of(work)),
@@ -242,7 +244,8 @@ class _Writer:
                 model_files={member.file: member.sha256 for member in card.members},
                 precision=network["precision"],
                 description=f"{shows}, seen in the {seen.upper()}",
-                **left_out,
+                island_share=share,
+                **_left_out(network, infarcts=infarcts),
             ),
         )
 

@@ -14,7 +14,7 @@ from ctwml_bids.errors import CannotCreateError, InvalidInputError, UsageError
 from ctwml_bids.reports.methods import methods
 from ctwml_bids.run.preflight import Ready, choose_models
 from ctwml_bids.run.provenance import check_same_run, hashes, write_record
-from ctwml_bids.run.resources import resources_of, seen_by_steps
+from ctwml_bids.run.resources import other_thresholds, resources_of, seen_by_steps
 from ctwml_bids.segmentation import networks
 from ctwml_bids.settings import from_toml, to_toml
 from ctwml_bids.templates import packaged
@@ -77,6 +77,17 @@ def test_a_unit_says_that_its_threshold_is_another(ready_with):
     run = ready_with("--threshold", "flair=0.4")
     # It has no FLAIR.
     assert not [note for note in seen_by_steps(unit, run).notes if "--threshold" in note]
+
+
+def test_of_a_model_that_tells_infarcts_the_threshold_is_said_to_be_of_wml_alone(ready_with):
+    run = ready_with("--threshold", "ct=0.4")
+    (unit,) = [item for item in plan(run.settings.bids_dir) if item.label == "sub-02"]
+    three = dataclasses.replace(
+        run.cards["ct"], classes=("background", "WML", "infarct"), infarct_threshold=0.4
+    )
+    for card, is_said in ((run.cards["ct"], False), (three, True)):
+        (note,) = other_thresholds(unit, {"ct": 0.4}, {"ct": card})
+        assert ("of white matter lesions alone" in note) == is_said
 
 
 @pytest.mark.parametrize(

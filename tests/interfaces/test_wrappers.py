@@ -409,6 +409,7 @@ def test_what_is_left_out_is_found_in_the_frame_of_the_head_and_counted_in_its_m
     facts = json.loads(Path(found.outputs.found.facts).read_text())
     assert facts["islands_ml"] == pytest.approx(islands * 3 * 1.2**3 / 1000, abs=1e-3)
     assert facts["fluid_ml"] == pytest.approx(in_fluid * 3 * 1.2**3 / 1000, abs=1e-3)
+    assert facts["infarct_fluid_ml"] is None
     true = (
         normalisation.to_grid(nib.load(guide.ventricles), np.eye(4), shipped_grid(), fill=0.0)
         >= 0.5

@@ -10,7 +10,7 @@ from scipy import ndimage
 from ctwml_bids import templates
 from ctwml_bids.preprocessing.ct_quality import ct_quality
 from ctwml_bids.preprocessing.grids import Grid, image_on, resample
-from ctwml_bids.preprocessing.hypodensity import large_dark_areas
+from ctwml_bids.preprocessing.hypodensity import large_dark_areas, not_covered
 from ctwml_bids.preprocessing.nine_parameters import compose
 from ctwml_bids.statistics.gates.ct import hypodensity
 from tests.preprocessing.head_phantom import ellipsoid
@@ -154,3 +154,14 @@ def test_of_two_infarcts_only_the_one_that_no_mask_covers_is_left(anatomy):
     found = quality(anatomy, marked, infarcts=nothing)
     assert found["dark_unmarked_ml"] == found["dark_region_ml"] > 5
     assert "dark_unmarked_ml" not in quality(anatomy, marked)
+
+
+def test_mask_and_what_it_leaves_of_dark_areas_have_the_volume_of_their_union():
+    areas, mask = np.zeros((2, 12, 12, 12), dtype=bool)
+    areas[1:5, 1:5, 1:5] = areas[7:11, 7:11, 7:11] = True
+    mask[1:2, 1:5, 1:5] = True  # a quarter of the first
+    mask[7:10, 7:11, 7:11] = True  # three quarters of the second
+    left = not_covered(areas, mask)
+    assert left.sum() == 3 * 16
+    first = areas & (np.arange(12) < 6)
+    assert left.sum() + mask.sum() == (first | mask).sum()

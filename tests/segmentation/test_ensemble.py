@@ -373,6 +373,14 @@ def test_in_fluid_is_no_infarct_and_an_infarcts_voxels_are_no_island(three):
         found.infarct.probability[~fluid], whole.infarct.probability[~fluid]
     )
     is_wml, is_infarct = ensemble.masks(three.card, whole)
+    # What is left out in fluid is kept apart, of each class what the other does not have.
+    assert (is_infarct & fluid).any()
+    for kept, mean, other in (
+        (found.fluid, whole.probability, is_infarct),
+        (found.infarct.fluid, whole.infarct.probability, is_wml),
+    ):
+        np.testing.assert_array_equal(kept, np.where(fluid & ~other, mean, 0))
+    assert not whole.infarct.fluid.any()
     # All WML lies outside the white matter, in regions too small to stay.
     assert (is_wml & ~fluid).any()
     np.testing.assert_array_equal(

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.files import write_nifti
-from ctwml_bids.preprocessing.grids import image_on
 from ctwml_bids.segmentation.model_store import default, load_card, load_weights
-from ctwml_bids.training.mapped_heads import open_mapped
 from tests.training import trainable
-from tests.training.trainable import CT_GRID, FLAIR_GRID, FLAIR_TO_CT, HEADS, LABELS
+from tests.training.trainable import FLAIR_GRID, HEADS, LABELS
 from tests.training.training import image, train
 
 PAIR = ("--participant-label", "01", "02")
@@ -43,64 +38,6 @@ def test_a_flair_network_is_trained_from_manual_masks(untrained):
     assert "no mask" in plan["left_out"]["sub-05_ses-b"]
     name = names.wml("01", None, space="FLAIR", seen_in="flair", kind="cv")
     assert image(untrained, name).shape == FLAIR_GRID.shape
-
-
-def draw(root, head, label: str, lesions: np.ndarray, grid, space: str) -> None:
-    of = (head.subject, head.session)
-    name = f"{names.stem(*of)}_space-{space}_label-{label}_mask.nii.gz"
-    target = root / "masks" / names.folder(*of) / "anat" / name
-    write_nifti(target, image_on(lesions.astype(np.uint8), grid))
-
-
-def test_manual_masks_of_infarcts_make_three_classes(untrained):
-    """The second lesion of each head is an infarct; of sub-04 it is drawn as WML, too."""
-    for head in HEADS:
-        first, second = (replace(head, centres=head.centres[at]) for at in (slice(1), slice(1, 2)))
-        wml = trainable.lesions_on(FLAIR_GRID, first, FLAIR_TO_CT)
-        infarct = trainable.lesions_on(CT_GRID, second, np.eye(4))
-        if head.subject == "04":
-            wml = trainable.lesions_on(FLAIR_GRID, head, FLAIR_TO_CT)
-        draw(untrained, head, "WML", wml, FLAIR_GRID, "FLAIR")
-        if infarct.any():
-            draw(untrained, head, "infarct", infarct, CT_GRID, "CT")
-    how = ("--labels", "manual", "-d", f"masks={untrained / 'masks'}", "--keep-work", "always")
-    assert train(untrained, *ONE_STEP, *how, "--threshold", "0.2") == 0
-    card = load_card(untrained / "out/train/ct/model")
-    assert card.classes == ("background", "WML", "infarct")
-    assert (card.threshold, card.infarct_threshold) == (0.2, 0.25)
-    assert card.training["protocol"]["classes"] == 3
-    assert card.accuracy["with_infarct"] == 3
-    labels = np.asarray(
-        open_mapped(
-            next((untrained / "work").rglob("sub-04_used_image.npy")).parent, "sub-04_used"
-        ).labels
-    )
-    counts = np.bincount(labels.astype(int).ravel())
-    assert len(counts) == 3
-    # Balls of 8 mm radius: what is drawn as both is infarct alone.
-    assert counts[1] == pytest.approx(counts[2], rel=0.1)
-    assert counts[1] * 0.003 == pytest.approx(2.14, rel=0.1)
-    maps = {
-        label: [
-            image(untrained, named("01", None, space="CT", seen_in="ct", kind=kind)).get_fdata()
-            for kind in ("cv", "cvmask")
-        ]
-        for label, named in (("WML", names.wml), ("infarct", names.infarct))
-    }
-    assert not np.logical_and(maps["WML"][1], maps["infarct"][1]).any()
-    assert maps["infarct"][0].max() > 0
-    with (untrained / "out/train/ct/accuracy.tsv").open() as stream:
-        rows = {row["unit"]: row for row in csv.DictReader(stream, delimiter="\t")}
-    assert float(rows["sub-01"]["infarct_truth_ml"]) == pytest.approx(2.14, rel=0.1)
-    assert float(rows["sub-02"]["infarct_truth_ml"]) == 0
-    table = untrained / "out" / names.cross_validated_stats("01", None)
-    with table.open() as stream:
-        own = {row["image"]: row for row in csv.DictReader(stream, delimiter="\t")}
-    found = image(untrained, names.infarct("01", None, space="CT", seen_in="ct", kind="cvmask"))
-    ml = np.count_nonzero(found.dataobj) * CT_GRID.voxel_ml
-    assert float(own["ct"]["infarct_ml"]) == pytest.approx(ml, abs=1e-4)
-    page = (untrained / "out/train-ct.html").read_text()
-    assert "3 of 6 images have a manual mask of infarcts; the others are taken to have no" in page
 
 
 def test_networks_begin_from_the_shipped_ones(untrained):

@@ -104,6 +104,13 @@ def test_infarct_share_decides_how_many_patches_hold_infarcts():
     assert share(0.6, lesion=1) == pytest.approx(0.4, abs=0.1)
 
 
+def test_where_no_head_has_wml_patches_beside_infarcts_keep_to_their_share():
+    heads = [toy_head(0, lesions=0, infarcts=2), *(toy_head(i, lesions=0) for i in range(1, 9))]
+    config = PatchConfig(size=16, lesion_share=0.5, infarct_share=0.2, shift=4)
+    _, labels = PatchSampler(heads, config, 3).batch(np.random.default_rng(1), 300)
+    assert (labels == 2).any((1, 2)).mean() == pytest.approx(0.2, abs=0.08)
+
+
 def test_for_a_network_of_two_classes_infarcts_are_background():
     head = toy_head(0, lesions=1, infarcts=3)
     without = TrainingVolume(head.channels, np.where(head.labels == 2, 0, head.labels), head.name)

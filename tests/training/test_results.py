@@ -146,12 +146,14 @@ def test_out_of_fold_lesions_are_judged_by_the_gates_again(trained):
         gates = json.loads(names.sidecar(table).read_text())["QualityGates"]
         by_name = {gate["name"]: gate for gate in gates}
         assert sorted(by_name) == [
+            "CT large hypodensity",
             "CT lesion volume",
             "CT lesions in the ventricles",
             "CT lesions near the skull",
             "CT slice spacing",
         ]
         assert len(gates) == len(by_name)
+        assert by_name["CT large hypodensity"]["value"] == trainable.DARK_ML
         volume = by_name["CT lesion volume"]["value"]
         assert volume == pytest.approx(float(rows["ct"]["wml_ml"]), abs=1e-4)
         assert volume > 0

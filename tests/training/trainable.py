@@ -36,6 +36,10 @@ FLAIR_GRID = Grid(
 )
 
 
+# What the participant level found on every CT.
+DARK_ML = 6.0
+
+
 @dataclass(frozen=True)
 class Head:
     """Who it is, the centres of its lesions in CT space (mm), and their radius."""
@@ -170,6 +174,7 @@ def _write_numbers(out: Path, head: Head, brain: dict, lesions: dict) -> None:
     about = {
         "QualityGates": [asdict(gate) for gate in gates],
         "Models": {},
+        "Facts": {"ct": {"quality": {"dark_region_ml": DARK_ML}}},
         "Settings": {"template": TEMPLATE},
     }
     write_json(names.sidecar(table), about)

@@ -55,6 +55,7 @@ def measure(tmp_path):
         fazekas: ThresholdSet | None = None,
         ct_in_flair: np.ndarray | None = None,
         fluid_ml: float = 0.0,
+        infarct_fluid_ml: float | None = None,
         lesion: np.ndarray | None = None,
         own_facts: dict | None = None,
     ):
@@ -106,7 +107,8 @@ def measure(tmp_path):
                 template_brain=found.mask,
                 fit=facts("fit", {"dice": dice, "scales": [0.9, 0.95, 0.85]}),
             )
-            network = Network(drawn, drawn, matrix, facts("network", {"fluid_ml": fluid_ml}))
+            left_out = {"fluid_ml": fluid_ml, "infarct_fluid_ml": infarct_fluid_ml}
+            network = Network(drawn, drawn, matrix, facts("network", left_out))
             cavities = image("ventricles", ventricles)
             return ImageFiles(head, cavities, network, Maps(drawn, drawn, drawn), **more)
 
@@ -254,3 +256,10 @@ def test_lesions_in_the_ventricles_are_told_with_what_was_left_out(
         assert f"{voxels * VOXEL_ML:.1f} mL of the lesions" in gate["message"]
     if status == "fail":
         assert rows[0]["qc"] == "fail"
+
+
+def test_infarcts_that_were_left_out_in_the_ventricles_count_as_well(measure):
+    gates, _ = measure(own=brain(), used=brain(), fluid_ml=1.0, infarct_fluid_ml=31.0)
+    gate = gates["CT lesions in the ventricles"]
+    assert gate["status"] == "fail"
+    assert "32.0 mL that the network marked on CT lie in fluid" in gate["message"]

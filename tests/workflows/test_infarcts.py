@@ -115,8 +115,14 @@ def test_sidecars_tell_model_threshold_and_both_probabilities(run):
         for uri in mask["Sources"]:
             root = output if uri.startswith("bids::") else Path(arguments[0])
             assert (root / uri.split(":", 2)[2]).is_file()
-    assert "LeftOutFluidVolume" in masks["WML"]
-    assert "LeftOutFluidVolume" not in masks["infarct"]
+    told = sidecar(output, "desc-wml_stats")
+    network = told["Facts"]["ct"]["network"]
+    assert masks["WML"]["LeftOutFluidVolume"] == network["fluid_ml"]
+    assert masks["infarct"]["LeftOutFluidVolume"] == network["infarct_fluid_ml"]
+    assert not {"LeftOutVolume", "WhiteMatterShare"} & masks["infarct"].keys()
+    (gate,) = (g for g in told["QualityGates"] if g["name"] == "CT lesions in the ventricles")
+    left_out = network["fluid_ml"] + network["infarct_fluid_ml"]
+    assert f"{left_out:.1f} mL that the network marked on CT" in gate["message"]
     assert "Threshold" not in sidecar(output, "space-CT_label-infarct_desc-ct_probseg")
 
 

@@ -17,9 +17,7 @@ from ctwml_bids.statistics.gates.gate import (
 )
 
 
-def ct_gates(
-    facts: Mapping[str, Any], spacing_ratio: float, *, marks_infarcts: bool = False
-) -> list[Gate]:
+def ct_gates(facts: Mapping[str, Any], spacing_ratio: float) -> list[Gate]:
     """Judge a CT by its values and its slices.
 
     Parameters
@@ -28,16 +26,12 @@ def ct_gates(
         Of the CT: ``hu_step`` from its reader, and ``quality`` from its values in the brain mask.
     spacing_ratio
         By what factor its slices seem to lie unevenly; 1 where nothing says so.
-    marks_infarcts
-        Whether the model tells infarcts from white matter lesions.
     """
     found = facts["quality"]
     return [
         value_steps(facts["hu_step"]),
         tissue_hu(math.nan if found["tissue_hu"] is None else found["tissue_hu"]),
         bright(found["bright_ml"]),
-        # Where infarcts are marked, `infarcts.infarcts` judges them and what is dark besides.
-        *([] if marks_infarcts else [hypodensity(found["dark_region_ml"])]),
         slice_spacing(spacing_ratio, image="CT"),
     ]
 
@@ -114,6 +108,7 @@ def bright(ml: float) -> Gate:
     return volume("CT bright voxels", ml, BRIGHT_ML, message)
 
 
+HYPODENSITY = "CT large hypodensity"
 HYPODENSE_ML = (5.0, 100.0)
 
 
@@ -131,7 +126,7 @@ def hypodensity(ml: float) -> Gate:
         "fail": f"{found}, as with large infarcts or cysts: white matter lesions cannot be "
         "measured apart from them.",
     }
-    return volume("CT large hypodensity", ml, HYPODENSE_ML, message)
+    return volume(HYPODENSITY, ml, HYPODENSE_ML, message)
 
 
 SPACING_RATIO = (1.05, 2.00)

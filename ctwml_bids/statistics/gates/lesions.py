@@ -14,7 +14,8 @@ def lesion_gates(measures: LesionMeasures, left_out_ml: float, *, image: str) ->
     measures
         Of the lesions.
     left_out_ml
-        Volume that the network marked in fluid of the ventricles, which is no part of them.
+        Volume that the network marked in fluid of the ventricles, of all its classes, which is no
+        part of them.
     """
     ml = measures.wml_ml
     return [

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ctwml_bids.statistics.gates import ct
-from ctwml_bids.statistics.gates.infarcts import infarcts
+from ctwml_bids.statistics.gates.infarcts import infarcts, infarcts_or_dark_areas, names_of_both
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,17 @@ def test_tissue_hu(hu, status):
 
 
 def test_where_infarcts_are_marked_their_gate_takes_the_place_of_that_of_dark_areas():
-    quality = {"tissue_hu": 30.0, "bright_ml": 0.0, "dark_region_ml": 60.0}
-    facts = {"hu_step": 1.0, "quality": quality}
-    names = {
-        marks: {gate.name for gate in ct.ct_gates(facts, 1.0, marks_infarcts=marks)}
-        for marks in (False, True)
-    }
-    assert names[False] - names[True] == {"CT large hypodensity"}
-    assert names[True] < names[False]
+    quality = {"dark_region_ml": 60.0, "dark_unmarked_ml": 7.0}
+    (dark,) = infarcts_or_dark_areas(None, quality, image="CT")
+    assert (dark.name, dark.value) == ("CT large hypodensity", 60.0)
+    (marked,) = infarcts_or_dark_areas(20.0, quality, image="CT")
+    assert (marked.name, marked.value) == ("CT infarcts", 27.0)
+    assert {dark.name, marked.name} == names_of_both("CT")
+    # HU alone tell what is dark.
+    assert infarcts_or_dark_areas(None, None, image="FLAIR") == []
+    (marked,) = infarcts_or_dark_areas(20.0, None, image="FLAIR")
+    assert {marked.name} == names_of_both("FLAIR")
+    assert marked.value == 20.0
 
 
 def test_dark_areas_that_no_infarct_covers_are_told_as_perhaps_missed():
