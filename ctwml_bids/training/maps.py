@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ctwml_bids.bids import dataset, names
 from ctwml_bids.bids.files import write_bytes, write_json, write_nifti
+from ctwml_bids.bids.lesion_maps import OF_INFARCTS, OF_WML, LesionMaps
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.modality import MODALITIES, OTHER
 from ctwml_bids.preprocessing.ct_quality import ct_quality
@@ -29,8 +30,6 @@ from ctwml_bids.training.setup import Training
 from ctwml_bids.training.tables import write_table
 from ctwml_bids.unit.modalities import FUNCTIONS
 
-# `names.wml` or `names.infarct`.
-MapName = Callable[..., PurePosixPath]
 # Thresholds whose Dice is reported beside that of the one that is used.
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
@@ -86,7 +85,7 @@ def write_case(
         probabilities[space] = found[0][0], found[1][0] if infarct is not None else None
         masks[space], infarcts[space] = _masks(training, *probabilities[space])
         for of, (probability, spread), mask in zip(
-            (names.wml, names.infarct), found, (masks[space], infarcts[space]), strict=False
+            (OF_WML, OF_INFARCTS), found, (masks[space], infarcts[space]), strict=False
         ):
             arrays = {"cv": probability, "cvmask": np.asarray(mask, dtype=np.uint8)}
             if training.recipe.repeats > 1:
@@ -95,7 +94,7 @@ def write_case(
                 _drop(case, space, training, of, ("cvstd",))
             _write_maps(case, space, arrays, grids[space], training, about, of)
         if infarct is None:
-            _drop(case, space, training, names.infarct, ("cv", "cvmask", "cvstd"))
+            _drop(case, space, training, OF_INFARCTS, ("cv", "cvmask", "cvstd"))
     own = case.modality
     measures, gates = _measure(
         case, probabilities[own][0], masks[own], grids[own], frame, left_out_ml, training
@@ -174,15 +173,11 @@ def _infarct_accuracy(
     }
 
 
+# Kinds of out-of-fold maps, as in their names, with the words of `LesionMaps`.
 _SHOWS = {
-    "cv": "Lesion probability",
-    "cvmask": "White matter lesions",
-    "cvstd": "Standard deviation over the repeats of the lesion probability",
-}
-_SHOWS_INFARCTS = {
-    "cv": "Infarct probability",
-    "cvmask": "Infarcts",
-    "cvstd": "Standard deviation over the repeats of the infarct probability",
+    "cv": "Out-of-fold {0.probability}",
+    "cvmask": "{0.plural}",
+    "cvstd": "Standard deviation over the repeats of the {0.probability}",
 }
 
 
@@ -193,13 +188,12 @@ def _write_maps(
     grid: Grid,
     training: Training,
     about: Mapping[str, object],
-    of: MapName,
+    of: LesionMaps,
 ) -> None:
     recipe, sources = training.recipe, _sources(case, space, training)
-    other_threshold = "Threshold" if of is names.infarct else "InfarctThreshold"
-    both = (names.wml, names.infarct) if recipe.network.has_infarcts else (names.wml,)
+    other_threshold = "Threshold" if of is OF_INFARCTS else "InfarctThreshold"
+    both = (OF_WML, OF_INFARCTS) if recipe.network.has_infarcts else (OF_WML,)
     probabilities = [_map_name(case, case.modality, space, "cv", training.label, n) for n in both]
-    shows = _SHOWS if of is names.wml else _SHOWS_INFARCTS
     told = {name: value for name, value in about.items() if name != other_threshold}
     for kind, array in arrays.items():
         name = _map_name(case, case.modality, space, kind, training.label, of)
@@ -212,8 +206,8 @@ def _write_maps(
             kind="Lesion" if is_mask else None,
             threshold=_threshold(recipe, of) if is_mask else None,
             model=training.model_name,
-            description=f"{shows[kind]} seen in the {case.modality.upper()} by networks that were "
-            f"not trained on this subject: {'' if kind == 'cvstd' else 'mean over '}"
+            description=f"{_SHOWS[kind].format(of)} seen in the {case.modality.upper()} by "
+            f"networks that were not trained on this subject: {'' if kind == 'cvstd' else 'mean over '}"
             f"{recipe.repeats} repeats of a {recipe.folds}-fold "
             "cross-validation",
         )
@@ -223,11 +217,13 @@ def _write_maps(
         )
 
 
-def _threshold(recipe: Recipe, of: MapName) -> float | None:
-    return recipe.threshold if of is names.wml else recipe.infarct_threshold
+def _threshold(recipe: Recipe, of: LesionMaps) -> float | None:
+    return recipe.threshold if of is OF_WML else recipe.infarct_threshold
 
 
-def _drop(case: Case, space: str, training: Training, of: MapName, kinds: tuple[str, ...]) -> None:
+def _drop(
+    case: Case, space: str, training: Training, of: LesionMaps, kinds: tuple[str, ...]
+) -> None:
     """Remove maps that a former training, with more repeats or with infarcts, left."""
     for kind in kinds:
         name = _map_name(case, case.modality, space, kind, training.label, of)
@@ -236,9 +232,9 @@ def _drop(case: Case, space: str, training: Training, of: MapName, kinds: tuple[
 
 
 def _map_name(
-    case: Case, seen: str, space: str, kind: str, label: str, of: MapName = names.wml
+    case: Case, seen: str, space: str, kind: str, label: str, of: LesionMaps = OF_WML
 ) -> PurePosixPath:
-    return of(
+    return of.name(
         case.subject,
         case.session,
         space=space.upper(),

@@ -161,7 +161,9 @@ def settle(settings: Settings) -> Training:
 
 
 def for_cases(training: Training, cases: Sequence[Case]) -> Training:
-    """Return the training of three classes where manual masks have infarcts, else as it is.
+    """Return the training of three classes where manual masks have infarcts, else of two.
+
+    Cautions tell what the masks of infarcts mean, or that begun networks lose the class.
 
     Parameters
     ----------
@@ -171,9 +173,16 @@ def for_cases(training: Training, cases: Sequence[Case]) -> Training:
         Whom it is trained on.
     """
     count = sum(case.infarcts is not None for case in cases)
-    if not count:
-        return training
     recipe, begun = training.recipe, training.recipe.beginning
+    if not count:
+        if begun is None or not begun.card.has_infarcts:
+            return training
+        lost = (
+            f"The networks begin from {begun.card.name}, which tells infarcts apart, and no image "
+            "has a manual mask of infarcts: they unlearn that class, and infarcts become "
+            "background as far as the lesions to learn from leave them out."
+        )
+        return replace(training, cautions=(*training.cautions, lost))
     threshold = begun.card.infarct_threshold if begun else None
     if threshold is None:
         threshold = THRESHOLDS[recipe.modality]

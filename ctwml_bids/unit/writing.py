@@ -19,6 +19,7 @@ from ctwml_bids.bids.files import (
     write_text,
     write_tsv,
 )
+from ctwml_bids.bids.lesion_maps import OF_INFARCTS, OF_WML
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing import transforms
 from ctwml_bids.preprocessing.grids import grid_of, image_on
@@ -37,16 +38,11 @@ from ctwml_bids.unit.records import (
 from ctwml_bids.unit.sources import lineage
 from ctwml_bids.unit.work_files import load_facts
 
-# Kinds of lesion maps, as in their names.
+# Kinds of lesion maps, as in their names, with the words of `LesionMaps`.
 SHOWS = {
-    "mask": "White matter lesions",
-    "probseg": "Probability of white matter lesion, mean over the ensemble",
-    "std": "Standard deviation of the lesion probability over the ensemble",
-}
-SHOWS_INFARCTS = {
-    "mask": "Infarcts",
-    "probseg": "Probability of infarct, mean over the ensemble",
-    "std": "Standard deviation of the infarct probability over the ensemble",
+    "mask": "{0.plural}",
+    "probseg": "Mean {0.probability} over the ensemble",
+    "std": "Standard deviation of the {0.probability} over the ensemble",
 }
 
 
@@ -228,11 +224,10 @@ class _Writer:
         work, is_mask = load_nifti(path), kind == "mask"
         array = np.asarray(work.dataobj).astype(np.uint8 if is_mask else np.float32)
         threshold = card.infarct_threshold if infarcts else card.threshold
-        shows = (SHOWS_INFARCTS if infarcts else SHOWS)[kind]
-        of = names.infarct if infarcts else names.wml
+        of = OF_INFARCTS if infarcts else OF_WML
         share = None if infarcts else card.island_share
         self.image(
-            self.name(of, model=True, space=label, seen_in=seen, kind=kind),
+            self.name(of.name, model=True, space=label, seen_in=seen, kind=kind),
             image_on(array, grid_of(work)),
             dataset.map_sidecar(
                 sources=self.lineage.of_lesions(seen, space, kind, infarcts=infarcts),
@@ -243,7 +238,7 @@ class _Writer:
                 model=card.name,
                 model_files={member.file: member.sha256 for member in card.members},
                 precision=network["precision"],
-                description=f"{shows}, seen in the {seen.upper()}",
+                description=f"{SHOWS[kind].format(of)}, seen in the {seen.upper()}",
                 island_share=share,
                 **_left_out(network, infarcts=infarcts),
             ),

@@ -19,6 +19,7 @@ from ctwml_bids.segmentation.model_store import load_card
 from ctwml_bids.training.mapped_heads import open_mapped
 from ctwml_bids.training.maps import THRESHOLDS, dice_by_threshold
 from ctwml_bids.training.missing import missing_networks
+from ctwml_bids.training.setup import for_cases, settle, settle_with_cases
 from tests.training import trainable
 from tests.training.trainable import CT_GRID, DARK_ML, FLAIR_GRID, FLAIR_TO_CT, HEADS
 from tests.training.training import SMALL, image, train
@@ -197,3 +198,21 @@ def test_a_training_of_two_classes_leaves_nothing_of_one_of_three(three, tmp_pat
     assert "CT infarcts" not in gates
     assert gates["CT large hypodensity"]["value"] == DARK_ML
     assert "dark_unmarked_ml" not in sidecar["Facts"]["ct"]["quality"]
+
+
+def test_networks_that_lose_the_class_of_infarcts_are_cautioned_of(three):
+    where = [three / "bids", three / "out", "train", "-w", three / "work", "--device", "cpu"]
+    settings = parse([*map(str, where), *SMALL, *how(three), "--init", "shipped", "--dry-run"])
+    training, cases, _ = settle_with_cases(settings)
+    undrawn = [replace(case, infarcts=None) for case in cases]
+    assert for_cases(settle(settings), undrawn).cautions == ()
+    card = replace(
+        training.recipe.beginning.card,
+        classes=("background", "WML", "infarct"),
+        infarct_threshold=0.4,
+    )
+    begun = replace(training.recipe.beginning, card=card)
+    of_three = replace(training, recipe=replace(training.recipe, beginning=begun), cautions=())
+    (caution,) = for_cases(of_three, undrawn).cautions
+    assert f"begin from {card.name}, which tells infarcts apart" in caution
+    assert "unlearn" not in "".join(for_cases(of_three, cases).cautions)
