@@ -169,7 +169,7 @@ def test_lines_of_a_list_are_split(line, found):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (gzip.compress(ROWS.encode(, mtime=0)), r"compressed \(gzip\)"),
+        (gzip.compress(ROWS.encode(), mtime=0), r"compressed \(gzip\)"),
         (bz2.compress(ROWS.encode()), r"compressed \(bzip2\)"),
         (lzma.compress(ROWS.encode()), r"compressed \(xz\)"),
         (b"%PDF-1.7\n", "is a PDF"),
