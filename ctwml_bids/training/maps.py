@@ -207,9 +207,9 @@ def _write_maps(
             threshold=_threshold(recipe, of) if is_mask else None,
             model=training.model_name,
             description=f"{_SHOWS[kind].format(of)} seen in the {case.modality.upper()} by "
-            f"networks that were not trained on this subject: {'' if kind == 'cvstd' else 'mean over '}"
-            f"{recipe.repeats} repeats of a {recipe.folds}-fold "
-            "cross-validation",
+            "networks that were not trained on this subject: "
+            f"{'' if kind == 'cvstd' else 'mean over '}{recipe.repeats} repeats of a "
+            f"{recipe.folds}-fold cross-validation",
         )
         write_json(
             training.settings.output_dir / names.sidecar(name),
