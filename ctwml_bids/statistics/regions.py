@@ -152,7 +152,7 @@ def measure(
         lesion_count=len(table),
         lesion_median_ml=float(np.median(sizes)) if sizes else 0.0,
         lesion_largest_ml=sizes[0] if sizes else 0.0,
-        speck_ml=sum(focus.volume_ml for focus in foci[len(table) :]),
+        speck_ml=float(sum(focus.volume_ml for focus in foci[len(table) :])),
         periventricular_ml=near * voxel_ml if has_ventricles else math.nan,
         deep_ml=(total - near) * voxel_ml if has_ventricles else math.nan,
         left_ml=total_left * voxel_ml,

@@ -197,3 +197,18 @@ def test_border_share_weighs_probabilities_and_takes_in_what_lies_outside():
 def test_masks_of_different_shape_are_refused():
     with pytest.raises(ValueError, match="differ in shape"):
         measured(np.zeros((3, 3, 3)), np.eye(4))
+
+
+def test_volumes_are_floats_so_that_pages_show_zero_alike():
+    empty = np.zeros((6, 6, 6), bool)
+    found = measure(
+        empty,
+        affine=np.eye(4),
+        probability=empty.astype(float),
+        brain=~empty,
+        ventricles=empty,
+        left=empty,
+    )
+    volumes = [value for name, value in vars(found).items() if name.endswith("_ml")]
+    assert len(volumes) > 5
+    assert {type(value) for value in volumes if value is not None} == {float}
