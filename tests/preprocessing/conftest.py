@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -45,14 +45,21 @@ def real_brain(
     @cache
     def found(subject: str, mm: float) -> tuple[nib.Nifti1Image, BrainMask]:
         with one_at_a_time("real_brain") as base:
-            kept = base / f"{subject}_{mm}.pickle"
+            kept = base / f"{subject}_{mm}.npz"
             if not kept.exists():
                 image = read_ct(real_ct_path(bids_real, subject)).image
                 averaged = image_on(*block_mean(np.asarray(image.dataobj), grid_of(image), mm))
                 brain = ct_mask(averaged)
-                parts = [np.asarray(part.dataobj) for part in (averaged, brain.mask)]
-                kept.write_bytes(pickle.dumps((*parts, averaged.affine, brain.facts)))
-            data, mask, affine, facts = pickle.loads(kept.read_bytes())
+                np.savez(
+                    kept,
+                    data=np.asarray(averaged.dataobj),
+                    mask=np.asarray(brain.mask.dataobj),
+                    affine=averaged.affine,
+                    facts=json.dumps(brain.facts),
+                )
+            with np.load(kept, allow_pickle=False) as parts:
+                data, mask, affine = parts["data"], parts["mask"], parts["affine"]
+                facts = json.loads(str(parts["facts"]))
         data.setflags(write=False)
         mask.setflags(write=False)
         grid = Grid(data.shape, affine)

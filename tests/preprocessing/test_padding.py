@@ -334,7 +334,7 @@ def test_a_real_brain_extracted_in_many_ways_is_kept(tmp_path, real, form):
     assert found.facts["brain_ml"] == pytest.approx(expected.sum() * grid.voxel_ml, rel=0.11)
 
 
-@pytest.mark.parametrize("window", [(-1000, 80), (0, 80)])
+@pytest.mark.parametrize("window", [(-1000, 2000), (-1000, 80), (0, 80), (-20, 100)])
 def test_a_whole_real_head_is_not_taken_for_a_brain(tmp_path, real, window):
     data, grid, brain = real
     found = ct_mask(read(tmp_path, np.clip(np.round(data), *window), grid).image)

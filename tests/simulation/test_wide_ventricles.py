@@ -16,7 +16,7 @@ from tests.simulation.test_pair import array, carried, dice, voxel_ml
 
 
 # A pair below has 190 mL.
-@pytest.mark.parametrize("wanted", [250.0])
+@pytest.mark.parametrize("wanted", [130.0, 250.0])
 def test_ventricles_reach_the_volume_and_the_brain_stays_in_its_skull(wanted):
     usual = make_head(np.random.default_rng(9), 70.0, "F")
     wide = make_head(np.random.default_rng(9), 70.0, "F", ventricles_ml=wanted)
