@@ -130,3 +130,9 @@ def test_of_a_finished_training_another_threshold_only_merges_again(trained_copy
     )
     np.testing.assert_array_equal(mask > 0, probability > 0.6)
     assert {p: p.stat().st_mtime_ns for p in before} == before
+
+
+def test_a_finished_training_is_not_done_again(trained_copy):
+    before = {p: p.stat().st_mtime_ns for p in (trained_copy / "out/train/ct/units").rglob("*.npz")}
+    assert train(trained_copy) == 0
+    assert {p: p.stat().st_mtime_ns for p in before} == before
