@@ -8,6 +8,7 @@ transforms, statistics and reports are listed in the ``.bidsignore`` that
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import PurePath, PurePosixPath
 from typing import TypeVar
 
@@ -91,34 +92,24 @@ def check_model_label(label: str) -> str:
     )
 
 
-def wml(
+def lesion_map(
     subject: str,
     session: str | None,
     *,
+    label: str,
     space: str,
     seen_in: str,
     kind: str = "mask",
     model_label: str = "",
 ) -> PurePosixPath:
-    """White matter lesions seen in one image, on the grid of `space` (``CT`` or ``FLAIR``)."""
+    """Lesions of a class seen in one image, on the grid of `space` (``CT`` or ``FLAIR``)."""
     desc = model_desc(seen_in, model_label, kind)
-    return derivative(subject, session, suffix=_MAPS[kind][1], space=space, label="WML", desc=desc)
+    return derivative(subject, session, suffix=_MAPS[kind][1], space=space, label=label, desc=desc)
 
 
-def infarct(
-    subject: str,
-    session: str | None,
-    *,
-    space: str,
-    seen_in: str,
-    kind: str = "mask",
-    model_label: str = "",
-) -> PurePosixPath:
-    """Infarcts seen in one image, as `wml`; of models that tell them from white matter lesions."""
-    desc = model_desc(seen_in, model_label, kind)
-    return derivative(
-        subject, session, suffix=_MAPS[kind][1], space=space, label="infarct", desc=desc
-    )
+wml = partial(lesion_map, label="WML")
+# Of models that tell them from white matter lesions.
+infarct = partial(lesion_map, label="infarct")
 
 
 def brain_mask(
