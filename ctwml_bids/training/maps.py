@@ -6,29 +6,31 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
-import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids import dataset, names
 from ctwml_bids.bids.files import write_bytes, write_json, write_nifti
 from ctwml_bids.bids.lesion_maps import OF_INFARCTS, OF_WML, LesionMaps
 from ctwml_bids.geometry import load_nifti
-from ctwml_bids.modality import MODALITIES, OTHER
-from ctwml_bids.preprocessing.ct_quality import ct_quality
-from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
+from ctwml_bids.modality import OTHER
+from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.preprocessing.normalisation import from_grid, rounded
-from ctwml_bids.preprocessing.ventricular_fluid import ventricular_fluid
 from ctwml_bids.segmentation.classes import exclusive_masks
-from ctwml_bids.statistics import overlap, regions
+from ctwml_bids.statistics import overlap
 from ctwml_bids.statistics.columns import ACCURACY_NAMES
-from ctwml_bids.statistics.gates.gate import Gate
-from ctwml_bids.statistics.gates.lesions import lesion_gates
-from ctwml_bids.training.heads import Case, image_on_grid, load_mask, true_wml
+from ctwml_bids.training.heads import Case, true_wml
+from ctwml_bids.training.measuring import (
+    dark_unmarked_ml,
+    fluid_on_grid,
+    looked_up,
+    measure,
+    on_grid_of,
+    ventricle_mask_of,
+)
 from ctwml_bids.training.picture import picture
 from ctwml_bids.training.recipe import Recipe
 from ctwml_bids.training.setup import Training
 from ctwml_bids.training.tables import write_table
-from ctwml_bids.unit.modalities import FUNCTIONS
 
 # Thresholds whose Dice is reported beside that of the one that is used.
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
@@ -63,7 +65,7 @@ def write_case(
         Its row of the accuracy table, and under "sweep" its Dice at each of `THRESHOLDS`.
     """
     frame = case.matrix("template", case.modality)
-    fluid = _fluid(case, frame, training)
+    fluid = fluid_on_grid(case, frame, training)
     in_fluid = _masks(training, mean[fluid], None if infarct is None else infarct[0][fluid])
     left_out = sum(np.count_nonzero(mask) for mask in in_fluid if mask is not None)
     left_out_ml = left_out * training.grid.voxel_ml
@@ -96,7 +98,7 @@ def write_case(
         if infarct is None:
             _drop(case, space, training, OF_INFARCTS, ("cv", "cvmask", "cvstd"))
     own = case.modality
-    measures, gates = _measure(
+    measures, gates = measure(
         case, probabilities[own][0], masks[own], grids[own], frame, left_out_ml, training
     )
     seen = _in_one_space(case, masks, training)
@@ -108,11 +110,11 @@ def write_case(
         training,
         about,
         _ml(infarcts[own], grids[own]),
-        _dark_unmarked_ml(case, infarcts[own], grids[own], frame, training),
+        dark_unmarked_ml(case, infarcts[own], grids[own], frame, training),
     )
     _write_picture(case, seen, grids["flair" if "flair" in grids else "ct"], training)
     grid = grids[case.truth_space]
-    truth = _looked_up(true_wml(case), grid)
+    truth = looked_up(true_wml(case), grid)
     wml, of_infarct = probabilities[case.truth_space]
     agreed = overlap.compare(masks[case.truth_space], truth, affine=grid.affine)
     return {
@@ -165,7 +167,7 @@ def _infarct_accuracy(
     found, grid = infarcts[space], grids[space]
     if found is None:
         return {}
-    truth = np.zeros_like(found) if case.infarcts is None else _on(case.infarcts, grid)
+    truth = np.zeros_like(found) if case.infarcts is None else on_grid_of(case.infarcts, grid)
     return {
         "infarct_truth_ml": _ml(truth, grid),
         "infarct_cv_ml": _ml(found, grid),
@@ -250,82 +252,12 @@ def _raw(case: Case, image: str, training: Training) -> str:
 
 def _sources(case: Case, space: str, training: Training) -> list[str]:
     frame = case.transforms[case.modality, "template"]
-    made = [case.brain, frame, _ventricles(case, training)]
+    made = [case.brain, frame, ventricle_mask_of(case, training)]
     if space != case.modality:
         made.append(case.transforms[case.modality, space])
     raw = [_raw(case, case.modality, training)]
     raw += [_raw(case, space, training)] if space != case.modality else []
     return [*raw, *(names.bids_uri(path, training.settings.output_dir) for path in made)]
-
-
-def _on(path: Path, grid: Grid) -> np.ndarray:
-    """Load a mask on a grid that it should have; one of another grid is looked up at its points."""
-    return _looked_up(load_mask(path), grid)
-
-
-def _looked_up(mask: nib.Nifti1Image, grid: Grid) -> np.ndarray:
-    array = np.asarray(mask.dataobj)
-    if array.shape == grid.shape and np.allclose(mask.affine, grid.affine, atol=1e-3):
-        return array > 0
-    return resample(array, mask.affine, grid) >= 0.5
-
-
-def _measure(
-    case: Case,
-    probability: np.ndarray,
-    mask: np.ndarray,
-    grid: Grid,
-    frame: np.ndarray,
-    left_out_ml: float,
-    training: Training,
-) -> tuple[regions.LesionMeasures, list[Gate]]:
-    measures = regions.measure(
-        mask,
-        affine=grid.affine,
-        probability=probability,
-        brain=_on(case.brain, grid),
-        ventricles=_on(_ventricles(case, training), grid),
-        left=regions.left_of_midline(grid.shape, grid.affine, np.linalg.inv(frame)),
-    )
-    return measures, lesion_gates(measures, left_out_ml, image=case.modality.upper())
-
-
-def _dark_unmarked_ml(
-    case: Case, infarcts: np.ndarray | None, grid: Grid, frame: np.ndarray, training: Training
-) -> float | None:
-    """Measure a CT's dark areas that infarcts do not cover, as the participant level does.
-
-    Another template than the packaged one is taken to lie as that one does, as for the midline.
-    """
-    if infarcts is None or not MODALITIES[case.modality].is_hounsfield:
-        return None
-    image = FUNCTIONS[case.modality].read(case.images[case.modality], settled=True).image
-    working = grid_of(image)
-    brain, ventricles = (
-        image_on(_on(path, working).astype(np.uint8), working)
-        for path in (case.own_brain or case.brain, _ventricles(case, training))
-    )
-    marked = resample(infarcts.astype(np.float32), grid.affine, working) >= 0.5
-    return float(ct_quality(image, brain, ventricles, frame, marked)["dark_unmarked_ml"])
-
-
-def _ventricles(case: Case, training: Training) -> Path:
-    space = case.modality.upper()
-    return training.settings.output_dir / names.ventricle_mask(
-        case.subject, case.session, space=space
-    )
-
-
-def _fluid(case: Case, frame: np.ndarray, training: Training) -> np.ndarray:
-    """Find fluid on the network's grid: no lesion is there, as at the participant level."""
-    image = case.images[case.modality]
-    return ventricular_fluid(
-        image_on_grid(image, case.modality, frame, training.grid),
-        load_mask(_ventricles(case, training)),
-        frame,
-        training.grid,
-        hounsfield=MODALITIES[case.modality].is_hounsfield,
-    )
 
 
 def _in_one_space(
@@ -359,4 +291,4 @@ def _other_mask(case: Case, seen: str, out: Path, label: str) -> np.ndarray:
     choices = [(kind, name) for name in dict.fromkeys((label, "")) for kind in ("cvmask", "mask")]
     paths = [out / _map_name(case, seen, "flair", kind, name) for kind, name in choices]
     path = next((path for path in paths if path.is_file()), paths[-1])
-    return _on(path, grid_of(load_nifti(case.images["flair"])))
+    return on_grid_of(path, grid_of(load_nifti(case.images["flair"])))
