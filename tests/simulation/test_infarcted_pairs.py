@@ -58,6 +58,14 @@ def test_the_same_seed_gives_the_same_infarcts_from_a_file_or_its_shapes(infarct
     assert np.array_equal(head.csf, again.csf)
 
 
+def test_the_ct_alone_is_that_of_the_pair(infarct_file, old):
+    alone = simulate_pair(
+        21, **OPTIONS, lesion_ml=40.0, modality="ct", infarcts=infarct_file, infarct="old"
+    )
+    assert np.array_equal(array(old.ct), array(alone.ct))
+    assert np.array_equal(array(old.ct_truth.infarcts), array(alone.ct_truth.infarcts))
+
+
 def test_where_none_is_asked_for_there_is_none(severe):
     for truth in (severe.ct_truth, severe.flair_truth):
         assert not array(truth.infarcts).any()
