@@ -130,6 +130,16 @@ def _holes(image: Path) -> bytes:
     return gzip.compress(nib.Nifti1Image(array, loaded.affine).to_bytes(), 1)
 
 
+def _with_turned_qform(image: Path) -> nib.Nifti1Image:
+    """Return an image whose qform is 20° off its sform: it is used, with a warning."""
+    turned = nib.load(image)
+    turn, angle = np.eye(4), np.deg2rad(20)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    turned.set_sform(turned.affine, 1)
+    turned.set_qform(turn @ turned.affine, 1)
+    return turned
+
+
 @pytest.fixture(scope="session")
 def alone_dir(tmp_path_factory, simulated) -> Path:
     """One simulated pair, as two units, and its CT with FLAIRs that are broken."""
@@ -147,7 +157,7 @@ def alone_dir(tmp_path_factory, simulated) -> Path:
     (root / ALONE["ct"]).parent.mkdir(parents=True)
     shutil.copy(ct, root / ALONE["ct"])
     (root / ALONE["flair"]).parent.mkdir(parents=True)
-    shutil.copy(flair, root / ALONE["flair"])
+    _with_turned_qform(flair).to_filename(root / ALONE["flair"])
     for label, image in broken.items():
         (root / f"sub-{label}/anat").mkdir(parents=True)
         (root / f"sub-{label}/anat/sub-{label}_FLAIR.nii.gz").write_bytes(image)

@@ -123,6 +123,13 @@ def test_the_report_of_an_image_alone_states_its_volume_and_says_nothing_of_the_
     assert not [alt for alt in alts if other in alt]
 
 
+def test_the_report_shows_what_was_warned_of_when_the_image_was_read(finished):
+    output, _ = finished
+    report = (output / f"{UNITS['flair']}.html").read_text()
+    assert re.search(r"FLAIR: [^<]*qform and sform, which both claim to be valid, differ", report)
+    assert "qform and sform" not in (output / f"{UNITS['ct']}.html").read_text()
+
+
 def test_the_group_of_images_that_are_alone_lists_them_and_compares_nothing(finished):
     output, _ = finished
     assert (output / "group.html").is_file()
