@@ -41,7 +41,7 @@ from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.segmentation.classes import INFARCT, WML, exclusive_masks
 from ctwml_bids.segmentation.precision import choose
 from ctwml_bids.simulation.individual import anatomy_files
-from ctwml_bids.simulation.pair import simulate_pair
+from ctwml_bids.simulation.pair import SimulatedPair, simulate_pair
 from ctwml_bids.simulation.plan import Participant, plan_cohort
 from ctwml_bids.statistics import fazekas
 from ctwml_bids.statistics.overlap import dice
@@ -100,19 +100,24 @@ def _make_one(
         infarcts=infarcts,
         infarct_share=INFARCT_SHARE,
     )
+    lay_pair(folder, person.label, pair, person.seed, rng, grid)
+
+
+def lay_pair(
+    folder: Path, label: str, pair: SimulatedPair, seed: int, rng: np.random.Generator, grid: Grid
+) -> None:
+    """Lay both images of a pair on the network's grid, as the program would, and keep them."""
     masks = shipped_heads.found_masks(pair)
     on_ct = masks.get(shipped_heads.CT_CARRIED, masks.get(shipped_heads.CT_OWN))
     on_flair = masks.get(shipped_heads.FLAIR_OWN)
-    second = (pair.ct_truth.second_rater, pair.flair_truth.second_rater)
     images = {
-        "ct": (pair.ct, pair.ct_truth, pair.template_to_ct, on_ct, second[0]),
-        "flair": (pair.flair, pair.flair_truth, pair.template_to_flair, on_flair, second[1]),
+        "ct": (pair.ct, pair.ct_truth, pair.template_to_ct, on_ct),
+        "flair": (pair.flair, pair.flair_truth, pair.template_to_flair, on_flair),
     }
-    for modality, (image, truth, transform, found, outline) in images.items():
+    for modality, (image, truth, transform, found) in images.items():
         # The same draw for both: CT and FLAIR of a pair share one frame.
-        state = np.random.default_rng([person.seed, 97])
         head = shipped_heads.on_grid(
-            state,
+            np.random.default_rng([seed, 97]),
             image,
             truth.lesion_fraction,
             truth.brain,
@@ -122,21 +127,20 @@ def _make_one(
             found,
             truth.infarct_fraction,
         )
-        again = shipped_heads.on_grid(
-            np.random.default_rng([person.seed, 97]),
-            image,
-            outline,
-            truth.brain,
-            transform,
-            grid,
-            modality,
-        ).lesions
         channels, labels = shipped_heads.training_arrays(rng, head, grid, modality)
-        facts = dict(pair.facts) | {
-            "grid_voxel_ml": head.voxel_ml,
-            "second_outline_dice": dice(labels == WML, again >= 0.5),
-        }
-        shipped_heads.save_head(folder, f"sub-{person.label}_{modality}", channels, labels, facts)
+        facts = dict(pair.facts) | {"grid_voxel_ml": head.voxel_ml}
+        if truth.second_rater is not None:
+            again = shipped_heads.on_grid(
+                np.random.default_rng([seed, 97]),
+                image,
+                truth.second_rater,
+                truth.brain,
+                transform,
+                grid,
+                modality,
+            ).lesions
+            facts["second_outline_dice"] = dice(labels == WML, again >= 0.5)
+        shipped_heads.save_head(folder, f"sub-{label}_{modality}", channels, labels, facts)
 
 
 def kept_probabilities(

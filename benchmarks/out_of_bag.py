@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -133,13 +134,13 @@ def kinds(rows: list[dict]) -> dict[str, int]:
     }
 
 
-def curve(rows: list[dict]) -> list[dict]:
+def curve(rows: list[dict], thresholds: Sequence[float] = THRESHOLDS) -> list[dict]:
     """Summarise over heads, a row a threshold."""
     true = np.array([row["true_ml"] for row in rows])
     found = np.array([row["found_ml"] for row in rows])
     scores = np.array([row["dice"] for row in rows])
     table = []
-    for index, threshold in enumerate(THRESHOLDS):
+    for index, threshold in enumerate(thresholds):
         volumes = agreement(found[:, index], true)
         none = found[true < NONE_ML, index]
         table.append(

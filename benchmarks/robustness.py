@@ -4,11 +4,11 @@
         [--device cpu]
 
 Every sixth person of the cohort of 147 (``benchmarks/cohort.py``) is scanned again: slices of 1,
-2.5 and 5 mm, 5 mm with twice the noise, and 5 mm under a brain mask that lies 5 mm off. Brain
-masks are those that the program finds on the CT. FOLDER keeps heads and probabilities. Writes
-results/robustness.json: Dice, its loss against the people's 2.5 mm scans, and volumes, of all and
-of each person. With
-``--part I/N`` every N-th person is simulated and segmented, and nothing measured.
+2.5, 5, 8 and 10 mm; and 5 mm with twice the noise, under a brain mask that lies 5 mm off, exported
+with 8 bits through a window, and with wide ventricles. Brain masks are those that the program finds
+on the CT. FOLDER keeps heads and probabilities. Writes results/robustness.json: Dice, its loss
+against the people's 2.5 mm scans, and volumes, of all and of each person. With ``--part I/N`` every
+N-th person is simulated and segmented, and nothing measured.
 """
 
 from __future__ import annotations
@@ -40,11 +40,23 @@ LESIONS_ML = 1.0
 
 @dataclass(frozen=True)
 class Scan:
-    """Slices in mm, factor of the noise, and how far the brain mask is off (mm)."""
+    """How a person is scanned.
+
+    Attributes
+    ----------
+    slices_mm, noise, mask_off_mm
+        Thickness of slices; factor of the noise; how far the brain mask is off.
+    window
+        Ends in HU of the window of an export with 8 bits; None: a whole CT.
+    ventricles_ml
+        Volume of the lateral ventricles; None: as age makes them.
+    """
 
     slices_mm: float
     noise: float = 1.0
     mask_off_mm: float = 0.0
+    window: tuple[float, float] | None = None
+    ventricles_ml: float | None = None
 
 
 SCANS = {
@@ -53,6 +65,10 @@ SCANS = {
     "slices-5": Scan(5.0),
     "slices-5_noise-2": Scan(5.0, noise=2.0),
     "slices-5_mask-5": Scan(5.0, mask_off_mm=5.0),
+    "slices-8": Scan(8.0),
+    "slices-10": Scan(10.0),
+    "slices-5_window": Scan(5.0, window=(0.0, 80.0)),
+    "slices-5_ventricles-150": Scan(5.0, ventricles_ml=150.0),
 }
 REFERENCE = "slices-2.5"
 
@@ -73,6 +89,8 @@ def make(folder: Path, people: list[Participant], anatomies: list[Path]) -> None
                 modality="ct",
                 ct_spacing=(PIXEL_MM, PIXEL_MM, scan.slices_mm),
                 ct_noise=scan.noise,
+                ct_window=scan.window,
+                ventricles_ml=scan.ventricles_ml,
                 anatomies=anatomies,
                 individual_share=1.0,
             )
