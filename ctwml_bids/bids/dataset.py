@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
@@ -17,6 +16,7 @@ from ctwml_bids.bids.files import (
 )
 from ctwml_bids.bids.participants import refresh_participants
 from ctwml_bids.errors import CannotCreateError, InvalidInputError
+from ctwml_bids.reading import read_json
 
 NAME = "ctwml_bids"
 BIDS_VERSION = "1.11.1"
@@ -208,7 +208,7 @@ def _read_description(output: Path) -> dict[str, object]:
     """Read the output's dataset_description.json, {} where there is none; refuse others."""
     path = output / "dataset_description.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
@@ -238,7 +238,7 @@ def _part(content: Mapping[str, object], key: str) -> Mapping[str, object]:
 def _raw_description(raw: Path) -> dict[str, object]:
     """Read what the input says of itself; {} where it does not."""
     try:
-        content = json.loads((raw / "dataset_description.json").read_text(encoding="utf-8-sig"))
+        content = read_json(raw / "dataset_description.json")
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -247,7 +247,7 @@ def _raw_description(raw: Path) -> dict[str, object]:
 def is_made_from(output: Path, raw: Path) -> bool:
     """Tell whether an output folder says that it was made from this data set."""
     try:
-        content = json.loads((output / "dataset_description.json").read_text(encoding="utf-8-sig"))
+        content = read_json(output / "dataset_description.json")
         return bool(content["DatasetLinks"]["raw"] == _link(raw, output, _raw_description(raw)))
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -18,6 +18,7 @@ from pathlib import Path
 import nibabel as nib
 
 from ctwml_bids.errors import BadDataError, CannotCreateError, CtwmlError, InputOutputError
+from ctwml_bids.reading import read_text
 
 # The system says in these ways that there is no room.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -85,7 +86,7 @@ def read_tsv(path: Path) -> list[dict[str, str]]:
     OSError, ValueError
         It is not there, or not as it was written.
     """
-    head, *lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    head, *lines = read_text(path).rstrip("\n").split("\n")
     columns = head.split("\t")
     return [dict(zip(columns, line.split("\t"), strict=True)) for line in lines]
 

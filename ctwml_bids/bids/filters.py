@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ctwml_bids.bids.filenames import index_of, readable
 from ctwml_bids.bids.units import Candidate
 from ctwml_bids.errors import InvalidInputError, NoInputError
+from ctwml_bids.reading import parse_json, read_text
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -64,18 +65,22 @@ def load_filters(path: Path | None) -> Filters:
         return Filters()
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"{path}: the filter file is not text in UTF-8") from error
+    except ValueError as error:
+        raise InvalidInputError(f"{path}: the filter file cannot be read: {error}") from error
     except OSError as error:
         raise NoInputError(f"{path}: cannot read the filter file: {error.strerror}") from error
     try:
-        content = json.loads(text, object_pairs_hook=_without_duplicates)
+        content = parse_json(text, _without_duplicates)
     except json.JSONDecodeError as error:
         raise InvalidInputError(
             f"{path}: the filter file is not JSON: {error.msg} at line {error.lineno}, "
             f"column {error.colno}"
         ) from error
+    except ValueError as error:
+        raise InvalidInputError(f"{path}: the filter file cannot be read: {error}") from error
     except _DuplicateKeyError as error:
         raise InvalidInputError(f"{path}: the filter file has the key {error} twice") from error
     return parse_filters(content, source=str(path))

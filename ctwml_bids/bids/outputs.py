@@ -6,13 +6,13 @@ last line says that all are in place. So they are known also when the writer is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import COMPLETE
 from ctwml_bids.bids.status import read_status
+from ctwml_bids.reading import read_json
 
 # Field of an out-of-fold table's sidecar by which images that were measured anew are noticed.
 IMAGES_SHA256 = "ImagesSHA256"
@@ -116,7 +116,7 @@ def is_current(table: Path, images: Mapping[str, object]) -> bool:
         Name of each image in the data set → its SHA-256.
     """
     try:
-        about = json.loads(names.sidecar(table).read_text(encoding="utf-8"))
+        about = read_json(names.sidecar(table))
         return table.is_file() and about.get(IMAGES_SHA256) == dict(images)
     except (OSError, ValueError, AttributeError):
         return False

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from ctwml_bids.bids.subject import let_through, plan_subject
 from ctwml_bids.bids.units import Candidate, Skipped, Unit
 from ctwml_bids.errors import BadDataError, InvalidInputError, NoInputError, NothingMatchedError
 from ctwml_bids.modality import IMAGES, MODALITIES
+from ctwml_bids.reading import read_json
 
 BIDSIGNORE_LINES = ("**/ct", "*_CT.*")
 
@@ -240,7 +240,7 @@ def _check_description(path: Path) -> None:
     if not path.is_file():
         raise InvalidInputError(f"{path}: is not there, so this is not a BIDS data set; {hint}")
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"{path}: is not JSON ({error}); {hint}") from error
     if not isinstance(content, dict) or not content.get("Name"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from ctwml_bids.geometry import (
     SPACING_KEY,
     THICKNESS_KEY,
 )
+from ctwml_bids.reading import read_json
 
 # Fields of an image's sidecar that decide anything after the choice of the image: all that the
 # steps get to see (`geometry` reads them). A change of one makes a finished unit run again, a
@@ -59,7 +59,7 @@ def _read_sidecar(path: Path) -> dict[str, object]:
     if absent := not_fetched(path):
         raise BadDataError(f"{path}: {absent}")
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise BadDataError(
             f"{path}: the sidecar cannot be read as JSON ({error}); correct or remove it"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv, write_json, write_text
 from ctwml_bids.bids.fingerprints import fingerprints, is_same_file
+from ctwml_bids.reading import read_json
 
 # Where the statuses of an output folder are, and the table made from them.
 PATTERN = "logs/*/status*.json"
@@ -137,7 +137,7 @@ def write_status(path: Path, status: UnitStatus) -> None:
 def read_status(path: Path) -> UnitStatus | None:
     """Read a status; None where there is none, or none that can be read."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
         status = UnitStatus(**{name: raw[name] for name in _FIELDS if name in raw})
         return status if isinstance(status.request, dict) else None
     except (OSError, ValueError, TypeError, AttributeError):

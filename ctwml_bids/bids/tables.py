@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ctwml_bids.bids.fetched import not_fetched
 from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.reading import read_bytes
 
 MISSING = "n/a"
 HOW_TO_SAVE = (
@@ -110,12 +111,14 @@ def read_lines(path: Path, advice: str = "") -> list[tuple[int, str]]:
     if absent := not_fetched(path):
         raise BadDataError(f"{path}: {absent}.")
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except FileNotFoundError as error:
         raise NoInputError(f"{path}: there is no such table.") from error
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise BadDataError(f"{path}: cannot be read ({why}). {advice}".rstrip()) from error
+    except ValueError as error:
+        raise BadDataError(f"{path}: cannot be read ({error}). {advice}".rstrip()) from error
     lines = re.split("\r\n|\r|\n", _decoded(path, content, advice))
     return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv
 from ctwml_bids.bids.outputs import is_current
+from ctwml_bids.reading import read_json
 from ctwml_bids.statistics.tables import MISSING
 
 
@@ -69,7 +69,7 @@ def picture_of(
 def input_images(status: Path) -> dict[str, str]:
     """Return the images that the participant level read → SHA-256; {} if that is not known."""
     try:
-        inputs = json.loads(status.read_text(encoding="utf-8"))["request"]["inputs"]
+        inputs = read_json(status)["request"]["inputs"]
         return {name: facts[-1] for name, facts in inputs.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return {}
@@ -83,7 +83,7 @@ def _is_of(table: Path, found: Path) -> bool:
 
 def _validated(table: Path) -> list[str]:
     """Return the images whose rows of a table are out of fold."""
-    about = json.loads(names.sidecar(table).read_text(encoding="utf-8"))
+    about = read_json(names.sidecar(table))
     return list(about["CrossValidation"])
 
 

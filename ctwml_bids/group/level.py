@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from pathlib import Path
@@ -17,6 +16,7 @@ from ctwml_bids.bids.people_tables import Sources
 from ctwml_bids.bids.status import UnitStatus, collect, rebuild_table
 from ctwml_bids.bids.unit_folders import refused_in, units_in
 from ctwml_bids.group.summary import UNNAMED, GroupOptions, dataset_name, run_group
+from ctwml_bids.reading import read_json
 from ctwml_bids.run.preflight import Ready
 
 LOG = logging.getLogger("ctwml_bids")
@@ -113,8 +113,7 @@ def _is_another(output_dir: Path, bids_dir: Path) -> str:
 
 def _own_name(bids_dir: Path) -> str:
     try:
-        text = (bids_dir / "dataset_description.json").read_text(encoding="utf-8-sig")
-        return str(json.loads(text)["Name"])
+        return str(read_json(bids_dir / "dataset_description.json")["Name"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 

@@ -6,7 +6,6 @@ a new unit is added to them, and the others' masks are not read again.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from ctwml_bids.group.units import Row, named
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.transforms import read_itk
+from ctwml_bids.reading import read_json
 from ctwml_bids.statistics.columns import unit_column
 from ctwml_bids.statistics.fazekas import GROUPS
 from ctwml_bids.statistics.strata import ALL
@@ -267,7 +267,7 @@ def _read(
     path = _path(folder, image, group, template)
     empty = FrequencyMap(image, group, grid, np.zeros(grid.shape, dtype=np.uint32))
     try:
-        units = json.loads(names.sidecar(path).read_text(encoding="utf-8"))["Units"]
+        units = read_json(names.sidecar(path))["Units"]
         if any(members.get(unit) != stamp for unit, stamp in units.items()):
             return empty
         former = load_nifti(path)

@@ -5,7 +5,6 @@ Plain functions without Nipype: there is nothing to distribute in reading a few 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -36,6 +35,7 @@ from ctwml_bids.group.roles import excluded_rows, left_out, with_roles
 from ctwml_bids.group.tables import table_1, write_tables
 from ctwml_bids.group.units import nothing_finished, read_units, units_there
 from ctwml_bids.modality import IMAGES
+from ctwml_bids.reading import read_json
 from ctwml_bids.reports.frequency import frequency_figure
 from ctwml_bids.reports.group import GroupFigure, GroupReport, render_group
 from ctwml_bids.statistics.cohort import Cohort, analyse
@@ -221,7 +221,7 @@ def _models(cohort: Cohort) -> dict[str, str]:
 def dataset_name(output_dir: Path) -> str:
     """Return what the input data set calls itself, as the output's description repeats it."""
     try:
-        content = json.loads((output_dir / "dataset_description.json").read_text(encoding="utf-8"))
+        content = read_json(output_dir / "dataset_description.json")
         name = str(content["Name"])
     except (OSError, ValueError, KeyError, TypeError):
         return UNNAMED

@@ -16,6 +16,7 @@ from ctwml_bids.bids.status import read_status
 from ctwml_bids.bids.unit_folders import unit_of, units_in
 from ctwml_bids.errors import BadDataError, InvalidInputError
 from ctwml_bids.group.cross_validated import input_images, preferred
+from ctwml_bids.reading import read_json
 from ctwml_bids.settings import differences
 from ctwml_bids.statistics.columns import NOT_NUMBERS, unit_columns
 from ctwml_bids.statistics.gates.gate import ORDER
@@ -185,7 +186,7 @@ def _origin(table: Path) -> dict[str, Cell]:
 
 
 def _sidecar(path: Path) -> Sidecar:
-    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    content = read_json(path) if path.is_file() else {}
     return content if isinstance(content, dict) else {}
 
 

@@ -8,13 +8,13 @@ made from, and then what the data set calls itself.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ctwml_bids.bids.fingerprints import is_same_file
 from ctwml_bids.errors import CannotCreateError
+from ctwml_bids.reading import read_json
 from ctwml_bids.settings import differences
 
 # What dataset_description.json says of who the data set is.
@@ -41,7 +41,7 @@ def identity(bids_dir: Path) -> dict[str, str]:
     """Read what a data set calls itself: `FIELDS`, as far as they are there."""
     path = bids_dir / "dataset_description.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_json(path)
     except (OSError, ValueError):
         return {}
     if not isinstance(content, dict):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import shutil
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from nipype.pipeline import plugins
 from nipype.pipeline.plugins.base import GraphPluginBase
 
 from ctwml_bids.errors import InvalidInputError, UsageError
+from ctwml_bids.reading import LARGEST_SETTINGS, parse_json, parse_toml, read_text
 
 # What submits a job to each scheduler; a plugin without its command fails at every single step.
 SUBMITS = {
@@ -38,7 +37,9 @@ def read_plugin(path: Path) -> tuple[str, dict[str, object]]:
     """
     try:
         content = _parsed(path)
-        name, arguments = content["plugin"], dict(content.get("plugin_args") or {})
+        name, arguments = content["plugin"], content.get("plugin_args") or {}
+        if not (isinstance(name, str) and isinstance(arguments, dict)):
+            raise TypeError("plugin is a name, and plugin_args an object of keys and values")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise InvalidInputError(
             f'{path}: not a plugin file ({error}); expected {{"plugin": "SLURM", '
@@ -53,10 +54,25 @@ def read_plugin(path: Path) -> tuple[str, dict[str, object]]:
 
 
 def _parsed(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8-sig")
+    text = read_text(path, LARGEST_SETTINGS)
     if path.suffix == ".toml":
-        return tomllib.loads(text)
-    return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        return parse_toml(text)
+    if path.suffix == ".json":
+        return parse_json(text)
+    try:
+        return yaml.load(text, _WithoutAliases)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+class _WithoutAliases(yaml.SafeLoader):
+    """Reads plain values alone; a few lines of aliases stand for billions of values."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Read one value (raises yaml.YAMLError at an alias)."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it has an alias (*), and none is needed")
+        return super().compose_node(parent, index)
 
 
 def _unusable(name: str, kind: type) -> str:

@@ -20,6 +20,7 @@ from ctwml_bids.bids.fingerprints import fingerprints
 from ctwml_bids.bids.status import UnitStatus, statuses
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import CannotCreateError
+from ctwml_bids.reading import read_json
 from ctwml_bids.run.identity import Used, check_same_dataset, identity
 from ctwml_bids.run.locks import hold, share
 from ctwml_bids.run.preflight import Ready
@@ -219,7 +220,7 @@ def _fields(ready: Ready) -> dict[str, dict[str, object]]:
 
 def _read(output_dir: Path) -> dict[str, Any]:
     try:
-        record = json.loads((output_dir / RECORD).read_text(encoding="utf-8"))
+        record = read_json(output_dir / RECORD)
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.reading import read_json
 from ctwml_bids.segmentation.model_store import sha256
 from ctwml_bids.segmentation.precision import cpu_threads
 
@@ -110,7 +111,7 @@ def save(network: BrainNetwork, folder: Path, card: dict) -> None:
 
 def identity(folder: Path = DEFAULT_FOLDER) -> dict:
     """Return a brain network's ``name`` and ``files``: weights → SHA-256, as its card has them."""
-    card = json.loads((Path(folder) / "card.json").read_text(encoding="utf-8"))
+    card = read_json(Path(folder) / "card.json")
     return {"name": card["name"], "files": {card["weights"]["file"]: card["weights"]["sha256"]}}
 
 
@@ -133,7 +134,7 @@ def load(folder: Path = DEFAULT_FOLDER) -> BrainNetwork:
     if not card_path.is_file():
         raise NoInputError(f"no brain-extraction model at {folder}: card.json is missing")
     try:
-        card = json.loads(card_path.read_text(encoding="utf-8"))
+        card = read_json(card_path)
         weights, channels = card["weights"], tuple(card["network"]["channels"])
         path, wanted = card_path.parent / weights["file"], weights["sha256"]
     except (ValueError, KeyError, TypeError) as error:

@@ -20,6 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.modality import MODALITIES
+from ctwml_bids.reading import read_json
 from ctwml_bids.segmentation import classes
 
 CARD = "card.json"
@@ -262,7 +263,7 @@ def _parse(path: Path) -> ModelCard:
     if not path.is_file():
         raise NoInputError(f"There is no model at {path.parent}: it has no {CARD}.")
     try:
-        card = card_from(json.loads(path.read_text()))
+        card = card_from(read_json(path))
     except (ValueError, TypeError, KeyError) as error:
         raise BadDataError(f"{path} is not a model card of this program: {error}") from error
     _check(card, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 import types
 import typing
 from pathlib import Path
@@ -12,6 +11,7 @@ import tomli_w
 
 from ctwml_bids import __version__
 from ctwml_bids.errors import InvalidInputError, NoInputError
+from ctwml_bids.reading import LARGEST_SETTINGS, parse_toml, read_text
 from ctwml_bids.settings.fields import OPTIONS, Settings
 from ctwml_bids.settings.option import Option
 
@@ -67,8 +67,8 @@ def from_toml(text: str, source: str = "configuration file") -> dict[str, object
         If the text is not TOML, or has a key, a type or a value that settings do not have.
     """
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        raw = parse_toml(text)
+    except ValueError as error:
         raise InvalidInputError(f"{source} is not valid TOML: {error}") from error
     raw.pop("version", None)
     machine = raw.pop("machine", {})
@@ -96,11 +96,11 @@ def from_toml(text: str, source: str = "configuration file") -> dict[str, object
 def read_toml(path: Path) -> dict[str, object]:
     """Read a configuration file; see `from_toml`."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, LARGEST_SETTINGS)
     except OSError as error:
         raise NoInputError(f"cannot read the configuration file {path}: {error}") from error
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(f"{path} is not a text file: {error}") from error
+    except ValueError as error:
+        raise InvalidInputError(f"{path} is not a text file of settings: {error}") from error
     return from_toml(text, str(path))
 
 

@@ -5,7 +5,6 @@ A threshold is worth what the cohort it came from is worth: a statement of a gro
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 from ctwml_bids.errors import InvalidInputError, NoInputError
 from ctwml_bids.modality import IMAGES
+from ctwml_bids.reading import read_json
 from ctwml_bids.statistics.fazekas import GROUPS, Thresholds
 from ctwml_bids.statistics.tables import MISSING, number_in
 
@@ -212,7 +212,7 @@ def read_thresholds(value: str) -> ThresholdSet:
         return literature()
     path = Path(value)
     try:
-        return from_record(json.loads(path.read_text(encoding="utf-8-sig")))
+        return from_record(read_json(path))
     except OSError as error:
         raise NoInputError(
             f"{path}: the Fazekas thresholds cannot be read ({error.strerror}); give the "

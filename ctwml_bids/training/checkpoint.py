@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ctwml_bids.reading import parse_json
+
 import hashlib
 import json
 import logging
@@ -183,7 +185,7 @@ def _about(path: Path) -> tuple[int, dict, str | None]:
     try:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
-        return int(about["step"]), json.loads(about["config"]), about.get("sha256")
+        return int(about["step"]), parse_json(about["config"]), about.get("sha256")
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise CorruptCheckpointError(
             f"{path} is not a checkpoint of this program, or is damaged: {error}."

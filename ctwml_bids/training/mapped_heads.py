@@ -7,6 +7,8 @@ channel in the image's file, slice by slice, and centres in one file whose first
 
 from __future__ import annotations
 
+from ctwml_bids.reading import read_json
+
 import json
 import os
 from collections import OrderedDict
@@ -105,7 +107,7 @@ def facts_of(folder: Path, name: str) -> dict | None:
     if not _image(folder, name).is_file():
         return None
     try:
-        return json.loads((folder / f"{name}_facts.json").read_text(encoding="utf-8"))
+        return read_json(folder / f"{name}_facts.json")
     except (OSError, ValueError):
         return None
 

@@ -6,6 +6,8 @@ later run with other subjects or settings is refused instead of mixed in.
 
 from __future__ import annotations
 
+from ctwml_bids.reading import read_json
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -166,7 +168,7 @@ def read_plan(folder: Path, recipe: Recipe) -> Plan | None:
     """
     path = folder / PLAN
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         protocol = record.pop("protocol")
         cases = {label: PlannedCase(**facts) for label, facts in record.pop("cases").items()}
         plan = Plan(cases, **record)

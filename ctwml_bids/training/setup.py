@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ctwml_bids.reading import read_json
+
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -341,7 +343,7 @@ def _cautions(bids_dir: Path, init: model_store.ModelCard | None) -> tuple[str, 
 def _makers(bids_dir: Path) -> list[str]:
     """Return the programs that a data set says it was made by."""
     try:
-        text = (bids_dir / "dataset_description.json").read_text(encoding="utf-8-sig")
-        return [str(maker["Name"]) for maker in json.loads(text)["GeneratedBy"]]
+        described = read_json(bids_dir / "dataset_description.json")
+        return [str(maker["Name"]) for maker in described["GeneratedBy"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ctwml_bids.reading import read_json
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -65,7 +67,7 @@ def write_table(
     path = out / names.cross_validated_stats(case.subject, case.session, model_label=label)
     before = path if is_current(path, case.fingerprints) else _measured_table(out, case, label)
     rows: dict[str, Mapping[str, object]] = {row["image"]: row for row in read_tsv(before)}
-    sidecar = json.loads(names.sidecar(before).read_text(encoding="utf-8"))
+    sidecar = read_json(names.sidecar(before))
     modality, facts = case.modality, sidecar.get("Facts", {})
     # The class of infarcts may have come, or gone, with this training.
     replaced = names_of_both(modality.upper())

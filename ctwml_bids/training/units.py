@@ -6,6 +6,8 @@ that it left out; ``unit.json`` comes last and says that the unit is done.
 
 from __future__ import annotations
 
+from ctwml_bids.reading import read_json
+
 import io
 import json
 import zlib
@@ -54,7 +56,7 @@ def read_done(folder: Path, *, network: bool = False) -> Noted | None:
         None where it is not finished, or a map of it, or the network, is gone.
     """
     try:
-        about = json.loads((folder / DONE).read_text(encoding="utf-8"))
+        about = read_json(folder / DONE)
         labels = about["segmented"]
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.preprocessing.grids import grid_of
 from ctwml_bids.preprocessing.template_fit import template_fit
 from ctwml_bids.preprocessing.transforms import read_itk
+from ctwml_bids.reading import read_json
 from ctwml_bids.segmentation.model_store import card_from
 from ctwml_bids.statistics.tables import read_cell
 from ctwml_bids.statistics.thresholds import stated
@@ -73,7 +73,7 @@ def _read_measures(table: Path, lesions: Path) -> tuple[Measures, Facts]:
             f"{table}: is not there; run the participant level for this unit before asking for "
             "its report"
         )
-    stored = json.loads(sidecar.read_text(encoding="utf-8"))
+    stored = read_json(sidecar)
     measures = Measures(
         rows=_rows(table),
         lesions=_rows(lesions),

@@ -11,6 +11,7 @@ import numpy as np
 
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
+from ctwml_bids.reading import read_json
 from ctwml_bids.unit.records import Brain, Facts
 
 
@@ -61,7 +62,7 @@ def save_brain(whole: np.ndarray, seen: np.ndarray, facts: Facts, grid: Grid, fo
 
 def load_facts(path: str) -> Facts:
     """Load what `save_facts` wrote."""
-    facts: Facts = json.loads(Path(path).read_text())
+    facts: Facts = read_json(Path(path))
     return facts
 
 
