@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: demo test test-containers check validate clean
+.PHONY: demo test test-containers fuzz check validate clean
 
 # Compiled at once by all cores, without the packages' own tests; what is in a later Python is left.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -36,6 +36,13 @@ test: $(VENV)/.installed
 # Image, Apptainer and SLURM for real, as root; what is not on the machine is skipped, with the reason.
 test-containers: $(VENV)/.installed
 	$(BIN)/python -m pytest -m container -rs --durations 15 --numprocesses 2 $(GROUPED) tests/containers
+
+# Generated inputs through the programs, an hour for 10,000 on one CPU: make fuzz INPUTS=1000. An input with a fault
+# is reduced and left in fuzz-found/.
+INPUTS ?= 10000
+SEED ?= 1
+fuzz: $(VENV)/.installed
+	OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

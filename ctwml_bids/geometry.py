@@ -5,6 +5,10 @@ It imports nothing of the package, so any folder may import it, as it may import
 
 from __future__ import annotations
 
+import gzip
+import math
+import stat
+import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +16,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
+from nibabel.spatialimages import HeaderDataError, HeaderTypeError
+from nibabel.wrapstruct import WrapStructError
 
 # The 10 mm rule of what is periventricular; beyond it is deep (DeCarli et al. 2005, Stroke 36:50;
 # Griffanti et al. 2018, NeuroImage 170:174).
@@ -35,7 +40,28 @@ ENCODING_KEY = "SliceEncodingDirection"
 # Pixels are square to within header rounding; slices are this much thicker or thinner.
 _SQUARE, _NOT_SQUARE = 2e-3, 1e-2
 # What is raised where a file is no image, or is cut short.
-UNREADABLE = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError)
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    zlib.error,
+    struct.error,
+    ImageFileError,
+    HeaderDataError,
+    HeaderTypeError,
+    WrapStructError,
+)
+# Bytes of the longer one of the two versions of a header.
+_HEADER = 540
+# Bytes of the extensions between a header and its values; DICOM's and AFNI's have some 100 kB.
+_MOST_EXTENSION = 16 * 1024**2
+# A stream of gzip holds at most this many bytes for each of its own. Values of a scan shrink to a
+# third; above these two numbers they are all one, made to fill memory.
+_GZIP_RATIO = 1032
+_EMPTY_RATIO, _EMPTY_BYTES = 400, 256 * 1024**2
 # A volume has at least this many voxels on each axis; below it is a localiser.
 _VOLUME_VOXELS = 4
 # A plane's matrix is square and a multiple of this (160, 256, 320, 512); a stack rarely is.
@@ -50,10 +76,56 @@ def load_nifti(path: str | Path) -> nib.Nifti1Image:
     ImageFileError
         It is an image of another format, or none.
     """
-    image = nib.load(path)
+    image = open_image(path)
     if not isinstance(image, nib.Nifti1Image):
         raise ImageFileError(f"{path} is no NIfTI image in one file")
     return image
+
+
+def open_image(path: str | Path) -> nib.filebasedimages.FileBasedImage:
+    """Open an image whose file can hold what its header states (its data are read on use).
+
+    Headers are believed by whoever reads the values: memory for them is taken first.
+
+    Raises
+    ------
+    ImageFileError
+        It is no file, or states more values than it can hold. What else is wrong with a file
+        raises any of `UNREADABLE`.
+    """
+    path = Path(path)
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise ImageFileError(f"{path} is no file")
+    is_compressed = path.suffix == ".gz"
+    if _stated_offset(path, is_compressed) > _MOST_EXTENSION:
+        raise ImageFileError(f"{path}: its values are said to begin after more than 16 MB")
+    image = nib.load(path)
+    if not isinstance(image, nib.Nifti1Image):
+        return image
+    needed = math.prod(map(int, image.shape)) * int(image.get_data_dtype().itemsize)
+    if needed < 0 or needed > facts.st_size * (_GZIP_RATIO if is_compressed else 1):
+        raise ImageFileError(
+            f"its header states {needed / 1e6:.1f} MB of values, and the file has "
+            f"{facts.st_size / 1e6:.1f} MB"
+        )
+    if is_compressed and needed > max(_EMPTY_BYTES, facts.st_size * _EMPTY_RATIO):
+        raise ImageFileError(
+            f"its {needed / 1e6:.0f} MB of values are compressed to {facts.st_size / 1e6:.1f} MB, "
+            "as those of no scan are"
+        )
+    return image
+
+
+def _stated_offset(path: Path, is_compressed: bool) -> float:
+    """Return where a NIfTI file's values begin, by its first bytes; 0 for any other file."""
+    with gzip.open(path, "rb") if is_compressed else path.open("rb") as opened:
+        head = opened.read(_HEADER)
+    for order in "<>":
+        for length, form, at in ((348, "f", 108), (540, "q", 168)):
+            if len(head) >= length and struct.unpack_from(f"{order}i", head)[0] == length:
+                return float(struct.unpack_from(f"{order}{form}", head, at)[0])
+    return 0.0
 
 
 def load_volume(path: Path) -> nib.spatialimages.SpatialImage | None:
@@ -63,7 +135,7 @@ def load_volume(path: Path) -> nib.spatialimages.SpatialImage | None:
     captures of a scanner) or complex numbers, or an affine without a size. Its data are not read.
     """
     try:
-        image = nib.load(path)
+        image = open_image(path)
         # Surfaces and the like are images without a place in space.
         if not isinstance(image, nib.spatialimages.SpatialImage):
             return None

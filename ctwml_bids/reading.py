@@ -1,7 +1,7 @@
 """Small text files that others wrote, read with limits: JSON and TOML in one way everywhere.
 
-Whatever is wrong with such a file is an OSError or a ValueError: also one that has no end, is larger
-than any of its kind, or is nested so deeply that Python's own readers give up with another error.
+Whatever is wrong with such a file is an OSError or a ValueError: also where it has no end, is
+larger than any of its kind, or is nested so deeply that Python's own readers give up in other ways.
 
 It imports nothing of the package, so any folder may import it, as it may import `errors`.
 """

@@ -166,7 +166,9 @@ def _fault(part: str, key: str, label: str, vocabulary: Vocabulary) -> str:
 
 def index_of(entity: str, label: str) -> str:
     """Return a label by which two are compared: a number without leading zeros."""
-    return str(int(label)) if entity in INDICES and label.isdecimal() else label
+    if entity not in INDICES or re.fullmatch("[0-9]+", label) is None:
+        return label
+    return label.lstrip("0") or "0"
 
 
 def contradiction(

@@ -10,6 +10,7 @@ import errno
 import json
 import math
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +23,8 @@ from ctwml_bids.reading import read_text
 
 # The system says in these ways that there is no room.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# What a spreadsheet takes for a formula, numbers and lone signs aside.
+_FORMULA = re.compile(r"[=@].|[+-](?!(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$|inf$|nan$).", re.S)
 # The last line of a unit's notes (`note`): all of its files are in place.
 COMPLETE = "# complete"
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
@@ -193,7 +196,17 @@ def _cell(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return " ".join(str(value).split()) or "n/a"
+    return as_text(str(value)) or "n/a"
+
+
+def as_text(text: str) -> str:
+    """Return a text as a cell of a table: in one line, and none that a spreadsheet would run.
+
+    Spreadsheets run what begins as a formula does, also where a stranger wrote it into a sidecar or
+    a table. An apostrophe before it makes it text.
+    """
+    text = " ".join(text.split())
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _without_nan(content: object) -> object:

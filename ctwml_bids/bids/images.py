@@ -164,8 +164,10 @@ def _fault(name: Name, path: Path, subject: str, session: str | None) -> str:
     faults = [*name.faults, contradiction(name, subject, session)]
     if name.kind == "flair" and path.parent.name == "ct":
         faults.append("a FLAIR lies in anat/")
-    if path.is_dir():
-        faults.append("it is a folder, and an image is needed")
+    # A link to nothing is told where its content is looked for.
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a device or a pipe"
+        faults.append(f"it is {what}, and an image is needed")
     told = "; ".join(filter(None, faults))
     return f"{told}; {_MEND}" if told else ""
 

@@ -132,7 +132,8 @@ def _keys(label: str) -> tuple[str, str | None]:
 def _key(text: str, prefix: str) -> str:
     """Return what labels that come near each other have in common."""
     text = re.sub(rf"^(?:{prefix}[^a-z0-9]*)+(?=[a-z0-9])", "", text)
-    if re.fullmatch(r"\d+(?:\.\d+)?(?:e\+?\d{1,2})?", text):
+    # Longer than the name of any file, text is no number that a spreadsheet has written.
+    if len(text) < 256 and re.fullmatch(r"[0-9]+(?:\.[0-9]+)?(?:e\+?[0-9]{1,2})?", text):
         number = Decimal(text)
         if number == number.to_integral_value():
             return str(int(number))

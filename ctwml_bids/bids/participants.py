@@ -9,6 +9,7 @@ from pathlib import Path
 from ctwml_bids.bids.files import copy_into, write_tsv
 from ctwml_bids.bids.people import PERSON, SESSION, PeopleTable, read_people
 from ctwml_bids.bids.unit_folders import refused_in, units_in
+from ctwml_bids.reading import read_json
 
 TABLE = "participants.tsv"
 
@@ -62,8 +63,16 @@ def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
     rows = [{spelt[name]: cell for name, cell in row.items()} for row in kept]
     write_tsv(output / TABLE, rows, list(spelt.values()))
     described = people.path.with_suffix(".json")
-    if described.is_file():
+    if described.is_file() and not _why_no_json(described):
         copy_into(described, output / described.name)
+
+
+def _why_no_json(path: Path) -> str:
+    """Say why a file is no JSON object; empty where it is."""
+    try:
+        return "" if isinstance(read_json(path), dict) else "it is no object {...}"
+    except (OSError, ValueError) as error:
+        return str(error)
 
 
 def what_to_know(bids_dir: Path, output_dir: Path) -> str:
@@ -78,7 +87,11 @@ def what_to_know(bids_dir: Path, output_dir: Path) -> str:
     """
     people, copy = input_people(bids_dir, output_dir), Path(output_dir) / TABLE
     if people is not None:
-        return "; ".join(people.told_strangers("not in the data set"))
+        told = people.told_strangers("not in the data set")
+        described = people.path.with_suffix(".json")
+        if described.is_file() and (why := _why_no_json(described)):
+            told.append(f"{described}: is not copied, as it cannot be read as JSON ({why})")
+        return "; ".join(told)
     if copy.is_file():
         return (
             f"{copy}: the data set has no {TABLE}, so this copy stays as it is and the group level "

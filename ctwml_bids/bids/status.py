@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.bids import names
-from ctwml_bids.bids.files import read_tsv, write_json, write_text
+from ctwml_bids.bids.files import as_text, read_tsv, write_json, write_text
 from ctwml_bids.bids.fingerprints import fingerprints, is_same_file
-from ctwml_bids.reading import read_json
+from ctwml_bids.reading import is_name, read_json
 
 # Where the statuses of an output folder are, and the table made from them.
 PATTERN = "logs/*/status*.json"
@@ -139,9 +139,42 @@ def read_status(path: Path) -> UnitStatus | None:
     try:
         raw = read_json(path)
         status = UnitStatus(**{name: raw[name] for name in _FIELDS if name in raw})
-        return status if isinstance(status.request, dict) else None
     except (OSError, ValueError, TypeError, AttributeError):
         return None
+    return status if _is_sound(status) else None
+
+
+def _is_sound(status: UnitStatus) -> bool:
+    """Tell whether a status that was read has values of the right types, and names of files."""
+    texts = ("label", "state", "reason", "error", "started", "finished", "quality", "model_label")
+    inputs = status.request.get("inputs", {}) if isinstance(status.request, dict) else None
+    return (
+        all(isinstance(getattr(status, name), str) for name in texts)
+        # It becomes part of names of files.
+        and is_name(status.label)
+        and "/" not in status.label
+        and isinstance(status.exit_code, int)
+        and all(
+            value is None or (isinstance(value, int | float) and abs(value) < 1e12)
+            for value in (status.seconds, status.peak_memory_gb)
+        )
+        and all(isinstance(part, dict) for part in (status.hashes, status.versions))
+        and isinstance(status.outputs, list)
+        and all(map(is_name, status.outputs))
+        and isinstance(inputs, dict)
+        and all(is_name(name) and _is_fingerprint(facts) for name, facts in inputs.items())
+        and isinstance(status.request.get("output_spaces", []), list)
+    )
+
+
+def _is_fingerprint(facts: object) -> bool:
+    """Tell whether a value is one of `fingerprints`; older ones have no checksum."""
+    return (
+        isinstance(facts, list)
+        and len(facts) in (2, 3)
+        and all(isinstance(fact, int) for fact in facts[:2])
+        and all(isinstance(fact, str) for fact in facts[2:])
+    )
 
 
 def read_quality(
@@ -250,4 +283,4 @@ def rebuild_table(output_dir: Path, *, lazy: bool = False) -> Path:
 def _cell(value: object) -> str:
     if value is None or value == "":
         return "n/a"
-    return " ".join(f"{value:.1f}".split() if isinstance(value, float) else str(value).split())
+    return f"{value:.1f}" if isinstance(value, float) else as_text(str(value))

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_nifti
 from ctwml_bids.errors import CtwmlError
-from ctwml_bids.geometry import load_nifti, voxel_volume_ml
+from ctwml_bids.geometry import UNREADABLE, load_nifti, voxel_volume_ml
 from ctwml_bids.group.units import Row, named
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
@@ -172,7 +171,7 @@ class _Masks:
             if normalised:
                 return self._as_it_is(inside)
             return self._resampled(inside, mask.affine, image, row)
-        except (CtwmlError, OSError, ValueError, EOFError, ImageFileError) as error:
+        except (CtwmlError, *UNREADABLE) as error:
             self.wrong.append(
                 f"{path.relative_to(self.output_dir)}: {error}; {row['unit']} is in no lesion map "
                 f"of {image.upper()}. Run the participant level again for it."
@@ -272,7 +271,7 @@ def _read(
             return empty
         former = load_nifti(path)
         counts = np.rint(np.asarray(former.dataobj) * len(units)).astype(np.uint32)
-    except (OSError, ValueError, KeyError, AttributeError, ImageFileError):
+    except (AttributeError, *UNREADABLE):
         return empty
     if counts.shape != tuple(grid.shape) or not np.allclose(former.affine, grid.affine):
         return empty

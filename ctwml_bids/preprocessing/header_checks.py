@@ -57,9 +57,11 @@ def check_spacing(
             f"{path}: voxel spacing {spacing.round(4).tolist()} mm in the header; it must be "
             f"positive. Volumes cannot be measured. {CONVERT}."
         )
-    volume = abs(np.linalg.det(np.asarray(image.affine, dtype=float)[:3, :3]))
+    affine = np.asarray(image.affine, dtype=float)
+    is_finite = np.isfinite(affine).all()
+    volume = abs(np.linalg.det(affine[:3, :3])) if is_finite else 0.0
     # Not so small a volume is meant, which may be a wrong unit, but axes that lie in one plane.
-    if not np.isfinite(affine_spacing).all() or volume <= FLAT * affine_spacing.prod():
+    if not is_finite or volume <= FLAT * affine_spacing.prod():
         raise BadDataError(
             f"{path}: the header gives the voxels an impossible position in space (affine with "
             f"spacing {affine_spacing.tolist()} mm). {CONVERT}."
@@ -149,12 +151,19 @@ def orientation_warnings(path: Path, image: nib.Nifti1Image) -> tuple[str, ...]:
 
 
 def _both_forms(image: nib.Nifti1Image) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return qform and sform, None where its code is 0 or its quaternion is none."""
+    """Return qform and sform, None where its code is 0 or its numbers are no affine."""
     try:
         qform = image.header.get_qform(coded=True)[0]
     except ValueError:
         qform = None
-    return qform, image.header.get_sform(coded=True)[0]
+    return _if_affine(qform), _if_affine(image.header.get_sform(coded=True)[0])
+
+
+def _if_affine(form: np.ndarray | None) -> np.ndarray | None:
+    """Return a form, None where it is not finite or has an axis without a length."""
+    if form is None or not np.isfinite(form).all() or not form[:3, :3].any(axis=0).all():
+        return None
+    return form
 
 
 def _axes(affine: np.ndarray) -> str:

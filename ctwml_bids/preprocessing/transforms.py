@@ -15,10 +15,13 @@ import numpy as np
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.geometry import RAS_LPS, RIGHT_ANGLE_COSINE, itk_text, ras_to_lps, shear
+from ctwml_bids.reading import read_text
 
 if TYPE_CHECKING:
     import ants
 
+# Determinant (a ratio of volumes) of a map that flattens what it maps.
+_FLAT = 1e-6
 # ITK's names for a 3×3 matrix, a translation and a centre, whose parameters are laid out alike.
 _MATRIX_TYPES = ("AffineTransform", "MatrixOffsetTransformBase")
 
@@ -43,8 +46,8 @@ def read_itk(path: Path | str) -> np.ndarray:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
+        lines = read_text(path).splitlines()
+    except ValueError:
         lines = []
     fields = [line.split(":", 1) for line in lines if ":" in line and not line.startswith("#")]
     values = {key.strip(): value.split() for key, value in fields}
@@ -57,7 +60,10 @@ def read_itk(path: Path | str) -> np.ndarray:
     try:
         parameters = np.array(values["Parameters"], dtype=float)
         center = np.array(values["FixedParameters"], dtype=float)
-        return _from_itk_parameters(parameters, center)
+        matrix = _from_itk_parameters(parameters, center)
+        if not (np.isfinite(matrix).all() and abs(np.linalg.det(matrix)) > _FLAT):
+            raise ValueError("its matrix cannot be inverted")
+        return matrix
     except (KeyError, ValueError) as error:
         raise BadDataError(f"{path} is not a complete ITK affine transform: {error}") from error
 

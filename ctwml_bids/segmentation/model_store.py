@@ -26,6 +26,20 @@ from ctwml_bids.segmentation import classes
 CARD = "card.json"
 # An entry of a card, as JSON has it.
 Entry = Mapping[str, Any]
+# Neighbouring slices, as many as `train --context` takes: a card decides how large a network is.
+MOST_CONTEXT = 9
+_LISTS = ("channels", "classes", "grid_spacing_mm", "never_trained_on")
+# Fields by what their values are.
+_TYPES = {
+    "text": ("name", "modality", "version", "license"),
+    "texts": ("channels", "classes", "never_trained_on"),
+    "number": ("threshold", "background"),
+    "number or null": ("infarct_threshold", "island_share"),
+    "three sizes": ("grid_spacing_mm",),
+    "count": ("context",),
+    "true or false": ("flip",),
+    "object": ("network", "training", "accuracy"),
+}
 _SHIPPED = Path(__file__).resolve().parents[1] / "data" / "models"
 
 
@@ -118,22 +132,25 @@ class ModelCard:
     @property
     def loss(self) -> str:
         """What its networks were trained to make small; empty where the card does not say."""
-        said = {member.get("config", {}).get("loss", "") for member in self._members_trained}
-        said.add(self.training.get("protocol", {}).get("loss", ""))
-        return next(iter(said - {""}), "")
+        trained = [*(_part(member, "config") for member in self._members_trained)]
+        said = [part.get("loss") for part in (*trained, _part(self.training, "protocol"))]
+        return next((loss for loss in said if isinstance(loss, str) and loss), "")
 
     @property
     def seen(self) -> frozenset[str]:
         """``sub-X`` of everyone whose images or anatomy took part in its training."""
-        found = set(self.training.get("subjects", ()))
+        said = [self.training.get("subjects")]
         for member in self._members_trained:
-            found |= {*member.get("anatomies", ()), *member.get("real_subjects", ())}
-        return frozenset(name for name in found if name.startswith("sub-"))
+            said += [member.get("anatomies"), member.get("real_subjects")]
+        names = [name for part in said if isinstance(part, list | tuple) for name in part]
+        return frozenset(n for n in names if isinstance(n, str) and n.startswith("sub-"))
 
     @property
     def _members_trained(self) -> Sequence[Entry]:
         """What the shipped models' cards say of the training of each network."""
-        return [member for member in self.training.get("members", ()) if isinstance(member, dict)]
+        members = self.training.get("members")
+        listed = members if isinstance(members, list | tuple) else ()
+        return [member for member in listed if isinstance(member, dict)]
 
 
 def default(modality: str) -> Path:
@@ -184,12 +201,18 @@ def card_from(values: Entry) -> ModelCard:
     Raises
     ------
     TypeError, KeyError
-        If a field is missing, or one is too many.
+        If a field is missing, is one too many, or has a value of another type.
     """
-    lists = ("channels", "classes", "grid_spacing_mm", "never_trained_on")
-    tuples = {name: tuple(values[name]) for name in lists if name in values}
+    if not isinstance(values, dict):
+        raise TypeError("it is no object {...}")
+    for name in (*_LISTS, "members"):
+        if not isinstance(values.get(name, ()), list | tuple):
+            raise TypeError(f"{name} is no list")
+    tuples = {name: tuple(values[name]) for name in _LISTS if name in values}
     members = tuple(Member(**member) for member in values["members"])
-    return ModelCard(**{**values, **tuples, "members": members})
+    card = ModelCard(**{**values, **tuples, "members": members})
+    _check_types(card)
+    return card
 
 
 def load_weights(path: Path) -> dict[str, np.ndarray]:
@@ -264,10 +287,48 @@ def _parse(path: Path) -> ModelCard:
         raise NoInputError(f"There is no model at {path.parent}: it has no {CARD}.")
     try:
         card = card_from(read_json(path))
-    except (ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadDataError(f"{path} is not a model card of this program: {error}") from error
     _check(card, path)
     return card
+
+
+def _part(entry: Entry, key: str) -> Entry:
+    """Return the object under a key of an entry, {} where there is none."""
+    found = entry.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _check_types(card: ModelCard) -> None:
+    """Refuse a card with a value of another type than its field's (TypeError)."""
+    fits = {
+        "text": lambda value: isinstance(value, str),
+        "texts": lambda value: all(isinstance(one, str) for one in value),
+        "number": _is_number,
+        "number or null": lambda value: value is None or _is_number(value),
+        "three sizes": lambda v: len(v) == 3 and all(_is_number(one) and one > 0 for one in v),
+        "count": lambda value: type(value) is int and 0 <= value <= MOST_CONTEXT,
+        "true or false": lambda value: isinstance(value, bool),
+        "object": lambda value: isinstance(value, dict),
+    }
+    for kind, names in _TYPES.items():
+        for name in names:
+            if not fits[kind](getattr(card, name)):
+                raise TypeError(f"{name} is {getattr(card, name)!r:.80}; expected {kind}")
+    for member in card.members:
+        if not (isinstance(member.file, str) and isinstance(member.sha256, str)):
+            raise TypeError("a network's file, or its sha256, is no text")
+    for name in ("in_channels", "classes"):
+        if type(card.network.get(name)) is not int:
+            raise TypeError(f"network has no whole number of {name}")
+    if not isinstance(card.network.get("variant", ""), str):
+        raise TypeError("network has a variant that is no text")
+
+
+def _is_number(value: object) -> bool:
+    # A whole number of JSON may be too large for a float.
+    is_one = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_one and -1e9 < value < 1e9  # type: ignore[operator]
 
 
 def _check(card: ModelCard, path: Path) -> None:

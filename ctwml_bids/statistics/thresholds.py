@@ -18,6 +18,8 @@ from ctwml_bids.statistics.fazekas import GROUPS, Thresholds
 from ctwml_bids.statistics.tables import MISSING, number_in
 
 LITERATURE = "literature"
+# No volume in a head is as large (mL).
+_MOST_ML = 1e6
 
 
 @dataclass(frozen=True)
@@ -180,9 +182,9 @@ def _thresholds(image: str, cuts: object) -> Thresholds:
 
 
 def _volume(image: str, name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise ValueError(f"its threshold {name} for {image} is {value!r}, not a volume in mL")
-    return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MOST_ML:
+        return value
+    raise ValueError(f"its threshold {name} for {image} is {value!r:.80}, not a volume in mL")
 
 
 def _ml(value: float) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ctwml_bids.bids.names import stem
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.geometry import UNREADABLE, load_nifti
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.normalisation import to_grid
@@ -260,7 +260,7 @@ def load_mask(path: Path) -> nib.Nifti1Image:
     try:
         image = load_nifti(path)
         values = np.asarray(image.dataobj)
-    except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
+    except UNREADABLE as error:
         raise BadDataError(f"{path}: this mask cannot be read ({error}).") from error
     values = values.reshape(values.shape[:3]) if values.ndim > 3 else values
     if values.ndim != 3:

@@ -73,15 +73,19 @@ def _read_measures(table: Path, lesions: Path) -> tuple[Measures, Facts]:
             f"{table}: is not there; run the participant level for this unit before asking for "
             "its report"
         )
-    stored = read_json(sidecar)
-    measures = Measures(
-        rows=_rows(table),
-        lesions=_rows(lesions),
-        gates=stored["QualityGates"],
-        qc=stored["QualityControl"],
-        facts=stored["Facts"],
-    )
-    return measures, stored
+    try:
+        stored = read_json(sidecar)
+        gates, qc, facts = (stored[name] for name in ("QualityGates", "QualityControl", "Facts"))
+        if not all(isinstance(stored[name], dict) for name in ("Models", "Facts")):
+            raise TypeError("Models or Facts is no object {...}")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadDataError(
+            f"{sidecar}: is not as it was written ({error!r:.200}); run the participant level for "
+            "this unit again"
+        ) from error
+    return Measures(
+        rows=_rows(table), lesions=_rows(lesions), gates=gates, qc=qc, facts=facts
+    ), stored
 
 
 def _as_run(run: RunFacts, stored: Facts) -> RunFacts:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ctwml_bids.bids import files
+from ctwml_bids.bids.files import read_tsv, write_tsv
 from ctwml_bids.errors import BadDataError, CannotCreateError, InputOutputError
 
 
@@ -127,3 +128,27 @@ def test_a_copy_is_a_new_file_and_needs_its_source(tmp_path):
     assert not copy.is_symlink()
     with pytest.raises(BadDataError, match="absent"):
         files.copy_into(tmp_path / "absent", tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("  @SUM(1)", "'@SUM(1)"),
+        ("+1+cmd|x", "'+1+cmd|x"),
+        ("-2+3", "'-2+3"),
+        ("-x", "'-x"),
+        ("'=1", "'=1"),
+        ("-2.5", "-2.5"),
+        ("+3", "+3"),
+        ("-1e-05", "-1e-05"),
+        ("-", "-"),
+        ("a=b", "a=b"),
+        (-0.5, "-0.5"),
+    ],
+)
+def test_no_cell_is_a_formula_that_a_spreadsheet_runs(tmp_path, cell, written):
+    path = write_tsv(tmp_path / "a.tsv", [{"a": cell}])
+    assert path.read_text() == f"a\n{written}\n"
+    # Written again, as a table that is brought up to date, it stays as it is.
+    assert write_tsv(path, read_tsv(path)).read_text() == f"a\n{written}\n"

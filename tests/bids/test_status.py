@@ -176,3 +176,42 @@ def test_a_file_that_cannot_be_read_never_counts_as_the_same(tmp_path, monkeypat
     facts = fingerprint(image)
     assert facts[0] == 4
     assert not is_same_file(image, facts, by_content=True)
+
+
+ODD = {
+    "label": ["", "../sub-01", "a/b", "/", 3, None],
+    "state": [None, 3, ["done"]],
+    "exit_code": ["0", None, 1.5],
+    "seconds": ["3", [], 10**400],
+    "outputs": [None, "sub-01.html", {"a": 1}, [3], ["../x"], ["/etc/passwd"], ["a" * 70_000]],
+    "hashes": [None, [], "a"],
+    "versions": [3],
+    "request": [
+        None,
+        [],
+        {"inputs": []},
+        {"inputs": {"/dev/zero": [0, 0, ""]}},
+        {"inputs": {"../../x": [0, 0, ""]}},
+        {"inputs": {"a": None}},
+        {"inputs": {"a": []}},
+        {"inputs": {"a": ["1", 2, "3"]}},
+        {"inputs": {"a": [1, 2, 3]}},
+        {"inputs": {"a": [1, 2, ""]}, "output_spaces": 3},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, values in ODD.items() for value in values]
+)
+def test_a_status_with_a_value_that_none_has_cannot_be_read(tmp_path, field, value):
+    path = tmp_path / "logs/sub-01/status.json"
+    write_status(path, DONE)
+    path.write_text(json.dumps({**dataclasses.asdict(DONE), field: value}))
+    assert read_status(path) is None
+
+
+def test_a_status_that_is_nested_deeply_cannot_be_read(tmp_path):
+    path = tmp_path / "status.json"
+    path.write_text('{"request": ' + "[" * 100_000)
+    assert read_status(path) is None

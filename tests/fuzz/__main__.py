@@ -11,16 +11,68 @@ import re
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.fuzz.case import Case
 from tests.fuzz.kinds import KINDS
-from tests.fuzz.lines import files, lines_of
-from tests.fuzz.worker import Verdict, Worker
+from tests.fuzz.lines import READERS, lines_of
+from tests.fuzz.lines import files as readers
+from tests.fuzz.verdict import Verdict
+from tests.fuzz.worker import Worker
 
 OF_ALL = 10_000
+# Inputs of one series of Hypothesis.
+SERIES = 25
+# Smaller contents of one file that are tried.
+TRIES = 60
+
+
+@dataclass
+class Run:
+    """What the inputs of one kind did.
+
+    Attributes
+    ----------
+    codes
+        Exit code → number of inputs.
+    found
+        Class of a fault → the smallest input with it, and what that did.
+    slowest_s, grown
+        Seconds of the slowest input, and bytes by which memory grew most.
+    lines
+        Lines of each reader that were reached.
+    """
+
+    codes: Counter[int | None] = field(default_factory=Counter)
+    found: dict[str, tuple[Case, Verdict]] = field(default_factory=dict)
+    slowest_s: float = 0.0
+    grown: int = 0
+    lines: dict[str, set[int]] = field(default_factory=dict)
+
+    def add(self, case: Case, verdict: Verdict) -> None:
+        """Take note of one input."""
+        self.codes[verdict.code] += 1
+        self.slowest_s = max(self.slowest_s, verdict.seconds)
+        self.grown = max(self.grown, verdict.grown)
+        for name, lines in verdict.lines.items():
+            self.lines.setdefault(name, set()).update(lines)
+        for fault in map(sign, verdict.faults):
+            known = self.found.get(fault)
+            if fault and (known is None or _size(case) < _size(known[0])):
+                self.found[fault] = (case, verdict)
+
+    def record(self) -> dict[str, object]:
+        """Return it as it stands in the table."""
+        return {
+            "inputs": self.codes.total(),
+            "codes": {str(code): number for code, number in sorted(self.codes.items(), key=str)},
+            "slowest_s": round(self.slowest_s, 1),
+            "grown_mb": round(self.grown / 1e6),
+            "faults": len(self.found),
+        }
 
 
 def main() -> int:
@@ -30,90 +82,121 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=sorted(KINDS), default=list(KINDS))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--found", type=Path, default=Path("fuzz-found"), help="inputs with faults")
-    parser.add_argument("--table", type=Path, help="JSON of what was run, for docs/reliability.md")
+    parser.add_argument("--table", type=Path, help="JSON of what was run")
     parser.add_argument("--traced", action="store_true", help="count lines of the readers")
-    parser.add_argument("--no-reduction", action="store_true")
     options = parser.parse_args()
-    worker, reached = Worker(traced=options.traced), {name: set() for name in files()}
-    record: dict[str, dict[str, object]] = {}
-    faulty = False
+    worker = Worker(traced=options.traced)
+    runs = {}
     for kind in options.kinds:
-        strategy, share = KINDS[kind]
-        count = max(1, round(share * options.inputs / OF_ALL))
-        codes: Counter[int | None] = Counter()
-        found: dict[str, tuple[Case, Verdict]] = {}
-        slowest, grown, begun = 0.0, 0, time.monotonic()
+        begun = time.monotonic()
+        count = max(1, round(KINDS[kind][1] * options.inputs / OF_ALL))
+        runs[kind] = run = run_kind(worker, kind, count, options.seed)
+        print(f"{kind}: {json.dumps(run.record())} in {time.monotonic() - begun:.0f} s", flush=True)
+        for fault, (case, verdict) in run.found.items():
+            print(f"  {fault[:300]}", flush=True)
+            _keep(options.found, fault, reduced(worker, case, fault), verdict)
+    worker.close()
+    reached = {
+        name: set().union(*(run.lines.get(name, ()) for run in runs.values())) for name in READERS
+    }
+    share = {}
+    for name, path in readers().items():
+        lines = lines_of(path)
+        share[name] = [len(reached[name] & lines), len(lines)]
+        if options.traced:
+            print(f"{name}: {share[name]}; not {sorted(lines - reached[name])}")
+    if options.table:
+        content = {
+            "command": f"python -m tests.fuzz {' '.join(sys.argv[1:])}",
+            "kinds": {kind: run.record() for kind, run in runs.items()},
+            "lines": share if options.traced else {},
+        }
+        options.table.write_text(json.dumps(content, indent=1) + "\n")
+    return int(any(run.found for run in runs.values()))
 
+
+def run_kind(worker: Worker, kind: str, count: int, number: int) -> Run:
+    """Run some inputs of a kind.
+
+    Parameters
+    ----------
+    worker
+        Runs them.
+    kind
+        Of `KINDS`.
+    count
+        How many.
+    number
+        Seed: the same gives the same inputs.
+    """
+    run, known, part = Run(), set(), 0
+    while len(known) < count:
+        # Hypothesis makes an input from those before it: many short series differ more.
         @settings(
-            max_examples=count,
+            max_examples=SERIES,
             deadline=None,
             database=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @seed(options.seed)
-        @given(case=strategy)
-        def run(case: Case) -> None:
-            nonlocal slowest, grown
-            verdict = worker.run(case)
-            codes[verdict.code] += 1
-            slowest, grown = max(slowest, verdict.seconds), max(grown, verdict.grown)
-            for name, lines in verdict.lines.items():
-                reached[name] |= lines
-            for fault in verdict.faults:
-                known = found.get(sign(fault))
-                if known is None or _size(case) < _size(known[0]):
-                    found[sign(fault)] = (case, verdict)
+        @seed(1000 * number + part)
+        @given(case=KINDS[kind][0])
+        def series(case: Case) -> None:
+            name = hash(case.to_json())
+            if name not in known and len(known) < count:
+                known.add(name)
+                run.add(case, worker.run(case))
 
-        run()
-        record[kind] = {
-            "inputs": codes.total(),
-            "codes": {str(code): number for code, number in sorted(codes.items(), key=str)},
-            "slowest_s": round(slowest, 1),
-            "grown_mb": round(grown / 1e6),
-            "faults": len(found),
-        }
-        print(f"{kind}: {json.dumps(record[kind])} in {time.monotonic() - begun:.0f} s", flush=True)
-        for fault, (case, verdict) in found.items():
-            faulty = True
-            smaller = case if options.no_reduction else reduced(worker, strategy, case, fault)
-            print(f"  {fault[:300]}", flush=True)
-            _keep(options.found, kind, fault, smaller, verdict)
-    worker.close()
-    share = {
-        name: [len(reached[name] & (lines := lines_of(path))), len(lines)]
-        for name, path in files().items()
-    }
-    if options.traced:
-        for name, (hit, lines) in share.items():
-            missed = sorted(lines_of(files()[name]) - reached[name])
-            print(f"{name}: {hit} of {lines} lines; not {missed}")
-    if options.table:
-        content = {"seed": options.seed, "kinds": record, "lines": share if options.traced else {}}
-        options.table.write_text(json.dumps(content, indent=1) + "\n")
-    return int(faulty)
+        series()
+        part += 1
+    return run
 
 
 def sign(fault: str) -> str:
-    """Return the class of a fault: its kind, and where it was raised, without what is random."""
+    """Return the class of a fault: its kind, and where it was raised, without what is random.
+
+    Empty for one that another fault of the same input tells better.
+    """
     kind = fault.split(":")[0]
     places = re.findall(r'ctwml_bids/([\w/]+\.py)", line \d+, in (\w+)', fault)
+    if kind == "nameless" and "This is a bug" in fault:
+        return ""
     raised = re.findall(r"(\w+(?:Error|Exception|Interrupt)): ", fault)
+    # Where the recursion ends is chance.
+    if "RecursionError" in fault:
+        places = places[:-1] and [next((one for one in reversed(places) if one), places[-1])]
+        raised = ["RecursionError"]
     if places:
         return f"{kind}: {raised[-1] if raised else ''} in {places[-1][0]} {places[-1][1]}"
     text = re.sub(r"/tmp/ctwml-fuzz-\w+", "", fault)
     return re.sub(r"\d+", "0", text)[:90]
 
 
-def reduced(worker: Worker, strategy, case: Case, fault: str) -> Case:
-    """Return a smaller input with the same fault: files are emptied or left out one by one."""
+def reduced(worker: Worker, case: Case, fault: str) -> Case:
+    """Return a smaller input with the same fault: without files, and without parts of them."""
     for name in sorted(case.files, key=lambda name: -len(case.files[name])):
         without = {key: content for key, content in case.files.items() if key != name}
-        for files in (without, {**without, name: b""}):
-            smaller = Case(**{**vars(case), "files": files})
-            if _has(worker, smaller, fault):
-                case = smaller
-                break
+        smaller = replace(case, files=without)
+        if _has(worker, smaller, fault):
+            case = smaller
+            continue
+        content, tries = case.files[name], 0
+        part = (len(content) + 1) // 2
+        while part and tries < TRIES:
+            at = 0
+            while at < len(content) and tries < TRIES:
+                tries += 1
+                shorter = content[:at] + content[at + part :]
+                smaller = replace(case, files={**without, name: shorter})
+                if _has(worker, smaller, fault):
+                    case, content = smaller, shorter
+                else:
+                    at += part
+            part //= 2
+    for name in case.links:
+        links = {key: target for key, target in case.links.items() if key != name}
+        if _has(worker, replace(case, links=links), fault):
+            case = replace(case, links=links)
     return case
 
 
@@ -125,9 +208,9 @@ def _size(case: Case) -> int:
     return sum(map(len, case.files.values())) + 100 * len(case.files)
 
 
-def _keep(folder: Path, kind: str, fault: str, case: Case, verdict: Verdict) -> None:
+def _keep(folder: Path, fault: str, case: Case, verdict: Verdict) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    stem = re.sub(r"\W+", "-", f"{kind}-{fault}")[:90].strip("-").lower()
+    stem = re.sub(r"\W+", "-", f"{case.kind}-{fault}")[:90].strip("-").lower()
     (folder / f"{stem}.json").write_text(case.to_json())
     (folder / f"{stem}.txt").write_text("\n\n".join((*verdict.faults, verdict.said[-4000:])))
 

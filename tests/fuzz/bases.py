@@ -1,7 +1,4 @@
-"""Real small files that inputs are made from: heads, models, results, and a training's folder.
-
-Heads are cut from the real images where these lie beside the project, and are phantoms otherwise.
-"""
+"""Small files that inputs are made from: heads, models, results, and a training's folder."""
 
 from __future__ import annotations
 
@@ -20,13 +17,6 @@ from tests.preprocessing.head_phantom import head
 DESCRIPTION = {"Name": "small", "BIDSVersion": "1.11.1"}
 WORDS = ("-w", "{box}/work", "--device", "cpu", "--nprocs", "1", "--mem", "4G")
 MODELS = ("--model", "{box}/models/ct", "{box}/models/flair")
-
-
-@functools.cache
-def tiny(kind: str = "int16") -> bytes:
-    """Return a volume of 4 x 4 x 4 voxels, enough for a plan."""
-    image = nib.Nifti1Image(np.arange(64).reshape(4, 4, 4).astype(kind), np.eye(4))
-    return image.to_bytes()
 
 
 @functools.cache
@@ -91,13 +81,13 @@ def models() -> dict[str, bytes]:
 
 @functools.cache
 def dataset() -> dict[str, bytes]:
-    """Return a data set with a pair and a CT alone, for a plan."""
-    image = gzip.compress(tiny(), mtime=0)
+    """Return a data set with a pair and a CT alone."""
+    ct, flair = (gzip.compress(heads()[kind], mtime=0) for kind in ("ct", "flair"))
     return {
         "bids/dataset_description.json": json.dumps(DESCRIPTION).encode(),
-        "bids/sub-01/ct/sub-01_ct.nii.gz": image,
-        "bids/sub-01/anat/sub-01_FLAIR.nii.gz": image,
-        "bids/sub-02/ct/sub-02_ct.nii.gz": image,
+        "bids/sub-01/ct/sub-01_ct.nii.gz": ct,
+        "bids/sub-01/anat/sub-01_FLAIR.nii.gz": flair,
+        "bids/sub-02/ct/sub-02_ct.nii.gz": ct,
     }
 
 

@@ -35,6 +35,8 @@ class Case:
         A run that refuses its input names one of these.
     marked
         Texts that no page may hold as they are (HTML).
+    code
+        The right exit code, where it is known; None: any that is documented.
     """
 
     kind: str
@@ -45,6 +47,7 @@ class Case:
     program: str = "ctwml_bids"
     named: tuple[str, ...] = ()
     marked: tuple[str, ...] = ()
+    code: int | None = None
 
     def lay(self, box: Path) -> list[str]:
         """Write the files and return the command line.
@@ -53,6 +56,8 @@ class Case:
         """
         for name in ("bids", "cwd", *self.folders):
             _made(box / name)
+        # Nobody writes to it: whoever opens it waits for ever.
+        os.mkfifo(box / "pipe")
         for name, content in self.files.items():
             path = box / name
             if _made(path.parent):

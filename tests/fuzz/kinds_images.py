@@ -13,7 +13,6 @@ from tests.fuzz import odd
 from tests.fuzz.bases import MODELS, WORDS, dataset, heads, models
 from tests.fuzz.case import Case
 
-READ = "ctwml_bids up to the reader"
 PARTICIPANT = ("{box}/bids", "{box}/out", "participant", *WORDS, *MODELS)
 # Fields of a NIfTI-1 header: offset, form of one value, number of values.
 FIELDS = {
@@ -72,17 +71,17 @@ def _read(draw: st.DrawFn, name: str, content: bytes, compressed: bool) -> Case:
     }
     name = f"{place}{ending}{'.gz' if compressed else ''}"
     files[f"bids/{name}"] = gzip.compress(content, 1, mtime=0) if compressed else content
-    argv, program, named = PARTICIPANT, READ, (name, "sub-01")
+    argv, named = PARTICIPANT, (name, "sub-01")
     how = draw(st.integers(0, 9))
     if how == 0:
-        argv, program = (*argv, "--dry-run"), "ctwml_bids"
+        argv = (*argv, "--dry-run")
     elif how == 1:
         # Of two the header decides, and the vessels.
         other = name.replace(ending, f"_run-2{ending}").replace("sub-01_run", "sub-01_run")
         whole = heads()[kind]
         files[f"bids/{other}"] = gzip.compress(whole, 1, mtime=0) if compressed else whole
-        argv, program = (*argv, "--dry-run"), "ctwml_bids"
-    return Case("headers", argv, files, program=program, named=named)
+        argv = (*argv, "--dry-run")
+    return Case("headers", argv, files, named=named)
 
 
 @cache
@@ -145,7 +144,6 @@ def streams(draw: st.DrawFn) -> Case:
         "streams",
         case.argv,
         {**case.files, place: content},
-        program=case.program,
         named=case.named,
     )
 
@@ -180,7 +178,19 @@ FOLDERS = st.sampled_from(
 ENDINGS = st.sampled_from(
     (".nii.gz", ".nii", ".json", ".tsv", ".NII.GZ", ".nii.gz.part", "", ".nrrd")
 )
-LINKS = (".", "..", "../..", "loop", "{box}/bids", "/", "/proc/self", "{box}/outside", "no/where")
+LINKS = (
+    "/dev/zero",
+    "{box}/pipe",
+    ".",
+    "..",
+    "../..",
+    "loop",
+    "{box}/bids",
+    "/",
+    "/proc/self",
+    "{box}/outside",
+    "no/where",
+)
 
 
 @st.composite
@@ -231,10 +241,10 @@ def trees(draw: st.DrawFn) -> Case:
             )
         )
     )
-    program = "ctwml_bids" if more else READ
     box["outside/sub-09/ct/sub-09_ct.nii.gz"] = image
     named = ("{box}/bids", "sub-", "participant", "session")
-    return Case("trees", (*PARTICIPANT, *more), box, links, tuple(folders), program, named)
+    words = PARTICIPANT[: -1 if "--ignore" in more else None]
+    return Case("trees", (*words, *more), box, links, tuple(folders), named=named)
 
 
 SIDECAR = {
@@ -283,10 +293,6 @@ def sidecars(draw: st.DrawFn) -> Case:
         # Of two the sidecars decide.
         files["bids/sub-01/ct/sub-01_run-2_ct.nii"] = heads()["ct"]
         files["bids/sub-01/ct/sub-01_run-2_ct.json"] = draw(odd.changed_json(SIDECAR))
-    more, program = draw(
-        st.sampled_from(
-            ((("--dry-run",), "ctwml_bids"), (("--dry-run",), "ctwml_bids"), ((), READ))
-        )
-    )
+    more = draw(st.sampled_from((("--dry-run",), ())))
     named = ("sub-01", place.removeprefix("bids/"))
-    return Case("sidecars", (*PARTICIPANT, *more), files, program=program, named=named)
+    return Case("sidecars", (*PARTICIPANT, *more), files, named=named)

@@ -68,7 +68,6 @@ def statuses(draw: st.DrawFn) -> Case:
             "statuses",
             PARTICIPANT,
             files,
-            program="ctwml_bids up to the reader",
             named=("{box}/", "sub-01"),
         )
     return Case("statuses", GROUP, files, named=("{box}/", "sub-01"), marked=odd.MARKS)
@@ -131,4 +130,4 @@ def trainings(draw: st.DrawFn) -> Case:
     else:
         columns = ("participant_id", "fazekas", "exclude")
         files["bids/participants.tsv"] = draw(odd.tables(columns))
-    return Case("trainings", TRAIN, files, named=("{box}/", "sub-0"))
+    return Case("trainings", TRAIN, files, named=("{box}/", "sub-0", "subjects"))

@@ -36,12 +36,60 @@ TOML = (
     'output_spaces = ["CT"]\nignore = ["flair"]\nderivatives = {masks = "x"}\nmem_gb = 4\n',
     'fazekas_thresholds = "literature"\nnormalisation = "nine"\nkeep_work = "never"\n',
 )
-NAMES = (
-    "random_seed threshold template participant_labels session_labels nprocs mem_gb desc ignore "
-    "models output_spaces version machine bids_dir output_dir work_dir analysis_levels verbose "
-    "fazekas_thresholds exclude folds learning_rate context rerun dry_run derivatives model_ct "
-    "use_plugin bids_filter_file omp_nthreads device network config_file"
-).split()
+NAMES = [
+    "random_seed",
+    "threshold",
+    "template",
+    "participant_labels",
+    "session_labels",
+    "nprocs",
+    "mem_gb",
+    "desc",
+    "ignore",
+    "models",
+    "output_spaces",
+    "version",
+    "machine",
+    "bids_dir",
+    "output_dir",
+    "work_dir",
+    "analysis_levels",
+    "verbose",
+    "fazekas_thresholds",
+    "exclude",
+    "folds",
+    "learning_rate",
+    "context",
+    "rerun",
+    "dry_run",
+    "derivatives",
+    "model_ct",
+    "use_plugin",
+    "bids_filter_file",
+    "omp_nthreads",
+    "device",
+    "network",
+    "config_file",
+]
+RIGHT = {
+    "random_seed": (1, 2**63, 10**30),
+    "threshold": (0.4, 5e-324, {"ct": 0.999}, {"flair": 1}),
+    "participant_labels": ([], ["01"], ["sub-01", "02"], ["../x"], ["01", "01"]),
+    "session_labels": (["1"], ["\u0661"]),
+    "template": ("x", "../../x", "tpl-x:cohort-1", "MNI152NLin2009aSym"),
+    "desc": ("a", "a/b", "", "\u00e9"),
+    "output_spaces": (["CT"], ["x"]),
+    "models": (["{box}/models/ct"], ["x"]),
+    "ignore": (["ct"], ["ct", "flair"]),
+    "work_dir": ("{box}/work", "w"),
+    "bids_filter_file": ("x", "{box}/run.toml"),
+    "fazekas_thresholds": ("literature", "x", "{box}/run.toml"),
+    "analysis_levels": (["group"], ["participant", "group"]),
+    "rerun": (["01"], ["01_ses-1"], ["../x"]),
+    "verbose": (0, 3, 10**30),
+    "keep_work": ("never", "x"),
+    "nprocs": (1, 10**30),
+}
 TOML_BOMBS = (
     b"a = " + b"[" * 50_000,
     b"a = " + b"[" * 20_000 + b"]" * 20_000,
@@ -86,7 +134,11 @@ def configurations(draw: st.DrawFn) -> Case:
     elif how < 3:
         content = draw(odd.changed_bytes([text.encode() for text in TOML]))
     else:
-        chosen = draw(st.dictionaries(st.sampled_from(NAMES), odd.values, min_size=1, max_size=3))
+        names = st.sampled_from(NAMES) if how < 7 else st.sampled_from(sorted(RIGHT))
+        chosen = {name: draw(odd.values) for name in draw(st.sets(names, min_size=1, max_size=2))}
+        chosen = {name: draw(st.sampled_from(RIGHT.get(name, (1,)))) for name in chosen} | (
+            chosen if how < 6 else {}
+        )
         lines = [f"{name} = {_toml(value)}" for name, value in chosen.items()]
         content = "\n".join(lines).encode("utf-8", "surrogatepass")
     files = dict(dataset()) | dict(models()) | {"run.toml": content}
@@ -177,14 +229,14 @@ def model_folders(draw: st.DrawFn) -> Case:
         ]
         files["models/ct/card.json"] = json.dumps(card).encode()
         files["models/ct/member-00.safetensors"] = content
-        program, words = "ctwml_bids up to the weights", words[:-4] + ("--model", "{box}/models/ct")
+        program, words = "ctwml_bids up to the weights", (*PLAN, *MODELS[:2])
     links = {}
     if draw(st.integers(0, 19)) == 0:
         links["models/ct/member-00.safetensors"] = draw(
             st.sampled_from(("/dev/zero", "/dev/null", ".", "no/where", "{box}/outside"))
         )
     if draw(st.integers(0, 9)) == 0:
-        words = tuple(word for word in words if word != "--dry-run") + ("--boilerplate-only",)
+        words = (*(word for word in words if word != "--dry-run"), "--boilerplate-only")
     return Case(
         "models", words, files, links, program=program, named=("models/ct", "ct-test", "ct")
     )
@@ -214,14 +266,52 @@ def thresholds(draw: st.DrawFn) -> Case:
     return Case("thresholds", words, files, named=("cuts.json",), marked=odd.MARKS)
 
 
-FLAGS = (
-    "--participant-label --session-label --bids-filter-file --ignore -d --model --threshold "
-    "--template --normalisation --output-spaces --random-seed --exclude --fazekas-column "
-    "--fazekas-thresholds --modality --labels --folds --members --only --steps --learning-rate "
-    "--context --nprocs --omp-nthreads --mem --mem-gb --device --rerun --desc -w --keep-work "
-    "--dry-run --reports-only --boilerplate-only --version -v --skip-bids-validation "
-    "--config-file --use-plugin --clean-workdir -- --help --unknown"
-).split()
+FLAGS = [
+    "--participant-label",
+    "--session-label",
+    "--bids-filter-file",
+    "--ignore",
+    "-d",
+    "--model",
+    "--threshold",
+    "--template",
+    "--normalisation",
+    "--output-spaces",
+    "--random-seed",
+    "--exclude",
+    "--fazekas-column",
+    "--fazekas-thresholds",
+    "--modality",
+    "--labels",
+    "--folds",
+    "--members",
+    "--only",
+    "--steps",
+    "--learning-rate",
+    "--context",
+    "--nprocs",
+    "--omp-nthreads",
+    "--mem",
+    "--mem-gb",
+    "--device",
+    "--rerun",
+    "--desc",
+    "-w",
+    "--keep-work",
+    "--dry-run",
+    "--reports-only",
+    "--boilerplate-only",
+    "--version",
+    "-v",
+    "--skip-bids-validation",
+    "--config-",
+    "file",
+    "--use-plugin",
+    "--clean-workdir",
+    "--",
+    "--help",
+    "--unknown",
+]
 
 
 @st.composite
@@ -239,7 +329,7 @@ def words(draw: st.DrawFn) -> Case:
         # A number of participants that is right would make them: minutes.
         argv = ("{box}/out/new", "--participants", draw(st.sampled_from(("0", "x", "-1"))), *more)
     elif program == "ctwml-slurm":
-        argv = ("{box}/bids", "{box}/out", *more)
+        argv = ("{box}/bids", "{box}/out", "--max-array", "9", *more)
     else:
         level = draw(st.sampled_from(("participant", "group", "train", "x")))
         argv = ("{box}/bids", "{box}/out", level, "-w", "{box}/work", *more, "--dry-run")

@@ -29,14 +29,31 @@ PEOPLE = st.one_of(
     st.sampled_from(("70", "F", "M", "0", "1", "2", "3", "0-1", "yes", "no", "n/a", "89+")),
     odd.texts,
 )
+TIMES = (
+    ("ct/sub-01_ct.nii.gz", "2020-01-01T10:00:00"),
+    ("anat/sub-01_FLAIR.nii.gz", "2020-01-02T10:00:00"),
+    ("anat/sub-01_T1w.nii.gz", "2020-01-02T10:10:00"),
+)
+ROWS = (
+    ("sub-01", "n/a", "70", "F", "1", "n/a", "A"),
+    ("sub-02", "n/a", "n/a", "M", "2", "no", "B"),
+    ("sub-03", "n/a", "89+", "O", "3", "n/a", "n/a"),
+)
+LISTS = (
+    (("participant_id", "session_id", "exclude", "reason"), (("sub-01", "n/a", "yes", "moved"),)),
+    (("sub-01", "motion"), (("sub-02", "artefact"),)),
+    (("02",), ()),
+)
 COLUMNS = ("participant_id", "session_id", "age", "sex", "fazekas", "exclude", "site")
 
 
 @st.composite
 def scans(draw: st.DrawFn) -> Case:
     """Tables of when images were acquired."""
-    content = draw(odd.tables(("filename", "acq_time"), CELLS))
-    image = dataset()["bids/sub-01/ct/sub-01_ct.nii.gz"]
+    content = draw(odd.tables(("filename", "acq_time"), CELLS, TIMES))
+    image, flair = (
+        dataset()[f"bids/sub-01/{name}.nii.gz"] for name in ("ct/sub-01_ct", "anat/sub-01_FLAIR")
+    )
     files = dict(dataset()) | dict(models())
     place = "bids/sub-01/sub-01_scans.tsv"
     if draw(st.booleans()):
@@ -46,21 +63,23 @@ def scans(draw: st.DrawFn) -> Case:
         files["bids/sub-01/ses-1/ct/sub-01_ses-1_ct.nii.gz"] = image
         for session in ("2", "3"):
             of = f"bids/sub-01/ses-{session}/anat/sub-01_ses-{session}_FLAIR.nii.gz"
-            files[of] = image
+            files[of] = flair
         place = draw(
             st.sampled_from(
                 (place, "bids/sub-01/ses-1/sub-01_ses-1_scans.tsv", "bids/sub-01/scans.tsv")
             )
         )
     files[place] = content
-    argv = ("{box}/bids", "{box}/out", "participant", *WORDS, *MODELS, "--dry-run")
+    argv = ("{box}/bids", "{box}/out", "participant", *WORDS, *MODELS)
+    if draw(st.booleans()):
+        argv = (*argv, "--dry-run")
     return Case("scans", argv, files, named=("sub-01",))
 
 
 @st.composite
 def participants(draw: st.DrawFn) -> Case:
     """Tables of people, as participants.tsv or named by an option."""
-    content = draw(odd.tables(COLUMNS, PEOPLE))
+    content = draw(odd.tables(COLUMNS, PEOPLE, ROWS))
     files = dict(dataset()) | dict(results())
     how = draw(st.integers(0, 7))
     place, words = "bids/participants.tsv", ()
@@ -81,7 +100,6 @@ def participants(draw: st.DrawFn) -> Case:
             "participants",
             argv,
             {**files, **models()},
-            program="ctwml_bids up to the reader",
             named=(place.rpartition("/")[2], "sub-"),
             marked=odd.MARKS,
         )
@@ -92,12 +110,8 @@ def participants(draw: st.DrawFn) -> Case:
 @st.composite
 def lists(draw: st.DrawFn) -> Case:
     """Lists of who is left out."""
-    columns = draw(
-        st.sampled_from(
-            (("participant_id", "session_id", "exclude", "reason"), ("sub-01", "motion"), ("01",))
-        )
-    )
-    content = draw(odd.tables(columns, PEOPLE))
+    columns, rows = draw(st.sampled_from(LISTS))
+    content = draw(odd.tables(columns, PEOPLE, rows))
     if draw(st.integers(0, 9)) == 0:
         content = draw(st.sampled_from(odd.BOMBS))
     files = dict(dataset()) | dict(results()) | {"list.txt": content}

@@ -89,7 +89,8 @@ def files() -> dict[str, str]:
     found = {}
     for name in READERS:
         spec = importlib.util.find_spec(f"ctwml_bids.{name}")
-        assert spec is not None and spec.origin is not None, name
+        assert spec is not None, name
+        assert spec.origin is not None, name
         found[name] = spec.origin
     return found
 

@@ -202,30 +202,47 @@ def _with_change(draw: st.DrawFn, record: object) -> object:
 
 @st.composite
 def tables(
-    draw: st.DrawFn, columns: Sequence[str], cells: st.SearchStrategy[str] = texts, rows: int = 5
+    draw: st.DrawFn,
+    columns: Sequence[str],
+    cells: st.SearchStrategy[str] = texts,
+    rows: Sequence[Sequence[str]] = (),
 ) -> bytes:
-    """Draw a table of people or files as programs of all kinds might save it."""
-    names = list(columns)
-    for _ in range(draw(st.integers(0, 2))):
+    """Draw a table of people or files as programs of all kinds might save it.
+
+    Parameters
+    ----------
+    columns, rows
+        A right table, of which a few names and cells are changed.
+    cells
+        What comes in their place.
+    """
+    names, lines = list(columns), [list(row) for row in rows]
+    for _ in range(draw(st.sampled_from((0, 0, 0, 1, 2)))):
         how = draw(st.integers(0, 4))
         if how == 0 and names:
-            names.remove(draw(st.sampled_from(names)))
+            at = draw(st.integers(0, len(names) - 1))
+            for line in (names, *lines):
+                del line[at : at + 1]
         elif how == 1:
             names.append(draw(texts))
+            for line in lines:
+                line.append(draw(texts))
         elif how == 2 and names:
             names.append(draw(st.sampled_from(names)).upper())
         elif how == 3:
-            names.reverse()
-    lines = [names]
-    for _ in range(draw(st.integers(0, rows))):
-        width = len(names) + draw(st.sampled_from((0, 0, 0, 0, 0, -1, 1)))
-        lines.append([draw(cells) for _ in range(max(0, width))])
-    tab = draw(st.sampled_from(("\t", "\t", "\t", "\t", "\t", ",", ";", " ", "|")))
+            for line in (names, *lines):
+                line.reverse()
+    for _ in range(draw(st.integers(0, 3))):
+        if lines and (line := draw(st.sampled_from(lines))):
+            line[draw(st.integers(0, len(line) - 1))] = draw(cells)
+    if not lines or draw(st.integers(0, 3)) == 0:
+        width = len(names) + draw(st.sampled_from((0, 0, 0, -1, 1)))
+        lines += [[draw(cells) for _ in range(max(0, width))]]
+    lines = [names, *lines]
+    tab = draw(st.sampled_from((*["\t"] * 30, ",", ";", " ", "|")))
     end = draw(st.sampled_from(("\n", "\n", "\n", "\r\n", "\r", "\n\n")))
     text = end.join(tab.join(line) for line in lines) + draw(st.sampled_from(("", end)))
-    coding = draw(
-        st.sampled_from(("utf-8", "utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "cp1252"))
-    )
+    coding = draw(st.sampled_from((*["utf-8"] * 20, "utf-8-sig", "utf-16", "cp1252")))
     content = text.encode(coding, "replace" if coding == "cp1252" else "surrogatepass")
     how = draw(st.integers(0, 19))
     if how == 0:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import gzip
+import os
+import resource
+import zlib
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.geometry import shear
+from ctwml_bids.geometry import load_volume, shear
 from ctwml_bids.preprocessing.images import load_nifti, read_flair
 from ctwml_bids.preprocessing.orthonormal import orthonormal
 
@@ -179,3 +183,80 @@ def test_a_plane_is_refused_as_no_volume(tmp_path, spacing):
     nib.save(image, tmp_path / "a.nii")
     with pytest.raises(BadDataError, match="one 3D volume is needed"):
         load_nifti(tmp_path / "a.nii")
+
+
+def header_of(shape, offset=352.0, kind=4):
+    """A NIfTI-1 header (int16) of a head's size with a shape that its file need not have."""
+    head = bytearray(nib.Nifti1Image(np.zeros((20, 24, 10), np.int16), AFFINE).to_bytes()[:352])
+    head[42:48] = np.array(shape, "<i2").tobytes()
+    head[70:72] = np.array(kind, "<i2").tobytes()
+    head[108:112] = np.array(offset, "<f4").tobytes()
+    return bytes(head)
+
+
+def packed(head, zeros):
+    """Compress a header and many zeros, without holding them."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    parts = [packer.compress(head)]
+    parts += [packer.compress(bytes(10**7)) for _ in range(zeros // 10**7)]
+    return b"".join((*parts, packer.flush()))
+
+
+@pytest.fixture
+def little_memory():
+    """Half a GB more than now is all that may be had."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + 2**29
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.nii", header_of((32767, 32767, 32767)) + bytes(1000)),
+        ("a.nii.gz", gzip.compress(header_of((32767, 32767, 32767)) + bytes(1000))),
+        # The stream holds what its header states.
+        ("a.nii.gz", packed(header_of((1000, 1000, 200)), 4 * 10**8)),
+        ("a.nii.gz", packed(header_of((20, 24, 10), offset=3e8), 3 * 10**8)),
+        ("a.nii", header_of((20, 24, 10), offset=1e12) + bytes(9600)),
+    ],
+    ids=["a claim", "a compressed claim", "a bomb", "a bomb before the values", "an offset"],
+)
+def test_a_header_that_asks_for_memory_is_refused_before_any_is_taken(
+    tmp_path, little_memory, name, content
+):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadDataError, match=r"a\.nii.*cannot be opened"):
+        load_nifti(tmp_path / name)
+    assert load_volume(tmp_path / name) is None
+
+
+@pytest.mark.parametrize("offset", [np.inf, -np.inf, np.nan, -5.0])
+def test_values_that_begin_nowhere_are_refused_or_read(tmp_path, offset):
+    path = tmp_path / "a.nii"
+    path.write_bytes(header_of((20, 24, 10), offset=offset) + bytes(9600))
+    with pytest.raises(BadDataError, match=r"a\.nii"):
+        load_nifti(path)
+
+
+def test_a_pipe_is_no_volume(tmp_path):
+    os.mkfifo(tmp_path / "a.nii")
+    assert load_volume(tmp_path / "a.nii") is None
+
+
+@pytest.mark.parametrize("at", [256, 260, 268, 280, 296, 324])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_orientation_that_is_no_number_is_refused_or_left_aside(tmp_path, at, value):
+    path = saved(tmp_path / "a.nii", volume())
+    raw = bytearray(path.read_bytes())
+    raw[252:256] = np.array([1, 1], "<i2").tobytes()
+    raw[at : at + 4] = np.array(value, "<f4").tobytes()
+    path.write_bytes(raw)
+    if at >= 280:
+        with pytest.raises(BadDataError, match="impossible position"):
+            load_nifti(path)
+    else:
+        np.testing.assert_allclose(load_nifti(path).affine, AFFINE)

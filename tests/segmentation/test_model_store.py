@@ -159,3 +159,65 @@ def test_smaller_model_written_over_a_larger_one_leaves_nothing_behind(model):
 def test_cards_are_read_without_torch():
     code = "import sys, ctwml_bids.segmentation.model_store; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+ODD = {
+    "name": [3, None],
+    "modality": [["ct"], 1],
+    "network": [[], "standard", {"in_channels": "2", "classes": 2}, {"in_channels": 2}],
+    "channels": ["zscore", [1, 2], {"zscore": 1}],
+    "threshold": ["0.3", None, True, 10**400, [0.3]],
+    "members": [{"a": 1}, [3], [["a", "b"]], [{"file": 3, "sha256": "a"}], [{"file": "a"}]],
+    "background": ["x", float("inf")],
+    "grid_spacing_mm": [[1, 1], [1, 1, 0], [1, 1, "3"], 3],
+    "context": ["1", -1, 10**9, 1.0, True],
+    "flip": [1, "yes"],
+    "classes": ["background", [1, 2]],
+    "island_share": ["0.3"],
+    "training": [[], "x"],
+    "accuracy": [3],
+    "never_trained_on": ["sub-01", [1]],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, values in ODD.items() for value in values]
+)
+def test_a_card_with_a_value_of_another_type_is_refused(model, field, value):
+    path = model / "card.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    with pytest.raises(BadDataError, match=r"card\.json is not a.* model card"):
+        load_card(model)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "null", "[]", "3", "\x80", ""])
+def test_a_card_that_is_no_object_is_refused(model, text):
+    (model / "card.json").write_text(text, encoding="latin-1")
+    with pytest.raises(BadDataError, match=r"card\.json is not a model card"):
+        load_card(model)
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"members": 3, "subjects": 3, "protocol": 3},
+        {"members": [3, {"config": 3, "anatomies": 3, "real_subjects": [[]]}]},
+        {"subjects": [[], {}, 3, "sub-x"], "protocol": {"loss": []}},
+    ],
+)
+def test_what_a_card_says_of_training_may_have_any_form(training):
+    card = replace(CARD, training=training)
+    assert card.loss == ""
+    assert card.seen <= {"sub-x"}
+
+
+@pytest.mark.parametrize("kind", ["BF16", "F8_E4M3", "U64", "X"])
+@pytest.mark.parametrize("shape", [[2], [2**40], [2**62, 4], [0]])
+def test_weights_that_claim_what_the_file_has_not_are_refused(tmp_path, kind, shape):
+    header = json.dumps({"a": {"dtype": kind, "shape": shape, "data_offsets": [0, 4]}}).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    if (kind, shape) == ("BF16", [2]):
+        return
+    with pytest.raises(BadDataError, match="safetensors"):
+        load_weights(path)
