@@ -66,6 +66,10 @@ PAGES: dict[str, dict[str, Callable[[], Table]]] = {
         "wide ventricles, FLAIR": faults.wide_ventricles_flair,
         "large hypodensity": faults.hypodensity,
     },
+    "reliability.md": {
+        "fuzzed inputs": faults.fuzzed_inputs,
+        "fuzzed readers": faults.fuzzed_readers,
+    },
     "options.md": options.sections(),
 }
 _BLOCK = re.compile(r"<!-- table (?P<name>[^\n]+?) -->\n.*?<!-- end -->", re.DOTALL)

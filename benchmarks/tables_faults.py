@@ -1,4 +1,4 @@
-"""Tables of docs/situations.md of what once gave wrong numbers (`page.py`)."""
+"""Tables of what once gave wrong numbers, and of generated inputs (`page.py`)."""
 
 from __future__ import annotations
 
@@ -43,3 +43,22 @@ _MEASURED = (("found_ml", 1), ("true_positive_ml", 2), ("in_ventricles_ml", 1), 
 def _both(row: dict, key: str, digits: int) -> str:
     before, now = (row[f"{key}_{rule}"] for rule in ("without", "with"))
     return f"{number(before, digits)}, {number(now, digits)}"
+
+
+def fuzzed_inputs() -> Table:
+    found = result("fuzz")["kinds"]
+    table = [["kind", "inputs", "exit codes", "slowest (s)", "most memory (MB)", "faults"]]
+    for kind, one in found.items():
+        codes = ", ".join(f"{code}: {count}" for code, count in one["codes"].items())
+        cells = (one["inputs"], codes, one["slowest_s"], one["grown_mb"], one["faults"])
+        table.append([kind, *map(str, cells)])
+    totals = (sum(one[key] for one in found.values()) for key in ("inputs", "faults"))
+    inputs, wrong = map(str, totals)
+    return [*table, ["all", inputs, "", "", "", wrong]]
+
+
+def fuzzed_readers() -> Table:
+    table = [["module", "lines reached", "of"]]
+    for name, (reached, lines) in result("fuzz")["lines"].items():
+        table.append([f"`{name.replace('.', '/')}.py`", str(reached), str(lines)])
+    return table

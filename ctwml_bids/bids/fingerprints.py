@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ctwml_bids.reading import is_name
+
 
 def fingerprint(path: Path) -> list[int | str]:
     """Describe a file so that a changed one is noticed, mostly without reading it.
@@ -24,6 +26,20 @@ def fingerprint(path: Path) -> list[int | str]:
 def fingerprints(paths: Iterable[Path], bids_dir: Path) -> dict[str, list[int | str]]:
     """Describe input images (`fingerprint`) by their names in the data set."""
     return {os.path.relpath(path, bids_dir): fingerprint(path) for path in paths}
+
+
+def is_known(name: object, facts: object) -> bool:
+    """Tell whether what was read is the name of an image and its `fingerprint`.
+
+    Those of former versions have no checksum.
+    """
+    return (
+        is_name(name)
+        and isinstance(facts, list)
+        and len(facts) in (2, 3)
+        and all(isinstance(fact, int) for fact in facts[:2])
+        and all(isinstance(fact, str) for fact in facts[2:])
+    )
 
 
 def is_same_file(path: Path, before: Sequence[int | str], *, by_content: bool = False) -> bool:

@@ -7,12 +7,12 @@ last line says that all are in place. So they are known also when the writer is 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import COMPLETE
 from ctwml_bids.bids.status import read_status
-from ctwml_bids.reading import read_json
+from ctwml_bids.reading import is_name, read_json, read_text
 
 # Field of an out-of-fold table's sidecar by which images that were measured anew are noticed.
 IMAGES_SHA256 = "ImagesSHA256"
@@ -32,8 +32,8 @@ def read_notes(notes: Path) -> tuple[list[str], bool]:
         Relative to the output folder, sorted; and whether the writer came to its end.
     """
     try:
-        text = notes.read_text(encoding="utf-8")
-    except OSError:
+        text = read_text(notes)
+    except (OSError, ValueError):
         return [], False
     # What follows the last line's end was cut off by a kill.
     lines = text.split("\n")[:-1]
@@ -96,10 +96,9 @@ def listed_by_others(status: Path, notes: Path) -> set[str]:
 
 def _is_ours(output_dir: Path, name: str) -> bool:
     """Tell whether a name is that of a file in the output folder."""
-    relative = PurePosixPath(name)
-    if relative.is_absolute() or ".." in relative.parts:
+    if not is_name(name):
         return False
-    path = output_dir / relative
+    path = output_dir / name
     inside = path.parent.resolve().is_relative_to(output_dir.resolve())
     # A link, as DataLad makes of a file that it keeps, is removed as one.
     return inside and (path.is_file() or path.is_symlink())

@@ -26,7 +26,7 @@ from ctwml_bids.bids.subject import let_through, plan_subject
 from ctwml_bids.bids.units import Candidate, Skipped, Unit
 from ctwml_bids.errors import BadDataError, InvalidInputError, NoInputError, NothingMatchedError
 from ctwml_bids.modality import IMAGES, MODALITIES
-from ctwml_bids.reading import read_json
+from ctwml_bids.reading import read_json, read_text
 
 BIDSIGNORE_LINES = ("**/ct", "*_CT.*")
 
@@ -144,7 +144,10 @@ def validator_hint(bids_dir: Path, planned: Iterable[Unit | Skipped]) -> str | N
     if any(image.parent.name != "ct" for image in images):
         needed.append(BIDSIGNORE_LINES[1])
     ignored = root / ".bidsignore"
-    there = ignored.read_text(errors="replace").split() if ignored.is_file() else []
+    try:
+        there = read_text(ignored).split() if ignored.is_file() else []
+    except (OSError, ValueError):
+        there = []
     if missing := [line for line in needed if line not in there]:
         return (
             "CT is not part of BIDS yet: bids-validator reports it as NOT_INCLUDED. This does not "

@@ -14,7 +14,7 @@ from typing import Any
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import as_text, read_tsv, write_json, write_text
-from ctwml_bids.bids.fingerprints import fingerprints, is_same_file
+from ctwml_bids.bids.fingerprints import fingerprints, is_known, is_same_file
 from ctwml_bids.reading import is_name, read_json
 
 # Where the statuses of an output folder are, and the table made from them.
@@ -162,18 +162,8 @@ def _is_sound(status: UnitStatus) -> bool:
         and isinstance(status.outputs, list)
         and all(map(is_name, status.outputs))
         and isinstance(inputs, dict)
-        and all(is_name(name) and _is_fingerprint(facts) for name, facts in inputs.items())
+        and all(is_known(name, facts) for name, facts in inputs.items())
         and isinstance(status.request.get("output_spaces", []), list)
-    )
-
-
-def _is_fingerprint(facts: object) -> bool:
-    """Tell whether a value is one of `fingerprints`; older ones have no checksum."""
-    return (
-        isinstance(facts, list)
-        and len(facts) in (2, 3)
-        and all(isinstance(fact, int) for fact in facts[:2])
-        and all(isinstance(fact, str) for fact in facts[2:])
     )
 
 

@@ -119,7 +119,8 @@ def _opened(path: Path) -> Iterator[int]:
     """Open the file of a lock, made where it is missing; let go of the lock in the end."""
     make_folder(path.parent)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        # A link there would have what it leads to emptied.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise explain_os_error(error, path) from error
     try:

@@ -16,11 +16,11 @@ from ctwml_bids import __version__
 from ctwml_bids.bids import names
 from ctwml_bids.bids.dataset import start_dataset
 from ctwml_bids.bids.files import write_text
-from ctwml_bids.bids.fingerprints import fingerprints
+from ctwml_bids.bids.fingerprints import fingerprints, is_known
 from ctwml_bids.bids.status import UnitStatus, statuses
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import CannotCreateError
-from ctwml_bids.reading import read_json
+from ctwml_bids.reading import is_name, read_json
 from ctwml_bids.run.identity import Used, check_same_dataset, identity
 from ctwml_bids.run.locks import hold, share
 from ctwml_bids.run.preflight import Ready
@@ -201,7 +201,7 @@ def drop_stale_scratch(folder: Path) -> None:
         Of one unit, below the work folder; made, with the versions written into it.
     """
     stamp, text = folder / "versions.json", json.dumps(versions(), sort_keys=True)
-    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != text:
+    if not stamp.is_file() or stamp.read_bytes() != text.encode():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         stamp.write_text(text, encoding="utf-8")
@@ -219,8 +219,29 @@ def _fields(ready: Ready) -> dict[str, dict[str, object]]:
 
 
 def _read(output_dir: Path) -> dict[str, Any]:
+    """Read the record of a folder; of a damaged one what is as it was written."""
     try:
         record = read_json(output_dir / RECORD)
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
+    parts = _objects(record)
+    if "segmentation" in parts:
+        parts["segmentation"] = _objects(parts["segmentation"])
+    if "at_work" in parts:
+        models, images = (parts["at_work"].get(name) for name in ("models", "images"))
+        listed = models if isinstance(models, list) else []
+        parts["at_work"] = {
+            "models": [label for label in listed if isinstance(label, str)],
+            "images": {
+                label: {name: facts for name, facts in used.items() if is_known(name, facts)}
+                for label, used in _objects(images).items()
+                if is_name(label) and "/" not in label
+            },
+        }
+    return parts
+
+
+def _objects(content: object) -> dict[str, dict[str, Any]]:
+    """Return those parts of an object that are objects themselves."""
+    found = content if isinstance(content, dict) else {}
+    return {name: part for name, part in found.items() if isinstance(part, dict)}

@@ -227,7 +227,8 @@ def load_weights(path: Path) -> dict[str, np.ndarray]:
         raise BadDataError(f"{path} is not a .safetensors file; no other format is opened.")
     try:
         arrays = load_file(path)
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        # The last three are of kinds of numbers that NumPy does not have (bfloat16, float8).
         raise BadDataError(f"{path} is not a readable safetensors file: {error}") from error
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 

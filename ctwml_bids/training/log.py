@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ctwml_bids.reading import read_text
+
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -48,7 +50,7 @@ def _dice(overlaps: Sequence[Overlap]) -> float:
 def read_log(path: Path) -> list[dict[str, float]]:
     """Read the rows of a training's log; a line that a kill cut short is left out."""
     try:
-        head, *lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+        head, *lines = read_text(path).split("\n")[:-1]
     except (OSError, ValueError):
         return []
     names = head.split("\t")

@@ -11,11 +11,14 @@ import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from benchmarks.record import write_result
 from tests.fuzz.case import Case
 from tests.fuzz.kinds import KINDS
 from tests.fuzz.lines import READERS, lines_of
@@ -26,8 +29,10 @@ from tests.fuzz.worker import Worker
 OF_ALL = 10_000
 # Inputs of one series of Hypothesis.
 SERIES = 25
-# Smaller contents of one file that are tried.
-TRIES = 60
+# One of so many series is traced, which is some times slower.
+TRACED = 8
+# Smaller contents of files that are tried.
+TRIES = 100
 
 
 @dataclass
@@ -82,20 +87,20 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=sorted(KINDS), default=list(KINDS))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--found", type=Path, default=Path("fuzz-found"), help="inputs with faults")
-    parser.add_argument("--table", type=Path, help="JSON of what was run")
-    parser.add_argument("--traced", action="store_true", help="count lines of the readers")
+    parser.add_argument("--record", action="store_true", help="write benchmarks/results/fuzz.json")
     options = parser.parse_args()
-    worker = Worker(traced=options.traced)
+    worker, tracer = Worker(), Worker(traced=True)
     runs = {}
     for kind in options.kinds:
         begun = time.monotonic()
         count = max(1, round(KINDS[kind][1] * options.inputs / OF_ALL))
-        runs[kind] = run = run_kind(worker, kind, count, options.seed)
+        runs[kind] = run = run_kind(worker, tracer, kind, count, options.seed)
         print(f"{kind}: {json.dumps(run.record())} in {time.monotonic() - begun:.0f} s", flush=True)
         for fault, (case, verdict) in run.found.items():
             print(f"  {fault[:300]}", flush=True)
             _keep(options.found, fault, reduced(worker, case, fault), verdict)
     worker.close()
+    tracer.close()
     reached = {
         name: set().union(*(run.lines.get(name, ()) for run in runs.values())) for name in READERS
     }
@@ -103,25 +108,20 @@ def main() -> int:
     for name, path in readers().items():
         lines = lines_of(path)
         share[name] = [len(reached[name] & lines), len(lines)]
-        if options.traced:
-            print(f"{name}: {share[name]}; not {sorted(lines - reached[name])}")
-    if options.table:
-        content = {
-            "command": f"python -m tests.fuzz {' '.join(sys.argv[1:])}",
-            "kinds": {kind: run.record() for kind, run in runs.items()},
-            "lines": share if options.traced else {},
-        }
-        options.table.write_text(json.dumps(content, indent=1) + "\n")
+        print(f"{name}: {share[name]}; not {sorted(lines - reached[name])}")
+    if options.record:
+        kinds = {kind: run.record() for kind, run in runs.items()}
+        write_result("fuzz", {"kinds": kinds, "lines": share})
     return int(any(run.found for run in runs.values()))
 
 
-def run_kind(worker: Worker, kind: str, count: int, number: int) -> Run:
+def run_kind(worker: Worker, tracer: Worker, kind: str, count: int, number: int) -> Run:
     """Run some inputs of a kind.
 
     Parameters
     ----------
-    worker
-        Runs them.
+    worker, tracer
+        Run them; the second counts lines, in one of `TRACED` series.
     kind
         Of `KINDS`.
     count
@@ -130,26 +130,35 @@ def run_kind(worker: Worker, kind: str, count: int, number: int) -> Run:
         Seed: the same gives the same inputs.
     """
     run, known, part = Run(), set(), 0
-    while len(known) < count:
-        # Hypothesis makes an input from those before it: many short series differ more.
-        @settings(
-            max_examples=SERIES,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        @seed(1000 * number + part)
-        @given(case=KINDS[kind][0])
-        def series(case: Case) -> None:
-            name = hash(case.to_json())
-            if name not in known and len(known) < count:
-                known.add(name)
-                run.add(case, worker.run(case))
 
-        series()
+    def add(runner: Worker, case: Case) -> None:
+        name = hash(case.to_json())
+        if name not in known and len(known) < count:
+            known.add(name)
+            run.add(case, runner.run(case))
+
+    while len(known) < count:
+        _series(kind, 1000 * number + part, partial(add, worker if part % TRACED else tracer))
         part += 1
     return run
+
+
+def _series(kind: str, number: int, use: Callable[[Case], None]) -> None:
+    """Generate some inputs; Hypothesis makes one from those before it, so that short series vary."""
+
+    @settings(
+        max_examples=SERIES,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @seed(number)
+    @given(case=KINDS[kind][0])
+    def series(case: Case) -> None:
+        use(case)
+
+    series()
 
 
 def sign(fault: str) -> str:
@@ -173,30 +182,27 @@ def sign(fault: str) -> str:
 
 
 def reduced(worker: Worker, case: Case, fault: str) -> Case:
-    """Return a smaller input with the same fault: without files, and without parts of them."""
+    """Return a smaller input with the same fault: without files, links, and parts of the files."""
+    for place in ("files", "links"):
+        for name in list(getattr(case, place)):
+            rest = {key: kept for key, kept in getattr(case, place).items() if key != name}
+            if _has(worker, smaller := replace(case, **{place: rest}), fault):
+                case = smaller
+    tries = TRIES
     for name in sorted(case.files, key=lambda name: -len(case.files[name])):
-        without = {key: content for key, content in case.files.items() if key != name}
-        smaller = replace(case, files=without)
-        if _has(worker, smaller, fault):
-            case = smaller
-            continue
-        content, tries = case.files[name], 0
+        content = case.files[name]
         part = (len(content) + 1) // 2
-        while part and tries < TRIES:
+        while part and tries:
             at = 0
-            while at < len(content) and tries < TRIES:
-                tries += 1
+            while at < len(content) and tries:
+                tries -= 1
                 shorter = content[:at] + content[at + part :]
-                smaller = replace(case, files={**without, name: shorter})
+                smaller = replace(case, files={**case.files, name: shorter})
                 if _has(worker, smaller, fault):
                     case, content = smaller, shorter
                 else:
                     at += part
             part //= 2
-    for name in case.links:
-        links = {key: target for key, target in case.links.items() if key != name}
-        if _has(worker, replace(case, links=links), fault):
-            case = replace(case, links=links)
     return case
 
 

@@ -22,6 +22,7 @@ KINDS: dict[str, tuple[st.SearchStrategy[Case], int]] = {
     "models": (kinds_settings.model_folders(), 700),
     "thresholds": (kinds_settings.thresholds(), 500),
     "statuses": (kinds_results.statuses(), 600),
+    "failing units": (kinds_results.failing_units(), 350),
     "unit tables": (kinds_results.unit_tables(), 400),
     "trainings": (kinds_results.trainings(), 350),
     "words": (kinds_settings.words(), 500),

@@ -101,6 +101,34 @@ def unit_tables(draw: st.DrawFn) -> Case:
     return Case("unit tables", GROUP, files, named=("sub-01", "{box}/out"), marked=odd.MARKS)
 
 
+NOTES = ("sub-01.html", "../bids/dataset_description.json", "sub-01/anat/x.nii.gz", "# complete")
+
+
+@st.composite
+def failing_units(draw: st.DrawFn) -> Case:
+    """Whole runs, each step included, of an image that is cut short, over odd former results."""
+    files = dict(dataset()) | dict(results()) | dict(models())
+    place = "bids/sub-01/ct/sub-01_ct.nii.gz"
+    files[place] = files[place][: draw(st.integers(0, 400))]
+    for name in [name for name in files if name.startswith("bids/sub-02/") or "FLAIR" in name]:
+        del files[name]
+    files["linear.json"] = b'{"plugin": "Linear"}'
+    if draw(st.booleans()):
+        files["out/logs/sub-01/status.json"] = draw(odd.changed_json(STATUS))
+    if draw(st.booleans()):
+        names = draw(st.lists(st.one_of(st.sampled_from(NOTES), odd.texts), max_size=4))
+        text = "\n".join((*names, "")).encode("utf-8", "surrogatepass")
+        files["out/logs/sub-01/written.txt"] = text
+    if draw(st.integers(0, 3)) == 0:
+        files["out/logs/settings.json"] = draw(odd.changed_json(SETTINGS))
+    if draw(st.integers(0, 3)) == 0:
+        files["work/participant_wf/unit_sub_01/versions.json"] = draw(st.sampled_from(odd.BOMBS))
+    more = draw(st.sampled_from(((), ("--rerun", "01"), ("--keep-work", "never"))))
+    words = (*PARTICIPANT, "--use-plugin", "{box}/linear.json", *more)
+    named = ("sub-01", "{box}")
+    return Case("failing units", words, files, program="ctwml_bids whole", named=named)
+
+
 PLAN = {
     "protocol": {"version": "0.2.0", "modality": "ct"},
     "cases": {

@@ -106,6 +106,12 @@ def _up_to_the_weights(argv: list[str]) -> int:
     return code
 
 
+def _whole(argv: list[str]) -> int:
+    from ctwml_bids.cli.main import main
+
+    return main(argv)
+
+
 def _simulate(argv: list[str]) -> int:
     from ctwml_bids.cli.simulate import main
 
@@ -121,6 +127,7 @@ def _slurm(argv: list[str]) -> int:
 PROGRAMS: dict[str, Callable[[list[str]], int]] = {
     "ctwml_bids": _ctwml_bids,
     "ctwml_bids up to the weights": _up_to_the_weights,
+    "ctwml_bids whole": _whole,
     "ctwml-simulate": _simulate,
     "ctwml-slurm": _slurm,
 }

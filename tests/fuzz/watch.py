@@ -7,6 +7,8 @@ import os
 # Events of Python that change one path.
 CHANGES = ("os.mkdir", "os.rmdir", "os.remove", "os.truncate", "shutil.rmtree")
 CHANGES += ("os.chmod", "os.chown", "os.utime")
+# Events that start a program; `platform` asks for the processor's name.
+STARTS, HARMLESS = ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn"), ("uname",)
 
 
 class Watch:
@@ -22,6 +24,7 @@ class Watch:
         if not self.active:
             return
         paths: list[object] = []
+        flags: object = 0
         if event == "open":
             path, mode, flags = (*arguments, 0, 0)[:3]
             writes = isinstance(mode, str) and any(sign in mode for sign in "wax+")
@@ -35,12 +38,12 @@ class Watch:
             paths = [arguments[1]]
         elif event in ("socket.connect", "socket.getaddrinfo"):
             self.found.append(f"{event} {arguments[1:]!r}"[:200])
-        elif event in ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn"):
+        elif event in STARTS and arguments[0] not in HARMLESS:
             self.found.append(f"{event} {arguments[0]!r}"[:300])
         for path in paths:
-            self._judge(event, path)
+            self._judge(event, path, flags if event == "open" else 0)
 
-    def _judge(self, event: str, path: object) -> None:
+    def _judge(self, event: str, path: object, flags: int = 0) -> None:
         if isinstance(path, int) or path is None:
             return
         self.active = False
@@ -48,7 +51,7 @@ class Watch:
             # The parent is resolved: a link is written itself, where it is renamed or removed.
             text = os.path.abspath(os.fsdecode(path))  # type: ignore[arg-type]
             real = os.path.join(os.path.realpath(os.path.dirname(text)), os.path.basename(text))
-            if event == "open":
+            if event == "open" and not flags & os.O_NOFOLLOW:
                 real = os.path.realpath(text)
             if not any(real == root or real.startswith(f"{root}/") for root in self.allowed):
                 self.found.append(f"{event} {real}")
