@@ -319,9 +319,6 @@ def _check_types(card: ModelCard) -> None:
     for member in card.members:
         if not (isinstance(member.file, str) and isinstance(member.sha256, str)):
             raise TypeError("a network's file, or its sha256, is no text")
-    for name in ("in_channels", "classes"):
-        if type(card.network.get(name)) is not int:
-            raise TypeError(f"network has no whole number of {name}")
     if not isinstance(card.network.get("variant", ""), str):
         raise TypeError("network has a variant that is no text")
 
@@ -341,6 +338,9 @@ def _check(card: ModelCard, path: Path) -> None:
         problems.append("it names no network")
     if any(Path(member.file).name != member.file for member in card.members):
         problems.append("a network's file is not a plain name in the model's folder")
+    for name in ("in_channels", "classes"):
+        if type(card.network.get(name)) is not int:
+            problems.append(f"network has no whole number of {name}")
     expected = len(card.channels) * (2 * card.context + 1)
     if expected != card.network.get("in_channels"):
         problems.append(

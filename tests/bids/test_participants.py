@@ -87,3 +87,15 @@ def test_people_besides_the_data_set_are_counted_and_a_lost_table_is_told(raw, o
     assert "has no participants.tsv, so this copy stays" in what_to_know(raw.root, output)
     (output / "participants.tsv").unlink()
     assert what_to_know(raw.root, output) == ""
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "[" * 100_000, "3", "\x80"])
+def test_a_description_of_the_columns_that_is_no_json_is_told_and_not_copied(raw, output, content):
+    (raw.root / "participants.json").write_text(content, encoding="latin-1")
+    refresh_participants(output, raw.root)
+    assert not (output / "participants.json").exists()
+    assert "participants.json: is not copied" in what_to_know(raw.root, output)
+    (raw.root / "participants.json").write_text('{"age": {"Units": "year"}}')
+    refresh_participants(output, raw.root)
+    assert (output / "participants.json").read_text() == '{"age": {"Units": "year"}}'
+    assert what_to_know(raw.root, output) == ""

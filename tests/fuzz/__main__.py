@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,12 +21,13 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from benchmarks.record import write_result
 from tests.fuzz.case import Case
 from tests.fuzz.kinds import KINDS
-from tests.fuzz.lines import READERS, lines_of
 from tests.fuzz.lines import files as readers
+from tests.fuzz.lines import lines_of
 from tests.fuzz.verdict import Verdict
 from tests.fuzz.worker import Worker
 
 OF_ALL = 10_000
+ROUND = 1_000
 # Inputs of one series of Hypothesis.
 SERIES = 25
 # One of so many series is traced, which is some times slower.
@@ -41,6 +42,10 @@ class Run:
 
     Attributes
     ----------
+    seed
+        The same gives the same inputs.
+    series, known
+        Series that were begun, and inputs that were run, by their hashes.
     codes
         Exit code → number of inputs.
     found
@@ -51,6 +56,9 @@ class Run:
         Lines of each reader that were reached.
     """
 
+    seed: int
+    series: int = 0
+    known: set[int] = field(default_factory=set)
     codes: Counter[int | None] = field(default_factory=Counter)
     found: dict[str, tuple[Case, Verdict]] = field(default_factory=dict)
     slowest_s: float = 0.0
@@ -72,7 +80,7 @@ class Run:
     def record(self) -> dict[str, object]:
         """Return it as it stands in the table."""
         return {
-            "inputs": self.codes.total(),
+            "inputs": len(self.known),
             "codes": {str(code): number for code, number in sorted(self.codes.items(), key=str)},
             "slowest_s": round(self.slowest_s, 1),
             "grown_mb": round(self.grown / 1e6),
@@ -90,61 +98,70 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="write benchmarks/results/fuzz.json")
     options = parser.parse_args()
     worker, tracer = Worker(), Worker(traced=True)
-    runs = {}
-    for kind in options.kinds:
-        begun = time.monotonic()
-        count = max(1, round(KINDS[kind][1] * options.inputs / OF_ALL))
-        runs[kind] = run = run_kind(worker, tracer, kind, count, options.seed)
-        print(f"{kind}: {json.dumps(run.record())} in {time.monotonic() - begun:.0f} s", flush=True)
-        for fault, (case, verdict) in run.found.items():
-            print(f"  {fault[:300]}", flush=True)
-            _keep(options.found, fault, reduced(worker, case, fault), verdict)
+    runs = {kind: Run(options.seed) for kind in options.kinds}
+    kept: set[tuple[str, str]] = set()
+    # In rounds, so that a run that is stopped has had inputs of all kinds.
+    for so_far in (*range(ROUND, options.inputs, ROUND), options.inputs):
+        for kind, run in runs.items():
+            begun, before = time.monotonic(), len(run.known)
+            run_kind(run, worker, tracer, kind, max(1, round(KINDS[kind][1] * so_far / OF_ALL)))
+            took = f"{len(run.known) - before} more in {time.monotonic() - begun:.0f} s"
+            print(f"{kind}: {json.dumps(run.record())}, {took}", flush=True)
+            for fault, (case, verdict) in run.found.items():
+                if (kind, fault) not in kept:
+                    kept.add((kind, fault))
+                    print(f"  {fault[:300]}", flush=True)
+                    _keep(options.found, fault, reduced(worker, case, fault), verdict)
+        reached = _lines_reached([*runs.values()])
+        if options.record:
+            kinds = {kind: run.record() for kind, run in runs.items()}
+            share = {name: [len(hit), len(hit | missed)] for name, (hit, missed) in reached.items()}
+            write_result("fuzz", {"kinds": kinds, "lines": share})
+    for name, (_, missed) in reached.items():
+        print(f"{name}: not reached are lines {sorted(missed)}")
     worker.close()
     tracer.close()
-    reached = {
-        name: set().union(*(run.lines.get(name, ()) for run in runs.values())) for name in READERS
-    }
-    share = {}
-    for name, path in readers().items():
-        lines = lines_of(path)
-        share[name] = [len(reached[name] & lines), len(lines)]
-        print(f"{name}: {share[name]}; not {sorted(lines - reached[name])}")
-    if options.record:
-        kinds = {kind: run.record() for kind, run in runs.items()}
-        write_result("fuzz", {"kinds": kinds, "lines": share})
     return int(any(run.found for run in runs.values()))
 
 
-def run_kind(worker: Worker, tracer: Worker, kind: str, count: int, number: int) -> Run:
-    """Run some inputs of a kind.
+def _lines_reached(runs: Sequence[Run]) -> dict[str, tuple[set[int], set[int]]]:
+    """Return of each reader the lines that were reached, and those that were not."""
+    found = {}
+    for name, path in readers().items():
+        lines, reached = lines_of(path), set().union(*(run.lines.get(name, ()) for run in runs))
+        found[name] = (lines & reached, lines - reached)
+    return found
+
+
+def run_kind(run: Run, worker: Worker, tracer: Worker, kind: str, count: int) -> None:
+    """Go on with the inputs of a kind.
 
     Parameters
     ----------
+    run
+        Of the kind.
     worker, tracer
         Run them; the second counts lines, in one of `TRACED` series.
     kind
         Of `KINDS`.
     count
-        How many.
-    number
-        Seed: the same gives the same inputs.
+        How many there are to be in all.
     """
-    run, known, part = Run(), set(), 0
 
     def add(runner: Worker, case: Case) -> None:
         name = hash(case.to_json())
-        if name not in known and len(known) < count:
-            known.add(name)
+        if name not in run.known and len(run.known) < count:
+            run.known.add(name)
             run.add(case, runner.run(case))
 
-    while len(known) < count:
-        _series(kind, 1000 * number + part, partial(add, worker if part % TRACED else tracer))
-        part += 1
-    return run
+    while len(run.known) < count:
+        runner = worker if run.series % TRACED else tracer
+        _series(kind, 1000 * run.seed + run.series, partial(add, runner))
+        run.series += 1
 
 
 def _series(kind: str, number: int, use: Callable[[Case], None]) -> None:
-    """Generate some inputs; Hypothesis makes one from those before it, so that short series vary."""
+    """Generate some inputs; each is made from those before it, so that short series vary."""
 
     @settings(
         max_examples=SERIES,

@@ -116,3 +116,12 @@ def test_files_that_are_no_itk_affine_are_refused(tmp_path, text):
     (tmp_path / "x.txt").write_text(text)
     with pytest.raises(BadDataError, match=r"x\.txt"):
         transforms.read_itk(tmp_path / "x.txt")
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "0", "1e-9"])
+def test_a_map_that_cannot_be_inverted_is_refused(tmp_path, number):
+    path = tmp_path / "a.txt"
+    transforms.write_itk(path, np.eye(4))
+    path.write_text(path.read_text().replace("Parameters: 1 ", f"Parameters: {number} "))
+    with pytest.raises(BadDataError, match=r"a\.txt.*cannot be inverted"):
+        transforms.read_itk(path)

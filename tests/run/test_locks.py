@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ctwml_bids.errors import CannotCreateError, TemporaryError
+from ctwml_bids.errors import CannotCreateError, InputOutputError, TemporaryError
 from ctwml_bids.run import locks
 from ctwml_bids.run.locks import hold, share
 
@@ -155,3 +155,11 @@ def test_a_lock_that_cannot_be_made_says_where(tmp_path):
     (tmp_path / "logs").write_text("in the way")
     with pytest.raises(CannotCreateError, match="logs"), hold(tmp_path / "logs/sub-01/lock"):
         pass
+
+
+def test_a_link_in_the_place_of_a_lock_leaves_what_it_leads_to_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "lock").symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(InputOutputError, match="lock"), hold(tmp_path / "lock"):
+        pass
+    assert (tmp_path / "mine.txt").read_text() == "mine"
