@@ -46,7 +46,7 @@ def read_bytes(path: Path, most: int = LARGEST) -> bytes:
         It is no file, or too large.
     """
     mode = path.stat().st_mode
-    of_shell = stat.S_ISFIFO(mode) and str(path).startswith(("/dev/", "/proc/"))
+    of_shell = stat.S_ISFIFO(mode) and str(path).startswith(("/dev/fd/", "/proc/"))
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or of_shell):
         raise ValueError("it is a device or a pipe, and no file")
     with path.open("rb") as opened:

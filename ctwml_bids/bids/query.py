@@ -13,7 +13,8 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from ctwml_bids.errors import BadDataError, InvalidInputError, NoInputError, Not
 from ctwml_bids.modality import IMAGES, MODALITIES
 from ctwml_bids.reading import read_json, read_text
 
+# No file has this name. PyBIDS would read patterns for names from a file in any folder.
+_NO_NAME = "\0"
 BIDSIGNORE_LINES = ("**/ct", "*_CT.*")
 
 
@@ -180,10 +183,31 @@ def _index(root: Path, listings: Iterable[Listing]) -> frozenset[Path]:
     from bids.layout import BIDSLayout, BIDSLayoutIndexer  # slow to import, not needed for --help
 
     shown = _Shown(root, (path for listing in listings for path, _ in listing.files))
-    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[shown])
-    layout = BIDSLayout(root, validate=False, indexer=indexer, config=_suffix())
+    indexer = BIDSLayoutIndexer(
+        validate=False, index_metadata=False, ignore=[shown], config_filename=_NO_NAME
+    )
+    with _description_aside():
+        layout = BIDSLayout(root, validate=False, indexer=indexer, config=_suffix())
     suffixes = [suffix for kind in MODALITIES.values() for suffix in kind.suffixes]
     return frozenset(Path(path) for path in layout.get(suffix=suffixes, return_type="filename"))
+
+
+@contextmanager
+def _description_aside() -> Iterator[None]:
+    """Keep PyBIDS from reading dataset_description.json, which it does whatever it is asked for.
+
+    It fails at one that is nested deeply or is no object; what is in it was checked, or is not to
+    be asked for.
+    """
+    from bids.layout import layout
+    from upath import UPath
+
+    read = layout.validate_root
+    layout.validate_root = lambda root, validate: (UPath(root).absolute(), None)
+    try:
+        yield
+    finally:
+        layout.validate_root = read
 
 
 class _Shown:

@@ -219,6 +219,12 @@ def trees(draw: st.DrawFn) -> Case:
             at = f"bids/{folder}".rstrip("/")
             if at != "bids" and not any(known.startswith(f"{at}/") for known in box):
                 links[at] = draw(st.sampled_from(LINKS))
+    if draw(st.integers(0, 9)) == 0:
+        # PyBIDS has a use for a file of this name.
+        folder = draw(FOLDERS)
+        box[f"bids/{folder}/layout_config.json"] = draw(
+            odd.changed_json({"name": "x", "entities": [{"name": "y", "pattern": "(a+)+$"}]})
+        )
     if draw(st.integers(0, 4)) == 0:
         links["bids/sub-07"] = draw(st.sampled_from(LINKS))
     if draw(st.integers(0, 9)) == 0:
