@@ -92,13 +92,18 @@ def dataset() -> dict[str, bytes]:
 
 
 @functools.cache
-def results() -> dict[str, bytes]:
-    """Return an output folder with the small results of three units, as group reads them."""
+def results(*, pair: bool = False) -> dict[str, bytes]:
+    """Return an output folder with the small results of three units, as group reads them.
+
+    With a pair there are figures, which take a second.
+    """
     from tests.group.cohorts import add_unit
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        for number, (ct, flair) in enumerate(((2.0, 1.0), (4.0, None), (13.0, None)), 1):
+        for number, (ct, flair) in enumerate(
+            ((2.0, 1.0 if pair else None), (4.0, None), (13.0, None)), 1
+        ):
             origin = {"ct": {"scanner": "A b", "slice_thickness_mm": 5.0, "days_apart": 3.0}}
             add_unit(out, f"{number:02d}", ct, flair, acquisition=origin)
         (out / "dataset_description.json").write_text(

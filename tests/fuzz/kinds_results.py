@@ -76,7 +76,7 @@ def statuses(draw: st.DrawFn) -> Case:
 @st.composite
 def unit_tables(draw: st.DrawFn) -> Case:
     """Tables and sidecars of a unit, as group and --reports-only read them."""
-    files = dict(dataset()) | dict(results())
+    files = dict(dataset()) | dict(results(pair=draw(st.integers(0, 3)) == 0))
     of_unit = [name for name in files if name.startswith("out/sub-01")]
     place = draw(st.sampled_from([name for name in of_unit if not name.endswith(".html")]))
     if place.endswith(".json"):
