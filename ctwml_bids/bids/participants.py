@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ctwml_bids.bids.files import copy_into, write_tsv
+from ctwml_bids.bids.files import write_text, write_tsv
 from ctwml_bids.bids.people import PERSON, SESSION, PeopleTable, read_people
 from ctwml_bids.bids.unit_folders import refused_in, units_in
-from ctwml_bids.reading import read_json
+from ctwml_bids.reading import read_json, read_text
 
 TABLE = "participants.tsv"
 
@@ -64,7 +64,8 @@ def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
     write_tsv(output / TABLE, rows, list(spelt.values()))
     described = people.path.with_suffix(".json")
     if described.is_file() and not _why_no_json(described):
-        copy_into(described, output / described.name)
+        # Without a byte order mark, which readers of JSON refuse.
+        write_text(output / described.name, read_text(described))
 
 
 def _why_no_json(path: Path) -> str:

@@ -95,7 +95,7 @@ def test_a_description_of_the_columns_that_is_no_json_is_told_and_not_copied(raw
     refresh_participants(output, raw.root)
     assert not (output / "participants.json").exists()
     assert "participants.json: is not copied" in what_to_know(raw.root, output)
-    (raw.root / "participants.json").write_text('{"age": {"Units": "year"}}')
+    (raw.root / "participants.json").write_text('\ufeff{"age": {"Units": "year"}}', "utf-8")
     refresh_participants(output, raw.root)
     assert (output / "participants.json").read_text() == '{"age": {"Units": "year"}}'
     assert what_to_know(raw.root, output) == ""
