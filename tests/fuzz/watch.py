@@ -7,6 +7,8 @@ import os
 # Events of Python that change one path.
 CHANGES = ("os.mkdir", "os.rmdir", "os.remove", "os.truncate", "shutil.rmtree")
 CHANGES += ("os.chmod", "os.chown", "os.utime")
+# Place of the folder's descriptor in the arguments of some.
+DIR_FD = {"os.mkdir": 2, "os.rmdir": 1, "os.remove": 1, "os.chmod": 2, "os.rename": 2}
 # Events that start a program; `platform` asks for the processor's name.
 STARTS, HARMLESS = ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn"), ("uname",)
 
@@ -40,16 +42,21 @@ class Watch:
             self.found.append(f"{event} {arguments[1:]!r}"[:200])
         elif event in STARTS and arguments[0] not in HARMLESS:
             self.found.append(f"{event} {arguments[0]!r}"[:300])
+        # What is removed with a whole folder is named from it.
+        folder = arguments[DIR_FD[event]] if event in DIR_FD else -1
         for path in paths:
-            self._judge(event, path, flags if event == "open" else 0)
+            self._judge(event, path, folder, flags if event == "open" else 0)
 
-    def _judge(self, event: str, path: object, flags: int = 0) -> None:
+    def _judge(self, event: str, path: object, folder: object, flags: object) -> None:
         if isinstance(path, int) or path is None:
             return
         self.active = False
         try:
             # The parent is resolved: a link is written itself, where it is renamed or removed.
-            text = os.path.abspath(os.fsdecode(path))  # type: ignore[arg-type]
+            text = os.fsdecode(path)  # type: ignore[arg-type]
+            if isinstance(folder, int) and folder >= 0:
+                text = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), text)
+            text = os.path.abspath(text)
             real = os.path.join(os.path.realpath(os.path.dirname(text)), os.path.basename(text))
             if event == "open" and not flags & os.O_NOFOLLOW:
                 real = os.path.realpath(text)
