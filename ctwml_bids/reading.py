@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Callable
@@ -23,6 +24,9 @@ LARGEST = 64 * 1024**2
 LARGEST_SETTINGS = 1024**2
 # Lists and objects in each other; sidecars have three or four.
 DEEPEST = 64
+# A key of TOML with more parts than that: a.a.a...
+_KEY = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""
+_DOTTED = re.compile(rf"(?<![\w-]){_KEY}(?:[ \t]*\.[ \t]*{_KEY}){{{DEEPEST}}}")
 # Bytes of the longest name of a file, and of one part of it, that a system takes.
 _NAME, _PART = 4000, 255
 
@@ -92,6 +96,9 @@ def parse_json(text: str, pairs: Callable[[list[tuple[str, object]]], object] | 
 
 def parse_toml(text: str) -> dict[str, Any]:
     """Read TOML (raises ValueError, as `parse_json`)."""
+    # Python's reader takes minutes for a key of a hundred thousand parts.
+    if _DOTTED.search(text):
+        raise _too_deep()
     try:
         content = tomllib.loads(text)
     except RecursionError as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import time
 
 import pytest
 
@@ -96,3 +98,26 @@ def test_a_name_stays_below_its_folder_and_can_be_looked_up(tmp_path, name, is_o
     assert reading.is_name(name) is is_one
     if is_one:
         assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".".join(["a"] * 250_000) + " = 1",
+        "x = {" + " . ".join(["a"] * 100_000) + " = 1}",
+        ".".join(['"a b"'] * 80_000) + " = 1",
+        "[" + ".".join(["a"] * 250_000) + "]",
+        "a" * 1_000_000,
+        '"' * 500_000,
+        'a = "' + "." * 1_000_000,
+        'a = "' + "\\n" * 400_000 + '"',
+        "\n".join(f"k{n} = {n}.5" for n in range(50_000)),
+        f"a = [{', '.join(['1.5'] * 150_000)}]",
+    ],
+    ids=range(10),
+)
+def test_toml_of_a_megabyte_is_read_or_refused_in_seconds(text):
+    begun = time.process_time()
+    with contextlib.suppress(ValueError):
+        reading.parse_toml(text)
+    assert time.process_time() - begun < 10

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ctwml_bids.reading import parse_json
-
 import hashlib
 import json
 import logging
@@ -18,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ctwml_bids.errors import BadDataError, InputOutputError
+from ctwml_bids.reading import parse_json
 
 LOG = logging.getLogger("ctwml_bids")
 # What the checkpoint before is called, in the same folder.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ctwml_bids.reading import read_text
-
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +9,8 @@ from pathlib import Path
 from typing import SupportsFloat
 
 import numpy as np
+
+from ctwml_bids.reading import read_text
 
 LOG_FILE = "log.tsv"
 

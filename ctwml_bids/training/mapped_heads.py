@@ -7,8 +7,6 @@ channel in the image's file, slice by slice, and centres in one file whose first
 
 from __future__ import annotations
 
-from ctwml_bids.reading import read_json
-
 import json
 import os
 from collections import OrderedDict
@@ -19,6 +17,7 @@ from typing import overload
 import numpy as np
 
 from ctwml_bids.errors import NoInputError
+from ctwml_bids.reading import read_json
 from ctwml_bids.training.patches import TrainingVolume, centres_of
 
 # Heads kept open: 64 of them map 700 MB at most, as 1 × 1 × 3 mm makes 11 MB a head. Each holds a

@@ -6,15 +6,13 @@ later run with other subjects or settings is refused instead of mixed in.
 
 from __future__ import annotations
 
-from ctwml_bids.reading import read_json
-
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ctwml_bids.bids.files import write_json
 from ctwml_bids.errors import BadDataError, CannotCreateError, InvalidInputError
+from ctwml_bids.reading import read_json
 from ctwml_bids.settings import differences
 from ctwml_bids.statistics.fazekas import group_of_grade
 from ctwml_bids.statistics.folds import Split, check_lesions, strata_of_volumes, stratified_splits

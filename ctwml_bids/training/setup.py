@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from ctwml_bids.reading import read_json
-
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +17,7 @@ from ctwml_bids.geometry import load_nifti
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.preprocessing.normalisation import network_grid
+from ctwml_bids.reading import read_json
 from ctwml_bids.run.machine import choose_device
 from ctwml_bids.segmentation import model_store, networks
 from ctwml_bids.segmentation.classes import NAMES

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from ctwml_bids.reading import read_json
-
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +14,7 @@ from ctwml_bids.bids.outputs import IMAGES_SHA256, is_current
 from ctwml_bids.errors import NoInputError
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.preprocessing.grids import grid_of
+from ctwml_bids.reading import read_json
 from ctwml_bids.statistics import overlap, regions, tables
 from ctwml_bids.statistics.columns import COLUMNS
 from ctwml_bids.statistics.gates.gate import Gate, overall

@@ -6,10 +6,7 @@ that it left out; ``unit.json`` comes last and says that the unit is done.
 
 from __future__ import annotations
 
-from ctwml_bids.reading import read_json
-
 import io
-import json
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +18,7 @@ from safetensors.numpy import save
 
 from ctwml_bids.bids.files import write_bytes
 from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.reading import read_json
 from ctwml_bids.segmentation.model_store import load_weights
 
 DONE = "unit.json"
