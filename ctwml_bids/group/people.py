@@ -8,7 +8,7 @@ from ctwml_bids.bids.people import SEXES, age_of, sex_of
 from ctwml_bids.bids.people_tables import FAZEKAS, People
 from ctwml_bids.bids.tables import MISSING, is_missing
 from ctwml_bids.group.units import Row, named
-from ctwml_bids.statistics import ratings
+from ctwml_bids.statistics.fazekas import GROUPS
 
 COPIED = (
     "It is a copy: correct the input data set's and run the participant level again, or give a "
@@ -113,7 +113,7 @@ def _with_person(row: Row, tables: People) -> Row:
         found = {"age": MISSING if age is None else age, "sex": sex_of(people, listed[1])}
     rating = tables.rating(participant, session)
     found["fazekas_grade"] = MISSING if rating is None or rating.grade is None else rating.grade
-    found["fazekas_group"] = MISSING if rating is None else ratings.group_name(rating.group)
+    found["fazekas_group"] = MISSING if rating is None else GROUPS[rating.group]
     return {**row, **found}
 
 
