@@ -131,11 +131,9 @@ def report_unit(unit: UnitShown, measures: Measures) -> tuple[str, bytes | None]
             methods=methods(
                 version=run.versions["ctwml_bids"],
                 networks={
-                    name: networks.of_card(card.name, card.network)
-                    for name, card in run.cards.items()
-                    if name in images
+                    name: networks.of_card(run.cards[name].name, run.cards[name].network)
+                    for name in images
                 },
-                images=tuple(images),
                 template=run.template.name,
                 normalisation=run.normalisation,
                 models=cards,

@@ -74,7 +74,7 @@ def test_a_network_that_is_added_by_its_entry_is_trained_loaded_and_told(
     found = ensemble.predict(model, channels, precision=precision).probability
     assert found.shape == channels.shape[1:]
     assert found[(channels > -3).any(axis=0)].min() > 0
-    told = methods(version="1", networks={"ct": TOY}, images=("ct",)).text()
+    told = methods(version="1", networks={"ct": TOY}).text()
     assert "toy networks (Nobody 1999)" in told
     assert "Nobody (1999). Toys." in told
 
