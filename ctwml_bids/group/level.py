@@ -51,13 +51,13 @@ def summarise(ready: Ready) -> Path:
                 settings.participants_file, settings.fazekas_file, settings.fazekas_column
             ),
             thresholds=ready.fazekas,
-            model_label=settings.desc or "",
+            model_label=settings.model_label,
         ),
         find_template=template_t1w,
     )
     rebuild_table(settings.output_dir)
     for status in collect(settings.output_dir):
-        if status.model_label == (settings.desc or "") and status.state != "done":
+        if status.model_label == settings.model_label and status.state != "done":
             LOG.warning("group: %s is missing, %s", status.label, _why(status))
     return report
 

@@ -136,8 +136,8 @@ def _brain_text(images: Iterable[str]) -> str:
 _REGISTRATION = (
     "CT was registered rigidly to FLAIR by mutual information: a search over poses, ANTs (Avants "
     "et al. 2011), and a last climb of the normalised mutual information (Studholme et al. 1999). "
-    "The CT's fit against that of its mirror image, free scales and the overlap of both brain masks "
-    "gated its quality."
+    "The CT's fit against that of its mirror image, free scales and the overlap of both brain "
+    "masks gated its quality."
 )
 
 

@@ -136,9 +136,8 @@ def _task(unit: Unit, settings: Settings) -> tuple[str, ...]:
 
 
 def _queued(settings: Settings) -> Queued:
-    label = settings.desc or ""
-    name = names.status("X", None, model_label=label).name
-    return Queued(settings.output_dir / "logs", name, label)
+    name = names.status("X", None, model_label=settings.model_label).name
+    return Queued(settings.output_dir / "logs", name, settings.model_label)
 
 
 def _busy(unit: Unit, ready: Ready) -> str:

@@ -171,7 +171,7 @@ def _write_skipped(item: Skipped, ready: Ready) -> None:
         item.reason.replace(f"{ready.settings.bids_dir}/", ""),
         exit_code=item.exit_code,
         finished=now(),
-        model_label=ready.settings.desc or "",
+        model_label=ready.settings.model_label,
         outputs=before.outputs if before else [],
     )
     write_status(path, status)

@@ -195,10 +195,10 @@ def _write_maps(
     recipe, sources = training.recipe, _sources(case, space, training)
     other_threshold = "Threshold" if of is OF_INFARCTS else "InfarctThreshold"
     both = (OF_WML, OF_INFARCTS) if recipe.network.has_infarcts else (OF_WML,)
-    probabilities = [_map_name(case, case.modality, space, "cv", training.label, n) for n in both]
+    probabilities = [_map_name(case, case.modality, space, "cv", training.settings.model_label, n) for n in both]
     told = {name: value for name, value in about.items() if name != other_threshold}
     for kind, array in arrays.items():
-        name = _map_name(case, case.modality, space, kind, training.label, of)
+        name = _map_name(case, case.modality, space, kind, training.settings.model_label, of)
         is_mask = kind == "cvmask"
         write_nifti(training.settings.output_dir / name, image_on(array, grid))
         sidecar = dataset.map_sidecar(
@@ -228,7 +228,7 @@ def _drop(
 ) -> None:
     """Remove maps that a former training, with more repeats or with infarcts, left."""
     for kind in kinds:
-        name = _map_name(case, case.modality, space, kind, training.label, of)
+        name = _map_name(case, case.modality, space, kind, training.settings.model_label, of)
         for path in (name, names.sidecar(name)):
             (training.settings.output_dir / path).unlink(missing_ok=True)
 
@@ -269,7 +269,7 @@ def _in_one_space(
     other = OTHER[case.modality]
     return {
         case.modality: masks["flair"],
-        other: _other_mask(case, other, training.settings.output_dir, training.label),
+        other: _other_mask(case, other, training.settings.output_dir, training.settings.model_label),
     }
 
 
@@ -282,7 +282,7 @@ def _write_picture(
         case, seen, grid, training.settings.output_dir / names.brain_mask(*of, space=space)
     )
     if png is not None:
-        name = names.example(*of, model_label=training.label, cross_validated=True)
+        name = names.example(*of, model_label=training.settings.model_label, cross_validated=True)
         write_bytes(training.settings.output_dir / name, png)
 
 

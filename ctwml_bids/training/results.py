@@ -95,7 +95,7 @@ def merge(
         model=str(model.relative_to(training.settings.output_dir)),
         cautions=training.cautions,
     )
-    page = training.settings.output_dir / names.training_report(recipe.modality, training.label)
+    page = training.settings.output_dir / names.training_report(recipe.modality, training.settings.model_label)
     write_text(page, render_training(report))
     return model, page
 

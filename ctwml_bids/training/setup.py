@@ -71,19 +71,15 @@ class Training:
     cautions: tuple[str, ...] = ()
 
     @property
-    def label(self) -> str:
-        """The ``--desc`` of the run; empty without one."""
-        return self.settings.desc or ""
-
-    @property
     def model_name(self) -> str:
         """Name of the model that comes of it."""
-        return f"{self.label or 'trained'}-{self.recipe.modality}"
+        return f"{self.settings.desc or 'trained'}-{self.recipe.modality}"
 
     @property
     def folder(self) -> Path:
         """Folder of the plan, the units and the model."""
-        return self.settings.output_dir / names.training_folder(self.recipe.modality, self.label)
+        folder = names.training_folder(self.recipe.modality, self.settings.model_label)
+        return self.settings.output_dir / folder
 
     @property
     def heads(self) -> Path:
@@ -253,7 +249,7 @@ def _as_begun(settings: Settings, card: model_store.ModelCard) -> tuple[str, int
             f"--context {settings.context}: the networks of {card.name}, which --init shipped "
             f"begins from, see {card.context} slices below and above; leave --context out."
         )
-    begun = networks.of_card(card.name, card.network).name
+    begun = networks.of_card(card).name
     if settings.network not in (None, begun):
         raise UsageError(
             f"--network {settings.network}: those of {card.name}, which --init shipped begins "

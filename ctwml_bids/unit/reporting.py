@@ -130,10 +130,7 @@ def report_unit(unit: UnitShown, measures: Measures) -> tuple[str, bytes | None]
             pair_measures=of_pair,
             methods=methods(
                 version=run.versions["ctwml_bids"],
-                networks={
-                    name: networks.of_card(run.cards[name].name, run.cards[name].network)
-                    for name in images
-                },
+                networks={name: networks.of_card(run.cards[name]) for name in images},
                 template=run.template.name,
                 normalisation=run.normalisation,
                 models=cards,

@@ -101,7 +101,7 @@ def test_an_entry_is_true_of_its_network(architecture, classes):
 
 
 def test_a_network_that_is_not_known_is_refused_and_none_is_the_default(tmp_path):
-    assert networks.of_card("former", {}).name == DEFAULT
+    assert networks.of_card(replace(CARD, network={})).name == DEFAULT
     weights = {k: v.numpy() for k, v in ARCHITECTURES[DEFAULT].build(2, 2).state_dict().items()}
     write_model(tmp_path, replace(CARD, network={**CARD.network, "variant": "x"}), [weights])
     with pytest.raises(BadDataError, match=f"toy is a 'x' network; known are {DEFAULT}, "):
