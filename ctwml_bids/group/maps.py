@@ -200,8 +200,7 @@ class _Masks:
         transform = names.xfm(*_who(row), source=image.upper(), target=self.template)
         to_image = read_itk(self.output_dir / transform)
         box = self._box(inside, np.linalg.inv(to_image) @ affine)
-        part = Grid(tuple(s.stop - s.start for s in box), self.grid.affine @ _shift(box))
-        return box, resample(inside, affine, part, to_image) >= 0.5
+        return box, resample(inside, affine, self.grid.part(box), to_image) >= 0.5
 
     def _box(self, inside: np.ndarray, to_template: np.ndarray) -> tuple[slice, ...]:
         """Return the box of the template's grid around the lesions."""
@@ -242,12 +241,6 @@ def _who(row: Row) -> tuple[str, str | None]:
     """Return labels of subject and session."""
     session = None if row["session_id"] == MISSING else row["session_id"].removeprefix("ses-")
     return row["participant_id"].removeprefix("sub-"), session
-
-
-def _shift(box: tuple[slice, ...]) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, 3] = [s.start for s in box]
-    return matrix
 
 
 def _path(folder: Path, image: str, group: str, template: str) -> Path:
