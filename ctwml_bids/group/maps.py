@@ -17,9 +17,10 @@ from nibabel.filebasedimages import ImageFileError
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_nifti
+from ctwml_bids.bids.labels import first_of
 from ctwml_bids.errors import CtwmlError
 from ctwml_bids.geometry import load_nifti, voxel_volume_ml
-from ctwml_bids.group.units import Row, named
+from ctwml_bids.group.units import SHOWN, Row
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.transforms import read_itk
@@ -148,8 +149,8 @@ class _Masks:
         if self.missing:
             found.append(
                 f"The lesion maps lack {len(self.missing)} masks that are not in the output folder "
-                f"({named(self.missing)}): run the participant level again for them, or copy "
-                "the masks too."
+                f"({first_of(self.missing, SHOWN)}): run the participant level again for them, or "
+                "copy the masks too."
             )
         return [*found, *self.wrong]
 

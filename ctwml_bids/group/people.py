@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ctwml_bids.bids.labels import first_of
 from ctwml_bids.bids.people import SEXES, age_of, sex_of
 from ctwml_bids.bids.people_tables import FAZEKAS, People
 from ctwml_bids.bids.tables import MISSING, is_missing
-from ctwml_bids.group.units import Row, named
+from ctwml_bids.group.units import SHOWN, Row
 from ctwml_bids.statistics.fazekas import GROUPS
 
 COPIED = (
@@ -60,7 +61,7 @@ def not_here(absent: Mapping[str, str]) -> list[str]:
     """Name those who were to be left out and are not there, in a sentence; none without any."""
     if not absent:
         return []
-    told = named([f"{label} ({why})" for label, why in sorted(absent.items())])
+    told = first_of([f"{label} ({why})" for label, why in sorted(absent.items())], SHOWN)
     return [f"To be left out, but without results here: {told}."]
 
 

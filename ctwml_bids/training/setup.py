@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from ctwml_bids.bids.dataset import made_by_program, said_of
 from ctwml_bids import __version__, templates
 from ctwml_bids.bids import names
 from ctwml_bids.bids.exclusions import excluded, strangers
@@ -325,19 +326,10 @@ def _cautions(bids_dir: Path, init: model_store.ModelCard | None) -> tuple[str, 
     """Say where the networks to begin from know the heads of the data set in another way."""
     if init is None or "simulat" not in str(init.training.get("data")):
         return ()
-    if not any(maker == SIMULATOR for maker in _makers(bids_dir)):
+    if not made_by_program(said_of(bids_dir), SIMULATOR):
         return ()
     return (
         f"The networks begin from {init.name}, which was trained on simulated heads, and these "
         "are simulated, too: with the same anatomy under other lesions. What is left out of "
         "a fold is not wholly new to its network, so that the accuracy is too high.",
     )
-
-
-def _makers(bids_dir: Path) -> list[str]:
-    """Return the programs that a data set says it was made by."""
-    try:
-        text = (bids_dir / "dataset_description.json").read_text(encoding="utf-8-sig")
-        return [str(maker["Name"]) for maker in json.loads(text)["GeneratedBy"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
