@@ -19,8 +19,8 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_nifti
 from ctwml_bids.bids.labels import first_of
 from ctwml_bids.errors import CtwmlError
-from ctwml_bids.geometry import load_nifti, voxel_volume_ml
-from ctwml_bids.group.units import SHOWN, Row
+from ctwml_bids.geometry import UNREADABLE, load_nifti, voxel_volume_ml
+from ctwml_bids.group.units import SHOWN, Row, labels_of
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.transforms import read_itk
@@ -173,7 +173,7 @@ class _Masks:
             if normalised:
                 return self._as_it_is(inside)
             return self._resampled(inside, mask.affine, image, row)
-        except (CtwmlError, OSError, ValueError, EOFError, ImageFileError) as error:
+        except (CtwmlError, *UNREADABLE) as error:
             self.wrong.append(
                 f"{path.relative_to(self.output_dir)}: {error}; {row['unit']} is in no lesion map "
                 f"of {image.upper()}. Run the participant level again for it."
@@ -198,7 +198,7 @@ class _Masks:
             raise ValueError(
                 f"the mask (shape {inside.shape}) holds {ml:.2f} mL, but its table says {said} mL"
             )
-        transform = names.xfm(*_who(row), source=image.upper(), target=self.template)
+        transform = names.xfm(*labels_of(row["unit"]), source=image.upper(), target=self.template)
         to_image = read_itk(self.output_dir / transform)
         box = self._box(inside, np.linalg.inv(to_image) @ affine)
         return box, resample(inside, affine, self.grid.part(box), to_image) >= 0.5
@@ -235,13 +235,8 @@ class _Masks:
         self, row: Row, image: str, space: str, *, kind: str = "mask", label: str | None = None
     ) -> PurePosixPath:
         label = self.label if label is None else label
-        return names.wml(*_who(row), space=space, seen_in=image, kind=kind, model_label=label)
-
-
-def _who(row: Row) -> tuple[str, str | None]:
-    """Return labels of subject and session."""
-    session = None if row["session_id"] == MISSING else row["session_id"].removeprefix("ses-")
-    return row["participant_id"].removeprefix("sub-"), session
+        who = labels_of(row["unit"])
+        return names.wml(*who, space=space, seen_in=image, kind=kind, model_label=label)
 
 
 def _path(folder: Path, image: str, group: str, template: str) -> Path:

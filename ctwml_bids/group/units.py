@@ -137,10 +137,15 @@ def _unfinished(output_dir: Path, model_label: str) -> tuple[dict[str, Failure],
     return found, void
 
 
+def labels_of(unit: str) -> tuple[str, str | None]:
+    """Return the labels of a unit's subject and session: ``X`` and ``Y`` of ``sub-X_ses-Y``."""
+    subject, _, session = unit.removeprefix("sub-").partition("_ses-")
+    return subject, session or None
+
+
 def _read_unit(output_dir: Path, unit: str, table: Path, model_label: str) -> tuple[Row, MadeWith]:
     """Return a unit's row, and what it was made with as far as its sidecar says."""
-    subject, _, session = unit.removeprefix("sub-").partition("_ses-")
-    who = (subject, session or None)
+    who = labels_of(unit)
     # That of the run that the table is of: an out-of-fold one has the settings of another.
     made_with = _made_with(_sidecar(names.sidecar(table)))
     table, out_of_fold = preferred(output_dir, table, *who, model_label)
@@ -154,6 +159,7 @@ def _read_unit(output_dir: Path, unit: str, table: Path, model_label: str) -> tu
     images = input_images(output_dir / names.status(*who, model_label=model_label))
     any_row = next(iter(rows.values()))
     report = names.report(*who, model_label=model_label)
+    subject, session = who
     found: dict[str, object] = {
         "unit": unit,
         "participant_id": f"sub-{subject}",
