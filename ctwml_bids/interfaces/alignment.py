@@ -59,9 +59,8 @@ class RegisterRigid(Step):
             seed=self.inputs.seed,
             threads=self.inputs.threads,
         )
-        facts = {"nmi_before": result.nmi_before, "nmi_after": result.nmi_after, **result.facts}
-        verdict, reason = registration_verdict(facts)
-        facts |= {"verdict": verdict, "reason": reason, "limits": LIMITS}
+        verdict, reason = registration_verdict(result.facts)
+        facts = {**result.facts, "verdict": verdict, "reason": reason, "limits": LIMITS}
         inverse = np.linalg.inv(result.flair_to_ct)
         return Registration(
             flair_to_ct=save_matrix(result.flair_to_ct, node_file(folder, "flair_to_ct.txt")),
@@ -139,14 +138,11 @@ def _head(
     )
 
 
-class _PairFrameInput(BaseInterfaceInputSpec):
-    read = Record(Read, mandatory=True, desc="the CT")
-    brain = Record(Brain, mandatory=True, desc="found on the CT")
+class _PairFrameInput(_NormaliseInput):
+    """Of the CT, with what its FLAIR has."""
+
     flair = Record(Head, mandatory=True)
     registration = Record(Registration, mandatory=True)
-    template = Record(TemplateFiles, mandatory=True)
-    guide = Record(Guide, mandatory=True)
-    seed = traits.Int(mandatory=True)
 
 
 class FramePair(Step):

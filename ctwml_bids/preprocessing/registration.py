@@ -51,16 +51,13 @@ class RigidResult:
     ----------
     flair_to_ct
         4×4, RAS mm, FLAIR points → CT points: resamples the CT onto the FLAIR.
-    nmi_before, nmi_after
-        Studholme's normalised mutual information within the head, with the images where their
-        headers put them, and registered.
     facts
-        Numbers for the quality gate.
+        Numbers for the quality gate; ``nmi_before`` and ``nmi_after`` are Studholme's normalised
+        mutual information within the head, with the images where their headers put them, and
+        registered.
     """
 
     flair_to_ct: np.ndarray
-    nmi_before: float
-    nmi_after: float
     facts: dict = field(default_factory=dict)
 
 
@@ -133,11 +130,14 @@ def rigid(
     flair_to_ct = climbed(similarity, flair_to_ct, evaluations=_POLISH_EVALUATIONS)[0]
     before, after = similarity(np.eye(4)), similarity(flair_to_ct)
     brain = registration_gate.intracranial(ct, flair, flair_to_ct)
-    facts = registration_gate.gate_facts(flair, ct, flair_to_ct, head=head_mask(flair), brain=brain)
-    facts |= {"nmi_before": before, "nmi_after": after, "nmi_gain": after - before}
+    facts = {"nmi_before": before, "nmi_after": after}
+    facts |= registration_gate.gate_facts(
+        flair, ct, flair_to_ct, head=head_mask(flair), brain=brain
+    )
+    facts["nmi_gain"] = after - before
     if fixed_mask is not None and moving_mask is not None:
         facts |= registration_gate.mask_facts(fixed_mask, moving_mask, flair_to_ct)
-    return RigidResult(flair_to_ct, before, after, facts)
+    return RigidResult(flair_to_ct, facts)
 
 
 def head_mask(flair: nib.Nifti1Image) -> np.ndarray:

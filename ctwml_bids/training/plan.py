@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ctwml_bids.bids.labels import first_of
 from ctwml_bids.bids.files import write_json
+from ctwml_bids.bids.labels import first_of
 from ctwml_bids.errors import BadDataError, CannotCreateError, InvalidInputError
 from ctwml_bids.settings import differences
 from ctwml_bids.statistics.fazekas import group_of_grade

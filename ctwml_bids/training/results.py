@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError
 
-from ctwml_bids.bids.labels import first_of
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_text, write_tsv
+from ctwml_bids.bids.labels import first_of
 from ctwml_bids.errors import InputOutputError, NoInputError
 from ctwml_bids.reports.training import TrainingReport, render_training
 from ctwml_bids.run.provenance import versions
@@ -95,7 +95,7 @@ def merge(
         model=str(model.relative_to(training.settings.output_dir)),
         cautions=training.cautions,
     )
-    page = training.settings.output_dir / names.training_report(recipe.modality, training.settings.model_label)
+    page = training.settings.output_dir / names.training_report(recipe.modality, training.label)
     write_text(page, render_training(report))
     return model, page
 

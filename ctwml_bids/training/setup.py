@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from ctwml_bids.bids.dataset import made_by_program, said_of
 from ctwml_bids import __version__, templates
 from ctwml_bids.bids import names
+from ctwml_bids.bids.dataset import made_by_program, said_of
 from ctwml_bids.bids.exclusions import excluded, strangers
 from ctwml_bids.bids.people_tables import Sources, read_sources
 from ctwml_bids.bids.unit_folders import refused_in, units_in
@@ -72,15 +71,19 @@ class Training:
     cautions: tuple[str, ...] = ()
 
     @property
+    def label(self) -> str:
+        """The label of its results, as in `Settings`."""
+        return self.settings.model_label
+
+    @property
     def model_name(self) -> str:
         """Name of the model that comes of it."""
-        return f"{self.settings.desc or 'trained'}-{self.recipe.modality}"
+        return f"{self.label or 'trained'}-{self.recipe.modality}"
 
     @property
     def folder(self) -> Path:
         """Folder of the plan, the units and the model."""
-        folder = names.training_folder(self.recipe.modality, self.settings.model_label)
-        return self.settings.output_dir / folder
+        return self.settings.output_dir / names.training_folder(self.recipe.modality, self.label)
 
     @property
     def heads(self) -> Path:

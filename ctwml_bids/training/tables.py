@@ -61,7 +61,7 @@ def write_table(
     NoInputError
         If the participant's table is missing.
     """
-    out, label = training.settings.output_dir, training.settings.model_label
+    out, label = training.settings.output_dir, training.label
     path = out / names.cross_validated_stats(case.subject, case.session, model_label=label)
     before = path if is_current(path, case.fingerprints) else _measured_table(out, case, label)
     rows: dict[str, Mapping[str, object]] = {row["image"]: row for row in read_tsv(before)}
