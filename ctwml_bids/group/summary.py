@@ -22,7 +22,7 @@ from ctwml_bids.bids.unit_folders import refused_in
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.group.fazekas import write_thresholds
-from ctwml_bids.group.figures import figures, why_no_pairs
+from ctwml_bids.group.figures import figures, rated, why_no_pairs
 from ctwml_bids.group.maps import FrequencyMap, frequency_maps
 from ctwml_bids.group.page import (
     cohort_notes,
@@ -270,7 +270,7 @@ def _map_figure(
 
 
 def _map_label(one: FrequencyMap) -> str:
-    name = "All" if one.group == ALL else f"Fazekas {one.group.replace('-', '–')}"
+    name = "All" if one.group == ALL else rated(one.group)
     return f"{name}\n(n = {len(one.units)})"
 
 

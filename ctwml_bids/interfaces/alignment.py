@@ -1,8 +1,4 @@
-"""Nipype wrappers of what brings images together: CT to FLAIR, both to the template.
-
-The functions are imported when a node runs: the parent process must not load ITK or torch,
-whose threads do not survive in workers.
-"""
+"""Nipype wrappers of what brings images together: CT to FLAIR, both to the template."""
 
 from __future__ import annotations
 
