@@ -110,10 +110,7 @@ def run(settings: Settings, started: datetime) -> int:
         print(
             methods(
                 version=__version__,
-                networks={
-                    name: networks.of_card(card.name, card.network)
-                    for name, card in ready.cards.items()
-                },
+                networks={name: networks.of_card(card) for name, card in ready.cards.items()},
                 template=settings.template,
                 normalisation=settings.normalisation,
                 models={name: asdict(card) for name, card in ready.cards.items()},

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.geometry import shear, slice_axis
+from ctwml_bids.geometry import UNREADABLE, shear, slice_axis
 from ctwml_bids.preprocessing.empty_slices import (
     empty_facts,
     empty_warnings,
@@ -189,7 +186,7 @@ def read_flair(
 def _open(path: Path) -> nib.Nifti1Image:
     try:
         image = nib.load(path)
-    except (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError) as error:
+    except UNREADABLE as error:
         raise BadDataError(
             f"{path}: cannot be opened as NIfTI ({error}). The file may be truncated or of "
             "another format; copy or convert it again."
@@ -240,7 +237,7 @@ def _squeezed_shape(path: Path, image: nib.Nifti1Image) -> tuple[int, int, int]:
 def _values(path: Path, image: nib.Nifti1Image) -> np.ndarray:
     try:
         return image.get_fdata(dtype=np.float32, caching="unchanged")
-    except (OSError, EOFError, zlib.error, ValueError) as error:
+    except UNREADABLE as error:
         raise BadDataError(
             f"{path}: its values cannot be read ({error}). The file is truncated or damaged; copy "
             "it again."

@@ -8,11 +8,11 @@ made from, and then what the data set calls itself.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctwml_bids.bids.dataset import said_of
 from ctwml_bids.bids.fingerprints import is_same_file
 from ctwml_bids.errors import CannotCreateError
 from ctwml_bids.settings import differences
@@ -39,14 +39,8 @@ class Used:
 
 def identity(bids_dir: Path) -> dict[str, str]:
     """Read what a data set calls itself: `FIELDS`, as far as they are there."""
-    path = bids_dir / "dataset_description.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(content, dict):
-        return {}
-    return {name: str(content[name]) for name in FIELDS if content.get(name)}
+    said = said_of(bids_dir)
+    return {name: str(said[name]) for name in FIELDS if said.get(name)}
 
 
 def check_same_dataset(
