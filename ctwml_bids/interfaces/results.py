@@ -60,7 +60,9 @@ class _ResultsInput(BaseInterfaceInputSpec):
 
 def _results(inputs: _ResultsInput) -> Results:
     """Put a unit's results together from the inputs of one of the last steps."""
-    given = {name: value for name, value in inputs.get().items() if isdefined(value)}
+    # Not by inputs.get(), which makes plain tuples of named ones.
+    names = inputs.copyable_trait_names()
+    given = {name: value for name in names if isdefined(value := getattr(inputs, name))}
     images = {}
     for image in IMAGES:
         files = {one: given[key] for one in _OF_IMAGE if (key := f"{image}_{one}") in given}
