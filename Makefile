@@ -44,7 +44,7 @@ check: $(VENV)/.installed
 
 # The documentation as a site; a warning is an error.
 docs: $(VENV)/.installed
-	$(BIN)/python -m sphinx -W --keep-going --quiet --builder html docs build/docs
+	$(BIN)/python -m sphinx -W --keep-going --fresh-env --quiet --builder html docs build/docs
 	@echo "Open build/docs/index.html"
 
 # Days on two cores; writes benchmarks/results, and the tables of the validation pages from them. Heads, networks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -23,8 +24,6 @@ html_theme = "furo"
 html_title = f"ctwml_bids {version}"
 html_show_sphinx = False
 html_copy_source = html_show_sourcelink = False
-# Pages of the demo's reports, each complete in itself.
-html_extra_path = ["samples"]
 
 # Links to headings are those that a repository's viewer makes.
 myst_heading_anchors = 4
@@ -51,6 +50,13 @@ def _block(translator: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def _copy_samples(app: Sphinx, failure: Exception | None) -> None:
+    """Put the demo's reports beside the pages that link to them."""
+    if failure is None:
+        shutil.copytree(ROOT / "docs/samples", app.outdir / "samples", dirs_exist_ok=True)
+
+
 def setup(app: Sphinx) -> None:
     """Write formulas as MathML, which browsers show without a script from elsewhere."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
+    app.connect("build-finished", _copy_samples)

@@ -33,6 +33,8 @@ def main() -> None:
     for page in sorted(Path(sys.argv[1]).glob("*.html")):
         text = page.read_text(encoding="utf-8")
         text = re.sub(r"data:image/png;base64,([A-Za-z0-9+/=]+)", smaller, text)
+        # Tables and figures that lie beside the page are not copied.
+        text = re.sub(r'<a href="(?:group|logs)/[^"]*"[^>]*>(.*?)</a>', r"\1", text)
         (SAMPLES / page.name).write_text(text, encoding="utf-8")
 
 
