@@ -22,6 +22,8 @@ copyright = "The ctwml_bids maintainers, Apache-2.0"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = f"ctwml_bids {version}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = html_show_sourcelink = False
 
@@ -34,9 +36,10 @@ highlight_language = "none"
 autodoc_mock_imports = ["ants", "torch"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints_description_target = "documented_params"
 napoleon_google_docstring = False
-napoleon_use_rtype = False
+napoleon_use_ivar = True
+toc_object_entries_show_parents = "hide"
 html_math_renderer = "mathml"
 
 

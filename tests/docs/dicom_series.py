@@ -51,7 +51,7 @@ def write_series(
     for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
         setattr(series, name, generate_uid())
     for number, z in enumerate(table - table.mean(), start=1):
-        corner_of_slice = corner + [0.0, 0.0, z]
+        corner_of_slice = corner + np.array([0.0, 0.0, z])
         hu = at_points(ct, (corner_of_slice + in_plane) * [-1, -1, 1])
         slice_ = _slice(number, corner_of_slice, (*along_row, *along_column), bits)
         slice_.update(series)

@@ -17,9 +17,7 @@ from tests.docs.test_documentation import DOCS, ROOT, anchors
 
 FAQ = DOCS / "faq.md"
 KINDS = [
-    kind
-    for _, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, CtwmlError)
+    kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, CtwmlError)
 ] + [UnknownLevelError]
 
 
