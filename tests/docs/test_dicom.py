@@ -101,3 +101,33 @@ def test_16_bit_values_keep_their_tilt_without_the_option_that_makes_them_signed
         run(f"rm -rf to && mkdir to && dcm2niix -b y -z y {option} -f head -o to dicom", tmp_path)
         copies = [path.name for path in (tmp_path / "to").glob("*_Tilt_1.nii.gz")]
         assert copies == ([] if option == "-l o" else ["head_Tilt_1.nii.gz"])
+
+
+def test_the_configuration_names_series_by_what_they_are(head, tmp_path, capsys):
+    nifti = tmp_path / "nifti"
+    nifti.mkdir()
+    axial = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    small = head.slicer[::4, ::4]
+    for name, sidecar in {
+        "001": {"Modality": "CT", "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
+        "002": {"Modality": "CT", "ImageType": axial, "ConvolutionKernel": "FC63"},
+        "003": {"Modality": "CT", "ImageType": [*axial, "X"], "ConvolutionKernel": "FC21"},
+        "004": {"Modality": "CT", "ImageType": ["DERIVED", "PRIMARY", "AXIAL"]},
+        "005": {"Modality": "MR", "SeriesDescription": "ax t2 flair fs"},
+        "006": {"Modality": "MR", "SeriesDescription": "t1 mprage"},
+    }.items():
+        small.to_filename(nifti / f"{name}.nii.gz")
+        (nifti / f"{name}.json").write_text(json.dumps(sidecar))
+    (tmp_path / "ct.json").write_text(on_page("json"))
+    bids = tmp_path / "bids"
+    bids.mkdir()
+    (bids / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.11.1"}')
+    run("dcm2bids -d nifti -p 01 -s 1 -c ct.json -o bids --skip_dcm2niix", tmp_path)
+    assert sorted(path.name for path in bids.glob("sub-01/ses-1/*/*.nii.gz")) == [
+        "sub-01_ses-1_FLAIR.nii.gz",
+        "sub-01_ses-1_run-01_ct.nii.gz",
+        "sub-01_ses-1_run-02_ct.nii.gz",
+    ]
+    assert main([str(bids), str(tmp_path / "out"), "participant", "--dry-run"]) == 0
+    # Of the two reconstructions the soft one.
+    assert "CT    sub-01/ses-1/ct/sub-01_ses-1_run-02_ct.nii.gz" in capsys.readouterr().out
