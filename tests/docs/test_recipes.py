@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +13,7 @@ import pytest
 
 from ctwml_bids.bids.status import rebuild_table
 from tests.docs.test_documentation import DOCS
-from tests.group.cohorts import add_mask, add_people, add_status, add_unit, run
+from tests.group.cohorts import add_mask, add_people, add_status, add_unit, estimates, run
 
 # CT volume in mL, brain in mL, age; volumes follow e^(0.03 age) and e^(0.002 brain) exactly.
 BRAIN = np.array([1150.0, 1220.0, 1300.0, 1410.0, 1500.0, 1280.0])
@@ -42,7 +44,8 @@ def found(tmp_path_factory) -> SimpleNamespace:
         quality = "warn" if number == 2 else "pass"
         add_unit(out, subject, float(ml), float(ml) + 1, qc=quality, cells=cells)
         add_transform(out, subject)
-        people.append({"participant_id": f"sub-{subject}", "age": age, "sex": "F", "site": "A"})
+        sex = "FM"[number % 2]
+        people.append({"participant_id": f"sub-{subject}", "age": age, "sex": sex, "site": "A"})
     add_people(out, people)
     add_status(out, "07", "failed", "no brain found")
     run(out)
@@ -99,3 +102,19 @@ def test_change_is_that_of_subjects_with_sessions(tmp_path):
     exec("\n".join(wanted).replace("OUTPUT_DIR", str(tmp_path)), names)
     assert list(names["change"].index) == ["sub-01"]
     assert list(names["change"]["ml"]) == [3.5]
+
+
+@pytest.mark.skipif(not shutil.which("Rscript"), reason="R is not installed (r-base-core)")
+def test_the_lines_in_r_agree_with_the_program_and_the_model(found, tmp_path):
+    text = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^```r\n(.*?)^```", text, flags=re.M | re.S)
+    *before, model = lines.replace("OUTPUT_DIR", str(found.out)).rstrip().splitlines()
+    script = tmp_path / "recipe.R"
+    asked = [*before, f"fit <- {model}", "cat('age', coef(fit)['age', 'Estimate'], '\\n')"]
+    asked += ["cat('r', cor(pairs$ct_in_flair_ml, pairs$flair_wml_ml), '\\n')"]
+    script.write_text("\n".join(asked))
+    done = subprocess.run(["Rscript", str(script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = dict(re.findall(r"^(age|r) (\S+)", done.stdout, flags=re.M))
+    assert float(said["age"]) == pytest.approx(0.03, abs=1e-3)
+    assert float(said["r"]) == pytest.approx(float(estimates(found.out)["pearson_r"]["value"]))
