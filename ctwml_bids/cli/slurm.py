@@ -20,7 +20,7 @@ from ctwml_bids.cli.options import of_level, without
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.slurm_options import build_parser
 from ctwml_bids.cli.slurm_program import program, split
-from ctwml_bids.cli.terminal import on_screen
+from ctwml_bids.cli.terminal import complain, on_screen
 from ctwml_bids.cli.values import absolute
 from ctwml_bids.errors import CtwmlError, TemporaryError, UsageError
 from ctwml_bids.execution.slurm import SUBMIT, SUBMITTED, TASKS, Program, Site, Stage
@@ -59,8 +59,7 @@ def _whole_run(argv: Sequence[str]) -> int:
     try:
         return run(*read(argv))
     except CtwmlError as error:
-        print(f"ctwml-slurm: error: {error}", file=sys.stderr)
-        return error.exit_code
+        return complain("ctwml-slurm", str(error), error.exit_code)
     except KeyboardInterrupt:
         print("ctwml-slurm: interrupted", file=sys.stderr)
         return 130
