@@ -4,14 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: demo test test-containers fuzz check validate clean
+.PHONY: demo test test-containers fuzz check docs validate clean
 
 # Compiled at once by all cores, without the packages' own tests; what is in a later Python is left.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile torch==2.13.0
-	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[test,docs]'
 	$(BIN)/python -m compileall -q -j 0 -x '/tests/|py312_' $(VENV)/lib || true
 	touch $@
 
@@ -48,6 +48,11 @@ check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The documentation as a site; a warning is an error.
+docs: $(VENV)/.installed
+	$(BIN)/python -m sphinx -W --keep-going --fresh-env --quiet --builder html docs build/docs
+	@echo "Open build/docs/index.html"
 
 # Days on two cores; writes benchmarks/results, and the tables of the validation pages from them. Heads, networks
 # and anatomies in training/ are what model_making/make_models.sh makes.

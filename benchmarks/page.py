@@ -1,4 +1,4 @@
-"""The tables of the pages, made of the files in ``results`` and of the declared options.
+"""The tables of the pages, made of ``results``, of the declared options and the described columns.
 
     python -m benchmarks.page [--check]
 
@@ -20,6 +20,7 @@ from benchmarks import tables_cohort as cohort
 from benchmarks import tables_faults as faults
 from benchmarks import tables_models as models
 from benchmarks import tables_options as options
+from benchmarks import tables_outputs as outputs
 from benchmarks import tables_steps as steps
 from benchmarks.page_words import Table
 
@@ -71,6 +72,7 @@ PAGES: dict[str, dict[str, Callable[[], Table]]] = {
         "fuzzed readers": faults.fuzzed_readers,
     },
     "options.md": options.sections(),
+    "outputs.md": outputs.sections(),
 }
 _BLOCK = re.compile(r"<!-- table (?P<name>[^\n]+?) -->\n.*?<!-- end -->", re.DOTALL)
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def entry(exit_code: int) -> str:
+    """Name the place in the documentation that says what an exit code means and what to do."""
+    return f"docs/faq.md#exit-code-{exit_code}"
+
+
 class CtwmlError(Exception):
     """An error that is meant to be read by the user: what was found, where, what to do."""
 

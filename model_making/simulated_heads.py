@@ -34,6 +34,7 @@ def make_heads(
     anatomies: Sequence[Path] = (),
     ct_noise: tuple[float, float] | None = None,
     infarcts: Path | None = None,
+    infarct: str | None = None,
 ) -> None:
     """Simulate pairs and lay both images on the network's grid, each in ``poses`` poses.
 
@@ -51,6 +52,9 @@ def make_heads(
         scanners and protocols differ by more than the simulation does.
     infarcts
         File of shapes of real infarcts (see `infarct_shapes`), which a share of the heads gets.
+    infarct
+        Every head has infarcts of this kind (see `simulate_pair`): by chance too few heads have
+        fresh ones to learn them from.
 
     Raises
     ------
@@ -65,7 +69,7 @@ def make_heads(
         if (folder / _name(seed, poses - 1, "flair", "_image.npy")).is_file():
             _check_noise(folder / _name(seed, poses - 1, "ct", "_facts.json"), factor)
         else:
-            _make_head(folder, seed, poses, grid, lesion_ml, anatomies, factor, shapes)
+            _make_head(folder, seed, poses, grid, lesion_ml, anatomies, factor, shapes, infarct)
             print(f"head {seed} done", flush=True)
 
 
@@ -110,6 +114,7 @@ def _make_head(
     anatomies: Sequence[Path],
     ct_noise: float,
     shapes: InfarctShapes | None = None,
+    infarct: str | None = None,
 ) -> None:
     # Another stream than those of `simulate_pair`, [seed, 0] to [seed, 7] without ratings.
     rng = np.random.default_rng([seed, 11])
@@ -123,6 +128,7 @@ def _make_head(
         ct_noise=ct_noise,
         anatomies=anatomies,
         infarcts=shapes,
+        infarct=infarct,
         infarct_share=_INFARCT_SHARE,
         individual_share=_INDIVIDUAL_SHARE,
     )

@@ -26,6 +26,7 @@ from ctwml_bids.errors import BadDataError, UsageError
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.segmentation import classes
 from ctwml_bids.simulation.individual import anatomy_files
+from ctwml_bids.simulation.infarct_tissue import KINDS
 from ctwml_bids.training.loop import initial_weights, train
 from ctwml_bids.training.patches import PatchConfig, TrainingVolume, jitter_intensities
 from ctwml_bids.training.recipe import LOSSES, TrainingConfig
@@ -172,6 +173,7 @@ def _parser() -> argparse.ArgumentParser:
         "--ct-noise", type=float, nargs=2, metavar=("FROM", "TO"), help="factor of the CT's noise"
     )
     heads.add_argument("--infarcts", type=Path, help="file of shapes (`infarct_shapes`)")
+    heads.add_argument("--infarct", choices=KINDS, help="kind that all of these heads have")
     real = steps.add_parser("real", help="lay real FLAIR images with expert masks on the grid")
     real.add_argument("folder", type=Path)
     real.add_argument("--bids-dir", type=Path, required=True)
@@ -245,6 +247,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one step."""
     args = _parser().parse_args(arguments)
     if args.step == "heads":
+        if args.infarct and not args.infarcts:
+            raise UsageError("--infarct needs shapes: --infarcts FILE.")
         if args.ct_noise and not 0 < args.ct_noise[0] <= args.ct_noise[1]:
             raise UsageError("--ct-noise FROM TO: two factors above 0, the smaller one first.")
         anatomies = anatomy_files(args.anatomies) if args.anatomies else ()
@@ -257,6 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             anatomies,
             args.ct_noise,
             args.infarcts,
+            args.infarct,
         )
     elif args.step == "real":
         real_heads.make_real_heads(args.bids_dir, args.folder, poses=args.poses)

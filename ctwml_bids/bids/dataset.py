@@ -54,7 +54,7 @@ research only.
 """
 
 
-def check_output_dir(bids_dir: Path, output_dir: Path, *, create: bool = True) -> Path:
+def check_output_dir(bids_dir: Path, output_dir: Path, *, create: bool = True) -> None:
     """Check that results may be written to a folder, and make it.
 
     Parameters
@@ -82,7 +82,7 @@ def check_output_dir(bids_dir: Path, output_dir: Path, *, create: bool = True) -
         raise CannotCreateError(f"{output_dir}: is a file; {advice}")
     _read_description(output)
     if not create:
-        return output
+        return
     make_folder(output)
     probe = output / f".{os.getpid()}-writable.tmp"
     try:
@@ -94,7 +94,6 @@ def check_output_dir(bids_dir: Path, output_dir: Path, *, create: bool = True) -
         if error.errno in FULL:
             raise explained from error
         raise CannotCreateError(f"{output_dir}: cannot be written to; {advice}") from error
-    return output
 
 
 def start_dataset(
@@ -103,7 +102,6 @@ def start_dataset(
     *,
     hashes: Mapping[str, str] | None = None,
     model_label: str = "",
-    environment: Mapping[str, str] | None = None,
 ) -> None:
     """Write or refresh dataset_description.json, .bidsignore, README.md, participants.tsv.
 
@@ -119,21 +117,19 @@ def start_dataset(
         in GeneratedBy, beside those of other models that the folder has.
     model_label
         The ``--desc`` of the run, empty for the first model.
-    environment
-        Where a container tells its name; by default that of the process.
     """
     output, raw = Path(output_dir), Path(bids_dir)
-    made_by = _generated_by(_read_description(output))
+    made_by = made_by_program(_read_description(output), NAME)
     record: dict[str, object] = {
         "Name": NAME,
         "Version": __version__,
         "Description": "White matter lesions segmented on head CT and FLAIR",
     }
-    if container := _container(os.environ if environment is None else environment):
+    if container := _container():
         record["Container"] = container
     if recorded := _hashes(_part(made_by, "SettingsHash"), hashes or {}, model_label):
         record["SettingsHash"] = recorded
-    source = _raw_description(raw)
+    source = said_of(raw)
     description: dict[str, object] = {
         "Name": f"{NAME} - white matter lesions of {source.get('Name') or 'an unnamed data set'}",
         "BIDSVersion": BIDS_VERSION,
@@ -213,20 +209,20 @@ def _read_description(output: Path) -> dict[str, object]:
         return {}
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"{path}: cannot be read ({error}); mend or remove it") from error
-    if not isinstance(content, dict) or not _generated_by(content):
+    if not isinstance(content, dict) or not made_by_program(content, NAME):
         raise InvalidInputError(
             f"{path}: the output folder holds a data set that {NAME} did not make; choose another"
         )
     return content
 
 
-def _generated_by(description: Mapping[str, object]) -> dict[str, object]:
-    """Our entry of GeneratedBy, {} where there is none."""
+def made_by_program(description: Mapping[str, object], name: str) -> dict[str, object]:
+    """Return a program's entry of a description's GeneratedBy, {} where there is none."""
     entries = description.get("GeneratedBy")
     if not isinstance(entries, list):
         return {}
-    ours = [entry for entry in entries if isinstance(entry, dict) and entry.get("Name") == NAME]
-    return ours[0] if ours else {}
+    its = [entry for entry in entries if isinstance(entry, dict) and entry.get("Name") == name]
+    return its[0] if its else {}
 
 
 def _part(content: Mapping[str, object], key: str) -> Mapping[str, object]:
@@ -235,10 +231,10 @@ def _part(content: Mapping[str, object], key: str) -> Mapping[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def _raw_description(raw: Path) -> dict[str, object]:
-    """Read what the input says of itself; {} where it does not."""
+def said_of(folder: Path) -> dict[str, object]:
+    """Read what a data set says of itself, dataset_description.json; {} where it says nothing."""
     try:
-        content = read_json(raw / "dataset_description.json")
+        content = read_json(folder / "dataset_description.json")
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -246,11 +242,8 @@ def _raw_description(raw: Path) -> dict[str, object]:
 
 def is_made_from(output: Path, raw: Path) -> bool:
     """Tell whether an output folder says that it was made from this data set."""
-    try:
-        content = read_json(output / "dataset_description.json")
-        return bool(content["DatasetLinks"]["raw"] == _link(raw, output, _raw_description(raw)))
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    links = _part(said_of(output), "DatasetLinks")
+    return links.get("raw") == _link(raw, output, said_of(raw))
 
 
 def _link(raw: Path, output: Path, source: Mapping[str, object]) -> str:
@@ -260,16 +253,16 @@ def _link(raw: Path, output: Path, source: Mapping[str, object]) -> str:
     return PurePath(os.path.relpath(raw.resolve(), output.resolve())).as_posix()
 
 
-def _container(environment: Mapping[str, str]) -> dict[str, str]:
+def _container() -> dict[str, str]:
     """Say what is known of the container that the program runs in."""
-    tag = environment.get("CTWML_CONTAINER_TAG")
-    image = environment.get("APPTAINER_NAME") or environment.get("SINGULARITY_NAME")
+    tag = os.environ.get("CTWML_CONTAINER_TAG")
+    image = os.environ.get("APPTAINER_NAME") or os.environ.get("SINGULARITY_NAME")
     if image:
         container = {"Type": "apptainer", "Tag": tag or image}
     else:
         container = {"Type": "docker", "Tag": tag} if tag else {}
     # An image cannot know its own checksum: whoever starts it tells.
-    if container and (uri := environment.get("CTWML_CONTAINER_URI")):
+    if container and (uri := os.environ.get("CTWML_CONTAINER_URI")):
         container["URI"] = uri
     return container
 

@@ -16,7 +16,6 @@ from ctwml_bids.modality import MODALITIES
 
 # Short name of an entity to its long name, and to what a label of it is.
 Vocabulary = Mapping[str, tuple[str, re.Pattern[str]]]
-# Suffixes by the kind of image.
 # Entities of BIDS derivatives: an image whose name has one of them was computed from another one.
 DERIVED = frozenset(
     ("space", "desc", "res", "den", "label", "from", "to", "mode", "hemi", "seg", "atlas", "cohort")

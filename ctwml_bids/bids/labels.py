@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
 LABEL = r"[A-Za-z0-9+]+"
@@ -61,6 +61,12 @@ def read_unit(text: str) -> str:
         raise ValueError(f"{text.strip()!r} is no subject (X) or unit (X_ses-Y)")
     subject = read_label(match[1])
     return subject if match[2] is None else f"{subject}_{read_label(match[2], 'ses-')}"
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """List names in a sentence, the first ones where there are many: ``a, b and 3 more``."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def subjects_of(units: Iterable[str]) -> set[str]:

@@ -57,24 +57,6 @@ def derivative(
     return folder(subject, session) / "anat" / name
 
 
-def model_desc(seen_in: str, model_label: str = "", kind: str = "mask") -> str:
-    """Return the desc entity of a lesion map: the image they were seen in, then the model.
-
-    Parameters
-    ----------
-    seen_in
-        ``ct`` or ``flair``.
-    model_label
-        Empty for the first model of an output folder; the LABEL of ``--desc`` for another.
-    kind
-        ``mask``, ``probseg``, ``std`` (SD over the ensemble's members), ``cv``, ``cvmask`` or
-        ``cvstd`` (out-of-fold probability, its mask, and its SD over the repeats).
-    """
-    if seen_in not in IMAGES:
-        raise ValueError(f"lesions are seen in {IMAGES}, not in {seen_in!r}")
-    return f"{seen_in}{check_model_label(model_label)}{_MAPS[kind][0]}"
-
-
 def check_model_label(label: str) -> str:
     """Return a ``--desc`` label if it can stand in a BIDS name and collides with none of ours.
 
@@ -102,9 +84,25 @@ def lesion_map(
     kind: str = "mask",
     model_label: str = "",
 ) -> PurePosixPath:
-    """Lesions of a class seen in one image, on the grid of `space` (``CT`` or ``FLAIR``)."""
-    desc = model_desc(seen_in, model_label, kind)
-    return derivative(subject, session, suffix=_MAPS[kind][1], space=space, label=label, desc=desc)
+    """Name a map of a class of lesions.
+
+    Parameters
+    ----------
+    space
+        ``CT`` or ``FLAIR``: on whose grid it lies.
+    seen_in
+        ``ct`` or ``flair``: the image in which they were seen.
+    kind
+        ``mask``, ``probseg``, ``std`` (SD over the ensemble's members), ``cv``, ``cvmask`` or
+        ``cvstd`` (out-of-fold probability, its mask, and its SD over the repeats).
+    model_label
+        Empty for the first model of an output folder; the LABEL of ``--desc`` for another.
+    """
+    if seen_in not in IMAGES:
+        raise ValueError(f"lesions are seen in {IMAGES}, not in {seen_in!r}")
+    what, suffix = _MAPS[kind]
+    desc = f"{seen_in}{check_model_label(model_label)}{what}"
+    return derivative(subject, session, suffix=suffix, space=space, label=label, desc=desc)
 
 
 wml = partial(lesion_map, label="WML")

@@ -83,7 +83,7 @@ def pair_subject(
     flair_notes: dict[str | None, tuple[str, ...]] = {}
     skipped = []
     open_sessions: list[_Open] = []
-    for session in _sessions(ct, flair):
+    for session in sorted({c.session for c in (*ct, *flair)}, key=lambda session: session or ""):
         cts, flairs = ([c for c in found if c.session == session] for found in (ct, flair))
         try:
             if cts:
@@ -120,10 +120,6 @@ def pair_subject(
             notes = (*flair_notes[session], *_for_no_ct(open_sessions))
             units.append(_unit(subject, session, None, image, notes, times))
     return sorted(units, key=lambda unit: unit.session or "")
-
-
-def _sessions(ct: list[Candidate], flair: list[Candidate]) -> list[str | None]:
-    return sorted({c.session for c in [*ct, *flair]}, key=lambda session: session or "")
 
 
 def _partner(

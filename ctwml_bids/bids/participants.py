@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ctwml_bids.bids.files import write_text, write_tsv
+from ctwml_bids.bids.labels import subjects_of
 from ctwml_bids.bids.people import PERSON, SESSION, PeopleTable, read_people
 from ctwml_bids.bids.unit_folders import refused_in, units_in
 from ctwml_bids.reading import read_json, read_text
@@ -27,12 +28,11 @@ def input_people(bids_dir: Path, output_dir: Path) -> PeopleTable | None:
     BadDataError
         As `read_people`.
     """
-    table = Path(bids_dir) / TABLE
+    table = bids_dir / TABLE
     if not os.path.lexists(table):
         return None
-    units = units_in(Path(bids_dir)) | units_in(Path(output_dir))
-    refused = refused_in(Path(bids_dir), Path(output_dir))
-    return read_people(table, units=units, refused=refused)
+    units = units_in(bids_dir) | units_in(output_dir)
+    return read_people(table, units=units, refused=refused_in(bids_dir, output_dir))
 
 
 def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
@@ -47,9 +47,8 @@ def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
     BadDataError
         The input's table cannot be understood (`read_people`): an old copy would be taken for it.
     """
-    output = Path(output_dir)
-    people = input_people(bids_dir, output)
-    folders = sorted({unit.split("_ses-")[0] for unit in units_in(output)})
+    people = input_people(bids_dir, output_dir)
+    folders = sorted(subjects_of(units_in(output_dir)))
     if people is None or not folders:
         return
     person, session = people.column(PERSON) or PERSON, people.column(SESSION)
@@ -61,11 +60,11 @@ def refresh_participants(output_dir: Path, bids_dir: Path) -> None:
     kept += [{person: who} for who in folders if who not in people.people]
     spelt = {name: name.lower() if name in (person, session) else name for name in people.columns}
     rows = [{spelt[name]: cell for name, cell in row.items()} for row in kept]
-    write_tsv(output / TABLE, rows, list(spelt.values()))
+    write_tsv(output_dir / TABLE, rows, list(spelt.values()))
     described = people.path.with_suffix(".json")
     if described.is_file() and not _why_no_json(described):
         # Without a byte order mark, which readers of JSON refuse.
-        write_text(output / described.name, read_text(described))
+        write_text(output_dir / described.name, read_text(described))
 
 
 def _why_no_json(path: Path) -> str:
@@ -86,7 +85,7 @@ def what_to_know(bids_dir: Path, output_dir: Path) -> str:
     BadDataError
         As `read_people`.
     """
-    people, copy = input_people(bids_dir, output_dir), Path(output_dir) / TABLE
+    people, copy = input_people(bids_dir, output_dir), output_dir / TABLE
     if people is not None:
         told = people.told_strangers("not in the data set")
         described = people.path.with_suffix(".json")

@@ -13,12 +13,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctwml_bids.bids.labels import near, read_label, subjects_of
+from ctwml_bids.bids.labels import first_of, near, read_label, subjects_of
 from ctwml_bids.bids.tables import MISSING, Table, is_missing, read_table
 from ctwml_bids.errors import BadDataError, InvalidInputError
 
 PERSON, SESSION = "participant_id", "session_id"
 SHOWN = 3  # names in a message
+CORRECT_IT = "Correct it there."
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "o": "O", "other": "O"}
 
 
@@ -74,10 +75,9 @@ class PeopleTable:
             who = "1 person who is" if self.strangers == 1 else f"{self.strangers} people who are"
             told.append(f"{self.path.name} lists {who} {where}")
         if differ := sorted(who for who, row in self.visits.items() if row is None):
-            more = f" and {len(differ) - SHOWN} more" if len(differ) > SHOWN else ""
             told.append(
                 f"{self.path.name} has rows by {SESSION} that differ, and the data set no "
-                f"sessions, of {', '.join(differ[:SHOWN])}{more}: none of these rows is used; a "
+                f"sessions, of {first_of(differ, SHOWN)}: none of these rows is used; a "
                 f"row with {MISSING} as {SESSION} is"
             )
         return told
@@ -94,7 +94,7 @@ class PeopleTable:
 
 def read_people(
     path: Path,
-    advice: str = "Correct it there.",
+    advice: str = CORRECT_IT,
     units: Collection[str] = (),
     refused: Collection[str] = (),
 ) -> PeopleTable:

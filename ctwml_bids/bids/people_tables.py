@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctwml_bids.bids.exclusions import EXCLUDE, Exclusions, left_out
-from ctwml_bids.bids.people import PeopleTable, named, read_people, require_column
+from ctwml_bids.bids.people import (
+    CORRECT_IT,
+    PeopleTable,
+    named,
+    read_people,
+    require_column,
+)
 from ctwml_bids.bids.tables import MISSING
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.statistics import ratings
@@ -19,7 +25,6 @@ from ctwml_bids.statistics import ratings
 # Column of the visual rating where none is named: the first of these that a table has.
 FAZEKAS = "fazekas"
 FAZEKAS_COLUMNS = (FAZEKAS, "fazekas_score", "fazekas_grade", "fazekas_group")
-CORRECT_IT = "Correct it there."
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ def read_sources(
 def _given(
     path: Path | None, units: Collection[str], refused: Collection[str]
 ) -> PeopleTable | None:
-    return None if path is None else read_people(path, CORRECT_IT, units, refused)
+    return None if path is None else read_people(path, units=units, refused=refused)
 
 
 def _column(table: PeopleTable | None, sources: Sources) -> str | None:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from ctwml_bids.bids.filenames import index_of, read_name
+from ctwml_bids.bids.labels import first_of
 from ctwml_bids.bids.tables import Table, is_missing, read_table
 from ctwml_bids.errors import BadDataError
 
@@ -249,9 +250,8 @@ def _image_of(
 
 
 def _told(table: Path, unmatched: Sequence[str]) -> str:
-    more = f" and {len(unmatched) - SHOWN} more" if len(unmatched) > SHOWN else ""
     rows = "a row" if len(unmatched) == 1 else f"{len(unmatched)} rows"
     return (
         f"{table.name} has {rows} of images that are not there: "
-        f"{', '.join(unmatched[:SHOWN])}{more}; a time in such a row is not used"
+        f"{first_of(unmatched, SHOWN)}; a time in such a row is not used"
     )

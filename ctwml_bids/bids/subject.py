@@ -10,6 +10,7 @@ from ctwml_bids.bids.fetched import not_fetched
 from ctwml_bids.bids.filenames import readable
 from ctwml_bids.bids.filters import Filters, matches
 from ctwml_bids.bids.images import Images
+from ctwml_bids.bids.labels import first_of
 from ctwml_bids.bids.listing import Listing, scans_tables
 from ctwml_bids.bids.names import stem
 from ctwml_bids.bids.pairing import pair_subject
@@ -133,7 +134,7 @@ def _with_notes(
     beside = [copy for kind in IMAGES for copy in copies[kind] if copy.session in sessions]
     told = [f"warning: {readable(copy.shown)}: {copy.fault}" for copy in beside]
     if unread := [why for session, why in images.unread if session in sessions]:
-        told.append(f"not read: {_some(unread)}")
+        told.append(f"not read: {first_of(unread, _NAMED)}")
     told += _alone(unit, images)
     if refused and (None in (unit.ct, unit.flair) or unit.flair_session != unit.session):
         left = ", ".join(item.label for item in refused)
@@ -149,9 +150,8 @@ def _alone(unit: Unit, images: Images) -> list[str]:
         return []
     return [
         f"warning: the {OTHER[missing].upper()} is measured alone: not read as a "
-        f"{missing.upper()} is {_some(found)}; if it is one, give it, and its JSON, a name that "
-        f"ends in "
-        f"_{MODALITIES[missing].suffixes[0]}.nii.gz"
+        f"{missing.upper()} is {first_of(found, _NAMED)}; if it is one, give it, and its JSON, a "
+        f"name that ends in _{MODALITIES[missing].suffixes[0]}.nii.gz"
     ]
 
 
@@ -177,7 +177,7 @@ def _nothing_found(root: Path, subject: str, images: Images) -> Skipped:
     unread, code = [why for _, why in images.unread], NoInputError.exit_code
     if unread:
         # There is something to measure, but not where or as it is.
-        instead, code = f"; not read: {_some(unread)}", _UNUSABLE
+        instead, code = f"; not read: {first_of(unread, _NAMED)}", _UNUSABLE
     elif images.others:
         instead = f"; it has {', '.join(sorted(map(readable, images.others)))}"
     elif any((root / stem(subject)).iterdir()):
@@ -186,8 +186,3 @@ def _nothing_found(root: Path, subject: str, images: Images) -> Skipped:
         instead = "; its folder is empty (a part that DataLad has not installed? datalad get)"
     what = "no CT (ct/*_ct.nii[.gz] or anat/*_CT.nii[.gz]) and no anat/*_FLAIR.nii[.gz]"
     return Skipped(subject, None, what + instead, code)
-
-
-def _some(clauses: Sequence[str]) -> str:
-    more = len(clauses) - _NAMED
-    return ", ".join(clauses[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -16,7 +16,7 @@ from types import FrameType
 
 from ctwml_bids import __version__
 from ctwml_bids.cli.parser import parse
-from ctwml_bids.cli.terminal import on_screen
+from ctwml_bids.cli.terminal import complain, on_screen
 from ctwml_bids.errors import CannotCreateError, CtwmlError, InputOutputError, NoInputError
 from ctwml_bids.run.progress import log_file, log_to, run_name, start_logging, stop_logging
 from ctwml_bids.settings import Settings
@@ -59,9 +59,9 @@ def _whole_run(argv: Sequence[str] | None) -> int:
     except CtwmlError as error:
         return _complain(str(error), error.exit_code)
     except _Terminated:
-        return _complain("stopped by the system (SIGTERM); run again to go on.", TERMINATED)
+        return _stopped("stopped by the system (SIGTERM); run again to go on.", TERMINATED)
     except KeyboardInterrupt:
-        return _complain("interrupted; run the same command again to go on.", INTERRUPTED)
+        return _stopped("interrupted; run the same command again to go on.", INTERRUPTED)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             return _complain(
@@ -110,10 +110,7 @@ def run(settings: Settings, started: datetime) -> int:
         print(
             methods(
                 version=__version__,
-                networks={
-                    name: networks.of_card(card.name, card.network)
-                    for name, card in ready.cards.items()
-                },
+                networks={name: networks.of_card(card) for name, card in ready.cards.items()},
                 template=settings.template,
                 normalisation=settings.normalisation,
                 models={name: asdict(card) for name, card in ready.cards.items()},
@@ -161,6 +158,12 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
 
 
 def _complain(message: str, code: int) -> int:
+    LOG.debug("exit code %d: %s", code, message)
+    return complain("ctwml_bids", message, code)
+
+
+def _stopped(message: str, code: int) -> int:
+    """Say that the run was stopped from outside, which needs no reading on."""
     LOG.debug("exit code %d: %s", code, message)
     print(f"ctwml_bids: error: {message}", file=sys.stderr)
     return code

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ctwml_bids.cli.options import CHOICES, OTHERS, build_parser
-from ctwml_bids.cli.values import absolute, file_or_name
+from ctwml_bids.cli.values import absolute
 from ctwml_bids.cli.words import Parser
 from ctwml_bids.errors import CtwmlError, InvalidInputError, UsageError
 from ctwml_bids.modality import IMAGES
@@ -153,11 +153,11 @@ def _settled(name: str, value: Any, hint: object) -> object:
         paths = Path in typing.get_args(hint)
         return {key: _path(one) if paths else one for key, one in value.items()}
     if name in OPTIONS and (word := OPTIONS[name].word):
-        return file_or_name(value, word)
-    return _path(Path(value)) if name in FOLDERS or isinstance(value, Path) else value
+        return value if value == word else str(absolute(value))
+    return _path(value) if name in FOLDERS or isinstance(value, Path) else value
 
 
-def _path(given: Path) -> Path:
+def _path(given: Path | str) -> Path:
     """Make a path absolute; one whose name is no text here cannot be listed (UsageError)."""
     path = absolute(given)
     try:

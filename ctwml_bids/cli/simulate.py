@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ctwml_bids.cli.terminal import on_screen
+from ctwml_bids.cli.terminal import complain, on_screen
 from ctwml_bids.cli.values import at_least_one
 from ctwml_bids.cli.words import Parser
 from ctwml_bids.errors import CtwmlError
@@ -113,8 +113,7 @@ def _whole_run(argv: Sequence[str] | None) -> int:
             progress=lambda line: print(f"[{time.monotonic() - start:6.1f} s] {line}", flush=True),
         )
     except CtwmlError as error:
-        print(f"ctwml-simulate: {error}", file=sys.stderr)
-        return error.exit_code
+        return complain("ctwml-simulate", str(error), error.exit_code)
     except KeyboardInterrupt:
         print("ctwml-simulate: interrupted; nothing was kept", file=sys.stderr)
         return 130

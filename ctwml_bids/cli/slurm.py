@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import hashlib
 import math
 import re
@@ -12,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +20,10 @@ from ctwml_bids.cli.options import of_level, without
 from ctwml_bids.cli.parser import parse
 from ctwml_bids.cli.slurm_options import build_parser
 from ctwml_bids.cli.slurm_program import program, split
-from ctwml_bids.cli.terminal import on_screen
+from ctwml_bids.cli.terminal import complain, on_screen
 from ctwml_bids.cli.values import absolute
 from ctwml_bids.errors import CtwmlError, TemporaryError, UsageError
-from ctwml_bids.execution.slurm import SUBMIT, SUBMITTED, TASKS, Need, Program, Site, Stage
+from ctwml_bids.execution.slurm import SUBMIT, SUBMITTED, TASKS, Program, Site, Stage
 from ctwml_bids.execution.slurm_script import script
 from ctwml_bids.execution.slurm_submission import submission
 from ctwml_bids.settings import OPTIONS, Settings
@@ -59,8 +59,7 @@ def _whole_run(argv: Sequence[str]) -> int:
     try:
         return run(*read(argv))
     except CtwmlError as error:
-        print(f"ctwml-slurm: error: {error}", file=sys.stderr)
-        return error.exit_code
+        return complain("ctwml-slurm", str(error), error.exit_code)
     except KeyboardInterrupt:
         print("ctwml-slurm: interrupted", file=sys.stderr)
         return 130
@@ -163,19 +162,13 @@ def _jobs_folder(options: argparse.Namespace) -> Path:
 
 def _stages(missing: Missing, options: argparse.Namespace) -> list[Stage]:
     """Give the array what the user asks for in place of what the images ask for."""
+    asked: dict[str, int] = {}
+    if options.mem:
+        asked["memory_gb"] = max(1, math.ceil(options.mem))
+    if options.minutes:
+        asked["minutes"] = options.minutes
     return [
-        Stage(
-            **{
-                **vars(stage),
-                "need": Need(
-                    stage.need.cpus,
-                    max(1, math.ceil(options.mem)) if options.mem else stage.need.memory_gb,
-                    options.minutes or stage.need.minutes,
-                ),
-            }
-        )
-        if stage.array
-        else stage
+        replace(stage, need=replace(stage.need, **asked)) if stage.array else stage
         for stage in missing.stages
     ]
 
@@ -184,7 +177,7 @@ def _absolute(word: str) -> str:
     """Make a path among the program's words absolute, also one after an equals sign."""
     before, equals, path = word.rpartition("=")
     if re.search(r"[./]", path) and not path.startswith("-") and Path(path).exists():
-        return f"{before}{equals}{absolute(Path(path))}"
+        return f"{before}{equals}{absolute(path)}"
     return word
 
 
@@ -248,7 +241,7 @@ def _write(
     for stage in stages:
         # A level is given its own options alone: it refuses those of another.
         words = without(of_level(program.options, stage.words[0]), "rerun")
-        started_by = dataclasses.replace(program, options=words)
+        started_by = replace(program, options=words)
         text = script(stage, started_by, site, jobs=jobs, job_name=job_name)
         write_text(jobs / f"{stage.name}.sh", text)
     count, queued = len(missing.tasks), missing.queued

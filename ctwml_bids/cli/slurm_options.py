@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ctwml_bids import __version__
-from ctwml_bids.cli.values import absolute_path, at_least_one, label_reader, memory_in
+from ctwml_bids.cli.values import absolute, at_least_one, label_reader, memory_in
 from ctwml_bids.cli.words import Parser
 
 DESCRIPTION = """\
@@ -28,9 +28,9 @@ def build_parser() -> Parser:
         description=DESCRIPTION,
         usage="ctwml-slurm bids_dir output_dir [options] [-- options of ctwml_bids]",
     )
-    parser.add_argument("bids_dir", type=absolute_path, help="as for ctwml_bids")
+    parser.add_argument("bids_dir", type=absolute, help="as for ctwml_bids")
     parser.add_argument(
-        "output_dir", type=absolute_path, help="as for ctwml_bids; all machines need to see it"
+        "output_dir", type=absolute, help="as for ctwml_bids; all machines need to see it"
     )
     parser.add_argument("--version", action="version", version=f"ctwml-slurm {__version__}")
     parser.add_argument(
@@ -107,7 +107,7 @@ def _add_site(group: argparse._ArgumentGroup) -> None:
         "-w",
         "--work-dir",
         metavar="DIR",
-        type=absolute_path,
+        type=absolute,
         help="with --train: the scratch folder that all machines see (default: logs/slurm-work in "
         "the output folder)",
     )

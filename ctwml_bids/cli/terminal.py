@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-from ctwml_bids.errors import InputOutputError
+from ctwml_bids.errors import InputOutputError, entry
 
 
 class Screen:
@@ -93,6 +93,27 @@ def on_screen(program: str, body: Callable[[], int]) -> int:
         return code
     finally:
         sys.stdout, sys.stderr = before
+
+
+def complain(program: str, message: str, code: int) -> int:
+    """Say on standard error why a program ends, and in its last line where to read on.
+
+    Parameters
+    ----------
+    program
+        Its name.
+    message
+        What was found, where, what to do.
+    code
+        The exit code, which has its entry in the documentation.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    print(f"{program}: error: {message}\nSee {entry(code)}", file=sys.stderr)
+    return code
 
 
 def _code(body: Callable[[], int]) -> int:

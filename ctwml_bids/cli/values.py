@@ -124,19 +124,9 @@ def named_path(text: str) -> dict[str, Path]:
     return {name: Path(path)}
 
 
-def absolute_path(text: str) -> Path:
-    """Read a path; see `absolute`."""
-    return absolute(Path(text))
-
-
-def absolute(path: Path) -> Path:
+def absolute(path: Path | str) -> Path:
     """Make a path absolute without following links, so that messages show what was typed."""
-    return Path(os.path.abspath(path.expanduser()))
-
-
-def file_or_name(text: str, name: str) -> str:
-    """Make a path absolute, unless it is the one name that stands for something else."""
-    return text if text == name else str(absolute(Path(text)))
+    return Path(os.path.abspath(Path(path).expanduser()))
 
 
 def unit_label(text: str) -> str:

@@ -6,7 +6,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ctwml_bids.errors import UsageError
 
@@ -25,27 +25,9 @@ class Parser(argparse.ArgumentParser):
     Options are not abbreviated: an abbreviation would change its meaning with the next option.
     """
 
-    def __init__(
-        self,
-        *,
-        prog: str,
-        description: str | None = None,
-        epilog: str | None = None,
-        usage: str | None = None,
-        argument_default: str | None = None,
-        add_help: bool = True,
-        formatter_class: type[argparse.HelpFormatter] = argparse.RawDescriptionHelpFormatter,
-    ) -> None:
-        super().__init__(
-            prog=prog,
-            description=description,
-            epilog=epilog,
-            usage=usage,
-            argument_default=argument_default,
-            add_help=add_help,
-            formatter_class=formatter_class,
-            allow_abbrev=False,
-        )
+    def __init__(self, **as_argparse: Any) -> None:
+        as_argparse.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(**as_argparse, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint (UsageError) in place of its exit code 2."""

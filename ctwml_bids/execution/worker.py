@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Signals that mean "out of memory" rather than a bug, in almost every case.
 KILLED = (signal.SIGKILL, signal.SIGTERM)
+NIPYPE_LOGGERS = ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils")
 
 
 class NodeResult(TypedDict):
@@ -59,7 +60,7 @@ def work(
     _die_with_parent()
     os.environ.update(environment)
     if quiet:
-        for name in ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils"):
+        for name in NIPYPE_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
     result = run_node(node, updatehash, taskid)
     # Linux counts in KiB.

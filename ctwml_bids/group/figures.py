@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ctwml_bids.group.cross_validated import picture_of
-from ctwml_bids.group.units import Row
+from ctwml_bids.group.units import Row, labels_of
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.reports import plots, plots_groups, sentences
 from ctwml_bids.reports.examples import examples
@@ -214,9 +214,7 @@ def _typical(rows: Sequence[Row], output_dir: Path, model_label: str) -> tuple[R
         return (row["qc"] != "pass", abs(number_in(row["flair_wml_ml"]) - middle))
 
     for row in sorted(rows, key=order):
-        session = None if row["session_id"] == MISSING else row["session_id"].removeprefix("ses-")
-        subject = row["participant_id"].removeprefix("sub-")
-        path = output_dir / picture_of(row, subject, session, model_label)
+        path = output_dir / picture_of(row, *labels_of(row["unit"]), model_label)
         if path.is_file():
             return row, path.read_bytes()
     return None

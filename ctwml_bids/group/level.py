@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from ctwml_bids import __version__, templates
-from ctwml_bids.bids.dataset import is_made_from
+from ctwml_bids.bids.dataset import is_made_from, said_of
 from ctwml_bids.bids.exclusions import excluded
 from ctwml_bids.bids.labels import subjects_of
 from ctwml_bids.bids.participants import TABLE, refresh_participants
@@ -16,7 +16,6 @@ from ctwml_bids.bids.people_tables import Sources
 from ctwml_bids.bids.status import UnitStatus, collect, rebuild_table
 from ctwml_bids.bids.unit_folders import refused_in, units_in
 from ctwml_bids.group.summary import UNNAMED, GroupOptions, dataset_name, run_group
-from ctwml_bids.reading import read_json
 from ctwml_bids.run.preflight import Ready
 
 LOG = logging.getLogger("ctwml_bids")
@@ -44,20 +43,18 @@ def summarise(ready: Ready) -> Path:
         version=__version__,
         options=GroupOptions(
             include_failed_qc=settings.include_failed_qc,
-            exclude=exclude.reasons,
-            places=exclude.places,
-            asides=exclude.asides,
+            exclude=exclude,
             sources=Sources(
                 settings.participants_file, settings.fazekas_file, settings.fazekas_column
             ),
             thresholds=ready.fazekas,
-            model_label=settings.desc or "",
+            model_label=settings.model_label,
         ),
         find_template=template_t1w,
     )
     rebuild_table(settings.output_dir)
     for status in collect(settings.output_dir):
-        if status.model_label == (settings.desc or "") and status.state != "done":
+        if status.model_label == settings.model_label and status.state != "done":
             LOG.warning("group: %s is missing, %s", status.label, _why(status))
     return report
 
@@ -99,7 +96,7 @@ def copy_people(output_dir: Path, bids_dir: Path) -> str:
 
 def _is_another(output_dir: Path, bids_dir: Path) -> str:
     """Say why a folder is not the data set that results were made from; empty where it may be."""
-    made_from, name = dataset_name(output_dir), _own_name(bids_dir)
+    made_from, name = dataset_name(output_dir), str(said_of(bids_dir).get("Name", ""))
     if UNNAMED != made_from != name and name:
         return f"its data set is named {name!r}, and the results are of {made_from!r}"
     subjects = subjects_of(units_in(output_dir))
@@ -109,13 +106,6 @@ def _is_another(output_dir: Path, bids_dir: Path) -> str:
         return ""
     missing = sorted(subjects - (listed | there)) or sorted(subjects - listed)
     return f"it lacks subjects that have results ({', '.join(missing[:3])})"
-
-
-def _own_name(bids_dir: Path) -> str:
-    try:
-        return str(read_json(bids_dir / "dataset_description.json")["Name"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
 
 
 def _why(status: UnitStatus) -> str:

@@ -15,9 +15,10 @@ import numpy as np
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_nifti
+from ctwml_bids.bids.labels import first_of
 from ctwml_bids.errors import CtwmlError
 from ctwml_bids.geometry import UNREADABLE, load_nifti, voxel_volume_ml
-from ctwml_bids.group.units import Row, named
+from ctwml_bids.group.units import SHOWN, Row, labels_of
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.transforms import read_itk
@@ -147,8 +148,8 @@ class _Masks:
         if self.missing:
             found.append(
                 f"The lesion maps lack {len(self.missing)} masks that are not in the output folder "
-                f"({named(self.missing)}): run the participant level again for them, or copy "
-                "the masks too."
+                f"({first_of(self.missing, SHOWN)}): run the participant level again for them, or "
+                "copy the masks too."
             )
         return [*found, *self.wrong]
 
@@ -196,11 +197,10 @@ class _Masks:
             raise ValueError(
                 f"the mask (shape {inside.shape}) holds {ml:.2f} mL, but its table says {said} mL"
             )
-        transform = names.xfm(*_who(row), source=image.upper(), target=self.template)
+        transform = names.xfm(*labels_of(row["unit"]), source=image.upper(), target=self.template)
         to_image = read_itk(self.output_dir / transform)
         box = self._box(inside, np.linalg.inv(to_image) @ affine)
-        part = Grid(tuple(s.stop - s.start for s in box), self.grid.affine @ _shift(box))
-        return box, resample(inside, affine, part, to_image) >= 0.5
+        return box, resample(inside, affine, self.grid.part(box), to_image) >= 0.5
 
     def _box(self, inside: np.ndarray, to_template: np.ndarray) -> tuple[slice, ...]:
         """Return the box of the template's grid around the lesions."""
@@ -234,19 +234,8 @@ class _Masks:
         self, row: Row, image: str, space: str, *, kind: str = "mask", label: str | None = None
     ) -> PurePosixPath:
         label = self.label if label is None else label
-        return names.wml(*_who(row), space=space, seen_in=image, kind=kind, model_label=label)
-
-
-def _who(row: Row) -> tuple[str, str | None]:
-    """Return labels of subject and session."""
-    session = None if row["session_id"] == MISSING else row["session_id"].removeprefix("ses-")
-    return row["participant_id"].removeprefix("sub-"), session
-
-
-def _shift(box: tuple[slice, ...]) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, 3] = [s.start for s in box]
-    return matrix
+        who = labels_of(row["unit"])
+        return names.wml(*who, space=space, seen_in=image, kind=kind, model_label=label)
 
 
 def _path(folder: Path, image: str, group: str, template: str) -> Path:

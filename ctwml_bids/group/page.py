@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from ctwml_bids.bids.labels import first_of
 from ctwml_bids.group.figures import by_group, rated
-from ctwml_bids.group.units import Row, named
+from ctwml_bids.group.units import SHOWN, Row
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.reports import sentences
 from ctwml_bids.statistics.cohort import Cohort
@@ -56,7 +57,7 @@ def _without_infarcts(rows: Sequence[Row]) -> list[str]:
         f"On {image.upper()} infarcts are not told from white matter lesions in {len(units)} of "
         f"{len(units) + len(told[image])} units, as their model has no such class: they have no "
         "infarct volume, and infarcts may be part of their white matter lesions "
-        f"({named(units)})."
+        f"({first_of(units, SHOWN)})."
         for image, units in untold.items()
         if units
     ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ctwml_bids.bids.labels import first_of
 from ctwml_bids.bids.people import SEXES, age_of, sex_of
 from ctwml_bids.bids.people_tables import FAZEKAS, People
 from ctwml_bids.bids.tables import MISSING, is_missing
-from ctwml_bids.group.units import Row, named
-from ctwml_bids.statistics import ratings
+from ctwml_bids.group.units import SHOWN, Row
+from ctwml_bids.statistics.fazekas import GROUPS
 
 COPIED = (
     "It is a copy: correct the input data set's and run the participant level again, or give a "
@@ -60,7 +61,7 @@ def not_here(absent: Mapping[str, str]) -> list[str]:
     """Name those who were to be left out and are not there, in a sentence; none without any."""
     if not absent:
         return []
-    told = named([f"{label} ({why})" for label, why in sorted(absent.items())])
+    told = first_of([f"{label} ({why})" for label, why in sorted(absent.items())], SHOWN)
     return [f"To be left out, but without results here: {told}."]
 
 
@@ -113,7 +114,7 @@ def _with_person(row: Row, tables: People) -> Row:
         found = {"age": MISSING if age is None else age, "sex": sex_of(people, listed[1])}
     rating = tables.rating(participant, session)
     found["fazekas_grade"] = MISSING if rating is None or rating.grade is None else rating.grade
-    found["fazekas_group"] = MISSING if rating is None else ratings.group_name(rating.group)
+    found["fazekas_group"] = MISSING if rating is None else GROUPS[rating.group]
     return {**row, **found}
 
 

@@ -6,7 +6,7 @@ Plain functions without Nipype: there is nothing to distribute in reading a few 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ctwml_bids.bids import names
+from ctwml_bids.bids.dataset import said_of
 from ctwml_bids.bids.exclusions import Exclusions, strangers
 from ctwml_bids.bids.files import write_bytes, write_text
 from ctwml_bids.bids.people_tables import Sources, read_sources
@@ -21,7 +22,7 @@ from ctwml_bids.bids.unit_folders import refused_in
 from ctwml_bids.errors import BadDataError, NoInputError
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.group.fazekas import write_thresholds
-from ctwml_bids.group.figures import figures, why_no_pairs
+from ctwml_bids.group.figures import figures, rated, why_no_pairs
 from ctwml_bids.group.maps import FrequencyMap, frequency_maps
 from ctwml_bids.group.page import (
     cohort_notes,
@@ -35,7 +36,6 @@ from ctwml_bids.group.roles import excluded_rows, left_out, with_roles
 from ctwml_bids.group.tables import table_1, write_tables
 from ctwml_bids.group.units import nothing_finished, read_units, units_there
 from ctwml_bids.modality import IMAGES
-from ctwml_bids.reading import read_json
 from ctwml_bids.reports.frequency import frequency_figure
 from ctwml_bids.reports.group import GroupFigure, GroupReport, render_group
 from ctwml_bids.statistics.cohort import Cohort, analyse
@@ -66,11 +66,7 @@ class GroupOptions:
     include_failed_qc
         Keep units with a failed quality gate.
     exclude
-        Subjects (``sub-X``) and units (``sub-X_ses-Y``) to leave out → why.
-    places
-        Those of them whom a list names → file and line. They need not be there.
-    asides
-        The same → cells beside the label that have to be reasons (`Exclusions`).
+        Subjects and units to leave out.
     sources
         Tables of people and ratings.
     thresholds
@@ -82,9 +78,7 @@ class GroupOptions:
     """
 
     include_failed_qc: bool = False
-    exclude: Mapping[str, str] = field(default_factory=dict)
-    places: Mapping[str, str] = field(default_factory=dict)
-    asides: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    exclude: Exclusions = field(default_factory=Exclusions)
     sources: Sources = field(default_factory=Sources)
     thresholds: ThresholdSet | None = None
     model_label: str = ""
@@ -131,7 +125,7 @@ def run_group(
     there = units_there(output_dir)
     own, refused = output_dir / "participants.tsv", refused_in(output_dir)
     people = read_sources(own, options.sources, there, COPIED, refused)
-    exclude = people.excluded | Exclusions(options.exclude, options.places, options.asides)
+    exclude = people.excluded | options.exclude
     absent = strangers(exclude, there)
     units, failures = read_units(output_dir, options.model_label, exclude.reasons)
     if not units:
@@ -220,11 +214,7 @@ def _models(cohort: Cohort) -> dict[str, str]:
 
 def dataset_name(output_dir: Path) -> str:
     """Return what the input data set calls itself, as the output's description repeats it."""
-    try:
-        content = read_json(output_dir / "dataset_description.json")
-        name = str(content["Name"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return UNNAMED
+    name = str(said_of(output_dir).get("Name", ""))
     return name.rpartition("white matter lesions of ")[2] or UNNAMED
 
 
@@ -280,7 +270,7 @@ def _map_figure(
 
 
 def _map_label(one: FrequencyMap) -> str:
-    name = "All" if one.group == ALL else f"Fazekas {one.group.replace('-', '–')}"
+    name = "All" if one.group == ALL else rated(one.group)
     return f"{name}\n(n = {len(one.units)})"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from ctwml_bids.bids import names
 from ctwml_bids.bids.exclusions import why_left_out
 from ctwml_bids.bids.files import read_tsv
+from ctwml_bids.bids.labels import first_of
 from ctwml_bids.bids.status import read_status
 from ctwml_bids.bids.unit_folders import unit_of, units_in
 from ctwml_bids.errors import BadDataError, InvalidInputError
@@ -137,10 +138,15 @@ def _unfinished(output_dir: Path, model_label: str) -> tuple[dict[str, Failure],
     return found, void
 
 
+def labels_of(unit: str) -> tuple[str, str | None]:
+    """Return the labels of a unit's subject and session: ``X`` and ``Y`` of ``sub-X_ses-Y``."""
+    subject, _, session = unit.removeprefix("sub-").partition("_ses-")
+    return subject, session or None
+
+
 def _read_unit(output_dir: Path, unit: str, table: Path, model_label: str) -> tuple[Row, MadeWith]:
     """Return a unit's row, and what it was made with as far as its sidecar says."""
-    subject, _, session = unit.removeprefix("sub-").partition("_ses-")
-    who = (subject, session or None)
+    who = labels_of(unit)
     # That of the run that the table is of: an out-of-fold one has the settings of another.
     made_with = _made_with(_sidecar(names.sidecar(table)))
     table, out_of_fold = preferred(output_dir, table, *who, model_label)
@@ -154,6 +160,7 @@ def _read_unit(output_dir: Path, unit: str, table: Path, model_label: str) -> tu
     images = input_images(output_dir / names.status(*who, model_label=model_label))
     any_row = next(iter(rows.values()))
     report = names.report(*who, model_label=model_label)
+    subject, session = who
     found: dict[str, object] = {
         "unit": unit,
         "participant_id": f"sub-{subject}",
@@ -263,7 +270,9 @@ def _require_same_settings(output_dir: Path, settings: Mapping[str, MadeWith]) -
     texts = []
     for kind, count in kinds[1:]:
         members = [unit for unit, key in keys.items() if key == kind]
-        texts.append(f"{named(members)} ({count}): {_what_differs(typical, settings[members[0]])}")
+        texts.append(
+            f"{first_of(members, SHOWN)} ({count}): {_what_differs(typical, settings[members[0]])}"
+        )
     raise InvalidInputError(
         f"{output_dir}: its units were made with different settings, so their volumes cannot be "
         f"compared. {kinds[0][1]} units agree; others are {'; '.join(texts)}. Run the participant "
@@ -284,12 +293,6 @@ def _what_differs(typical: MadeWith, other: MadeWith) -> str:
         return "; ".join(parts)
     halves = differences(typical["hashes"], other["hashes"])
     return f"the hash of {' and of '.join(half.split(':')[0] for half in halves)} settings"
-
-
-def named(units: Sequence[str]) -> str:
-    """List units in a sentence, the first ones where there are many."""
-    shown = ", ".join(units[:SHOWN])
-    return shown if len(units) <= SHOWN else f"{shown} and {len(units) - SHOWN} more"
 
 
 def nothing_finished(output_dir: Path, failures: Sequence[Failure]) -> str:

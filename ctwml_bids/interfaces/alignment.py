@@ -1,8 +1,4 @@
-"""Nipype wrappers of what brings images together: CT to FLAIR, both to the template.
-
-The functions are imported when a node runs: the parent process must not load ITK or torch,
-whose threads do not survive in workers.
-"""
+"""Nipype wrappers of what brings images together: CT to FLAIR, both to the template."""
 
 from __future__ import annotations
 
@@ -59,9 +55,8 @@ class RegisterRigid(Step):
             seed=self.inputs.seed,
             threads=self.inputs.threads,
         )
-        facts = {"nmi_before": result.nmi_before, "nmi_after": result.nmi_after, **result.facts}
-        verdict, reason = registration_verdict(facts)
-        facts |= {"verdict": verdict, "reason": reason, "limits": LIMITS}
+        verdict, reason = registration_verdict(result.facts)
+        facts = {**result.facts, "verdict": verdict, "reason": reason, "limits": LIMITS}
         inverse = np.linalg.inv(result.flair_to_ct)
         return Registration(
             flair_to_ct=save_matrix(result.flair_to_ct, node_file(folder, "flair_to_ct.txt")),
@@ -139,14 +134,11 @@ def _head(
     )
 
 
-class _PairFrameInput(BaseInterfaceInputSpec):
-    read = Record(Read, mandatory=True, desc="the CT")
-    brain = Record(Brain, mandatory=True, desc="found on the CT")
+class _PairFrameInput(_NormaliseInput):
+    """Of the CT, with what its FLAIR has."""
+
     flair = Record(Head, mandatory=True)
     registration = Record(Registration, mandatory=True)
-    template = Record(TemplateFiles, mandatory=True)
-    guide = Record(Guide, mandatory=True)
-    seed = traits.Int(mandatory=True)
 
 
 class FramePair(Step):

@@ -1,8 +1,4 @@
-"""Nipype wrappers of what is done to one image: read it, find its brain and its ventricles.
-
-The functions are imported when a node runs: the parent process must not load ITK or torch,
-whose threads do not survive in workers.
-"""
+"""Nipype wrappers of what is done to one image: read it, find its brain and its ventricles."""
 
 from __future__ import annotations
 

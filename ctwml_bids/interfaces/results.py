@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TypeVar
 
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
@@ -18,6 +17,7 @@ from nipype.interfaces.base import (
 
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.interfaces.step import Record, Step
+from ctwml_bids.modality import IMAGES
 from ctwml_bids.unit.records import (
     Fields,
     Head,
@@ -33,7 +33,7 @@ from ctwml_bids.unit.records import (
 )
 from ctwml_bids.unit.work_files import load_facts, node_file, save_facts
 
-_Value = TypeVar("_Value")
+_OF_IMAGE = [field.name for field in fields(ImageFiles)]
 
 
 class _ResultsInput(BaseInterfaceInputSpec):
@@ -60,37 +60,24 @@ class _ResultsInput(BaseInterfaceInputSpec):
 
 def _results(inputs: _ResultsInput) -> Results:
     """Put a unit's results together from the inputs of one of the last steps."""
-    images, pair = {}, None
-    if isdefined(inputs.ct_head):
-        images["ct"] = ImageFiles(
-            head=inputs.ct_head,
-            ventricles=inputs.ct_ventricles,
-            network=inputs.ct_network,
-            lesions=inputs.ct_lesions,
-            in_template=_given(inputs.ct_in_template),
-        )
-    if isdefined(inputs.flair_head):
-        images["flair"] = ImageFiles(
-            head=inputs.flair_head,
-            ventricles=inputs.flair_ventricles,
-            network=inputs.flair_network,
-            lesions=inputs.flair_lesions,
-            in_template=_given(inputs.flair_in_template),
-            contrast=inputs.flair_contrast,
-        )
-    if isdefined(inputs.registration):
+    # Not by inputs.get(), which makes plain tuples of named ones.
+    names = inputs.copyable_trait_names()
+    given = {name: value for name in names if isdefined(value := getattr(inputs, name))}
+    images = {}
+    for image in IMAGES:
+        files = {one: given[key] for one in _OF_IMAGE if (key := f"{image}_{one}") in given}
+        if files:
+            images[image] = ImageFiles(**files)
+    pair = None
+    if "registration" in given:
         pair = PairFiles(
             ct=images["ct"],
             flair=images["flair"],
-            registration=inputs.registration,
-            ct_in_flair=inputs.ct_in_flair,
-            flair_in_ct=inputs.flair_in_ct,
+            registration=given["registration"],
+            ct_in_flair=given["ct_in_flair"],
+            flair_in_ct=given["flair_in_ct"],
         )
-    return Results(inputs.unit, inputs.run, images, pair, _given(inputs.fields))
-
-
-def _given(value: _Value) -> _Value | None:
-    return value if isdefined(value) else None
+    return Results(inputs.unit, inputs.run, images, pair, given.get("fields"))
 
 
 class _MeasureOutput(TraitedSpec):

@@ -1,4 +1,8 @@
-"""What all node classes have in common: records of files go in, and one record comes out."""
+"""What all node classes have in common: records of files go in, and one record comes out.
+
+They import their functions when a node runs: the parent process must not load ITK or torch, whose
+threads do not survive in workers.
+"""
 
 from __future__ import annotations
 

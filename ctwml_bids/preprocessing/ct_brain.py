@@ -100,7 +100,8 @@ def ct_mask(image: nib.Nifti1Image) -> BrainMask:
         inside = _inside_skull(tissue, bone)
         pose, distance = template_pose(image_on(inside.astype(np.uint8), working))
         facts["template_distance_mm"] = round(distance, 2)
-        shell = _skull(bone) | (air if low == TISSUE_HU else False)
+        # The largest piece of bone: not a calcified choroid plexus or pineal gland.
+        shell = largest(bone) | (air if low == TISSUE_HU else False)
         shaped = _shaped(tissue, inside, shell, pose, working)
         mask = finer(shaped, working, native, smooth=0.7)
     facts["brain_ml"] = round(float(mask.sum()) * native.voxel_ml, 1)
@@ -191,15 +192,9 @@ def _inside_skull(tissue: np.ndarray, bone: np.ndarray) -> np.ndarray:
     bone = bone.copy()
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         bone[edge] |= tissue[edge]
-    count = np.zeros(bone.shape, dtype=np.uint8)
-    for axis in (0, 1):
-        count += _behind(bone, axis) + _behind(bone, axis, reverse=True)
+    count = _directions(bone)
     turned = ndimage.rotate(bone.astype(np.uint8), 45, axes=(0, 1), order=0, reshape=True)
-    turned = turned.astype(bool)
-    both = np.zeros(turned.shape, dtype=np.uint8)
-    for axis in (0, 1):
-        both += _behind(turned, axis) + _behind(turned, axis, reverse=True)
-    back = ndimage.rotate(both, -45, axes=(0, 1), order=0, reshape=True)
+    back = ndimage.rotate(_directions(turned > 0), -45, axes=(0, 1), order=0, reshape=True)
     start = (np.asarray(back.shape[:2]) - bone.shape[:2]) // 2
     count += back[start[0] : start[0] + bone.shape[0], start[1] : start[1] + bone.shape[1]]
     enclosed = tissue & (count >= ENCLOSED_DIRECTIONS)
@@ -212,11 +207,13 @@ def _inside_skull(tissue: np.ndarray, bone: np.ndarray) -> np.ndarray:
     return _dilated(largest(core), NECK_MM) & enclosed
 
 
-def _behind(bone: np.ndarray, axis: int, reverse: bool = False) -> np.ndarray:
-    """1 where bone lies on the given side along an axis."""
-    ordered = np.flip(bone, axis) if reverse else bone
-    seen = np.logical_or.accumulate(ordered, axis=axis)
-    return (np.flip(seen, axis) if reverse else seen).astype(np.uint8)
+def _directions(bone: np.ndarray) -> np.ndarray:
+    """Count the directions, of the four along both axes in plane, in which bone lies."""
+    count = np.zeros(bone.shape, dtype=np.uint8)
+    for axis in (0, 1):
+        count += np.logical_or.accumulate(bone, axis=axis)
+        count += np.flip(np.logical_or.accumulate(np.flip(bone, axis), axis=axis), axis)
+    return count
 
 
 def _template_distance(pose: np.ndarray, working: Grid) -> np.ndarray:
@@ -234,11 +231,6 @@ def _around_template() -> tuple[np.ndarray, np.ndarray]:
     shift = np.eye(4)
     shift[:3, 3] = -20
     return signed_distance(inside, np.full(3, 2.0)), template.affine @ shift
-
-
-def _skull(bone: np.ndarray) -> np.ndarray:
-    """Largest piece of bone: the skull, but not a calcified choroid plexus or pineal gland."""
-    return _largest(bone) if bone.any() else bone
 
 
 def _shaped(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import nibabel as nib
 import numpy as np
-from scipy import ndimage
 
 from ctwml_bids.geometry import bounding_box, nifti, slices_met, voxel_volume_ml
 from ctwml_bids.preprocessing import separable
@@ -43,6 +42,13 @@ class Grid:
         """Volume of one voxel in mL; right for sheared grids too."""
         return voxel_volume_ml(self.affine)
 
+    def part(self, box: tuple[slice, ...]) -> Grid:
+        """Return the grid of a box of voxels; its slices have a start and a stop."""
+        affine = self.affine.copy()
+        affine[:3, 3] += self.affine[:3, :3] @ [cut.start for cut in box]
+        x, y, z = (cut.stop - cut.start for cut in box)
+        return Grid((x, y, z), affine)
+
 
 def grid_of(image: nib.spatialimages.SpatialImage) -> Grid:
     """Return the grid of a 3D image."""
@@ -61,11 +67,10 @@ def resample(
     grid: Grid,
     grid_to_image: np.ndarray | None = None,
     *,
-    order: int = 1,
     fill: float = 0.0,
     average: bool = False,
 ) -> np.ndarray:
-    """Resample an array onto a grid, once.
+    """Resample an array onto a grid, once and linearly.
 
     Parameters
     ----------
@@ -77,8 +82,6 @@ def resample(
         Where values are wanted.
     grid_to_image
         4×4, RAS mm: points of the grid's space → points of the image's space. Identity if None.
-    order
-        0 nearest, 1 linear.
     fill
         Value outside the image; its last voxels reach as far as their edges.
     average
@@ -100,7 +103,7 @@ def resample(
     if average:
         # Length of one target step measured in source voxels, per target axis.
         steps = np.maximum(np.ceil(np.abs(voxel_map[:3, :3]).max(axis=0) - 0.25), 1).astype(int)
-    axes = separable.axes_of(voxel_map, grid.shape, tolerance=_ROUNDING) if order == 1 else None
+    axes = separable.axes_of(voxel_map, grid.shape, tolerance=_ROUNDING)
     if axes is not None:
         return separable.resampled(
             source, voxel_map, axes, grid.shape, steps, reach=_REACH, fill=fill
@@ -120,18 +123,7 @@ def resample(
     for index in np.ndindex(*steps) if total.size else ():
         shift = (np.asarray(index) + 0.5) / steps - 0.5
         offset = voxel_map[:3, 3] + voxel_map[:3, :3] @ (shift + [cut.start for cut in met])
-        if order == 1:
-            part = through_affine(source, voxel_map[:3, :3], offset, total.shape)
-        else:
-            part = ndimage.affine_transform(
-                source,
-                voxel_map[:3, :3],
-                offset,
-                total.shape,
-                order=order,
-                mode="nearest",
-                output=np.float32,
-            )
+        part = through_affine(source, voxel_map[:3, :3], offset, total.shape)
         part[_outside(voxel_map[:3, :3], offset, source.shape, total.shape)] = fill
         total += part
     total /= np.float32(np.prod(steps))

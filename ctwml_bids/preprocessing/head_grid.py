@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import apply_affine
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
@@ -35,11 +36,9 @@ def survey(image: nib.Nifti1Image) -> tuple[np.ndarray, Grid]:
         RAS axes, ``HEAD_SPACING_MM`` isotropic.
     """
     own = grid_of(image)
-    corners = np.array(
-        [[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float
-    ) * [*(np.asarray(own.shape) - 1), 1]
-    points = corners @ own.affine.T
-    low, high = points[:, :3].min(axis=0), points[:, :3].max(axis=0)
+    corners = np.array([*np.ndindex(2, 2, 2)]) * (np.asarray(own.shape) - 1)
+    points = apply_affine(own.affine, corners)
+    low, high = points.min(axis=0), points.max(axis=0)
     x, y, z = (int(n) for n in np.ceil((high - low) / HEAD_SPACING_MM) + 1)
     affine = np.diag([HEAD_SPACING_MM] * 3 + [1.0])
     affine[:3, 3] = low

@@ -9,6 +9,8 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.preprocessing.grids import grid_of
+from ctwml_bids.preprocessing.orthonormal import nearest_axes
 from ctwml_bids.preprocessing.voxel_size import CONVERT, check_agreement
 
 # Volume of the voxel over that of a box of the same sides: 0.94 at a tilt of 20°.
@@ -50,21 +52,20 @@ def check_spacing(
         and the sidecar does not confirm the affine.
     """
     spacing = stated_pixdim(path, image)
-    affine_spacing = np.linalg.norm(np.asarray(image.affine, dtype=float)[:3, :3], axis=0)
+    grid = grid_of(image)
     bad = ~np.isfinite(spacing) | (spacing <= 0)
     if bad.any():
         raise BadDataError(
             f"{path}: voxel spacing {spacing.round(4).tolist()} mm in the header; it must be "
             f"positive. Volumes cannot be measured. {CONVERT}."
         )
-    affine = np.asarray(image.affine, dtype=float)
-    is_finite = np.isfinite(affine).all()
-    volume = abs(np.linalg.det(affine[:3, :3])) if is_finite else 0.0
+    is_finite = np.isfinite(grid.affine).all()
+    volume = abs(np.linalg.det(grid.affine[:3, :3])) if is_finite else 0.0
     # Not so small a volume is meant, which may be a wrong unit, but axes that lie in one plane.
-    if not is_finite or volume <= FLAT * affine_spacing.prod():
+    if not is_finite or volume <= FLAT * grid.spacing.prod():
         raise BadDataError(
             f"{path}: the header gives the voxels an impossible position in space (affine with "
-            f"spacing {affine_spacing.tolist()} mm). {CONVERT}."
+            f"spacing {grid.spacing.tolist()} mm). {CONVERT}."
         )
     if not settled:
         check_agreement(path, image, spacing, sidecar or {})
@@ -85,7 +86,7 @@ def check_extent(path: Path, image: nib.Nifti1Image) -> None:
     BadDataError
         An extent (voxels × spacing) is out of `EXTENT_MM`, or the shortest under `LEAST_SLAB_MM`.
     """
-    spacing = np.linalg.norm(np.asarray(image.affine, dtype=float)[:3, :3], axis=0)
+    spacing = grid_of(image).spacing
     extent = np.asarray(image.shape[:3]) * spacing
     shortest, middle, longest = np.sort(extent)
     if shortest >= LEAST_SLAB_MM and middle >= EXTENT_MM[0] and longest <= EXTENT_MM[1]:
@@ -172,10 +173,5 @@ def _axes(affine: np.ndarray) -> str:
 
 def _angle(first: np.ndarray, second: np.ndarray) -> float:
     """Angle in degrees between the orthonormal axes nearest to two affines' axes."""
-    turn = _nearest_rotation(first).T @ _nearest_rotation(second)
+    turn = nearest_axes(first).T @ nearest_axes(second)
     return float(np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))))
-
-
-def _nearest_rotation(affine: np.ndarray) -> np.ndarray:
-    u, _, vt = np.linalg.svd(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
-    return u @ vt

@@ -71,7 +71,7 @@ def large_dark_areas(
     if not brain.any():
         return found
     box = bounding_box(brain)
-    part = _part(grid, box)
+    part = grid.part(box)
     dark = brain[box] & ~ventricles[box] & (hu[box] < tissue_hu - DARK_BELOW_TISSUE_HU)
     to_guide = np.linalg.inv(guide_to_ct)
     grey, white = (
@@ -112,14 +112,6 @@ def _guide_tissues() -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
         for label in ("GM", "WM")
     )
     return grey, white
-
-
-def _part(grid: Grid, box: tuple[slice, ...]) -> Grid:
-    """Return the grid of a box of voxels."""
-    affine = grid.affine.copy()
-    affine[:3, 3] += grid.affine[:3, :3] @ [cut.start for cut in box]
-    x, y, z = (cut.stop - cut.start for cut in box)
-    return Grid((x, y, z), affine)
 
 
 def _bulk(dark: np.ndarray, spacing: np.ndarray) -> np.ndarray:

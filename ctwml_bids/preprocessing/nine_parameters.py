@@ -237,7 +237,7 @@ def surface_of(mask: nib.Nifti1Image, seed: int) -> Surface:
     edge_replicated = np.pad(inside, 1, mode="edge").astype(np.float32)
     shifted = image.affine.copy()
     shifted[:3, 3] -= image.affine[:3, :3].sum(axis=1)
-    volume = resample(edge_replicated, shifted, grid, order=1, average=True)
+    volume = resample(edge_replicated, shifted, grid, average=True)
     distance = _signed_distance(volume)
     points = _surface_points(distance, grid)
     points = points[_seen(image, points) > 0]

@@ -40,9 +40,17 @@ def orthonormal(image: nib.Nifti1Image, fill: float = 0.0) -> nib.Nifti1Image:
         data = resample(data, grid.affine, upright, fill=fill)
         grid = upright
     canonical = nib.as_closest_canonical(nib.Nifti1Image(data, grid.affine))
-    affine = _orthonormalised(np.asarray(canonical.affine, dtype=float))
+    # Rounding leaves a trace of shear: the nearest axes have none, with spacing and origin kept.
+    affine = np.array(canonical.affine, dtype=float)
+    affine[:3, :3] = nearest_axes(affine) * grid_of(canonical).spacing
     data = np.ascontiguousarray(np.asarray(canonical.dataobj, dtype=np.float32))
     return image_on(data, Grid(data.shape, affine))
+
+
+def nearest_axes(affine: np.ndarray) -> np.ndarray:
+    """Return the orthonormal axes (3×3, as columns) that are nearest to those of a 4×4 affine."""
+    u, _, vt = np.linalg.svd(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
+    return u @ vt
 
 
 def _upright_grid(grid: Grid) -> Grid:
@@ -73,12 +81,3 @@ def _upright_grid(grid: Grid) -> Grid:
     affine[:3, 3] += affine[:3, :3] @ low
     shape = (high - low + 1).astype(int)
     return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
-
-
-def _orthonormalised(affine: np.ndarray) -> np.ndarray:
-    """Remove what rounding left of shear: the nearest orthonormal axes, same spacing and origin."""
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    u, _, vt = np.linalg.svd(affine[:3, :3] / spacing)
-    clean = affine.copy()
-    clean[:3, :3] = (u @ vt) * spacing
-    return clean

@@ -36,6 +36,8 @@ _SEARCH_MM, _MIDDLE_MM, _FINE_MM = 6.0, 3.0, 1.5
 # off along z (mm), because one image may show more of the neck.
 _SEARCH = ((-24, -12, 0, 12, 24), (-12, 0, 12), (-20, -10, 0, 10, 20), (-30, 0, 30))
 _SEARCH_REFINED = 6
+# ANTs' steps at most, and the share of the FLAIR's voxels in its metric, on a regular pattern.
+_ANTS_STEPS, _ANTS_SAMPLING = 60, 0.5
 _POLISH_EVALUATIONS = 300
 # Steps of the search that change a head's pose about equally: radians and mm.
 _SEARCH_STEPS = np.array([0.1, 0.1, 0.1, 8.0, 8.0, 8.0])
@@ -49,16 +51,13 @@ class RigidResult:
     ----------
     flair_to_ct
         4×4, RAS mm, FLAIR points → CT points: resamples the CT onto the FLAIR.
-    nmi_before, nmi_after
-        Studholme's normalised mutual information within the head, with the images where their
-        headers put them, and registered.
     facts
-        Numbers for the quality gate.
+        Numbers for the quality gate; ``nmi_before`` and ``nmi_after`` are Studholme's normalised
+        mutual information within the head, with the images where their headers put them, and
+        registered.
     """
 
     flair_to_ct: np.ndarray
-    nmi_before: float
-    nmi_after: float
     facts: dict = field(default_factory=dict)
 
 
@@ -125,17 +124,20 @@ def rigid(
         metric_flair(fixed, _SEARCH_MM), metric_ct(moving, _SEARCH_MM), centres=centres
     )
     flair, ct = metric_flair(fixed, _MIDDLE_MM), metric_ct(moving, _MIDDLE_MM)
-    flair_to_ct = ants_rigid(flair, ct, flair_to_ct, iterations=60, sampling=0.5, seed=seed)
+    flair_to_ct = _ants_rigid(flair, ct, flair_to_ct, seed)
     fine_flair, fine_ct = metric_flair(fixed, _FINE_MM), metric_ct(moving, _FINE_MM)
     similarity = Similarity(fine_flair, fine_ct, thinned(head_mask(fine_flair)))
     flair_to_ct = climbed(similarity, flair_to_ct, evaluations=_POLISH_EVALUATIONS)[0]
     before, after = similarity(np.eye(4)), similarity(flair_to_ct)
     brain = registration_gate.intracranial(ct, flair, flair_to_ct)
-    facts = registration_gate.gate_facts(flair, ct, flair_to_ct, head=head_mask(flair), brain=brain)
-    facts |= {"nmi_before": before, "nmi_after": after, "nmi_gain": after - before}
+    facts = {"nmi_before": before, "nmi_after": after}
+    facts |= registration_gate.gate_facts(
+        flair, ct, flair_to_ct, head=head_mask(flair), brain=brain
+    )
+    facts["nmi_gain"] = after - before
     if fixed_mask is not None and moving_mask is not None:
         facts |= registration_gate.mask_facts(fixed_mask, moving_mask, flair_to_ct)
-    return RigidResult(flair_to_ct, before, after, facts)
+    return RigidResult(flair_to_ct, facts)
 
 
 def head_mask(flair: nib.Nifti1Image) -> np.ndarray:
@@ -205,35 +207,10 @@ def _centre(image: nib.Nifti1Image, level: float) -> np.ndarray:
     return apply_affine(image.affine, inside.mean(axis=0))
 
 
-def ants_rigid(
-    flair: nib.Nifti1Image,
-    ct: nib.Nifti1Image,
-    start: np.ndarray,
-    *,
-    iterations: int,
-    sampling: float,
-    seed: int,
+def _ants_rigid(
+    flair: nib.Nifti1Image, ct: nib.Nifti1Image, start: np.ndarray, seed: int
 ) -> np.ndarray:
-    """Refine a rigid transform with ANTs on the images' own grids.
-
-    Parameters
-    ----------
-    flair, ct
-        Grey levels in [0, 1].
-    start
-        4×4, RAS mm, FLAIR points → CT points.
-    iterations
-        Gradient descent steps at most.
-    sampling
-        Share of the FLAIR's voxels that enter the metric, on a regular pattern.
-    seed
-        Seed of the pattern's jitter.
-
-    Returns
-    -------
-    numpy.ndarray
-        4×4, RAS mm, FLAIR points → CT points.
-    """
+    """Refine a rigid transform (FLAIR points → CT points) with ANTs on the images' own grids."""
     # Held in variables: ANTs gets addresses, and images must outlive the call.
     fixed = transforms.to_ants(flair).clone("double")
     moving = transforms.to_ants(ct).clone("double")
@@ -244,8 +221,8 @@ def ants_rigid(
         arguments = ["--dimensionality", "3", "--float", "0", "--random-seed", str(seed + 1)]
         arguments += ["--output", f"{folder}/", "--initial-moving-transform", str(initial)]
         arguments += ["--transform", "Rigid[0.2]"]
-        arguments += ["--metric", f"Mattes[{pair},1,32,Regular,{sampling}]"]
-        arguments += ["--convergence", f"[{iterations},1e-6,10]"]
+        arguments += ["--metric", f"Mattes[{pair},1,32,Regular,{_ANTS_SAMPLING}]"]
+        arguments += ["--convergence", f"[{_ANTS_STEPS},1e-6,10]"]
         arguments += ["--smoothing-sigmas", "0vox", "--shrink-factors", "1"]
         arguments += ["--masks", "[NA,NA]", "--verbose", "0"]
         ants.registration(arguments, None)

@@ -155,9 +155,9 @@ def mask_facts(
     ours = _on(flair_mask, grid, np.eye(4))
     theirs = _on(ct_mask, grid, flair_to_ct)
     whole = np.ones(ct_mask.shape[:3], np.float32)
-    seen = resample(whole, ct_mask.affine, grid, flair_to_ct, order=0) > 0.5
+    seen = resample(whole, ct_mask.affine, grid, flair_to_ct) > 0.5
     whole = np.ones(flair_mask.shape[:3], np.float32)
-    seen &= resample(whole, flair_mask.affine, grid, order=0) > 0.5
+    seen &= resample(whole, flair_mask.affine, grid) > 0.5
     ours, theirs = ours & seen, theirs & seen
     total = int(ours.sum() + theirs.sum())
     if not ours.any() or not theirs.any():

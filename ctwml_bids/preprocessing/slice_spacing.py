@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
-from ctwml_bids.geometry import SPACING_KEY, position_gaps, slice_axis, slice_gap
-from ctwml_bids.preprocessing.grids import Grid, image_on
+from ctwml_bids.geometry import SPACING_KEY, position_gaps, slice_gap
+from ctwml_bids.preprocessing.grids import Grid
 
 # Relative deviation from even spacing that changes volumes noticeably.
 UNEVEN = 0.02
@@ -31,7 +31,7 @@ MIN_VAULT_SLICES = 5
 
 
 def spacing_facts(
-    data: np.ndarray, native: Grid, sidecar: Mapping[str, object], axis: int | None = None
+    data: np.ndarray, native: Grid, sidecar: Mapping[str, object], axis: int
 ) -> tuple[dict, list[str]]:
     """Compare the header's slice spacing with the sidecar and with the shape of the skull.
 
@@ -56,7 +56,6 @@ def spacing_facts(
         ``vault_ratio`` (None where the vault is not in the picture).
     warnings : list of str
     """
-    axis = slice_axis(image_on(data, native), sidecar) if axis is None else axis
     gap = slice_gap(native.affine, axis)
     gaps = position_gaps(sidecar, native.shape[axis], native.affine, axis)
     uneven = None if gaps is None else float(np.abs(gaps - gaps.mean()).max() / gaps.mean())
@@ -95,13 +94,12 @@ def spacing_facts(
     return facts, warnings
 
 
-def vault_ratio(data: np.ndarray, native: Grid, axis: int | None = None) -> float | None:
+def vault_ratio(data: np.ndarray, native: Grid, axis: int) -> float | None:
     """Height of the skull's vault relative to its mean radius, None if it cannot be measured.
 
     The area inside the outer skull is fitted as that of an ellipsoid, A(z) = A0 (1 − (z/c)²),
     from the widest slice upwards; the ratio is c / √(A0/π).
     """
-    axis = slice_axis(image_on(data, native)) if axis is None else axis
     direction = native.affine[:3, axis] / native.spacing[axis]
     if abs(direction[2]) < np.cos(np.radians(35)):
         return None
@@ -110,10 +108,9 @@ def vault_ratio(data: np.ndarray, native: Grid, axis: int | None = None) -> floa
         slices = slices[:, :, ::-1]
     others = [a for a in range(3) if a != axis]
     edges = native.affine[:3, others]
-    normal = np.cross(edges[:, 0], edges[:, 1])
     step = np.maximum(np.round(PIXEL_MM / native.spacing[others]), 1).astype(int)
-    pixel = float(np.linalg.norm(normal) * step.prod())
-    gap = float(abs(native.affine[:3, axis] @ normal) / np.linalg.norm(normal))
+    pixel = float(np.linalg.norm(np.cross(edges[:, 0], edges[:, 1])) * step.prod())
+    gap = slice_gap(native.affine, axis)
     stride = max(1, round(2.0 / gap))
     areas = pixel * np.array(
         [_skull_area(slices[:: step[0], :: step[1], k]) for k in range(0, slices.shape[2], stride)]

@@ -134,10 +134,8 @@ def _grown(fluid: np.ndarray, near: np.ndarray, spacing: np.ndarray) -> np.ndarr
     """Fluid connected to the seeds over bridges that are not too thin, calcifications filled."""
     if not fluid.any():
         return fluid
-    core = eroded(fluid, BRIDGE_MM, spacing, beyond=True)
-    connected = ndimage.binary_propagation(
-        (core | fluid) & near & fluid, mask=core | (fluid & near)
-    )
+    core, seeds = eroded(fluid, BRIDGE_MM, spacing, beyond=True), fluid & near
+    connected = ndimage.binary_propagation(seeds, mask=core | seeds)
     reach = dilated(connected, BRIDGE_MM + spacing.min(), spacing)
     body = fluid & reach
     labels, count = ndimage.label(body)

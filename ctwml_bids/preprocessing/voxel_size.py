@@ -15,6 +15,7 @@ import numpy as np
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.geometry import PIXEL_KEY, slice_axis, slice_gap, stated_gaps
+from ctwml_bids.preprocessing.grids import grid_of
 
 # Relative difference of pixdim and the affine that is more than rounding. A volume is off by as
 # much; two brain scans of one person a day apart differ by less than one percent.
@@ -56,7 +57,7 @@ def check_agreement(
     right, found = _told(image, pixdim, sidecar, axes)
     if right == "affine":
         return
-    affine_spacing = _lengths(image)
+    affine_spacing = grid_of(image).spacing
     said = (
         f"{path}: the header contradicts itself: pixdim says {pixdim.round(4).tolist()} mm per "
         f"voxel and the affine says {affine_spacing.round(4).tolist()} mm. "
@@ -85,9 +86,10 @@ def agreement_warnings(
     if not axes:
         return ()
     _, found = _told(image, pixdim, sidecar, axes)
+    affine_spacing = grid_of(image).spacing
     return (
         f"{path}: the header has two voxel sizes: pixdim says {pixdim.round(4).tolist()} mm and "
-        f"the affine {_lengths(image).round(4).tolist()} mm. The affine's was used: the sidecar "
+        f"the affine {affine_spacing.round(4).tolist()} mm. The affine's was used: the sidecar "
         f"agrees with it ({found or 'as it was when the image was measured'}). Programs that read "
         "pixdim measure other volumes.",
     )
@@ -99,7 +101,7 @@ def contradicting_axes(image: nib.Nifti1Image, pixdim: np.ndarray) -> list[int]:
     Of tilted slices pixdim may hold their distance or the step between their first voxels, which
     is longer; voxels have the same volume under both.
     """
-    lengths = _lengths(image)
+    lengths = grid_of(image).spacing
     through = slice_axis(image)
     gap = slice_gap(image.affine, through)
     return [
@@ -118,7 +120,7 @@ def _told(
     SliceThickness tells nothing: slices of 5 mm may lie 3 mm apart.
     """
     through = slice_axis(image, sidecar)
-    lengths = _lengths(image)
+    lengths = grid_of(image).spacing
     votes: list[str | None] = []
     said: dict[str, None] = {}  # in order, each once
     if through in axes:
@@ -163,10 +165,6 @@ def _pixels(sidecar: Mapping[str, object]) -> list[float]:
 
 def _all_same(first: list[float], second: np.ndarray) -> bool:
     return all(map(_same, sorted(first), sorted(second)))
-
-
-def _lengths(image: nib.Nifti1Image) -> np.ndarray:
-    return np.linalg.norm(np.asarray(image.affine, dtype=float)[:3, :3], axis=0)
 
 
 def _same(first: float, second: float) -> bool:

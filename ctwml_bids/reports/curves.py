@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ctwml_bids.reports.canvas import encode
+from ctwml_bids.reports.plots import bare
 
 THIN = {"color": "#0072B2", "lw": 0.7, "alpha": 0.35}
 MEAN = {"color": "#D55E00", "lw": 2.0}
@@ -51,7 +52,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], loss: str = "cross-entrop
         axes.set_xlabel("step")
         axes.set_ylabel(label)
         axes.legend(frameon=False, fontsize=9)
-        _plain(axes)
+        bare(axes)
     if all(row["loss"] > 0 for row in rows):
         figure.get_axes()[0].set_yscale("log")
     figure.get_axes()[1].set_ylim(0, 1)
@@ -69,7 +70,7 @@ def volumes(truth_ml: Sequence[float], found_ml: Sequence[float]) -> bytes:
     axes.set_xlabel("true lesions (mL)")
     axes.set_ylabel("out-of-fold segmentation (mL)")
     axes.legend(frameon=False, fontsize=9, loc="upper left")
-    _plain(axes)
+    bare(axes)
     return encode(figure)
 
 
@@ -82,13 +83,9 @@ def overlap_by_volume(truth_ml: Sequence[float], dice: Sequence[float]) -> bytes
     axes.set_ylim(0, 1)
     axes.set_xlabel("true lesions (mL)")
     axes.set_ylabel("Dice")
-    _plain(axes)
+    bare(axes)
     return encode(figure)
 
 
 def _points(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
     axes.scatter(x, y, s=26, zorder=3, facecolors="none", edgecolors="#0072B2", linewidths=1.3)
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)

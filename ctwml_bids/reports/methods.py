@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ctwml_bids.geometry import PERIVENTRICULAR_MM
-from ctwml_bids.modality import IMAGES
 
 REFERENCES = {
     "avants": "Avants BB, Tustison NJ, Song G, Cook PA, Klein A, Gee JC (2011). A reproducible "
@@ -74,7 +73,6 @@ def methods(
     *,
     version: str,
     networks: Mapping[str, Network],
-    images: tuple[str, ...] = IMAGES,
     template: str = "MNI152NLin2009aSym",
     normalisation: str = "nine",
     models: Mapping[str, Mapping[str, Any]] | None = None,
@@ -87,9 +85,7 @@ def methods(
     version
         Version of ctwml_bids.
     networks
-        ``ct`` and/or ``flair`` → kind of the networks that segmented it.
-    images
-        What was segmented: ``ct``, ``flair`` or both.
+        ``ct`` and/or ``flair``, in this order → kind of the networks that segmented it.
     template, normalisation
         TemplateFlow name; ``nine`` or ``syn``.
     models
@@ -104,28 +100,28 @@ def methods(
         Paragraphs, and the references that they cite.
     """
     cards, formats = models or {}, precision or {}
-    has_pair = {"ct", "flair"} <= set(images)
-    steps = [_brain_text(images), _registration_text() if has_pair else ""]
+    has_pair = {"ct", "flair"} <= networks.keys()
+    steps = [_brain_text(networks), *([_REGISTRATION] if has_pair else [])]
     steps.append(_normalisation_text(template, normalisation, has_pair=has_pair))
     paragraphs = [
         f"White matter lesions were segmented with ctwml_bids {version}, a BIDS App "
         "(Gorgolewski et al. 2016, 2017) that follows the method of Pitkänen et al. (2020) and "
-        "runs on Nipype (Gorgolewski et al. 2011). " + " ".join(step for step in steps if step),
+        "runs on Nipype (Gorgolewski et al. 2011). " + " ".join(steps),
         " ".join(
-            _network_text(image, cards.get(image, {}), networks[image], formats.get(image))
-            for image in images
+            _network_text(image, cards.get(image, {}), network, formats.get(image))
+            for image, network in networks.items()
         ),
         _measure_text(has_pair=has_pair),
     ]
     cited = ["bids", "bidsapps", "ciric", "fonov", "nipype", "griffanti", "pitkanen"]
     cited += ["avants"] if has_pair or normalisation == "syn" else []
     cited += ["bland", "kuijf", "studholme"] if has_pair else []
-    references = {networks[image].reference for image in images}
+    references = {network.reference for network in networks.values()}
     references |= {REFERENCES[key] for key in cited}
     return MethodsSection(tuple(paragraphs), tuple(sorted(references)))
 
 
-def _brain_text(images: tuple[str, ...]) -> str:
+def _brain_text(images: Iterable[str]) -> str:
     how = {
         "ct": "from CT by Hounsfield units and shape",
         "flair": "from FLAIR with a convolutional network",
@@ -137,13 +133,12 @@ def _brain_text(images: tuple[str, ...]) -> str:
     )
 
 
-def _registration_text() -> str:
-    return (
-        "CT was registered rigidly to FLAIR by mutual information: a search over poses, ANTs "
-        "(Avants et al. 2011), and a last climb of the normalised mutual information (Studholme et "
-        "al. 1999). The CT's fit against that of its mirror image, free scales and the overlap of "
-        "both brain masks gated its quality."
-    )
+_REGISTRATION = (
+    "CT was registered rigidly to FLAIR by mutual information: a search over poses, ANTs (Avants "
+    "et al. 2011), and a last climb of the normalised mutual information (Studholme et al. 1999). "
+    "The CT's fit against that of its mirror image, free scales and the overlap of both brain "
+    "masks gated its quality."
+)
 
 
 def _normalisation_text(template: str, normalisation: str, *, has_pair: bool) -> str:

@@ -98,30 +98,30 @@ def correlation(found: Found) -> tuple[str, Numbers]:
         f"The volumes of CT and FLAIR segmentations correlated with r = "
         f"{with_interval(found['pearson'])} in {found['pairs']} units"
     )
-    numbers: Numbers = [("Pearson r", with_interval(found["pearson"]))]
     if known(found["slope"]):
         text += (
             f"; the slope of the fitted line was {with_interval(found['slope'])} and its intercept "
             f"{with_interval(found['intercept'], 1, ' mL')}"
         )
-        numbers += [
-            ("Slope, y = CT, x = FLAIR", with_interval(found["slope"])),
-            ("Intercept", with_interval(found["intercept"], 1, " mL")),
-        ]
     text += "."
     if known(found["ccc"]) and known(found["icc"]):
         text += (
             f" The concordance correlation coefficient was {with_interval(found['ccc'])} and "
             f"ICC(2,1) {with_interval(found['icc'])}."
         )
-    for name, label, digits, unit in (
-        ("deming_slope", "Deming slope", 2, ""),
-        ("deming_intercept", "Deming intercept", 1, " mL"),
-        ("ccc", "CCC", 2, ""),
-        ("icc", "ICC(2,1)", 2, ""),
-    ):
-        if known(found[name]):
-            numbers.append((label, with_interval(found[name], digits, unit)))
+    numbers = [
+        (label, with_interval(found[name], digits, unit))
+        for name, label, digits, unit in (
+            ("pearson", "Pearson r", 2, ""),
+            ("slope", "Slope, y = CT, x = FLAIR", 2, ""),
+            ("intercept", "Intercept", 1, " mL"),
+            ("deming_slope", "Deming slope", 2, ""),
+            ("deming_intercept", "Deming intercept", 1, " mL"),
+            ("ccc", "CCC", 2, ""),
+            ("icc", "ICC(2,1)", 2, ""),
+        )
+        if known(found[name])
+    ]
     return f"{text} {found['note']}".strip(), numbers
 
 

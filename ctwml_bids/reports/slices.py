@@ -6,7 +6,7 @@ mask within a slice is blanked, so that no rendering holds a face.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nibabel as nib
 import numpy as np
@@ -107,7 +107,7 @@ def plan_view(
         orientation, spacing, start, (rows, columns), pixel_mm, indices, heights, np.empty(0)
     )
     inside = cut(brain, view) > 0.5
-    return View(**{**vars(view), "near_brain": _near(inside, RIM_MM / pixel_mm)})
+    return replace(view, near_brain=_near(inside, RIM_MM / pixel_mm))
 
 
 def cut(array: np.ndarray, view: View, *, slab: bool = False) -> np.ndarray:

@@ -107,12 +107,10 @@ def sentences(report: TrainingReport) -> list[str]:
     found, said = report.summary, []
     units = found["units"] - found["both_empty"]
     if found["dice"] is not None:
+        paper = {"ct": "the paper: 0.43 on CT", "flair": "the paper's FLAIR networks: 0.72"}
         said.append(
             f"Mean Dice with the true lesions is {number(found['dice'], 2)} in {units} images with "
-            "lesions (the paper: 0.43 on CT)."
-            if report.protocol["modality"] == "ct"
-            else f"Mean Dice with the true lesions is {number(found['dice'], 2)} in {units} images "
-            "with lesions (the paper's FLAIR networks: 0.72)."
+            f"lesions ({paper[report.protocol['modality']]})."
         )
     for group, dice in found["dice_by_fazekas_group"].items():
         if dice is not None:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctwml_bids.bids.dataset import said_of
 from ctwml_bids.bids.fingerprints import is_same_file
 from ctwml_bids.errors import CannotCreateError
-from ctwml_bids.reading import read_json
 from ctwml_bids.settings import differences
 
 # What dataset_description.json says of who the data set is.
@@ -39,14 +39,8 @@ class Used:
 
 def identity(bids_dir: Path) -> dict[str, str]:
     """Read what a data set calls itself: `FIELDS`, as far as they are there."""
-    path = bids_dir / "dataset_description.json"
-    try:
-        content = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(content, dict):
-        return {}
-    return {name: str(content[name]) for name in FIELDS if content.get(name)}
+    said = said_of(bids_dir)
+    return {name: str(said[name]) for name in FIELDS if said.get(name)}
 
 
 def check_same_dataset(

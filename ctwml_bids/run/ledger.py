@@ -106,7 +106,7 @@ class Ledger:
                 label=unit.label,
                 state="running",
                 started=now(),
-                model_label=settings.desc or "",
+                model_label=settings.model_label,
                 hashes=self._hashes,
                 request=request_of(unit, self._ready).described(settings.bids_dir),
                 versions=self._versions,
@@ -172,7 +172,7 @@ class Ledger:
         else:
             # Without the whole list (a slow network disk) nothing can be called old.
             written = sorted({*former, *written})
-        label = self._ready.settings.desc or ""
+        label = self._ready.settings.model_label
         quality = read_quality(self._output_dir, unit.subject, unit.session, model_label=label)
         result = self._close(name, "done", files=written, quality=quality)
         LOG.info("%s: done in %.0f s, quality %s", unit.label, result.seconds, quality or "n/a")
@@ -241,8 +241,10 @@ class Ledger:
         return self._ready.settings.output_dir
 
     def _notes(self, unit: Unit) -> Path:
-        label = self._ready.settings.desc or ""
-        return self._output_dir / names.notes(unit.subject, unit.session, model_label=label)
+        settings = self._ready.settings
+        return settings.output_dir / names.notes(
+            unit.subject, unit.session, model_label=settings.model_label
+        )
 
 
 def lock_path(unit: Unit | Skipped, ready: Ready) -> Path:

@@ -12,7 +12,7 @@ from ctwml_bids.bids.acquisitions import write_acquisitions
 from ctwml_bids.bids.participants import refresh_participants, what_to_know
 from ctwml_bids.bids.query import Skipped, Unit, validator_hint
 from ctwml_bids.bids.status import UnitResult, rebuild_table
-from ctwml_bids.errors import BadDataError, CtwmlError, NoInputError
+from ctwml_bids.errors import BadDataError, CtwmlError, NoInputError, entry
 from ctwml_bids.run.ledger import lock_path
 from ctwml_bids.run.locks import hold
 from ctwml_bids.run.participant import run_participants, write_skipped
@@ -91,8 +91,9 @@ def run_level(ready: Ready, progress: Progress, started: datetime) -> int:
         refresh_participants(settings.output_dir, settings.bids_dir)
         write_acquisitions(settings.output_dir, settings.bids_dir, done(units, ready))
         rebuild_table(settings.output_dir, lazy=True)
-    print("\n".join(status_table(results)))
-    return exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))
+    code = exit_code(results, asked=bool(settings.participant_labels or settings.session_labels))
+    print("\n".join([*status_table(results), *([f"See {entry(code)}"] if code else [])]))
+    return code
 
 
 def _nothing_to_run(bids_dir: Path, skipped: Sequence[Skipped]) -> CtwmlError:

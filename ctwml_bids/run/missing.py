@@ -112,7 +112,7 @@ def missing_units(settings: Settings, cpus: int) -> Missing:
 def unit_need(units: Sequence[Unit], settings: Settings, cpus: int) -> Need:
     """Say what the largest of some units asks for."""
     deformable = settings.normalisation == "syn"
-    sizes = [megavoxels({"ct": unit.ct, "flair": unit.flair}) for unit in units]
+    sizes = [megavoxels(unit.images) for unit in units]
     step = max((unit_gb(size, deformable=deformable) for size in sizes), default=0.0)
     voxels = max((sum(size.values()) for size in sizes), default=0.0)
     return Need(
@@ -136,9 +136,8 @@ def _task(unit: Unit, settings: Settings) -> tuple[str, ...]:
 
 
 def _queued(settings: Settings) -> Queued:
-    label = settings.desc or ""
-    name = names.status("X", None, model_label=label).name
-    return Queued(settings.output_dir / "logs", name, label)
+    name = names.status("X", None, model_label=settings.model_label).name
+    return Queued(settings.output_dir / "logs", name, settings.model_label)
 
 
 def _busy(unit: Unit, ready: Ready) -> str:

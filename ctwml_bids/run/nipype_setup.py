@@ -15,10 +15,11 @@ from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
 from ctwml_bids.execution.plugins import IsolatedMultiProcPlugin
+from ctwml_bids.execution.worker import NIPYPE_LOGGERS
+from ctwml_bids.run.ledger import parts
 from ctwml_bids.run.plugin_file import read_plugin
 from ctwml_bids.settings import Settings
 
-NIPYPE_LOGGERS = ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils")
 # Imported once by the fork server: seconds of CPU that each of some twenty steps a unit would pay.
 # Importing them starts no thread and touches no GPU, so that forking afterwards is safe; what is
 # computed is computed in the forked process alone.
@@ -150,8 +151,8 @@ def _run_elsewhere(
     failed: list[Node] = []
 
     def on_event(node: Node, event: str) -> None:
-        broken = {_unit_of(other) for other in failed}
-        if event == "end" and node.fullname not in started and _unit_of(node) in broken:
+        broken = {parts(other.fullname)[0] for other in failed}
+        if event == "end" and node.fullname not in started and parts(node.fullname)[0] in broken:
             # Linear says so of the steps that it leaves out after a failure.
             return
         started.add(node.fullname)
@@ -199,10 +200,6 @@ def _traceback(node: Node) -> str:
         with suppress(Exception):
             text = node.result.runtime.traceback
     return text or ""
-
-
-def _unit_of(node: Node) -> str:
-    return node.fullname.split(".")[1]
 
 
 def _quiet(verbose: int) -> None:

@@ -110,7 +110,7 @@ def _others(units: Sequence[Unit], ledger: Ledger) -> list[UnitResult]:
 
 
 def write_skipped(
-    skipped: Sequence[Skipped], ready: Ready, units: Sequence[Unit] | None = None
+    skipped: Sequence[Skipped], ready: Ready, units: Sequence[Unit]
 ) -> list[UnitResult]:
     """Write the status of what is not run, with its reason.
 
@@ -137,11 +137,9 @@ def write_skipped(
 
 
 def _sessions_before(
-    skipped: Sequence[Skipped], ready: Ready, units: Sequence[Unit] | None
+    skipped: Sequence[Skipped], ready: Ready, units: Sequence[Unit]
 ) -> list[Skipped]:
     """Return the sessions with results of subjects that are refused as a whole."""
-    if units is None:
-        return []
     everything: list[Skipped | Unit] = [*skipped, *units]
     planned = Counter(item.subject for item in everything)
     found = []
@@ -171,7 +169,7 @@ def _write_skipped(item: Skipped, ready: Ready) -> None:
         item.reason.replace(f"{ready.settings.bids_dir}/", ""),
         exit_code=item.exit_code,
         finished=now(),
-        model_label=ready.settings.desc or "",
+        model_label=ready.settings.model_label,
         outputs=before.outputs if before else [],
     )
     write_status(path, status)

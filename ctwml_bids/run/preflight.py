@@ -80,7 +80,7 @@ def preflight(settings: Settings) -> Ready:
     CtwmlError
         The first thing found that would make the run fail, with its exit code.
     """
-    names.check_model_label(settings.desc or "")
+    names.check_model_label(settings.model_label)
     # The group level reads the output folder, and of the data set participants.tsv if it is there.
     participant = "participant" in settings.analysis_levels
     check_folders(settings, images=participant or "train" in settings.analysis_levels)

@@ -101,7 +101,7 @@ def register_run(ready: Ready, started: datetime, units: Sequence[Unit]) -> Iter
                 output_dir,
                 settings.bids_dir,
                 hashes=hashes(ready),
-                model_label=settings.desc or "",
+                model_label=settings.model_label,
             )
             write_record(ready, started, images, others=others)
         yield
@@ -148,7 +148,7 @@ def check_same_run(ready: Ready, *, others: bool = False) -> None:
                 f"{settings.output_dir}: {_has(finished)} another preprocessing "
                 f"({'; '.join(changed)}). Use the same settings or another output folder."
             )
-    label = settings.desc or ""
+    label = settings.model_label
     before = record.get("segmentation", {}).get(label, fields["segmentation"])
     if changed := differences(before, fields["segmentation"]):
         finished = any(status.model_label == label for status in done())
@@ -176,8 +176,8 @@ def write_record(
     others
         Whether other runs are at work on the folder; what they registered stays.
     """
-    output_dir, fields, label = ready.settings.output_dir, _fields(ready), ready.settings.desc or ""
-    record = _read(output_dir)
+    output_dir, label = ready.settings.output_dir, ready.settings.model_label
+    record, fields = _read(output_dir), _fields(ready)
     at_work = record.get("at_work", {}) if others else {}
     record = {
         "dataset": identity(ready.settings.bids_dir),

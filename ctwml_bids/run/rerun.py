@@ -75,6 +75,6 @@ def done(units: Sequence[Unit], ready: Ready) -> list[Unit]:
 
 def status_path(unit: Unit | Skipped, ready: Ready) -> Path:
     """Name a unit's status file."""
-    label = ready.settings.desc or ""
-    status = names.status(unit.subject, unit.session, model_label=label)
-    return ready.settings.output_dir / status
+    settings = ready.settings
+    status = names.status(unit.subject, unit.session, model_label=settings.model_label)
+    return settings.output_dir / status

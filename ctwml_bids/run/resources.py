@@ -30,7 +30,7 @@ def run_facts(ready: Ready) -> RunFacts:
         output_dir=settings.output_dir,
         template=_template(ready),
         normalisation=settings.normalisation,
-        model_label=settings.desc or "",
+        model_label=settings.model_label,
         seed=settings.random_seed,
         device=settings.device,
         versions=versions(),

@@ -58,7 +58,7 @@ def _shown(unit: Unit, name: str, bids_dir: Path) -> str:
 def describe_large(units: Sequence[Unit], settings: Settings) -> list[str]:
     """Say which units have a step that needs more memory than the run may use."""
     mem_gb, deformable = settings.mem_gb, settings.normalisation == "syn"
-    sizes = {unit.label: megavoxels({"ct": unit.ct, "flair": unit.flair}) for unit in units}
+    sizes = {unit.label: megavoxels(unit.images) for unit in units}
     needs = {label: unit_gb(size, deformable=deformable) for label, size in sizes.items()}
     return [
         f"{label}: a step needs up to {need:.1f} GB of memory for images of this size, and --mem "

@@ -115,7 +115,7 @@ def from_weights(
 def _member(
     card: model_store.ModelCard, weights: Mapping[str, Tensor], source: object
 ) -> nn.Module:
-    architecture = networks.of_card(card.name, card.network)
+    architecture = networks.of_card(card)
     network = architecture.build(card.network["in_channels"], card.network["classes"])
     networks.load(network, weights, source)
     return architecture.for_inference(network)
@@ -181,7 +181,7 @@ def predict(
     brain = np.pad(inside[box], around)
     head = np.pad(channels[(slice(None), *box)], ((0, 0), *around), constant_values=card.background)
     head = with_neighbours(head, card.context, card.background)
-    architecture = networks.of_card(card.name, card.network)
+    architecture = networks.of_card(card)
     parts = [
         (region, _padded_slices(head[(slice(None), *region)], card.background, architecture.stride))
         for region in _regions(brain)

@@ -15,6 +15,8 @@ from ctwml_bids.errors import BadDataError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from ctwml_bids.segmentation.model_store import ModelCard
+
 _GUERRERO = (
     "Guerrero R, Qin C, Oktay O, et al (2018). White matter hyperintensity and stroke lesion "
     "segmentation and differentiation using convolutional neural networks. NeuroImage: Clinical "
@@ -134,25 +136,18 @@ ARCHITECTURES = {one.name: one for one in _ALL}
 DEFAULT = _ALL[0].name
 
 
-def of_card(name: str, network: Mapping[str, object]) -> Architecture:
-    """Return the architecture that a model card names.
-
-    Parameters
-    ----------
-    name
-        Of the model.
-    network
-        The card's entry of that name; where it names no variant, it is the default one.
+def of_card(card: ModelCard) -> Architecture:
+    """Return the architecture that a model card names, or the default one if it names none.
 
     Raises
     ------
     BadDataError
         If there is no such architecture.
     """
-    variant = network.get("variant", DEFAULT)
+    variant = card.network.get("variant", DEFAULT)
     if variant not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
-        raise BadDataError(f"The model {name} is a {variant!r} network; known are {known}.")
+        raise BadDataError(f"The model {card.name} is a {variant!r} network; known are {known}.")
     return ARCHITECTURES[variant]
 
 

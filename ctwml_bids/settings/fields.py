@@ -380,6 +380,11 @@ class Settings:
     )
 
     @property
+    def model_label(self) -> str:
+        """The label of the results, ``desc``; empty without one."""
+        return self.desc or ""
+
+    @property
     def template_spaces(self) -> tuple[str, ...]:
         """The template in whose space maps are written, or none; native spaces always are."""
         wanted = self.normalisation == "syn" or self.template in self.output_spaces

@@ -106,7 +106,7 @@ def draw_look(rng: np.random.Generator) -> InfarctLook:
     """Draw how infarcts look.
 
     Old infarcts read 11.9 ± 5.9 HU, acute ones 18.9 ± 6.4 (BMC Med Imaging 2024): cavities are 1
-    to 6 HU above fluid, gliosis lies between them and tissue, fresh infarcts are 4 to 12 HU
+    to 6 HU above fluid, gliosis lies between them and tissue, fresh infarcts are 6 to 16 HU
     darker than the tissue was. Two in five old infarcts are scars without a whole cavity. On FLAIR
     gliosis and fresh infarcts are 1.3 to 1.9 times as bright as white matter. One in seven fresh
     infarcts is fogged in places, as two to three weeks after it began.
@@ -118,7 +118,7 @@ def draw_look(rng: np.random.Generator) -> InfarctLook:
         rim_share=float(rng.uniform(0.4, 0.75)),
         rim_signal=float(rng.uniform(1.3, 1.9)),
         fresh_signal=float(rng.uniform(1.3, 1.9)),
-        drop=float(rng.uniform(6, 12)),
+        drop=float(rng.uniform(6, 16)),
         blur=float(rng.uniform(1.2, 2.2)),
         fog=float(rng.uniform(0.3, 0.6)) if rng.random() < 0.15 else 0.0,
     )

@@ -26,7 +26,7 @@ from ctwml_bids.simulation.truth import Truth, sample_truth
 from ctwml_bids.simulation.wide_ventricles import RANGE_ML
 from ctwml_bids.simulation.window_export import through_window
 
-VERSION = "3"  # of the simulation; the same seed gives the same heads within a version
+VERSION = "3.1"  # of the simulation; the same seed gives the same heads within a version
 # Age by Fazekas group (Table 1 of Pitkänen et al. 2020): mean, SD.
 INFARCT_STREAM = 17  # of a seed; others are taken elsewhere
 AGE = {0: (65.7, 11.5), 1: (65.7, 11.5), 2: (73.4, 7.1), 3: (74.7, 7.2)}

@@ -105,7 +105,7 @@ def agreement(ct_ml: ArrayLike, flair_ml: ArrayLike) -> Agreement:
         )
     slope, intercept = _line(flair, ct)
     bias, lower, upper, spread = _bland_altman(ct - flair)
-    values = weighted(np.ones((1, ct.size)), flair, ct)[0].tolist()
+    values = estimates(concordance.moments(np.ones((1, ct.size)), flair, ct))[0].tolist()
     plain = {name: Estimate(value) for name, value in zip(NAMES, values, strict=True)}
     return Agreement(
         pairs=int(ct.size),
@@ -124,7 +124,7 @@ def agreement(ct_ml: ArrayLike, flair_ml: ArrayLike) -> Agreement:
     )
 
 
-# In the order of `weighted`.
+# In the order of `estimates`.
 NAMES = (
     "pearson",
     "slope",
@@ -139,26 +139,8 @@ NAMES = (
 )
 
 
-def weighted(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return all estimates of some cohorts, in the order of `NAMES`.
-
-    Parameters
-    ----------
-    weights
-        How often each unit is in each cohort, (m, n).
-    x, y
-        Volumes from FLAIR and from CT in mL; a unit with a NaN in either does not count.
-
-    Returns
-    -------
-    numpy.ndarray
-        (m, len(NAMES)).
-    """
-    return estimates(concordance.moments(weights, x, y))
-
-
 def estimates(of: Moments) -> np.ndarray:
-    """Return all estimates of some cohorts from their moments, as `weighted` does."""
+    """Return all estimates of m cohorts from their moments, (m, len(NAMES))."""
     columns = [
         concordance.pearson(of),
         *concordance.least_squares(of),
@@ -177,7 +159,7 @@ def with_ends(found: Agreement, ends: np.ndarray) -> Agreement:
         for name, (low, high) in zip(NAMES, ends.T, strict=True)
         if not math.isnan((estimate := getattr(found, name)).value)
     }
-    return Agreement(**(vars(found) | ended))
+    return replace(found, **ended)
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> Estimate:

@@ -207,7 +207,7 @@ def _part(by: str, stratum: str, values: _Values, draws: int) -> Part:
         moments, mean, *tables = np.split(weights @ summed, where, axis=1)
         columns = [agreed.estimates(moments_of(moments, terms.about)), _average(mean)]
         columns += [fazekas_cohort.judged(table) for table in tables]
-        columns += [ranks.spearman_of(weights, order)[:, None] for order in orders.values()]
+        columns += [ranks.spearman(weights, order)[:, None] for order in orders.values()]
         return np.concatenate(columns, axis=1)
 
     # One set of resampled cohorts for all: drawing them costs most.
@@ -261,7 +261,7 @@ def _average(sums: np.ndarray) -> np.ndarray:
 
 def _spearman(order: ranks.Order, count: int, ends: np.ndarray) -> Estimate:
     """Return a rank correlation, of a part of `count` units, with its two intervals."""
-    value = float(ranks.spearman_of(np.ones((1, count)), order)[0])
+    value = float(ranks.spearman(np.ones((1, count)), order)[0])
     if order.units.size < agreed.MINIMUM_PAIRS or math.isnan(value):
         return UNDEFINED
     return Estimate(value, *ranks.fisher_interval(value, order.units.size), *map(float, ends))

@@ -202,7 +202,7 @@ LESION_COLUMNS: dict[str, dict[str, str]] = {
     "y_mm": {"Description": "Centre of mass, to the front", "Units": "mm"},
     "z_mm": {"Description": "Centre of mass, upwards", "Units": "mm"},
     "ventricle_distance_mm": {
-        "Description": "From its nearest voxel to the ventricles",
+        "Description": "From its nearest voxel to the ventricles; n/a where none were found",
         "Units": "mm",
     },
 }

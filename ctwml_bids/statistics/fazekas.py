@@ -171,25 +171,29 @@ def confusion(rated: ArrayLike, estimated: ArrayLike) -> np.ndarray:
     return counts
 
 
-def share_right(counts: np.ndarray) -> float:
-    """Return the share of heads on the diagonal of a confusion matrix; NaN without heads."""
-    total = counts.sum()
-    return float(np.trace(counts) / total) if total else float("nan")
+def share_right(counts: np.ndarray) -> np.ndarray:
+    """Return the share of heads on the diagonals of confusion matrices, (..., 3, 3) → (...).
+
+    NaN without heads.
+    """
+    with np.errstate(invalid="ignore"):
+        share: np.ndarray = np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1))
+    return share
 
 
-def weighted_kappa(counts: np.ndarray) -> float:
-    """Return Cohen's kappa with quadratic weights (Cohen 1968) of a confusion matrix.
+def weighted_kappa(counts: np.ndarray) -> np.ndarray:
+    """Return Cohen's kappa with quadratic weights (Cohen 1968), (..., 3, 3) → (...).
 
     NaN where agreement by chance is already perfect: all heads in one group, twice.
     """
-    counts = np.asarray(counts, dtype=float)
-    if counts.sum() == 0:
-        return float("nan")
-    index = np.arange(len(counts))
+    index = np.arange(counts.shape[-1])
     weights = (index[:, None] - index[None, :]) ** 2
-    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
-    by_chance = float((weights * expected).sum())
-    return 1 - float((weights * counts).sum()) / by_chance if by_chance else float("nan")
+    rows, columns = counts.sum(axis=-1, keepdims=True), counts.sum(axis=-2, keepdims=True)
+    observed = (weights * counts).sum(axis=(-2, -1))
+    with np.errstate(invalid="ignore"):
+        expected = rows * columns / counts.sum(axis=(-2, -1), keepdims=True)
+        kappa: np.ndarray = 1 - observed / (weights * expected).sum(axis=(-2, -1))
+    return kappa
 
 
 def _checked(volumes_ml: ArrayLike, groups: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -28,8 +28,6 @@ class Classification:
     estimated
         Index in `fazekas.GROUPS` of each unit, in order: of rated ones by thresholds fitted without
         them, of others by `thresholds`; −1 where there is no volume or no threshold.
-    counts
-        Rated (rows) by estimated group (columns), (3, 3).
     folds
         Of the cross-validation; 0 where the thresholds came from elsewhere.
     note
@@ -39,7 +37,6 @@ class Classification:
     rated: int
     thresholds: fazekas.Thresholds | None
     estimated: tuple[int, ...]
-    counts: np.ndarray
     folds: int = 0
     note: str = ""
 
@@ -74,30 +71,16 @@ def classify(
     people = len(set(owner[rated].tolist()))
     estimated = np.full(volumes.size, -1)
     note, folds, fitted = "", 0, thresholds
-    if fitted is None:
-        note = _why_none(rating[rated], people)
-        if note:
-            empty = np.zeros((3, 3), dtype=int)
-            return Classification(
-                int(rated.sum()), None, tuple(estimated.tolist()), empty, note=note
-            )
-        fitted = fazekas.fit_thresholds(volumes[rated], rating[rated])
-        folds = FOLDS
-    estimated[known] = fitted.group(volumes[known])
-    if thresholds is None:
+    if fitted is None and not (note := _why_none(rating[rated], people)):
+        fitted, folds = fazekas.fit_thresholds(volumes[rated], rating[rated]), FOLDS
+        note = _missing_group(rating[rated])
+    if fitted is not None:
+        estimated[known] = fitted.group(volumes[known])
+    if folds:
         estimated[rated] = fazekas.cross_validated(
             volumes[rated], rating[rated], folds=folds, seed=seed, subjects=owner[rated]
         )
-        note = _missing_group(rating[rated])
-    counts = fazekas.confusion(rating[rated], estimated[rated])
-    return Classification(
-        int(rated.sum()),
-        fitted,
-        tuple(estimated.tolist()),
-        counts,
-        folds,
-        note,
-    )
+    return Classification(int(rated.sum()), fitted, tuple(estimated.tolist()), folds, note)
 
 
 def _why_none(rating: np.ndarray, people: int) -> str:
@@ -138,12 +121,12 @@ def cells(rated: np.ndarray, estimated: np.ndarray) -> np.ndarray:
 def judged(sums: np.ndarray) -> np.ndarray:
     """Return share right and kappa, (m, 2), from the sums of cohorts over `cells`, (m, 9)."""
     tables = sums.reshape(-1, 3, 3)
-    return np.stack([_share(tables), _kappa(tables)], axis=1)
+    return np.stack([fazekas.share_right(tables), fazekas.weighted_kappa(tables)], axis=1)
 
 
 def with_ends(counts: np.ndarray, ends: np.ndarray) -> tuple[Estimate, Estimate]:
     """Return share right and kappa of a confusion matrix with intervals, (2, 2)."""
-    values = (fazekas.share_right(counts), fazekas.weighted_kappa(counts))
+    values = (float(fazekas.share_right(counts)), float(fazekas.weighted_kappa(counts)))
     share, kappa = (
         UNDEFINED
         if math.isnan(value)
@@ -151,22 +134,3 @@ def with_ends(counts: np.ndarray, ends: np.ndarray) -> tuple[Estimate, Estimate]
         for k, value in enumerate(values)
     )
     return share, kappa
-
-
-def _share(tables: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share: np.ndarray = np.trace(tables, axis1=1, axis2=2) / tables.sum(axis=(1, 2))
-    return share
-
-
-def _kappa(tables: np.ndarray) -> np.ndarray:
-    """Quadratically weighted kappa of many confusion matrices (`fazekas.weighted_kappa`)."""
-    index = np.arange(3)
-    weights = (index[:, None] - index[None, :]) ** 2
-    rows, columns = tables.sum(axis=2), tables.sum(axis=1)
-    total = np.maximum(tables.sum(axis=(1, 2)), 1.0)
-    chance = rows[:, :, None] * columns[:, None, :] / total[:, None, None]
-    below = (weights * chance).sum(axis=(1, 2))
-    above = (weights * tables).sum(axis=(1, 2))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(below > 0, 1 - above / below, np.nan)

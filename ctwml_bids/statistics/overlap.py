@@ -28,7 +28,7 @@ class Overlap:
     Attributes
     ----------
     dice
-        2|X∩Y| / (|X| + |Y|); 1 when both are empty, see ``both_empty``.
+        ``2|X∩Y| / (|X| + |Y|)``; 1 when both are empty, see ``both_empty``.
     both_empty
         Neither image has a lesion: the Dice of 1 says nothing about segmentation quality.
     true_positive_ml, ct_only_ml, flair_only_ml
@@ -36,7 +36,7 @@ class Overlap:
     h95_mm
         95th-percentile Hausdorff distance; NaN when either is empty.
     avd_percent
-        |V_CT − V_FLAIR| / V_FLAIR · 100; NaN when FLAIR is empty.
+        ``|V_CT − V_FLAIR| / V_FLAIR · 100``; NaN when FLAIR is empty.
     lesion_recall, lesion_f1
         Over 26-connected lesions, any shared voxel is a hit.
     """
@@ -92,7 +92,7 @@ def compare(ct: np.ndarray, flair: np.ndarray, *, affine: np.ndarray) -> Overlap
 
 
 def dice(first: np.ndarray, second: np.ndarray) -> float:
-    """Return 2|X∩Y| / (|X| + |Y|) of two masks of one shape; 1 when both are empty."""
+    """Return ``2|X∩Y| / (|X| + |Y|)`` of two masks of one shape; 1 when both are empty."""
     first, second = np.asarray(first) > 0, np.asarray(second) > 0
     _require_same_shape(first, second)
     total = int(np.count_nonzero(first)) + int(np.count_nonzero(second))
@@ -100,7 +100,7 @@ def dice(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def absolute_volume_difference(result: float, reference: float) -> float:
-    """Return |result − reference| / reference · 100 (percent); NaN for a reference of 0."""
+    """Return ``|result − reference| / reference · 100`` (percent); NaN for a reference of 0."""
     return abs(result - reference) / reference * 100.0 if reference else math.nan
 
 

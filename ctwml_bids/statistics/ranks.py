@@ -44,26 +44,21 @@ class Order:
         return cls(units, ties, volume, np.eye(levels.size)[level])
 
 
-def spearman(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def spearman(weights: np.ndarray, order: Order) -> np.ndarray:
     """Return Spearman's rank correlation of each cohort, ties at their mean rank.
 
     Parameters
     ----------
     weights
         How often each unit is in each cohort, whole numbers, (m, n).
-    x, y
-        Volumes and ratings of the n units; one with a NaN in either does not count.
+    order
+        Of the volumes and ratings of the n units.
 
     Returns
     -------
     numpy.ndarray
         (m,); NaN where all values of one are equal.
     """
-    return spearman_of(weights, Order.of(x, y))
-
-
-def spearman_of(weights: np.ndarray, order: Order) -> np.ndarray:
-    """Return what `spearman` does, from what `Order` found once for all cohorts."""
     # Indexing would leave a slower order in memory.
     held = np.take(weights, order.units, axis=1)
     ties = held if order.first is None else np.add.reduceat(held, order.first, axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ctwml_bids.statistics.fazekas import GROUPS, group_of_grade
+from ctwml_bids.statistics.fazekas import group_of_grade
 
 EMPTY = ("", "n/a")
 
@@ -53,8 +53,3 @@ def parse(text: str) -> Rating | None:
         raise ValueError(f"{text!r} is no Fazekas grade (0, 1, 2, 3) or group (0-1, 2, 3)")
     grade = int(text[0])
     return Rating(int(group_of_grade([grade])[0]), grade)
-
-
-def group_name(index: int) -> str:
-    """Return the name of a group, such as ``0-1``."""
-    return GROUPS[index]

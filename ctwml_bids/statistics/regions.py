@@ -61,7 +61,8 @@ class LesionMeasures:
     speck_ml
         Volume in foci below the minimum: part of the total, of no lesion in the table.
     periventricular_ml, deep_ml
-        Within and beyond the periventricular distance; NaN without a ventricle mask.
+        Volume of voxels whose centres are within, and beyond, `PERIVENTRICULAR_MM` of the centre
+        of a ventricle voxel; NaN without a ventricle mask.
     left_ml, right_ml
         Volume in each of the patient's hemispheres.
     near_border
@@ -97,7 +98,6 @@ def measure(
     brain: np.ndarray,
     ventricles: np.ndarray,
     left: np.ndarray,
-    periventricular_mm: float = PERIVENTRICULAR_MM,
     minimum_ml: float = MINIMUM_LESION_ML,
 ) -> LesionMeasures:
     """Measure the lesions of one image in its own space.
@@ -112,9 +112,6 @@ def measure(
         0–1, that each voxel is a lesion, on that grid.
     left
         True where a voxel lies in the patient's left hemisphere (see `left_of_midline`).
-    periventricular_mm
-        A lesion voxel is periventricular when its centre is at most this far from the centre of
-        a ventricle voxel.
     minimum_ml
         Smaller foci are neither counted nor listed as lesions; volumes take them in.
 
@@ -137,7 +134,7 @@ def measure(
     indices = np.argwhere(lesions)
     where = tuple(indices.T)
     distance = _distance_to(ventricles, indices, affine)
-    near = int(np.count_nonzero(distance <= periventricular_mm + 1e-6))
+    near = int(np.count_nonzero(distance <= PERIVENTRICULAR_MM + 1e-6))
     total, total_left = len(indices), int(np.count_nonzero(left[where]))
     brain_ml = int(np.count_nonzero(brain)) * voxel_ml
     foci = _lesion_table(lesions, indices, distance, affine)
@@ -164,7 +161,7 @@ def measure(
 
 
 def left_of_midline(
-    shape: tuple[int, int, int], affine: np.ndarray, native_to_template: np.ndarray | None = None
+    shape: tuple[int, int, int], affine: np.ndarray, native_to_template: np.ndarray
 ) -> np.ndarray:
     """Return True where a voxel's centre is left of the midline plane x = 0 of the template.
 
@@ -175,15 +172,14 @@ def left_of_midline(
     affine
         4×4, voxel indices → RAS mm of the image.
     native_to_template
-        4×4, RAS mm: points of the image → points of the template. Identity if None.
+        4×4, RAS mm: points of the image → points of the template.
 
     Returns
     -------
     numpy.ndarray
         bool, the given shape.
     """
-    to_template = np.eye(4) if native_to_template is None else np.asarray(native_to_template)
-    row = (to_template @ np.asarray(affine, dtype=float))[0]
+    row = (native_to_template @ np.asarray(affine, dtype=float))[0]
     i, j, k = np.ogrid[: shape[0], : shape[1], : shape[2]]
     left: np.ndarray = row[0] * i + row[1] * j + row[2] * k + row[3] < 0
     return left

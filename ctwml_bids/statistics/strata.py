@@ -68,16 +68,11 @@ def interval_class(days: object) -> str:
     return _class(number_in(days), (1.0, 7.0, 42.0), names)
 
 
-def as_named(value: object) -> str:
-    """Return a class that has a name already."""
-    return str(value)
-
-
-# What a cohort is parted by → column of units.tsv, its class, heading.
+# What a cohort is parted by → column of units.tsv, what names the class of its value, heading.
 STRATA: dict[str, tuple[str, Callable[[object], str], str]] = {
-    "fazekas": ("fazekas_group", as_named, "Fazekas group"),
-    "ct_scanner": ("ct_scanner", as_named, "CT scanner"),
-    "flair_scanner": ("flair_scanner", as_named, "FLAIR scanner"),
+    "fazekas": ("fazekas_group", str, "Fazekas group"),
+    "ct_scanner": ("ct_scanner", str, "CT scanner"),
+    "flair_scanner": ("flair_scanner", str, "FLAIR scanner"),
     "ct_slice_thickness": ("ct_slice_thickness_mm", thickness_class, "CT slice thickness"),
     "flair_slice_thickness": ("flair_slice_thickness_mm", thickness_class, "FLAIR slice thickness"),
     "days": ("days_apart", interval_class, "days between CT and FLAIR"),

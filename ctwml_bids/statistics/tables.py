@@ -24,8 +24,8 @@ def unit_rows(
     qc: str,
     thresholds: Mapping[str, float],
     models: Mapping[str, str],
-    infarcts_ml: Mapping[str, float | None] | None = None,
-    pair: Overlap | None = None,
+    infarcts_ml: Mapping[str, float | None],
+    pair: Overlap | None,
 ) -> list[dict[str, object]]:
     """Return the rows of one unit's statistics table.
 
@@ -51,7 +51,7 @@ def unit_rows(
     for image in IMAGES:
         if image in measures:
             found = {
-                "infarct_ml": (infarcts_ml or {}).get(image),
+                "infarct_ml": infarcts_ml[image],
                 "threshold": thresholds[image],
                 "model": models[image],
             }

@@ -41,12 +41,9 @@ def _grown(array: Tensor, fresh: Tensor) -> Tensor:
     """Put an array into the shape of a fresh one; its first axis counts the outputs."""
     both = tuple(slice(min(sizes)) for sizes in zip(array.shape, fresh.shape, strict=True))
     # Norms begin at a scale of 1 and a variance of 1, which are no weights to make small.
-    grown = fresh.clone() if _is_constant(fresh) else _FRESH * fresh
+    is_constant = bool((fresh == fresh.flatten()[0]).all())
+    grown = fresh.clone() if is_constant else _FRESH * fresh
     # Outputs that were there see nothing of inputs that are new.
     grown[both[0]] = torch.zeros((), dtype=fresh.dtype)
     grown[both] = array[both]
     return grown
-
-
-def _is_constant(fresh: Tensor) -> bool:
-    return bool((fresh == fresh.flatten()[0]).all())

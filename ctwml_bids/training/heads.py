@@ -23,6 +23,7 @@ from ctwml_bids.preprocessing.normalisation import to_grid
 from ctwml_bids.preprocessing.transforms import read_itk
 from ctwml_bids.segmentation.classes import BACKGROUND, INFARCT, WML
 from ctwml_bids.segmentation.inputs import network_channels
+from ctwml_bids.segmentation.model_store import sha256
 from ctwml_bids.statistics.overlap import dice
 from ctwml_bids.training.mapped_heads import facts_of, save_mapped
 from ctwml_bids.unit.modalities import FUNCTIONS
@@ -123,9 +124,7 @@ def check_unchanged(case: Case, known: str) -> None:
         If they are not, or its image is not the one that was measured.
     """
     image = case.images[case.modality]
-    with image.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
-    is_other = case.fingerprints and found not in case.fingerprints.values()
+    is_other = case.fingerprints and sha256(image) not in case.fingerprints.values()
     if is_other or identity(case) != known:
         raise BadDataError(
             f"{image}: it, or what `participant` made of it, is not what {case.label} had when "

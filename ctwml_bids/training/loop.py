@@ -136,7 +136,7 @@ def initial_weights(model: Path, member: int, classes: int) -> tuple[dict[str, T
     arrays = model_store.load_weights(model / chosen.file)
     weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
     if classes != len(card.classes):
-        architecture = networks.of_card(card.name, card.network)
+        architecture = networks.of_card(card)
         fresh = _fresh(architecture, card.network["in_channels"], classes, member)
         weights = with_classes(weights, fresh.state_dict(), architecture.head)
     return weights, chosen.sha256

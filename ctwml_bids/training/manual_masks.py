@@ -68,7 +68,7 @@ def find_mask(
             break
     else:
         return None
-    ranks = {path: _rank(path, _space(path, images), prefer) for path in found}
+    ranks = {path: (_space(path, images) != prefer, "_desc-" in path.name) for path in found}
     best = [path for path in found if ranks[path] == min(ranks.values())]
     if len(best) > 1:
         listed = ", ".join(path.name for path in best)
@@ -77,10 +77,6 @@ def find_mask(
             "folder, or give the others a desc entity."
         )
     return best[0], _space(best[0], images)
-
-
-def _rank(path: Path, space: str, prefer: str) -> tuple[bool, bool]:
-    return (space != prefer, "_desc-" in path.name)
 
 
 def _space(path: Path, images: Mapping[str, Path]) -> str:

@@ -28,7 +28,6 @@ from ctwml_bids.training.measuring import (
     ventricle_mask_of,
 )
 from ctwml_bids.training.picture import picture
-from ctwml_bids.training.recipe import Recipe
 from ctwml_bids.training.setup import Training
 from ctwml_bids.training.tables import write_table
 
@@ -193,7 +192,8 @@ def _write_maps(
     of: LesionMaps,
 ) -> None:
     recipe, sources = training.recipe, _sources(case, space, training)
-    other_threshold = "Threshold" if of is OF_INFARCTS else "InfarctThreshold"
+    threshold = recipe.threshold if of is OF_WML else recipe.infarct_threshold
+    other_threshold = "InfarctThreshold" if of is OF_WML else "Threshold"
     both = (OF_WML, OF_INFARCTS) if recipe.network.has_infarcts else (OF_WML,)
     probabilities = [_map_name(case, case.modality, space, "cv", training.label, n) for n in both]
     told = {name: value for name, value in about.items() if name != other_threshold}
@@ -206,7 +206,7 @@ def _write_maps(
             space=space.upper(),
             spatial_reference=_raw(case, space, training),
             kind="Lesion" if is_mask else None,
-            threshold=_threshold(recipe, of) if is_mask else None,
+            threshold=threshold if is_mask else None,
             model=training.model_name,
             description=f"{_SHOWS[kind].format(of)} seen in the {case.modality.upper()} by "
             "networks that were not trained on this subject: "
@@ -217,10 +217,6 @@ def _write_maps(
             training.settings.output_dir / names.sidecar(name),
             {**sidecar, "CrossValidation": told},
         )
-
-
-def _threshold(recipe: Recipe, of: LesionMaps) -> float | None:
-    return recipe.threshold if of is OF_WML else recipe.infarct_threshold
 
 
 def _drop(
@@ -278,12 +274,11 @@ def _write_picture(
 ) -> None:
     of = (case.subject, case.session)
     space = "FLAIR" if "flair" in case.images else "CT"
-    png = picture(
-        case, seen, grid, training.settings.output_dir / names.brain_mask(*of, space=space)
-    )
+    out = training.settings.output_dir
+    png = picture(case, seen, grid, out / names.brain_mask(*of, space=space))
     if png is not None:
         name = names.example(*of, model_label=training.label, cross_validated=True)
-        write_bytes(training.settings.output_dir / name, png)
+        write_bytes(out / name, png)
 
 
 def _other_mask(case: Case, seen: str, out: Path, label: str) -> np.ndarray:

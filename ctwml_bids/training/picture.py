@@ -11,6 +11,7 @@ from ctwml_bids.geometry import load_nifti
 from ctwml_bids.modality import CT, FLAIR, MODALITIES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.hounsfield import read_ct
+from ctwml_bids.preprocessing.normalisation import to_grid
 from ctwml_bids.reports.examples import Shown, example
 from ctwml_bids.reports.figures import CT_WINDOW, image_window
 from ctwml_bids.training.heads import Case
@@ -58,14 +59,7 @@ def picture(
 def _ct_on(case: Case, grid: Grid) -> np.ndarray:
     """Return the CT of a pair on a grid in FLAIR space, in HU."""
     ct = read_ct(case.images["ct"], settled=True).image
-    return resample(
-        np.asarray(ct.dataobj),
-        ct.affine,
-        grid,
-        case.matrix("flair", "ct"),
-        fill=-1000.0,
-        average=True,
-    )
+    return to_grid(ct, case.matrix("flair", "ct"), grid, fill=-1000.0)
 
 
 def _on(lesions: np.ndarray, grid: Grid, on: Grid) -> np.ndarray:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ctwml_bids.bids.files import write_json
+from ctwml_bids.bids.labels import first_of
 from ctwml_bids.errors import BadDataError, CannotCreateError, InvalidInputError
 from ctwml_bids.reading import read_json
 from ctwml_bids.settings import differences
@@ -197,7 +198,7 @@ def check_cases(folder: Path, plan: Plan, now: Plan) -> None:
     both = sorted(set(plan.cases) & set(now.cases))
     changed = [label for label in both if plan.cases[label].identity != now.cases[label].identity]
     what = [
-        f"{', '.join(labels[:5])}{f' and {len(labels) - 5} more' if len(labels) > 5 else ''} {how}"
+        f"{first_of(labels, 5)} {how}"
         for labels, how in ((new, "new"), (gone, "gone"), (changed, "changed"))
         if labels
     ]

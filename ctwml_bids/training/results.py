@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_text, write_tsv
+from ctwml_bids.bids.labels import first_of
 from ctwml_bids.errors import InputOutputError, NoInputError
 from ctwml_bids.reports.training import TrainingReport, render_training
 from ctwml_bids.run.provenance import versions
@@ -62,10 +63,9 @@ def merge(
     recipe = training.recipe
     noted = {unit: training.done(unit) for unit in recipe.units}
     if missing := [unit.part for unit, about in noted.items() if about is None]:
-        more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
         raise NoInputError(
             f"{training.folder / UNITS}: {len(missing)} units of this training are not done: "
-            f"{', '.join(missing[:10])}{more}. Run `train` with --only and each of them, or "
+            f"{first_of(missing, 10)}. Run `train` with --only and each of them, or "
             "without --only; nothing was merged."
         )
     done = {unit: about for unit, about in noted.items() if about is not None}

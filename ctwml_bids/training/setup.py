@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ctwml_bids import __version__, templates
 from ctwml_bids.bids import names
+from ctwml_bids.bids.dataset import made_by_program, said_of
 from ctwml_bids.bids.exclusions import excluded, strangers
 from ctwml_bids.bids.people_tables import Sources, read_sources
 from ctwml_bids.bids.unit_folders import refused_in, units_in
@@ -17,7 +18,6 @@ from ctwml_bids.geometry import load_nifti
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.preprocessing.normalisation import network_grid
-from ctwml_bids.reading import read_json
 from ctwml_bids.run.machine import choose_device
 from ctwml_bids.segmentation import model_store, networks
 from ctwml_bids.segmentation.classes import NAMES
@@ -72,8 +72,8 @@ class Training:
 
     @property
     def label(self) -> str:
-        """The ``--desc`` of the run; empty without one."""
-        return self.settings.desc or ""
+        """The label of its results, as in `Settings`."""
+        return self.settings.model_label
 
     @property
     def model_name(self) -> str:
@@ -253,7 +253,7 @@ def _as_begun(settings: Settings, card: model_store.ModelCard) -> tuple[str, int
             f"--context {settings.context}: the networks of {card.name}, which --init shipped "
             f"begins from, see {card.context} slices below and above; leave --context out."
         )
-    begun = networks.of_card(card.name, card.network).name
+    begun = networks.of_card(card).name
     if settings.network not in (None, begun):
         raise UsageError(
             f"--network {settings.network}: those of {card.name}, which --init shipped begins "
@@ -329,19 +329,10 @@ def _cautions(bids_dir: Path, init: model_store.ModelCard | None) -> tuple[str, 
     """Say where the networks to begin from know the heads of the data set in another way."""
     if init is None or "simulat" not in str(init.training.get("data")):
         return ()
-    if not any(maker == SIMULATOR for maker in _makers(bids_dir)):
+    if not made_by_program(said_of(bids_dir), SIMULATOR):
         return ()
     return (
         f"The networks begin from {init.name}, which was trained on simulated heads, and these "
         "are simulated, too: with the same anatomy under other lesions. What is left out of "
         "a fold is not wholly new to its network, so that the accuracy is too high.",
     )
-
-
-def _makers(bids_dir: Path) -> list[str]:
-    """Return the programs that a data set says it was made by."""
-    try:
-        described = read_json(bids_dir / "dataset_description.json")
-        return [str(maker["Name"]) for maker in described["GeneratedBy"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []

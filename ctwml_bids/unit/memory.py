@@ -68,20 +68,20 @@ def unit_gb(megavoxels: Mapping[str, float], *, deformable: bool = False) -> flo
     return max(single, *(step_gb(kind, sum(megavoxels.values())) for kind in OF_ALL))
 
 
-def megavoxels(images: Mapping[str, Path | None]) -> dict[str, float]:
+def megavoxels(images: Mapping[str, Path]) -> dict[str, float]:
     """Count the voxels of a unit's images, in millions, from their headers.
 
     Parameters
     ----------
     images
-        ``ct`` and ``flair``; None where there is none.
+        ``ct``, ``flair`` or both.
 
     Returns
     -------
     dict
-        Of those that there are; 0 for one that cannot be read, which its first step will say.
+        The same; 0 for one that cannot be read, which its first step will say.
     """
-    return {name: _count(path) for name, path in images.items() if path is not None}
+    return {name: _count(path) for name, path in images.items()}
 
 
 def _count(path: Path) -> float:

@@ -15,6 +15,7 @@ from ctwml_bids.geometry import load_nifti
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.carried_mask import carry
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
+from ctwml_bids.preprocessing.normalisation import to_grid
 from ctwml_bids.reports import pictures
 from ctwml_bids.reports.examples import Shown, example
 from ctwml_bids.reports.figures import CT_WINDOW, image_window
@@ -130,12 +131,7 @@ def report_unit(unit: UnitShown, measures: Measures) -> tuple[str, bytes | None]
             pair_measures=of_pair,
             methods=methods(
                 version=run.versions["ctwml_bids"],
-                networks={
-                    name: networks.of_card(card.name, card.network)
-                    for name, card in run.cards.items()
-                    if name in images
-                },
-                images=tuple(images),
+                networks={name: networks.of_card(run.cards[name]) for name in images},
                 template=run.template.name,
                 normalisation=run.normalisation,
                 models=cards,
@@ -175,25 +171,18 @@ def _example(unit: UnitShown, ct_on_flair: np.ndarray | None) -> bytes | None:
     brain = _brain(files.brain, files.raw, grid)
     array = np.asarray(image.dataobj)
     window = CT_WINDOW if MODALITIES[name].is_hounsfield else image_window(array, brain)
-    lesions = _on(files.lesions.mask, grid) >= 0.5
+    lesions = on_native(files.lesions.mask, grid)
     examples = [Shown(name.upper(), array, lesions, window)]
     if unit.pair and ct_on_flair is not None:
-        lesions = _on(unit.pair.ct_in_flair, grid) >= 0.5
+        lesions = on_native(unit.pair.ct_in_flair, grid)
         examples.insert(0, Shown("CT", ct_on_flair, lesions, CT_WINDOW))
     return example(examples, grid.affine, brain=brain)
 
 
 def _ct_on_flair(pair: PairShown) -> np.ndarray:
     """Return the CT of a pair on the FLAIR's grid, in HU."""
-    ct = load_image(pair.ct.image)
-    return resample(
-        np.asarray(ct.dataobj),
-        ct.affine,
-        grid_of(load_image(pair.flair.image)),
-        np.loadtxt(pair.flair_to_ct),
-        fill=-1000.0,
-        average=True,
-    )
+    grid = grid_of(load_image(pair.flair.image))
+    return to_grid(load_image(pair.ct.image), np.loadtxt(pair.flair_to_ct), grid, fill=-1000.0)
 
 
 def _networks(facts: Mapping[str, Facts]) -> dict[str, str]:
@@ -226,9 +215,9 @@ def _described(name: str, path: str, bids_dir: Path) -> dict[str, str]:
     }
 
 
-def _on(path: str, grid: Grid, order: int = 1) -> np.ndarray:
+def _on(path: str, grid: Grid) -> np.ndarray:
     image = load_image(path)
-    return resample(np.asarray(image.dataobj), image.affine, grid, order=order)
+    return resample(np.asarray(image.dataobj), image.affine, grid)
 
 
 def _native_mask(mask: str, raw: str) -> nib.Nifti1Image:
@@ -251,9 +240,9 @@ def _image_figures(name: str, files: ImageShown) -> list[Figure]:
     image = load_image(files.image)
     array, grid = np.asarray(image.dataobj), grid_of(image)
     brain = _brain(files.brain, files.raw, grid)
-    lesions, infarcts = _on(files.lesions.mask, grid) >= 0.5, None
+    lesions, infarcts = on_native(files.lesions.mask, grid), None
     if files.lesions.infarct is not None:
-        infarcts = _on(files.lesions.infarct.mask, grid) >= 0.5
+        infarcts = on_native(files.lesions.infarct.mask, grid)
     probability = _on(files.lesions.probability, grid)
     disagreement = _on(files.lesions.disagreement, grid)
     of = (name.upper(), array, grid.affine)

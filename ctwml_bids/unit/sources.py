@@ -80,9 +80,10 @@ class Lineage:
         others = [self.raw["flair"]] if seen == "ct" and self.carried else []
         frame = self._xfm(seen.upper(), self.template)
         found = [self.raw[seen], *others, self.brain(seen), frame, self.ventricles(seen)]
-        deformed = self._deformed_for(seen)
+        # Of a pair one is deformed; a CT in a frame of its own does not go through its field.
+        deformed = self.deformed if self.deformed == seen or self.carried else None
         if space == "template" and deformed is not None:
-            found.append(self._field(deformed.upper(), self.template))
+            found.append(self._xfm(deformed.upper(), self.template, deformable=True))
         elif space not in ("template", seen):
             found.append(self._xfm(seen.upper(), space.upper()))
             # The grid that it lies on.
@@ -105,9 +106,8 @@ class Lineage:
         if inverse:
             return [self._xfm(target, source)]
         if self.template != target:
-            images = IMAGES
-            masks = [self.brain(image, carried=False) for image in images]
-            return [*(self.raw[image] for image in images), *masks]
+            masks = [self.brain(image, carried=False) for image in IMAGES]
+            return [*(self.raw[image] for image in IMAGES), *masks]
         if source == "CT" and self.carried:
             return [self._xfm("CT", "FLAIR"), self._xfm("FLAIR", self.template)]
         return [self.brain(source.lower())]
@@ -144,15 +144,8 @@ class Lineage:
         """Return the URI of an image's ventricle mask."""
         return self._uri(names.ventricle_mask, space=image.upper())
 
-    def _deformed_for(self, seen: str) -> str | None:
-        """Return the image whose field a map went through; a CT in its own frame has none."""
-        return self.deformed if self.deformed == seen or self.carried else None
-
-    def _xfm(self, source: str, target: str) -> str:
-        return self._uri(names.xfm, source=source, target=target)
-
-    def _field(self, source: str, target: str) -> str:
-        return self._uri(names.xfm, source=source, target=target, deformable=True)
+    def _xfm(self, source: str, target: str, *, deformable: bool = False) -> str:
+        return self._uri(names.xfm, source=source, target=target, deformable=deformable)
 
     def _uri(self, of: Callable[..., PurePosixPath], **entities: str | bool) -> str:
         return names.bids_uri(of(self.subject, self.session, **entities))

@@ -253,21 +253,9 @@ def _add_results(
     shared: dict[str, pe.Node],
 ) -> None:
     """Add the measures with their quality gates, the report, and the writing of all."""
-    ct, flair = images.get("ct", _ImageNodes()), images.get("flair", _ImageNodes())
-    results = {
-        "ct_head": ct.head,
-        "ct_ventricles": ct.ventricles,
-        "ct_network": ct.network,
-        "ct_lesions": ct.lesions,
-        "ct_in_template": ct.in_template,
-        "flair_head": flair.head,
-        "flair_ventricles": flair.ventricles,
-        "flair_network": flair.network,
-        "flair_lesions": flair.lesions,
-        "flair_in_template": flair.in_template,
-        "flair_contrast": flair.contrast,
-        **shared,
-    }
+    results = dict(shared)
+    for name, nodes in images.items():
+        results |= {f"{name}_{field}": node for field, node in vars(nodes).items()}
     of = {"unit": unit, "run": resources.run}
     measure = step(MeasureUnit(**of), "measure", "measure", *images, **results)
     results["measures"] = measure

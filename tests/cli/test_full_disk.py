@@ -39,8 +39,10 @@ def test_a_disk_that_others_fill_up_ends_the_run_and_says_so(dataset, tmp_path):
     assert code == 74, said
     assert "Traceback" not in said
     assert "Logging error" not in said
-    assert "full" in said.splitlines()[-1]
-    assert "make room" in said.splitlines()[-1].lower()
+    *_, message, entry = said.splitlines()
+    assert "full" in message
+    assert entry == "See docs/faq.md#exit-code-74"
+    assert "make room" in message.lower()
     assert [path for path in left.rglob("*") if ".tmp" in path.name] == []
     # As it was before: whole, and not said to be done.
     assert json.loads((left / "logs/sub-02/status.json").read_text())["state"] == "running"

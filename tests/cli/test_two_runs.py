@@ -57,6 +57,7 @@ def test_a_second_run_leaves_the_unit_alone_until_the_first_has_ended(first, run
     assert code == 75
     assert f"another process works on it (process {first.pid} on " in said
     assert "0 done, 0 failed, 1 skipped" in said
+    assert "See docs/faq.md#exit-code-75" in said
     assert files(tmp_path / "out") == before
     assert (tmp_path / "work" / SCRATCH / "u02").is_dir()
 

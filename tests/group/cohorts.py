@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.bids import names
+from ctwml_bids.bids.exclusions import Exclusions
 from ctwml_bids.bids.files import write_json, write_nifti, write_text, write_tsv
 from ctwml_bids.group.summary import GroupOptions, Sources, run_group
 from ctwml_bids.preprocessing.transforms import itk_text
@@ -220,7 +221,8 @@ def run(out: Path, **options: Any) -> Path:
         for key in ("participants_file", "fazekas_file", "fazekas_column")
         if key in options
     }
-    options["exclude"] = dict.fromkeys(options.get("exclude", ()), "excluded by --exclude")
+    left_out = dict.fromkeys(options.get("exclude", ()), "excluded by --exclude")
+    options["exclude"] = Exclusions(left_out)
     chosen = GroupOptions(sources=Sources(**sources), draws=200, **options)
     return run_group(out, version="0.1.0", options=chosen)
 

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from ctwml_bids.errors import BadDataError, NoInputError
+from ctwml_bids.errors import BadDataError, NoInputError, UsageError
 from ctwml_bids.simulation.infarcts import read_shapes
 from model_making import infarct_shapes, train_shipped
 from model_making.shipped_heads import GridHead, labels_of
@@ -59,6 +59,13 @@ def test_infarcts_for_tests_are_refused_for_training(masks, tmp_path):
     pack(masks, tmp_path / "tests.npz", "--for-tests")
     arguments = f"heads {tmp_path / 'heads'} --seeds 0 1 --infarcts {tmp_path / 'tests.npz'}"
     with pytest.raises(BadDataError, match="are for tests"):
+        train_shipped.main(arguments.split())
+    assert not (tmp_path / "heads").exists()
+
+
+def test_a_kind_of_infarct_needs_shapes(tmp_path):
+    arguments = f"heads {tmp_path / 'heads'} --seeds 0 1 --infarct subacute"
+    with pytest.raises(UsageError, match="--infarcts FILE"):
         train_shipped.main(arguments.split())
     assert not (tmp_path / "heads").exists()
 

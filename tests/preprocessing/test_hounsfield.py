@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import BadDataError
+from ctwml_bids.geometry import slice_axis
 from ctwml_bids.preprocessing.grids import grid_of
 from ctwml_bids.preprocessing.hounsfield import classify, read_ct
 from ctwml_bids.preprocessing.slice_spacing import spacing_facts, vault_ratio
@@ -79,7 +80,7 @@ def test_unsigned_wrap_is_undone(tmp_path, phantom):
 
 def test_vault_of_an_ellipsoid_is_its_axis_ratio(phantom):
     # Outer skull: half axes 72 × 87 × 69 mm, so the ratio is 69 / sqrt(72 × 87).
-    ratio = vault_ratio(np.asarray(phantom.dataobj), grid_of(phantom))
+    ratio = vault_ratio(np.asarray(phantom.dataobj), grid_of(phantom), 2)
     assert ratio == pytest.approx(69 / np.sqrt(72 * 87), rel=0.06)
 
 
@@ -88,7 +89,7 @@ def test_squeezed_slices_are_noticed(phantom):
     affine = grid.affine.copy()
     affine[:3, 2] *= 0.6
     squeezed = type(grid)(grid.shape, affine)
-    facts, warnings = spacing_facts(np.asarray(phantom.dataobj), squeezed, {})
+    facts, warnings = spacing_facts(np.asarray(phantom.dataobj), squeezed, {}, 2)
     assert facts["slice_spacing_mm"] == pytest.approx(2.7)
     assert any("flattened" in text for text in warnings)
 
@@ -97,7 +98,7 @@ def test_uneven_positions_in_the_sidecar_are_noticed(phantom):
     grid = grid_of(phantom)
     positions = np.where(np.arange(40) < 20, np.arange(40) * 4.0, 80 + (np.arange(40) - 20) * 7.0)
     facts, warnings = spacing_facts(
-        np.asarray(phantom.dataobj), grid, {"SlicePositions": positions.tolist()}
+        np.asarray(phantom.dataobj), grid, {"SlicePositions": positions.tolist()}, 2
     )
     assert facts["slice_positions_uneven"] > 0.2
     assert facts["slice_gap_ratio"] == pytest.approx(7 / 4)
@@ -108,7 +109,7 @@ def test_two_slices_at_one_place_are_as_uneven_as_can_be(phantom):
     positions = np.arange(40) * 4.5
     positions[20] = positions[19]
     sidecar = {"SlicePositions": positions.tolist()}
-    facts, _ = spacing_facts(np.asarray(phantom.dataobj), grid_of(phantom), sidecar)
+    facts, _ = spacing_facts(np.asarray(phantom.dataobj), grid_of(phantom), sidecar, 2)
     assert facts["slice_gap_ratio"] > 100
 
 
@@ -129,15 +130,14 @@ def test_real_scans_are_read_without_warning(bids_real, subject):
 def test_thin_overlapping_slices_keep_the_check_of_even_spacing(gap):
     """Slices lie closer together than their pixels, which is no fault; uneven ones are."""
     image, _ = head((80, 96, int(160 / gap)), (2.0, 2.0, gap))
-    data = np.asarray(image.dataobj)
+    data, grid = np.asarray(image.dataobj), grid_of(image)
     stated = {"SpacingBetweenSlices": gap}
-    facts, warnings = spacing_facts(data, grid_of(image), stated)
+    facts, warnings = spacing_facts(data, grid, stated, slice_axis(image, stated))
     assert facts["slice_spacing_mm"] == pytest.approx(gap)
     assert (facts["stated_spacing_ratio"], warnings) == (None, [])
     uneven = np.arange(image.shape[2]) * gap
     uneven[image.shape[2] // 2 :] += 20 * gap
-    facts, warnings = spacing_facts(
-        data, grid_of(image), {**stated, "SlicePositions": uneven.tolist()}
-    )
+    stated["SlicePositions"] = uneven.tolist()
+    facts, warnings = spacing_facts(data, grid, stated, slice_axis(image, stated))
     assert facts["slice_gap_ratio"] == pytest.approx(21)
     assert any("uneven" in text for text in warnings)

@@ -104,7 +104,7 @@ def test_ct_is_found_from_40_mm_and_15_degrees_off(head, registered):
     assert brain_error(head, registered.flair_to_ct) < 1.5
     rotation = registered.flair_to_ct[:3, :3]
     assert np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-6)
-    assert registered.nmi_after > registered.nmi_before + 0.02
+    assert registered.facts["nmi_after"] > registered.facts["nmi_before"] + 0.02
     assert registered.facts["mask_dice"] > 0.95
     assert registered.facts["mask_distance_mm"] < 1.5
 

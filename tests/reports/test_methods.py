@@ -7,6 +7,7 @@ import pytest
 from ctwml_bids.reports.methods import REFERENCES, methods
 from ctwml_bids.segmentation.networks import ARCHITECTURES, DEFAULT
 
+CT_ALONE = {"ct": ARCHITECTURES[DEFAULT]}
 NETWORKS = dict.fromkeys(("ct", "flair"), ARCHITECTURES[DEFAULT])
 PLAIN = ARCHITECTURES["plain-unet"]
 
@@ -14,7 +15,8 @@ PLAIN = ARCHITECTURES["plain-unet"]
 @pytest.mark.parametrize("images", [("ct",), ("flair",), ("ct", "flair")])
 @pytest.mark.parametrize("normalisation", ["nine", "syn"])
 def test_every_citation_has_a_reference_and_every_reference_is_cited(images, normalisation):
-    found = methods(version="1.2.3", networks=NETWORKS, images=images, normalisation=normalisation)
+    networks = {image: NETWORKS[image] for image in images}
+    found = methods(version="1.2.3", networks=networks, normalisation=normalisation)
     text = " ".join(found.paragraphs)
     # (Name et al. 2020, 2021; Name and Other 1999) and Name et al. (2020)
     for reference in found.references:
@@ -27,19 +29,16 @@ def test_every_citation_has_a_reference_and_every_reference_is_cited(images, nor
 
 
 def test_ct_alone_speaks_of_no_registration_and_no_comparison():
-    text = " ".join(methods(version="1", networks=NETWORKS, images=("ct",)).paragraphs)
+    text = " ".join(methods(version="1", networks=CT_ALONE).paragraphs)
     assert "registered rigidly" not in text
     assert "FLAIR" not in text
-    assert (
-        REFERENCES["bland"]
-        not in methods(version="1", networks=NETWORKS, images=("ct",)).references
-    )
+    assert REFERENCES["bland"] not in methods(version="1", networks=CT_ALONE).references
 
 
 def test_the_model_and_its_threshold_are_named():
     card = {"name": "ct-x", "version": "3", "threshold": 0.25, "members": [1, 2, 3]}
     card["training"] = {"data": "simulated heads only"}
-    text = methods(version="1", networks=NETWORKS, images=("ct",), models={"ct": card}).text()
+    text = methods(version="1", networks=CT_ALONE, models={"ct": card}).text()
     assert "the model ct-x (version 3), an ensemble of 3 uResNets" in text
     assert "voxels above 0.25 counted as lesions. It was trained on simulated heads only." in text
     assert "Pitkänen J" in text
@@ -47,7 +46,7 @@ def test_the_model_and_its_threshold_are_named():
 
 def test_another_network_and_neighbouring_slices_are_named_with_their_source():
     card = {"name": "ct-x", "members": [1, 2], "context": 1}
-    found = methods(version="1", networks={"ct": PLAIN}, images=("ct",), models={"ct": card})
+    found = methods(version="1", networks={"ct": PLAIN}, models={"ct": card})
     text = " ".join(found.paragraphs)
     assert "an ensemble of 2 plain U-Nets (after Isensee et al. 2021) that saw each axial" in text
     assert "together with the slice below and above" in text
@@ -58,18 +57,16 @@ def test_another_network_and_neighbouring_slices_are_named_with_their_source():
 def test_another_variant_of_uresnet_is_named():
     card = {"name": "ct-x", "members": [1, 2]}
     wide = {"ct": ARCHITECTURES["wide"]}
-    text = methods(version="1", networks=wide, images=("ct",), models={"ct": card}).text()
+    text = methods(version="1", networks=wide, models={"ct": card}).text()
     assert 'an ensemble of 2 uResNets (Guerrero et al. 2018, variant "wide")' in text
 
 
 def test_a_single_network_is_not_called_an_ensemble():
     card = {"name": "ct-x", "members": [1], "threshold": 0.25}
-    text = methods(version="1", networks=NETWORKS, images=("ct",), models={"ct": card}).text()
+    text = methods(version="1", networks=CT_ALONE, models={"ct": card}).text()
     assert "a single uResNet" in text
     assert "ensemble" not in text
-    mirrored = methods(
-        version="1", networks=NETWORKS, images=("ct",), models={"ct": {**card, "flip": True}}
-    ).text()
+    mirrored = methods(version="1", networks=CT_ALONE, models={"ct": {**card, "flip": True}}).text()
     assert "the image and its mirror image were averaged" in mirrored
 
 
@@ -77,26 +74,22 @@ def test_the_number_format_is_named_where_it_is_known():
     card = {"name": "ct-x", "threshold": 0.25}
     known = methods(
         version="1",
-        networks=NETWORKS,
-        images=("ct",),
+        networks=CT_ALONE,
         models={"ct": card},
         precision={"ct": "bfloat16"},
     )
     assert "counted as lesions; convolutions ran in bfloat16." in known.paragraphs[1]
-    unknown = methods(
-        version="1", networks=NETWORKS, images=("ct",), models={"ct": card}, precision={"ct": None}
-    )
+    unknown = methods(version="1", networks=CT_ALONE, models={"ct": card}, precision={"ct": None})
     assert "convolutions" not in unknown.paragraphs[1]
 
 
 def test_what_is_left_out_outside_the_white_matter_is_said():
     card = {"name": "ct-x", "threshold": 0.25, "island_share": 0.35}
-    text = methods(version="1", networks=NETWORKS, images=("ct",), models={"ct": card}).text()
+    text = methods(version="1", networks=CT_ALONE, models={"ct": card}).text()
     assert "small regions with less than 35% of their probability in the white matter" in text
     card["island_share"] = None
     assert (
-        "white matter of"
-        not in methods(version="1", networks=NETWORKS, images=("ct",), models={"ct": card}).text()
+        "white matter of" not in methods(version="1", networks=CT_ALONE, models={"ct": card}).text()
     )
 
 

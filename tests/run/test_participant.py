@@ -147,7 +147,7 @@ def test_stop_on_first_crash_stops(units, ready):
 def test_skipped_ones_are_in_the_table_but_do_not_undo_what_is_done(units, ready):
     run(units, ready, lambda label: steps.Succeed())
     skipped = [Skipped("01", None, "excluded now"), Skipped("03", None, "no CT and no FLAIR")]
-    results = write_skipped(skipped, ready)
+    results = write_skipped(skipped, ready, [])
     assert [result.state for result in results] == ["skipped", "skipped"]
     states = {s.label: s.state for s in collect(ready.settings.output_dir)}
     assert states == {"sub-01": "done", "sub-02": "done", "sub-03": "skipped"}
@@ -188,7 +188,7 @@ def test_a_unit_of_before_stays_done_unless_its_images_are_refused_now(
     units, ready, exit_code, state
 ):
     run(units, ready, lambda label: steps.Succeed())
-    write_skipped([Skipped("02", None, "not now", exit_code)], ready)
+    write_skipped([Skipped("02", None, "not now", exit_code)], ready, [])
     found = read_status(ready.settings.output_dir / "logs/sub-02/status.json")
     assert found.state == state
 
@@ -222,7 +222,7 @@ def test_sessions_of_a_subject_that_is_refused_as_a_whole_are_no_longer_done(
 def test_a_skip_is_not_written_over_the_state_of_a_unit_that_another_process_runs(ready):
     status = ready.settings.output_dir / "logs/sub-01/status.json"
     with hold(status.with_name("lock")):
-        (result,) = write_skipped([Skipped("01", None, "excluded now")], ready)
+        (result,) = write_skipped([Skipped("01", None, "excluded now")], ready, [])
     assert result.state == "skipped"
     assert not status.exists()
 

@@ -74,7 +74,7 @@ def test_a_network_that_is_added_by_its_entry_is_trained_loaded_and_told(
     found = ensemble.predict(model, channels, precision=precision).probability
     assert found.shape == channels.shape[1:]
     assert found[(channels > -3).any(axis=0)].min() > 0
-    told = methods(version="1", networks={"ct": TOY}, images=("ct",)).text()
+    told = methods(version="1", networks={"ct": TOY}).text()
     assert "toy networks (Nobody 1999)" in told
     assert "Nobody (1999). Toys." in told
 
@@ -101,7 +101,7 @@ def test_an_entry_is_true_of_its_network(architecture, classes):
 
 
 def test_a_network_that_is_not_known_is_refused_and_none_is_the_default(tmp_path):
-    assert networks.of_card("former", {}).name == DEFAULT
+    assert networks.of_card(replace(CARD, network={})).name == DEFAULT
     weights = {k: v.numpy() for k, v in ARCHITECTURES[DEFAULT].build(2, 2).state_dict().items()}
     write_model(tmp_path, replace(CARD, network={**CARD.network, "variant": "x"}), [weights])
     with pytest.raises(BadDataError, match=f"toy is a 'x' network; known are {DEFAULT}, "):

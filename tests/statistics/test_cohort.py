@@ -5,8 +5,10 @@ import pytest
 from scipy import stats
 
 from ctwml_bids.statistics import fazekas_cohort, ranks
-from ctwml_bids.statistics.agreement import agreement, weighted
+from ctwml_bids.statistics.agreement import agreement, estimates
 from ctwml_bids.statistics.cohort import analyse
+from ctwml_bids.statistics.concordance import moments
+from ctwml_bids.statistics.fazekas import confusion
 from ctwml_bids.statistics.fazekas_cohort import classify
 from ctwml_bids.statistics.resampling import bootstrap
 from tests.statistics.bootstrapped import bootstrapped
@@ -55,9 +57,10 @@ def test_the_whole_is_first_and_its_agreement_that_of_all_pairs():
 
 
 def test_fazekas_uses_the_volume_in_the_images_own_space():
-    alone = classify(column("ct_wml_ml"), [n % 3 for n in range(45)], np.arange(45))
+    groups = [n % 3 for n in range(45)]
+    alone = classify(column("ct_wml_ml"), groups, np.arange(45))
     assert FOUND.classification["ct"].thresholds == alone.thresholds
-    assert (FOUND.whole.counts["ct"] == alone.counts).all()
+    assert (FOUND.whole.counts["ct"] == confusion(groups, alone.estimated)).all()
 
 
 def test_spearman_is_scipys():
@@ -96,8 +99,9 @@ def test_intervals_are_those_of_each_measure_resampled_alone():
         np.array([("0-1", "2", "3").index(row[name]) for row in FOUND.units])
         for name in ("fazekas_group", "fazekas_from_ct")
     )
+    order = ranks.Order.of(column("ct_wml_ml"), column("fazekas_grade"))
     for statistic, found in (
-        (lambda w: weighted(w, flair, ct), FOUND.whole.agreement.pearson),
+        (lambda w: estimates(moments(w, flair, ct)), FOUND.whole.agreement.pearson),
         (
             lambda w: fazekas_cohort.judged(w @ fazekas_cohort.cells(rated, estimated)),
             FOUND.whole.share_right["ct"],
@@ -107,10 +111,7 @@ def test_intervals_are_those_of_each_measure_resampled_alone():
             FOUND.whole.kappa["ct"],
         ),
         (lambda w: w @ column("dice")[:, None] / 45, FOUND.whole.dice),
-        (
-            lambda w: ranks.spearman(w, column("ct_wml_ml"), column("fazekas_grade"))[:, None],
-            FOUND.whole.spearman["ct"],
-        ),
+        (lambda w: ranks.spearman(w, order)[:, None], FOUND.whole.spearman["ct"]),
     ):
         alone = bootstrap(statistic, np.arange(45), draws=500)[:, 0]
         assert (found.boot_low, found.boot_high) == pytest.approx(tuple(alone))

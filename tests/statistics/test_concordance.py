@@ -84,7 +84,7 @@ def test_equal_volumes_have_no_correlation_of_any_kind():
 
 def test_spearman_equals_scipys_with_ties():
     grades = np.array([0, 1, 1, 2, 3, 3, 0, 2])
-    found = ranks.spearman(np.ones((1, 8)), CT, grades)[0]
+    found = ranks.spearman(np.ones((1, 8)), ranks.Order.of(CT, grades))[0]
     assert found == pytest.approx(stats.spearmanr(CT, grades).statistic)
 
 
@@ -92,7 +92,7 @@ def test_spearman_equals_scipys_with_ties():
 def test_spearman_of_weights_is_that_of_repeated_units(volumes):
     grades = np.array([0, 1, 1, 2, 3, 3, 0, 2])
     weights = np.array([[1.0, 3, 0, 2, 1, 1, 1, 2], [0, 0, 1, 1, 5, 0, 2, 0]])
-    found = ranks.spearman(weights, volumes, grades)
+    found = ranks.spearman(weights, ranks.Order.of(volumes, grades))
     for row, value in zip(weights, found, strict=True):
         again = np.repeat(np.arange(8), row.astype(int))
         expected = stats.spearmanr(volumes[again], grades[again]).statistic
@@ -100,9 +100,8 @@ def test_spearman_of_weights_is_that_of_repeated_units(volumes):
 
 
 def test_equal_ratings_or_volumes_have_no_rank_correlation():
-    whole = np.ones((1, 8))
-    assert np.isnan(ranks.spearman(whole, CT, np.full(8, 2))).all()
-    assert np.isnan(ranks.spearman(whole, np.zeros(8), np.arange(8))).all()
+    for volumes, grades in ((CT, np.full(8, 2)), (np.zeros(8), np.arange(8))):
+        assert np.isnan(ranks.spearman(np.ones((1, 8)), ranks.Order.of(volumes, grades))).all()
 
 
 def test_interval_of_spearman_covers_as_often_as_it_says():
@@ -111,7 +110,8 @@ def test_interval_of_spearman_covers_as_often_as_it_says():
     truth = 6 / np.pi * np.arcsin(0.6 / 2)
     for _ in range(500):
         x, y = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 60).T
-        low, high = ranks.fisher_interval(ranks.spearman(np.ones((1, 60)), x, y)[0], 60)
+        found = ranks.spearman(np.ones((1, 60)), ranks.Order.of(x, y))[0]
+        low, high = ranks.fisher_interval(found, 60)
         hits.append(low <= truth <= high)
     assert 0.92 <= np.mean(hits) <= 0.98
 

@@ -43,24 +43,35 @@ def test_final_thresholds_are_those_of_all_subjects():
     )
 
 
-def test_counts_share_and_kappa_are_of_estimates_out_of_fold():
+def test_estimates_are_out_of_fold():
     volumes, groups = cohort()
     found = classify(volumes, groups, np.arange(60), seed=4)
-    estimated = fazekas.cross_validated(volumes, groups, folds=10, seed=4)
-    assert found.estimated == tuple(estimated)
-    assert fazekas.share_right(found.counts) == pytest.approx(accuracy_score(groups, estimated))
-    assert fazekas.weighted_kappa(found.counts) == pytest.approx(
-        cohen_kappa_score(groups, estimated, weights="quadratic")
-    )
+    assert found.estimated == tuple(fazekas.cross_validated(volumes, groups, folds=10, seed=4))
     assert found.folds == 10
+
+
+def test_share_and_kappa_are_scikit_learns_of_one_table_and_of_many():
+    tables, right, kappas = [], [], []
+    for seed in range(5):
+        rated, estimated = np.random.default_rng(seed).integers(0, 3, (2, 60))
+        tables.append(fazekas.confusion(rated, estimated))
+        right.append(accuracy_score(rated, estimated))
+        kappas.append(cohen_kappa_score(rated, estimated, weights="quadratic"))
+    assert fazekas.share_right(tables[0]) == pytest.approx(right[0])
+    assert fazekas.weighted_kappa(tables[0]) == pytest.approx(kappas[0])
+    assert fazekas.share_right(np.array(tables)) == pytest.approx(right)
+    assert fazekas.weighted_kappa(np.array(tables)) == pytest.approx(kappas)
+    empty = np.zeros((3, 3), dtype=int)
+    assert np.isnan([fazekas.share_right(empty), fazekas.weighted_kappa(empty)]).all()
 
 
 def test_chance_is_not_judged_as_skill():
     """Groups that have nothing to do with the volumes are right a third of the time out of fold."""
     rng = np.random.default_rng(1)
-    found = classify(rng.gamma(2, 8, 600), rng.integers(0, 3, 600), np.arange(600))
-    assert 0.25 < fazekas.share_right(found.counts) < 0.42
-    assert abs(fazekas.weighted_kappa(found.counts)) < 0.12
+    volumes, groups = rng.gamma(2, 8, 600), rng.integers(0, 3, 600)
+    counts = fazekas.confusion(groups, classify(volumes, groups, np.arange(600)).estimated)
+    assert 0.25 < fazekas.share_right(counts) < 0.42
+    assert abs(fazekas.weighted_kappa(counts)) < 0.12
 
 
 def test_sessions_of_one_subject_are_in_one_fold():
@@ -81,7 +92,7 @@ def test_units_without_a_rating_are_estimated_by_the_final_thresholds():
 def test_thresholds_of_another_cohort_are_judged_as_they_are():
     volumes, groups = np.array([1.0, 8.0, 20.0]), np.array([0, 1, 1])
     found = classify(volumes, groups, np.arange(3), thresholds=fazekas.Thresholds(7, 15))
-    assert found.counts.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
+    assert fazekas.confusion(groups, found.estimated).tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
     assert found.folds == 0
 
 

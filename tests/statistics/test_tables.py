@@ -39,7 +39,7 @@ def measures(lesions):
         probability=lesions,
         brain=np.ones_like(lesions),
         ventricles=np.zeros_like(lesions),
-        left=left_of_midline(lesions.shape, np.eye(4)),
+        left=left_of_midline(lesions.shape, np.eye(4), np.eye(4)),
     )
 
 
@@ -49,6 +49,7 @@ def rows_of(measures, lesions, **images):
         qc="warn",
         thresholds={"ct": 0.25, "flair": 0.5},
         models={"ct": "ct-a", "flair": "flair-b"},
+        infarcts_ml=dict.fromkeys(images),
         pair=compare(lesions, lesions, affine=np.eye(4)) if len(images) == 2 else None,
     )
 

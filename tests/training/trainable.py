@@ -154,7 +154,7 @@ def _write_numbers(out: Path, head: Head, brain: dict, lesions: dict) -> None:
             probability=mask,
             brain=brain[name],
             ventricles=np.zeros(grid.shape, bool),
-            left=left_of_midline(grid.shape, grid.affine),
+            left=left_of_midline(grid.shape, grid.affine, np.eye(4)),
         )
         for name, grid, mask in (
             ("ct", CT_GRID, nothing),
@@ -166,11 +166,12 @@ def _write_numbers(out: Path, head: Head, brain: dict, lesions: dict) -> None:
         qc="pass",
         thresholds={"ct": 0.4, "flair": 0.5},
         models={"ct": "shipped-ct", "flair": "shipped-flair"},
+        infarcts_ml={"ct": None, "flair": None},
         pair=compare(np.zeros(FLAIR_GRID.shape, bool), lesions["flair"], affine=FLAIR_GRID.affine),
     )
     table = out / names.stats(head.subject, head.session)
     write_tsv(table, rows, list(COLUMNS))
-    gates = [lesion_volume(0.0, image="CT"), slice_spacing(1.0, image="CT")]
+    gates = [lesion_volume(0.0, image="CT"), slice_spacing(1.0)]
     about = {
         "QualityGates": [asdict(gate) for gate in gates],
         "Models": {},

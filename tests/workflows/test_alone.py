@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from ctwml_bids.cli.main import main
+from ctwml_bids.preprocessing.normalisation import rounded
+from ctwml_bids.segmentation import model_store
 from tests import quick_models
 from tests.small_disk import run_on_small_disk
 from tests.workflows.conftest import ALONE as RAW
@@ -191,3 +193,18 @@ def test_a_disk_that_becomes_full_while_results_are_written_keeps_none_of_them(a
     status = status_of(left, "sub-ct")
     assert (status["state"], status["exit_code"]) == ("failed", 74)
     assert "full" in status["reason"]
+
+
+def test_the_python_snippet_of_the_docs_gives_the_map_that_the_program_writes(
+    alone_run, monkeypatch
+):
+    page = Path(__file__).resolve().parents[2] / "docs/api.md"
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.M | re.S)
+    model = alone_run.output_dir.with_name("models") / "three"
+    monkeypatch.setattr(model_store, "default", {"ct": model}.get)
+    ct = alone_run.bids_dir / "sub-ct/ct/sub-ct_ct.nii.gz"
+    found: dict = {}
+    exec(snippet.replace("CT_FILE", str(ct)).replace("seed=1", "seed=7"), found)
+    folder = folder_of(alone_run.output_dir, UNITS["ct"])
+    written = nib.load(folder / "sub-ct_space-CT_label-WML_desc-ct_probseg.nii.gz")
+    np.testing.assert_array_equal(rounded(found["probability"]), np.asarray(written.dataobj))

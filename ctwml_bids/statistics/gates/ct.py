@@ -32,7 +32,7 @@ def ct_gates(facts: Mapping[str, Any], spacing_ratio: float) -> list[Gate]:
         value_steps(facts["hu_step"]),
         tissue_hu(math.nan if found["tissue_hu"] is None else found["tissue_hu"]),
         bright(found["bright_ml"]),
-        slice_spacing(spacing_ratio, image="CT"),
+        slice_spacing(spacing_ratio),
     ]
 
 
@@ -132,18 +132,18 @@ def hypodensity(ml: float) -> Gate:
 SPACING_RATIO = (1.05, 2.00)
 
 
-def slice_spacing(ratio: float, *, image: str) -> Gate:
-    """Judge uneven slices: the largest over the smallest slice spacing of one image."""
+def slice_spacing(ratio: float) -> Gate:
+    """Judge uneven slices: the largest over the smallest slice spacing of a CT."""
     status = above(ratio, SPACING_RATIO)
     message = {
-        "pass": f"The slices of {image} are evenly spaced.",
-        "warn": f"The slices of {image} are unevenly spaced (by a factor of {ratio:.2f}): volumes "
+        "pass": "The slices of CT are evenly spaced.",
+        "warn": f"The slices of CT are unevenly spaced (by a factor of {ratio:.2f}): volumes "
         "are off by up to that much.",
-        "fail": f"The slices of {image} are so unevenly spaced (by a factor of {ratio:.2f}) that "
+        "fail": f"The slices of CT are so unevenly spaced (by a factor of {ratio:.2f}) that "
         "volumes cannot be trusted.",
     }
     return Gate(
-        f"{image} slice spacing",
+        "CT slice spacing",
         ratio,
         "largest / smallest",
         status,

@@ -17,7 +17,7 @@ from ctwml_bids.statistics.gates.infarcts import infarcts
         (lambda ml: lesions.lesion_volume(ml, image="CT"), (40, 150, 300)),
         (lambda ml: infarcts(ml, image="FLAIR"), (0, 20, 120)),
         (lambda ml: infarcts(2.0, ml, image="CT"), (0, 20, 120)),
-        (lambda ratio: ct.slice_spacing(ratio, image="CT"), (1.0, 1.76, 3.0)),
+        (ct.slice_spacing, (1.0, 1.76, 3.0)),
     ],
 )
 def test_more_is_worse(gate, values):
