@@ -37,8 +37,8 @@ test: $(VENV)/.installed
 test-containers: $(VENV)/.installed
 	$(BIN)/python -m pytest -m container -rs --durations 15 --numprocesses 2 $(GROUPED) tests/containers
 
-# Generated inputs through the programs, an hour for 10,000 on one CPU: make fuzz INPUTS=1000. An input with a fault
-# is reduced and left in fuzz-found/.
+# Generated inputs through the programs, 10 to 20 minutes of one CPU for 10,000: make fuzz INPUTS=1000. An input with
+# a fault is reduced and left in fuzz-found/.
 INPUTS ?= 10000
 SEED ?= 1
 fuzz: $(VENV)/.installed

@@ -119,6 +119,11 @@ def read_ct(
     data = filled(data, empty)
     warnings += [f"{path}: {text}" for text in empty_warnings(empty)]
     blank, blanks = blank_regions(data, native.voxel_ml)
+    if blank.all():
+        raise BadDataError(
+            f"{path}: it consists of {len(blanks)} region(s) of one value each "
+            f"({', '.join(f'{part.value:g}' for part in blanks[:3])}), as no scan does. {CONVERT}"
+        )
     if blanks:
         # Until the scale is known they read as the lowest value, as background does.
         data[blank] = data[~blank].min()

@@ -35,6 +35,8 @@ READERS = (
     "preprocessing.header_checks",
     "preprocessing.hounsfield",
     "preprocessing.images",
+    "preprocessing.transforms",
+    "reading",
     "run.identity",
     "run.plugin_file",
     "segmentation.model_store",

@@ -141,3 +141,13 @@ def test_thin_overlapping_slices_keep_the_check_of_even_spacing(gap):
     facts, warnings = spacing_facts(data, grid, stated, slice_axis(image, stated))
     assert facts["slice_gap_ratio"] == pytest.approx(21)
     assert any("uneven" in text for text in warnings)
+
+
+@pytest.mark.parametrize("inter", [4.8e16, 1e9, -1e9])
+def test_an_intercept_that_swallows_all_values_is_refused(tmp_path, phantom, inter):
+    path = written(tmp_path / "a.nii", phantom, phantom.dataobj)
+    raw = bytearray(path.read_bytes())
+    raw[112:120] = np.array([1, inter], "<f4").tobytes()
+    path.write_bytes(raw)
+    with pytest.raises(BadDataError, match=r"a\.nii: (it consists of|every voxel is|not a CT)"):
+        read_ct(path)
