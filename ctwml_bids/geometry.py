@@ -82,10 +82,11 @@ def load_nifti(path: str | Path) -> nib.Nifti1Image:
     return image
 
 
-def open_image(path: str | Path) -> nib.filebasedimages.FileBasedImage:
+def open_image(path: str | Path, *, is_scan: bool = False) -> nib.filebasedimages.FileBasedImage:
     """Open an image whose file can hold what its header states (its data are read on use).
 
-    Headers are believed by whoever reads the values: memory for them is taken first.
+    Headers are believed by whoever reads the values: memory for them is taken first. A large image
+    that ``is_scan`` may not shrink as much as a mask does, which is nearly all 0.
 
     Raises
     ------
@@ -109,7 +110,7 @@ def open_image(path: str | Path) -> nib.filebasedimages.FileBasedImage:
             f"its header states {needed / 1e6:.1f} MB of values, and the file has "
             f"{facts.st_size / 1e6:.1f} MB"
         )
-    if is_compressed and needed > max(_EMPTY_BYTES, facts.st_size * _EMPTY_RATIO):
+    if is_scan and is_compressed and needed > max(_EMPTY_BYTES, facts.st_size * _EMPTY_RATIO):
         raise ImageFileError(
             f"its {needed / 1e6:.0f} MB of values are compressed to {facts.st_size / 1e6:.1f} MB, "
             "as those of no scan are"
@@ -135,7 +136,7 @@ def load_volume(path: Path) -> nib.spatialimages.SpatialImage | None:
     captures of a scanner) or complex numbers, or an affine without a size. Its data are not read.
     """
     try:
-        image = open_image(path)
+        image = open_image(path, is_scan=True)
         # Surfaces and the like are images without a place in space.
         if not isinstance(image, nib.spatialimages.SpatialImage):
             return None

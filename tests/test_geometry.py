@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import gzip
+
+import nibabel as nib
 import numpy as np
 import pytest
 
 from ctwml_bids.geometry import (
     itk_text,
+    load_nifti,
     nifti,
     ras_to_lps,
     shear,
@@ -115,3 +119,17 @@ def test_the_distance_of_tilted_slices_is_that_of_their_planes(degrees):
     affine = np.diag([1.0, 1.0, 4.0, 1.0])
     affine[1, 2] = 4 * np.tan(np.radians(degrees))
     assert slice_gap(affine, 2) == pytest.approx(4)
+
+
+def test_a_large_mask_may_be_all_background(tmp_path):
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.uint8)
+    header.set_data_shape((512, 512, 1100))
+    header["vox_offset"] = 352
+    path = tmp_path / "mask.nii.gz"
+    with gzip.open(path, "wb", compresslevel=6) as out:
+        out.write(header.binaryblock + bytes(4))
+        for _ in range(1100):
+            out.write(bytes(512 * 512))
+    assert path.stat().st_size < 512 * 512 * 1100 / 400
+    assert load_nifti(path).shape == (512, 512, 1100)

@@ -185,7 +185,7 @@ def read_flair(
 
 def _open(path: Path) -> nib.Nifti1Image:
     try:
-        image = open_image(path)
+        image = open_image(path, is_scan=True)
     except UNREADABLE as error:
         raise BadDataError(
             f"{path}: cannot be opened as NIfTI ({error}). The file may be truncated or of "
