@@ -43,6 +43,7 @@ def export(
     flip: bool = False,
     threshold: float | None = None,
     infarct_threshold: float | None = None,
+    infarct_least_ml: float | None = None,
     mean_with: Path | None = None,
     island_share: float | None = None,
 ) -> model_store.ModelCard:
@@ -81,8 +82,8 @@ def export(
     config = members[0]["config"]
     names = classes.NAMES[: config["classes"]]
     has_infarcts = classes.NAMES[classes.INFARCT] in names
-    if infarct_threshold is not None and not has_infarcts:
-        raise BadDataError("These networks know no infarcts: there is no threshold for them.")
+    if (infarct_threshold or infarct_least_ml) and not has_infarcts:
+        raise BadDataError("These networks know no infarcts: nothing decides which are marked.")
     if infarct_threshold is None and has_infarcts:
         infarct_threshold = THRESHOLDS[modality]
     context = config["patches"].get("context", 0)
@@ -102,6 +103,7 @@ def export(
         members=(),
         classes=names,
         infarct_threshold=infarct_threshold,
+        infarct_least_ml=infarct_least_ml,
         license="CC-BY-4.0" if sources else "Apache-2.0",
         context=context,
         flip=flip,

@@ -227,6 +227,9 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument(
         "--infarct-threshold", type=float, help="of the infarct mask (default: likewise)"
     )
+    model.add_argument(
+        "--infarct-least-ml", type=float, metavar="ML", help="leave smaller regions of infarct out"
+    )
     model.add_argument("--flip", action="store_true", help="average with the mirror image")
     model.add_argument(
         "--island-share",
@@ -300,6 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             flip=args.flip,
             threshold=args.threshold,
             infarct_threshold=args.infarct_threshold,
+            infarct_least_ml=args.infarct_least_ml,
             mean_with=args.mean_with,
             island_share=args.island_share,
         )

@@ -156,6 +156,7 @@ def map_sidecar(
     model_files: Mapping[str, str] | None = None,
     precision: str | None = None,
     island_share: float | None = None,
+    least_ml: float | None = None,
     islands_ml: float | None = None,
     fluid_ml: float | None = None,
     description: str | None = None,
@@ -176,9 +177,10 @@ def map_sidecar(
         Name of the model; its networks' files and their SHA-256, as sha256sum gives them.
     precision
         Number format that its convolutions ran in, such as ``float32``.
-    island_share, islands_ml
-        Small regions with less than this share in the template's white matter were left out; and
-        the volume (mL) above the threshold in them.
+    island_share, least_ml, islands_ml
+        Small regions with less than this share in the template's white matter, or regions under
+        this volume (mL, in the template's space), were left out; and the volume (mL) above the
+        threshold in them.
     fluid_ml
         Volume (mL) above the threshold that was left out as fluid of the ventricles.
     """
@@ -194,6 +196,7 @@ def map_sidecar(
         "ModelFilesSHA256": dict(model_files) if model_files else None,
         "Precision": precision,
         "WhiteMatterShare": island_share,
+        "LeastVolume": least_ml,
         "LeftOutVolume": islands_ml,
         "LeftOutFluidVolume": fluid_ml,
     }

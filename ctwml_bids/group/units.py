@@ -249,6 +249,7 @@ def _made_with(sidecar: Sidecar) -> MadeWith:
         said[f"model for {image.upper()}"] = card.get("name")
         said[f"threshold for {image.upper()}"] = card.get("threshold")
         said[f"infarct threshold for {image.upper()}"] = card.get("infarct_threshold")
+        said[f"least infarct for {image.upper()} (mL)"] = card.get("infarct_least_ml")
     return {"hashes": sidecar.get("SettingsHashes") or {}, "said": said}
 
 

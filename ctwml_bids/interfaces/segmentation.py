@@ -119,15 +119,18 @@ class SegmentLesions(Step):
             marked = mask & (probability > threshold)
             return round(np.count_nonzero(marked) * voxel_ml, 3)
 
-        has_islands, infarct_fluid_ml = card.island_share is not None, None
+        has_islands, infarct_fluid_ml, infarct_small_ml = card.island_share is not None, None, None
         if prediction.infarct is not None and card.infarct_threshold is not None:
             infarct_fluid_ml = left_out_ml(prediction.infarct.fluid, card.infarct_threshold)
+            if card.infarct_least_ml is not None:
+                infarct_small_ml = left_out_ml(prediction.infarct.small, card.infarct_threshold)
         facts = {
             "device": device,
             "precision": prediction.precision,
             "islands_ml": left_out_ml(prediction.islands) if has_islands else None,
             "fluid_ml": left_out_ml(prediction.fluid),
             "infarct_fluid_ml": infarct_fluid_ml,
+            "infarct_small_ml": infarct_small_ml,
         }
 
         def save(array: np.ndarray, name: str) -> str:

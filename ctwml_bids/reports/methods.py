@@ -183,6 +183,8 @@ def _network_text(
                 f", those with an infarct probability above {infarct_threshold:g} as infarcts; "
                 "where both were exceeded, the larger ratio of probability to threshold decided"
             )
+    if least_ml := card.get("infarct_least_ml"):
+        text += f"; regions of infarct under {least_ml:g} mL in the template's space were left out"
     if share := card.get("island_share"):
         text += (
             f"; small regions with less than {share:.0%} of their probability in the white matter "

@@ -16,7 +16,7 @@ from ctwml_bids.geometry import bounding_box
 from ctwml_bids.segmentation import model_store, networks
 from ctwml_bids.segmentation.classes import INFARCT, WML, exclusive_masks
 from ctwml_bids.segmentation.inputs import with_neighbours
-from ctwml_bids.segmentation.islands import outside_white_matter
+from ctwml_bids.segmentation.islands import outside_white_matter, small_regions
 from ctwml_bids.segmentation.precision import choose, cpu_threads, name_of
 
 # Axial slices that pass through a network together; bounds the memory, too.
@@ -48,11 +48,15 @@ class InfarctPrediction:
     fluid
         Mean infarct probability that was left out because it lies in fluid of the ventricles,
         likewise, but for voxels that would be of WML.
+    small
+        Mean infarct probability of the regions of the mask that were left out because they are
+        small, likewise; 0 everywhere else.
     """
 
     probability: np.ndarray
     disagreement: np.ndarray
     fluid: np.ndarray
+    small: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,10 @@ def predict(
     in_fluid, infarct = np.zeros_like(probability), None
     if card.has_infarcts:
         infarct = InfarctPrediction(
-            means[INFARCT - 1], spreads[INFARCT - 1], fluid=np.zeros_like(probability)
+            means[INFARCT - 1],
+            spreads[INFARCT - 1],
+            fluid=np.zeros_like(probability),
+            small=np.zeros_like(probability),
         )
     if fluid is not None:
         in_fluid[fluid] = _without_infarcts(card, probability, infarct)[fluid]
@@ -212,6 +219,12 @@ def predict(
             left_out = fluid & ~is_wml
             infarct.fluid[left_out] = infarct.probability[left_out]
         means[:, fluid] = spreads[:, fluid] = 0
+    voxel_ml = float(np.prod(card.grid_spacing_mm)) / 1000
+    _, is_infarct = _masks(card, probability, infarct)
+    if infarct is not None and is_infarct is not None and card.infarct_least_ml is not None:
+        small = small_regions(is_infarct, card.infarct_least_ml, voxel_ml)
+        infarct.small[small] = infarct.probability[small]
+        infarct.probability[small] = infarct.disagreement[small] = 0
     islands = np.zeros_like(probability)
     if card.island_share is not None and white_matter is not None:
         outside = outside_white_matter(
@@ -219,7 +232,7 @@ def predict(
             white_matter,
             share=card.island_share,
             threshold=card.threshold,
-            voxel_ml=float(np.prod(card.grid_spacing_mm)) / 1000,
+            voxel_ml=voxel_ml,
         )
         islands[outside] = probability[outside]
         probability[outside] = disagreement[outside] = 0

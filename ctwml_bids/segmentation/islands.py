@@ -1,4 +1,4 @@
-"""Small islands of lesion probability outside the white matter."""
+"""Small regions that are left out: WML outside the white matter, and specks of infarct."""
 
 from __future__ import annotations
 
@@ -53,3 +53,27 @@ def outside_white_matter(
     outside = (white < share * total) & (marked * voxel_ml < ISLAND_ML)
     outside[0] = False
     return outside[regions]
+
+
+def small_regions(mask: np.ndarray, least_ml: float, voxel_ml: float) -> np.ndarray:
+    """Find the regions of a mask that are too small to be believed.
+
+    Parameters
+    ----------
+    mask
+        bool, (x, y, z).
+    least_ml
+        A region (26-connected) of less than this volume is small.
+    voxel_ml
+        Volume of a voxel of the grid in mL.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, (x, y, z): the voxels of small regions.
+    """
+    regions, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    small = np.bincount(regions.ravel(), minlength=count + 1) * voxel_ml < least_ml
+    small[0] = False
+    found: np.ndarray = small[regions]
+    return found

@@ -34,7 +34,7 @@ _TYPES = {
     "text": ("name", "modality", "version", "license"),
     "texts": ("channels", "classes", "never_trained_on"),
     "number": ("threshold", "background"),
-    "number or null": ("infarct_threshold", "island_share"),
+    "number or null": ("infarct_threshold", "infarct_least_ml", "island_share"),
     "three sizes": ("grid_spacing_mm",),
     "count": ("context",),
     "true or false": ("flip",),
@@ -81,6 +81,9 @@ class ModelCard:
         Names of the output classes, the first two or all of `classes.NAMES`.
     infarct_threshold
         Of infarcts, likewise; None where they are no class of the network.
+    infarct_least_ml
+        Regions of the infarct mask under this volume (mL, in the template's space) are left out
+        (`islands.small_regions`); None: all stay.
     island_share
         Small regions of less than this share in the template's white matter are left out
         (`islands.outside_white_matter`); None: all stay.
@@ -104,6 +107,7 @@ class ModelCard:
     flip: bool = False
     classes: tuple[str, ...] = classes.NAMES[:2]
     infarct_threshold: float | None = None
+    infarct_least_ml: float | None = None
     island_share: float | None = None
     training: Entry = field(default_factory=dict)
     accuracy: Entry = field(default_factory=dict)
@@ -119,7 +123,8 @@ class ModelCard:
         decisive = ("network", "channels", "threshold", "background", "grid_spacing_mm", "flip")
         content = {name: getattr(self, name) for name in (*decisive, "context")}
         # Only where they are said: checksums of models without them stay what they were.
-        said = {name: getattr(self, name) for name in ("island_share", "infarct_threshold")}
+        optional = ("island_share", "infarct_threshold", "infarct_least_ml")
+        said = {name: getattr(self, name) for name in optional}
         content |= {name: value for name, value in said.items() if value is not None}
         content["members"] = [member.sha256 for member in self.members]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -358,6 +363,8 @@ def _check(card: ModelCard, path: Path) -> None:
         )
     if card.has_infarcts != (card.infarct_threshold is not None):
         problems.append("infarct_threshold goes with the class infarct, and only with it")
+    if card.infarct_least_ml is not None and not (card.has_infarcts and card.infarct_least_ml > 0):
+        problems.append("infarct_least_ml is a volume above 0, and goes with the class infarct")
     for name in ("threshold", "infarct_threshold", "island_share"):
         value = getattr(card, name)
         if value is not None and not 0 < value < 1:

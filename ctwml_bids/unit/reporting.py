@@ -196,6 +196,8 @@ def _networks(facts: Mapping[str, Facts]) -> dict[str, str]:
             rows[f"Left out outside white matter, {name.upper()}"] = f"{left_out:.2f} mL"
         if (fluid := network.get("fluid_ml")) is not None:
             rows[f"Left out as fluid of the ventricles, {name.upper()}"] = f"{fluid:.2f} mL"
+        if (small := network.get("infarct_small_ml")) is not None:
+            rows[f"Infarcts left out as small, {name.upper()}"] = f"{small:.2f} mL"
         if (fluid := network.get("infarct_fluid_ml")) is not None:
             rows[f"Infarcts left out as fluid of the ventricles, {name.upper()}"] = (
                 f"{fluid:.2f} mL"

@@ -104,9 +104,12 @@ def _write_all(writer: _Writer, measures: Measures, report: str, example: str) -
 
 
 def _left_out(network: Facts, *, infarcts: bool) -> dict[str, float | None]:
-    """Return what was left out of a class: islands of WML alone, fluid of both."""
+    """Return what was left out of a class: islands of WML, small infarcts, fluid of both."""
     if infarcts:
-        return {"fluid_ml": network.get("infarct_fluid_ml")}
+        return {
+            "islands_ml": network.get("infarct_small_ml"),
+            "fluid_ml": network.get("infarct_fluid_ml"),
+        }
     return {"islands_ml": network["islands_ml"], "fluid_ml": network["fluid_ml"]}
 
 
@@ -225,7 +228,7 @@ class _Writer:
         array = np.asarray(work.dataobj).astype(np.uint8 if is_mask else np.float32)
         threshold = card.infarct_threshold if infarcts else card.threshold
         of = OF_INFARCTS if infarcts else OF_WML
-        share = None if infarcts else card.island_share
+        share, least_ml = card.island_share, card.infarct_least_ml
         self.image(
             self.name(of.name, model=True, space=label, seen_in=seen, kind=kind),
             image_on(array, grid_of(work)),
@@ -239,7 +242,8 @@ class _Writer:
                 model_files={member.file: member.sha256 for member in card.members},
                 precision=network["precision"],
                 description=f"{SHOWS[kind].format(of)}, seen in the {seen.upper()}",
-                island_share=share,
+                island_share=None if infarcts else share,
+                least_ml=least_ml if infarcts else None,
                 **_left_out(network, infarcts=infarcts),
             ),
         )

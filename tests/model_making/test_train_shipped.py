@@ -200,12 +200,13 @@ def test_three_classes_begin_from_a_model_of_two_and_the_card_says_which_is_fres
     )
     train_shipped.main(
         f"export {tmp_path / 'three'} {export} ct-three --threshold 0.4 "
-        "--infarct-threshold 0.6".split()
+        "--infarct-threshold 0.6 --infarct-least-ml 0.5".split()
     )
     two, three = (ensemble.load(tmp_path / name) for name in ("ct-two", "ct-three"))
     assert two.card.classes == ("background", "WML")
     assert three.card.classes == ("background", "WML", "infarct")
     assert (three.card.threshold, three.card.infarct_threshold) == (0.4, 0.6)
+    assert (two.card.infarct_least_ml, three.card.infarct_least_ml) == (None, 0.5)
     [member] = three.card.training["members"]
     assert member["began_from"]["fresh_classes"] == ["infarct"]
     assert "fresh_classes" not in two.card.training["members"][0].get("began_from", {})

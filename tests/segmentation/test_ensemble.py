@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.segmentation import ensemble
@@ -397,3 +398,32 @@ def test_with_flip_infarcts_are_mirrored_as_well(three):
         for h in (head, head[:, ::-1])
     )
     np.testing.assert_allclose(back[::-1], there, atol=1e-5)
+
+
+def test_small_regions_of_infarct_are_left_out_and_may_be_wml(three):
+    head = filled()
+    whole = ensemble.predict(three, head)
+    # So high that the mask falls into pieces.
+    high = float(np.quantile(whole.infarct.probability, 0.97))
+    several = replace(three.card, infarct_threshold=high)
+    _, is_infarct = ensemble.masks(several, whole)
+    regions, count = ndimage.label(is_infarct, np.ones((3, 3, 3)))
+    sizes = ndimage.sum_labels(is_infarct, regions, range(1, count + 1))
+    assert count > 2
+    assert len(set(sizes)) > 1
+    # Half a voxel less than the largest: it alone stays.
+    voxel_ml = float(np.prod(three.card.grid_spacing_mm)) / 1000
+    card = replace(several, infarct_least_ml=(sizes.max() - 0.5) * voxel_ml)
+    found = ensemble.predict(replace(three, card=card), head)
+    is_wml, stays = ensemble.masks(card, found)
+    large = np.isin(regions, 1 + np.flatnonzero(sizes == sizes.max()))
+    np.testing.assert_array_equal(stays, large)
+    left_out = is_infarct & ~large
+    assert not found.infarct.probability[left_out].any()
+    assert not found.infarct.disagreement[left_out].any()
+    np.testing.assert_array_equal(
+        found.infarct.small, np.where(left_out, whole.infarct.probability, 0)
+    )
+    np.testing.assert_array_equal(found.probability, whole.probability)
+    assert not whole.infarct.small.any()
+    assert is_wml[left_out & (whole.probability > card.threshold)].all()

@@ -65,6 +65,7 @@ def test_a_card_of_three_classes_names_them_and_has_a_threshold_for_each(tmp_pat
     assert card.classes == names
     assert (card.threshold, card.infarct_threshold) == (0.25, 0.4)
     assert card.checksum != replace(card, infarct_threshold=0.5).checksum
+    assert card.checksum != replace(card, infarct_least_ml=0.5).checksum
     assert not CARD.has_infarcts
 
 
@@ -135,6 +136,8 @@ def test_pickle_is_never_opened(tmp_path):
         ({"classes": ["background", "WML", "infarct"]}, "3 classes are named; the network has 2"),
         ({"infarct_threshold": 0.5}, "infarct_threshold goes with the class infarct"),
         ({"infarct_threshold": 2}, "infarct_threshold 2 is not between"),
+        ({"infarct_least_ml": 1.0}, "infarct_least_ml is a volume above 0, and goes with"),
+        ({"infarct_least_ml": "1"}, "infarct_least_ml"),
         ({"surprise": 1}, "surprise"),
     ],
 )
