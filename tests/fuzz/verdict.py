@@ -15,6 +15,7 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ctwml_bids.execution.slurm import TASKS
 from tests.fuzz.case import WRITABLE, Case
 from tests.fuzz.lines import Lines
 from tests.fuzz.programs import PROGRAMS
@@ -140,6 +141,9 @@ def _half_written(box: Path, changed: set[str]) -> list[str]:
             rows = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
             if len({row.count("\t") for row in rows}) > 1:
                 faults.append(f"half: {name} has rows of different lengths")
+            if path.name == TASKS:
+                # Words of a command line, which the script of the array reads as they are.
+                continue
             faults += [
                 f"formula: {name} has the cell {cell[:40]!r}"
                 for row in rows
