@@ -5,9 +5,10 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
-from ctwml_bids.reports.html import number, short
+from ctwml_bids.reports.html import decimal, number, short
 from ctwml_bids.reports.methods import methods
 from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
 from ctwml_bids.segmentation.networks import ARCHITECTURES, DEFAULT
@@ -220,6 +221,20 @@ def test_numbers_for_people(value, written):
 )
 def test_short_numbers(value, written):
     assert short(value) == written
+
+
+def test_no_number_is_a_signed_zero_and_none_changes_its_value():
+    rng = np.random.default_rng(0)
+    values = np.concatenate([[0.0, -0.0], rng.normal(size=2000) * 10.0 ** rng.uniform(-9, 6, 2000)])
+    for value in map(float, values):
+        written = [(short(value), 2)]
+        for digits in range(4):
+            written += [(decimal(value, digits, sign=sign), digits) for sign in (False, True)]
+            written.append((number(value, digits), digits))
+        for text, digits in written:
+            read = float(text.replace("−", "-"))
+            assert read or text[0] == "0", (value, text)
+            assert abs(read - value) <= max(0.5 * 10.0**-digits, 0.005 * abs(value)) * 1.001
 
 
 def test_a_fazekas_group_is_stated_first_with_the_cohort_it_comes_from(report):
