@@ -44,13 +44,22 @@ def write_text(path: Path, content: str) -> Path:
 
     What is not text in the name of a file stands as its code, which JSON reads back as it was.
     """
-    return write_bytes(path, content.encode("utf-8", "backslashreplace"))
+    return write_bytes(path, _encoded(content))
 
 
 def write_json(path: Path, content: object) -> Path:
-    """Write JSON, indented, in the order given; NaN and infinity become null, as JSON has none."""
+    """Write JSON, as `json_bytes` has it (raises as `write_bytes`)."""
+    return write_bytes(path, json_bytes(content))
+
+
+def json_bytes(content: object) -> bytes:
+    """Return JSON, indented, in the order given; NaN and infinity become null, as JSON has none."""
     text = json.dumps(_without_nan(content), indent=2, ensure_ascii=False, allow_nan=False)
-    return write_text(path, text + "\n")
+    return _encoded(text + "\n")
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_tsv(
