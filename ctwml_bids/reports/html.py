@@ -6,6 +6,7 @@ import base64
 import math
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import jinja2
 
@@ -40,7 +41,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def number(value: object, digits: int = 1, *, sign: bool = False) -> str:
+def number(value: Any, digits: int = 1, *, sign: bool = False) -> str:
     """Write a value of a table for people: ``12.3``, a whole number, ``–`` where there is none."""
     if value in MISSING or (isinstance(value, float) and math.isnan(value)):
         return "–"

@@ -50,15 +50,18 @@ def card_file(output_dir: Path, card: ModelCard) -> PurePosixPath:
 
 
 def named(output_dir: Path, card: ModelCard) -> dict[str, object]:
-    """Name a model as a unit's statistics do: with its thresholds, its card, and the card's SHA-256."""
-    return {
+    """Name a model as a unit's statistics do: by its card's file, and the SHA-256 of that.
+
+    With its thresholds, by which `group` says in what units differ.
+    """
+    stated = {
         "name": card.name,
-        "version": card.version,
         "threshold": card.threshold,
         "infarct_threshold": card.infarct_threshold,
         "card": card_file(output_dir, card).as_posix(),
         "card_sha256": hashlib.sha256(json_bytes(asdict(card))).hexdigest(),
     }
+    return {name: value for name, value in stated.items() if value is not None}
 
 
 def recalled(output_dir: Path, stated: Mapping[str, Any]) -> tuple[ModelCard, PurePosixPath | None]:
