@@ -21,8 +21,8 @@ _REMEDIES = {
     "participant level again.",
     InputOutputError.exit_code: "Make room on the disk, or see to the network disk, and run the "
     "participant level again: what is done is kept.",
-    TemporaryError.exit_code: "Run the participant level again, with more memory or fewer processes "
-    "at a time where memory ran out.",
+    TemporaryError.exit_code: "Run the participant level again; where memory ran out, with more "
+    "memory or fewer processes at a time.",
 }
 _UNFORESEEN = (
     "Run the participant level again. Where it fails in the same way, please report it, with the "
@@ -105,8 +105,8 @@ def as_read(image: str, array: np.ndarray, spacing: tuple[float, float, float]) 
     canvas.write(f"{image} as its file has it")
     return Figure(
         f"{image} as it was read",
-        f"Slices of the {image} from its lowest to its highest, as its header says which way is up, "
-        f"in pixels of {PIXEL_MM:g} mm. Nothing is left out, so the outside of the head can be "
+        f"Slices of the {image} from its lowest to its highest by its header, in pixels of "
+        f"{PIXEL_MM:g} mm. Nothing is left out, so the outside of the head can be "
         "seen: look before you pass this page on. Radiological convention: the patient's right is "
         "on the left of the picture.",
         f"Coarse axial slices of the {image}",

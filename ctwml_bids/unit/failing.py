@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.units import Unit
+from ctwml_bids.geometry import load_nifti
 from ctwml_bids.reports.failed import SLICES, FailedReport, as_read, render_failed
 from ctwml_bids.reports.subject import Figure
 
@@ -107,14 +109,14 @@ def look_at(name: str, path: Path, bids_dir: Path) -> tuple[Mapping[str, str], F
     # It is looked at because something is wrong with it: whatever that raises is told.
     try:
         about["Size (MB)"] = f"{path.stat().st_size / 1e6:.1f}"
-        image = nib.load(path)
+        image = load_nifti(path)
         about["Voxels"] = " × ".join(map(str, image.shape))
         spacing = nib.affines.voxel_sizes(image.affine)
         about["Voxel size (mm)"] = " × ".join(f"{edge:.2f}" for edge in spacing)
         about["Orientation"] = "".join(code or "?" for code in nib.aff2axcodes(image.affine))
     except Exception as error:
         return about | {"Could be read": f"no: {_said(error, bids_dir)}"}, None
-    if len(image.shape) != 3 or not 0 < np.prod(image.shape, dtype=float) <= MOST_VOXELS:
+    if len(image.shape) != 3 or not 0 < math.prod(image.shape) <= MOST_VOXELS:
         return about | {"Could be read": "the header; not shown"}, None
     try:
         return about | {"Could be read": "yes"}, _shown(name, image)
