@@ -34,7 +34,9 @@ def main() -> None:
         text = page.read_text(encoding="utf-8")
         text = re.sub(r"data:image/png;base64,([A-Za-z0-9+/=]+)", smaller, text)
         # Tables and figures that lie beside the page are not copied.
-        text = re.sub(r'<a href="(?:group|logs)/[^"]*"[^>]*>(.*?)</a>', r"\1", text)
+        text = re.sub(
+            r'<a href="(?:group|logs|models|sub-[^"/]*)/[^"]*"[^>]*>(.*?)</a>', r"\1", text
+        )
         (SAMPLES / page.name).write_text(text, encoding="utf-8")
 
 

@@ -33,6 +33,7 @@ BIDSIGNORE = (
     "*.html",
     "logs",
     "group",
+    "models",
     "train",
 )
 _README = """# White matter lesions on head CT and FLAIR
@@ -48,6 +49,7 @@ research only.
   subject (analysis level `train`; its model is in `train/`), `cvstd` their spread over the repeats.
 - `*_desc-brain_mask` is the brain; `*_desc-wml_stats.tsv` has volumes in millilitres.
 - `*_from-A_to-B_mode-image_xfm.txt` resamples an image in A onto B (ITK text).
+- `models/*/card.json` says what each model is, what it learnt from and how well it did.
 - `sub-*.html` is the report of one subject or session, `logs/status.tsv` says how each ended.
 
 `bids:raw:` in a sidecar's Sources stands for the input data set.

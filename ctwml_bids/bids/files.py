@@ -27,6 +27,8 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORMULA = re.compile(r"[=@].|[+-](?!(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$|inf$|nan$).", re.S)
 # The last line of a unit's notes (`note`): all of its files are in place.
 COMPLETE = "# complete"
+# Columns up to which a list or an object of JSON stands in one line.
+LINE = 160
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
 
 
@@ -48,13 +50,24 @@ def write_text(path: Path, content: str) -> Path:
 
     What is not text in the name of a file stands as its code, which JSON reads back as it was.
     """
-    return write_bytes(path, content.encode("utf-8", "backslashreplace"))
+    return write_bytes(path, _encoded(content))
 
 
 def write_json(path: Path, content: object) -> Path:
-    """Write JSON, indented, in the order given; NaN and infinity become null, as JSON has none."""
-    text = json.dumps(_without_nan(content), indent=2, ensure_ascii=False, allow_nan=False)
-    return write_text(path, text + "\n")
+    """Write JSON, as `json_bytes` has it (raises as `write_bytes`)."""
+    return write_bytes(path, json_bytes(content))
+
+
+def json_bytes(content: object) -> bytes:
+    """Return JSON, indented, in the order given; NaN and infinity become null, as JSON has none.
+
+    What is short stands in one line, as does each record of a list of them.
+    """
+    return _encoded(_laid_out(_without_nan(content)) + "\n")
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_tsv(
@@ -186,6 +199,27 @@ def _flush(path: Path) -> None:
     """Bring the content to the disk, so that a full network disk is noticed before the rename."""
     with path.open("rb+") as opened:
         os.fsync(opened.fileno())
+
+
+def _laid_out(content: object, indent: str = "", *, is_record: bool = False) -> str:
+    line = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    if not content or not isinstance(content, dict | list):
+        return line
+    values = content.values() if isinstance(content, dict) else content
+    is_flat = not any(isinstance(value, dict | list) for value in values)
+    if is_flat and (is_record or len(indent) + len(line) <= LINE):
+        return line
+    inner = f"{indent}  "
+    if isinstance(content, dict):
+        parts = [
+            f"{json.dumps(key, ensure_ascii=False)}: {_laid_out(value, inner)}"
+            for key, value in content.items()
+        ]
+        opened, closed = "{}"
+    else:
+        parts = [_laid_out(v, inner, is_record=isinstance(v, dict)) for v in content]
+        opened, closed = "[]"
+    return f"{opened}\n{inner}" + f",\n{inner}".join(parts) + f"\n{indent}{closed}"
 
 
 def _cell(value: object) -> str:

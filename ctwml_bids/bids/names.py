@@ -200,6 +200,12 @@ def training_report(modality: str, model_label: str = "") -> PurePosixPath:
     return PurePosixPath(_with_model(f"train-{modality}", model_label) + ".html")
 
 
+def model_card(name: str, sha256: str = "") -> PurePosixPath:
+    """Name the card of a model; one that differs from another of its name has its checksum, too."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "model"
+    return PurePosixPath("models") / (f"{plain}_{sha256[:8]}" if sha256 else plain) / "card.json"
+
+
 def logs(subject: str, session: str | None) -> PurePosixPath:
     """Folder of the unit's log, crash files and status."""
     return PurePosixPath("logs") / stem(subject, session)

@@ -132,6 +132,9 @@ def _unfinished(output_dir: Path, model_label: str) -> tuple[dict[str, Failure],
         if state == "done":
             state, reason = "missing", "its results are gone: run `participant` again for it"
         found[unit] = {"unit": unit, "state": state, "reason": reason}
+        page = names.report(*labels_of(unit), model_label=model_label)
+        if state == "failed" and (output_dir / page).is_file():
+            found[unit]["report"] = str(page)
         refused = state == "skipped" and code == BadDataError.exit_code
         if refused or state in ("failed", "running"):
             void.add(unit)

@@ -13,6 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from PIL import Image
 
+from ctwml_bids.reports.html import decimal
+
 MAX_BYTES = 1_500_000
 STRIP_PX = 34  # below the panels, for the legend
 SCREEN_DPI = 100
@@ -73,7 +75,7 @@ class Canvas:
             write(left + 3, top + 3, "R", ha="left")
             write(right - 3, top + 3, "L", ha="right")
             below = top + self.panel[0] - GAP_PX - 3
-            write(left + 3, below, f"z {height:+.0f}", va="bottom")
+            write(left + 3, below, f"z {decimal(height, 0, sign=True)}", va="bottom")
 
     def label_rows(self, labels: Sequence[str]) -> None:
         """Write what a row shows at the top of its first panel."""

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from nibabel.affines import apply_affine
 
 from ctwml_bids.geometry import bounding_box
+from ctwml_bids.reports.html import decimal
 from ctwml_bids.reports.plots import DPI, Drawing, drawing
 
 HEIGHTS_MM = (-20.0, 0.0, 12.0, 24.0, 36.0, 48.0)
@@ -52,7 +53,7 @@ def frequency_figure(
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
             if at == 0:
-                axes.set_title(f"z {z:+.0f} mm".replace("-", "−"), fontsize=8)
+                axes.set_title(f"z {decimal(z, 0, sign=True)} mm", fontsize=8)
         grid[at, 0].set_ylabel(label, fontsize=8)
     scale = ScalarMappable(Normalize(0, 100 * top), colormaps[COLOURS])
     bar = figure.colorbar(scale, ax=grid.ravel().tolist(), fraction=0.03, pad=0.01)

@@ -122,7 +122,10 @@ def render_group(report: GroupReport) -> str:
         excluded=report.excluded[:SHOWN_EXCLUDED],
         outliers=report.outliers[:SHOWN_OUTLIERS],
         ordered=_ordered(report),
-        links={row["unit"]: row["report"] for row in report.units},
+        links={
+            **{failure["unit"]: failure.get("report", "") for failure in report.failures},
+            **{row["unit"]: row["report"] for row in report.units},
+        },
         group_names=("0–1", "2", "3"),
     )
 

@@ -6,6 +6,7 @@ import base64
 import math
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import jinja2
 
@@ -40,15 +41,32 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def number(value: object, digits: int = 1, *, sign: bool = False) -> str:
+def number(value: Any, digits: int = 1, *, sign: bool = False) -> str:
     """Write a value of a table for people: ``12.3``, a whole number, ``–`` where there is none."""
     if value in MISSING or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool | str):
         return str(value)
     if isinstance(value, int):
-        return f"{value:d}"
-    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
+        return decimal(value, 0)
+    return decimal(value, digits, sign=sign)
+
+
+def decimal(value: float, digits: int = 1, *, sign: bool = False) -> str:
+    """Write a number with a true minus, and what rounds to zero without any sign.
+
+    Parameters
+    ----------
+    value
+        Finite or not.
+    digits
+        After the point.
+    sign
+        Whether a plus is written, too.
+    """
+    # The option z makes a zero of what rounds to minus zero.
+    text = f"{value:{'+' if sign else ''}z.{digits}f}"
+    return text.lstrip("+") if not text.strip("+0.") else text.replace("-", "−")
 
 
 def short(value: object) -> str:

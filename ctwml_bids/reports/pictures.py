@@ -71,6 +71,7 @@ def uncertainty(
         "high. Where they disagree, the outline is least certain.",
         f"Axial slices of the {image} overlaid with lesion probability and its disagreement",
         png,
+        answers=(f"{image} lesions near the skull", f"{image} lesions in the ventricles"),
     )
 
 
@@ -107,6 +108,7 @@ def alignment(
             f"steps, and edges should lie on edges. {_CONVENTION}",
             "Axial slices of FLAIR and CT, their checkerboard, and FLAIR edges on CT",
             still,
+            answers=("CT to FLAIR registration",),
         ),
         Figure(
             "Registration, in turn",
@@ -156,6 +158,12 @@ def brain_masks(
         f"(level 100 HU, width 400 HU): bone is white. {_CONVENTION}",
         "Axial slices of the CT with the outlines of its own brain mask and the FLAIR's",
         png,
+        answers=(
+            "CT brain left out",
+            "CT bone in the FLAIR's mask",
+            "CT brain volume",
+            "CT coverage",
+        ),
     )
 
 
@@ -192,6 +200,7 @@ def normalisation(
         f"the networks saw this brain askew. {_CONVENTION}",
         f"Axial slices of the {image} with the outlines of the template's brain and the brain mask",
         png,
+        answers=(f"{image} normalisation", f"{image} way up"),
     )
 
 

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ctwml_bids.reports.canvas import encode
+from ctwml_bids.reports.html import decimal
 
 DPI = 150
 # Fazekas group (index, −1 for unrated) → marker, colour, label; from light to dark.
@@ -65,7 +66,7 @@ def scatter(flair_ml: Sequence[float], ct_ml: Sequence[float], found: Found) -> 
     ):
         a, b = found[slope]["value"], found[intercept]["value"]
         if np.isfinite(a):
-            text = f"{name}: {a:.2f} x {b:+.1f} mL".replace("-", "−")
+            text = f"{name}: {decimal(a, 2)} x {decimal(b, sign=True)} mL"
             axes.plot(ends, b + a * ends, color=colour, lw=1.4, ls=style, label=text)
     points(axes, x, y, "o", "#2F6FA8", size=20)
     axes.set(xlim=(0, top), ylim=(0, top))
@@ -73,7 +74,7 @@ def scatter(flair_ml: Sequence[float], ct_ml: Sequence[float], found: Found) -> 
     axes.set_xlabel("WML volume on FLAIR (mL)")
     axes.set_ylabel("WML volume on CT (mL)")
     if np.isfinite(found["pearson"]["value"]):
-        text = f"r = {found['pearson']['value']:.2f}, n = {found['pairs']}"
+        text = f"r = {decimal(found['pearson']['value'], 2)}, n = {found['pairs']}"
         axes.text(0.98, 0.03, text, transform=axes.transAxes, ha="right", fontsize=9)
     axes.legend(frameon=False, fontsize=8.5, loc="upper left")
     return drawing(figure)
@@ -108,7 +109,7 @@ def _level(axes: Axes, estimate: Found, name: str, style: str) -> None:
     if np.isfinite(estimate["low"]):
         axes.axhspan(estimate["low"], estimate["high"], color=FIT, alpha=0.12, lw=0)
     axes.annotate(
-        f"{name} {value:+.1f}".replace("-", "−"),
+        f"{name} {decimal(value, sign=True)}",
         (1.01, value),
         xycoords=("axes fraction", "data"),
         fontsize=8.5,

@@ -41,6 +41,9 @@ class Figure:
         The picture.
     second_png, names
         For a pair of pictures shown in turn: the second one, and what both are called.
+    answers
+        Names of the gates on whose questions it is looked at: it is closed unless one of them
+        raised a flag. Empty where it is looked at in every report.
     """
 
     title: str
@@ -49,6 +52,7 @@ class Figure:
     png: bytes
     second_png: bytes = b""
     names: tuple[str, str] = ("", "")
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,11 @@ class SubjectReport:
     lesions
         Rows of the lesion table (`statistics.tables.lesion_rows`).
     models
-        Model cards as dictionaries.
+        One sentence for each model (`model_sentence`) → its card, relative to the page.
+    files
+        What they are about → what each is → the file, relative to the page.
+    group
+        Page of the group, likewise.
     settings, software
         Names and values.
     fazekas
@@ -99,7 +107,9 @@ class SubjectReport:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     lesions: tuple[Mapping[str, Any], ...] = ()
-    models: tuple[Mapping[str, object], ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    group: str = ""
     settings: Mapping[str, object] = field(default_factory=dict)
     software: Mapping[str, object] = field(default_factory=dict)
     fazekas: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -116,17 +126,22 @@ def render_subject(report: SubjectReport) -> str:
     Returns
     -------
     str
-        HTML without scripts or references to anything outside the page.
+        HTML without scripts. All that it shows is in it; it links to files of its output folder.
     """
     by_image = {str(row["image"]): row for row in report.rows}
     status = _worst(report.gates)
     flagged = [gate for gate in report.gates if gate["status"] != "pass"]
+    asked = {str(gate["name"]) for gate in flagged}
     return render(
         "subject.html.j2",
         report=report,
         status=status,
         verdict=VERDICTS[status],
         flagged=sorted(flagged, key=lambda gate: gate["status"] != "fail"),
+        figures=[figure for figure in report.figures if not figure.answers],
+        further=[
+            (figure, bool(asked & {*figure.answers})) for figure in report.figures if figure.answers
+        ],
         key_numbers=_key_numbers(by_image, report.fazekas),
         columns=[name for name in IMAGES if name in by_image],
         by_image=by_image,
@@ -135,6 +150,27 @@ def render_subject(report: SubjectReport) -> str:
         hidden_lesions=max(0, len(report.lesions) - len(_largest(report.lesions))),
         mixed_up=[name.upper() for name in IMAGES if _may_be_infarcts(by_image.get(name))],
     )
+
+
+def model_sentence(image: str, card: Mapping[str, Any]) -> str:
+    """Say in one sentence what a model is.
+
+    Parameters
+    ----------
+    image
+        ``ct`` or ``flair``.
+    card
+        Fields of its card.
+    """
+    above = f"above {card['threshold']:g}"
+    if (infarcts := card.get("infarct_threshold")) is not None:
+        above += f" (infarcts: {infarcts:g})"
+    text = (
+        f"Lesions on {image.upper()} are where the model {card['name']} (version "
+        f"{card['version']}) gives a probability {above}"
+    )
+    data = card.get("training", {}).get("data")
+    return f"{text}; it was trained on {data}." if data else f"{text}."
 
 
 def _may_be_infarcts(row: Mapping[str, object] | None) -> bool:

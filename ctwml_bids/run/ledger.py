@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ctwml_bids.bids import names, outputs
-from ctwml_bids.bids.files import sweep
+from ctwml_bids.bids.files import note, sweep, write_text
 from ctwml_bids.bids.status import (
     UnitResult,
     UnitStatus,
@@ -20,8 +20,8 @@ from ctwml_bids.bids.status import (
     write_status,
 )
 from ctwml_bids.bids.units import Skipped, Unit
-from ctwml_bids.errors import TemporaryError
-from ctwml_bids.run.failures import failure_of
+from ctwml_bids.errors import CtwmlError, TemporaryError
+from ctwml_bids.run.failures import Failure, failure_of
 from ctwml_bids.run.locks import hold
 from ctwml_bids.run.preflight import LOCKS, SCRATCH, Ready
 from ctwml_bids.run.progress import Progress
@@ -148,7 +148,30 @@ class Ledger:
         # Status and tables are passed on with the results; folders tell of their owner.
         said = failure.message.replace(f"{self._ready.settings.bids_dir}/", "")
         reason = said if failure.exit_code != 1 else f"{step}: {said}"
+        self._write_page(entry.unit, step, replace(failure, message=said))
         self._fail(name, reason, failure.error, failure.exit_code)
+
+    def _write_page(self, unit: Unit, step: str, failure: Failure) -> None:
+        """Write the page of a unit that failed, in the place of its report."""
+        # It takes matplotlib, which a run in which nothing fails does not import here.
+        from ctwml_bids.unit.failing import Failed, report_failed
+
+        settings, notes = self._ready.settings, self._notes(unit)
+        path = names.report(unit.subject, unit.session, model_label=settings.model_label)
+        before = outputs.written_before(self._output_dir, status_path(unit, self._ready), notes)
+        try:
+            page = report_failed(
+                unit,
+                Failed(step, failure.message, failure.error, failure.exit_code, now()),
+                bids_dir=settings.bids_dir,
+                output_dir=self._output_dir,
+                version=self._versions["ctwml_bids"],
+                has_results=bool({*before} - {str(path)}),
+            )
+            note(notes, str(path))
+            write_text(self._output_dir / path, page)
+        except CtwmlError as error:
+            LOG.warning("%s: its page could not be written, %s", unit.label, error)
 
     def end(self, reason: str, exit_code: int) -> None:
         """Let go of all units; those that have not come to an end failed, for one reason."""

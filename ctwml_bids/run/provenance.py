@@ -32,6 +32,7 @@ from ctwml_bids.settings import (
     segmentation_fields,
     to_toml,
 )
+from ctwml_bids.unit.model_cards import register_cards
 
 RECORD = Path("logs") / "settings.json"
 # Writing what all runs share takes a tenth of a second with 1,000 finished units, more on a network
@@ -103,6 +104,7 @@ def register_run(ready: Ready, started: datetime, units: Sequence[Unit]) -> Iter
                 hashes=hashes(ready),
                 model_label=settings.model_label,
             )
+            register_cards(output_dir, ready.cards.values())
             write_record(ready, started, images, others=others)
         yield
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -86,9 +87,12 @@ def measure_unit(results: Results) -> Measures:
     if results.pair:
         registration = load_facts(results.pair.registration.facts)
         head = results.pair.ct.head
-        facts["registration"] = {**registration, **load_facts(head.brain.facts)}
-        carried = facts["registration"]["mask_from"] == "FLAIR"
-        gates += pair_gates(facts["registration"], _missed(head) if carried else None)
+        found = {**registration, **load_facts(head.brain.facts)}
+        carried = found["mask_from"] == "FLAIR"
+        gates += pair_gates(found, _missed(head) if carried else None)
+        # The gate has these.
+        said = {"verdict", "reason", "limits"}
+        facts["registration"] = {name: found[name] for name in found if name not in said}
         # Images that do not line up are not compared: the numbers would look like real ones.
         if registration["verdict"] != "fail":
             pair = _compare(results.pair)
@@ -107,10 +111,19 @@ def measure_unit(results: Results) -> Measures:
     return Measures(
         rows=rows,
         lesions=[row for name in measures for row in tables.lesion_rows(name, measures[name])],
-        gates=[asdict(gate) for gate in gates],
+        gates=_rounded([asdict(gate) for gate in gates]),
         qc=qc,
-        facts=facts,
+        facts=_rounded(facts),
     )
+
+
+def _rounded(content: Any) -> Any:
+    """Return numbers with the six significant digits that tables have."""
+    if isinstance(content, dict):
+        return {name: _rounded(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_rounded(value) for value in content]
+    return float(f"{content:.6g}") if isinstance(content, float) else content
 
 
 def _infarct_ml(files: ImageFiles) -> float | None:
@@ -144,7 +157,8 @@ def _measure_image(
     fit = load_facts(head.fit)
     facts = {
         **load_facts(head.read.facts),
-        "brain_mask": load_facts(head.own.facts),
+        # The mask's own sidecar names the files of the network that found it.
+        "brain_mask": {k: v for k, v in load_facts(head.own.facts).items() if k != "network"},
         "network": load_facts(files.network.facts),
         "normalisation": fit,
     }

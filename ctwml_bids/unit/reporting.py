@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 import nibabel as nib
 import numpy as np
 
+from ctwml_bids.bids import names
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.geometry import load_nifti
 from ctwml_bids.modality import MODALITIES
@@ -20,10 +22,11 @@ from ctwml_bids.reports import pictures
 from ctwml_bids.reports.examples import Shown, example
 from ctwml_bids.reports.figures import CT_WINDOW, image_window
 from ctwml_bids.reports.methods import methods
-from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
+from ctwml_bids.reports.subject import Figure, SubjectReport, model_sentence, render_subject
 from ctwml_bids.segmentation import networks
 from ctwml_bids.statistics.columns import report_labels
 from ctwml_bids.unit.measuring import on_native
+from ctwml_bids.unit.model_cards import card_file
 from ctwml_bids.unit.records import Facts, Maps, Measures, Results, RunFacts
 from ctwml_bids.unit.work_files import load_image
 
@@ -64,11 +67,15 @@ class PairShown:
 
 @dataclass(frozen=True)
 class UnitShown:
-    """What a report is made from, out of the work folder or out of a unit's derivatives."""
+    """What a report is made from, out of the work folder or out of a unit's derivatives.
+
+    `cards` are the files of the models' cards, relative to the output folder.
+    """
 
     unit: Unit
     run: RunFacts
     images: Mapping[str, ImageShown]
+    cards: Mapping[str, PurePosixPath]
     pair: PairShown | None = None
 
 
@@ -89,7 +96,9 @@ def shown(results: Results) -> UnitShown:
     if results.pair:
         lesions, flair_to_ct = results.pair.ct_in_flair, results.pair.registration.flair_to_ct
         pair = PairShown(images["ct"], images["flair"], lesions.mask, flair_to_ct)
-    return UnitShown(results.unit, results.run, images, pair)
+    run = results.run
+    cards = {name: card_file(run.output_dir, run.cards[name]) for name in images}
+    return UnitShown(results.unit, run, images, cards, pair)
 
 
 def report_unit(unit: UnitShown, measures: Measures) -> tuple[str, bytes | None]:
@@ -148,7 +157,11 @@ def report_unit(unit: UnitShown, measures: Measures) -> tuple[str, bytes | None]
                 for warning in facts[name]["warnings"]
             ),
             lesions=tuple(measures.lesions),
-            models=tuple(cards.values()),
+            models={
+                model_sentence(name, card): str(unit.cards[name]) for name, card in cards.items()
+            },
+            files=_files(unit),
+            group=str(names.group_report(run.model_label)),
             settings={
                 "Template": run.template.name,
                 "Normalisation": run.normalisation,
@@ -161,6 +174,29 @@ def report_unit(unit: UnitShown, measures: Measures) -> tuple[str, bytes | None]
         )
     )
     return page, _example(unit, ct_on_flair)
+
+
+def _files(unit: UnitShown) -> dict[str, dict[str, str]]:
+    """Name the files that are asked for most, as `write_unit` writes them."""
+    who, label = (unit.unit.subject, unit.unit.session), unit.run.model_label
+    table = names.stats(*who, model_label=label)
+    found = {
+        "Tables": {
+            "volumes": table,
+            "lesions": names.stats(*who, desc="wmllesions", model_label=label),
+            "quality gates and settings": names.sidecar(table),
+        }
+    }
+    for name, image in unit.images.items():
+        space = name.upper()
+        maps = partial(names.wml, *who, space=space, seen_in=name, model_label=label)
+        found[space] = {"lesions": maps(), "their probability": maps(kind="probseg")}
+        if image.lesions.infarct is not None:
+            infarcts = names.infarct(*who, space=space, seen_in=name, model_label=label)
+            found[space]["infarcts"] = infarcts
+        found[space]["brain mask"] = names.brain_mask(*who, space=space)
+    found["All"] = {"folder of all maps and transforms": table.parent}
+    return {about: {what: str(path) for what, path in of.items()} for about, of in found.items()}
 
 
 def _example(unit: UnitShown, ct_on_flair: np.ndarray | None) -> bytes | None:

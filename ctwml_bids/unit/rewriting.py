@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -18,10 +18,10 @@ from ctwml_bids.preprocessing.grids import grid_of
 from ctwml_bids.preprocessing.template_fit import template_fit
 from ctwml_bids.preprocessing.transforms import read_itk
 from ctwml_bids.reading import read_json
-from ctwml_bids.segmentation.model_store import card_from
 from ctwml_bids.statistics.tables import read_cell
 from ctwml_bids.statistics.thresholds import stated
 from ctwml_bids.unit.modalities import FUNCTIONS
+from ctwml_bids.unit.model_cards import recalled
 from ctwml_bids.unit.records import Facts, InfarctMaps, Maps, Measures, RunFacts
 from ctwml_bids.unit.reporting import ImageShown, PairShown, UnitShown, report_unit
 from ctwml_bids.unit.work_files import load_mask, save_image, save_matrix
@@ -57,9 +57,18 @@ def rewrite_report(unit: Unit, run: RunFacts) -> Path:
         measures = replace(measures, rows=rows, facts={**measures.facts, "fazekas": statements})
     with tempfile.TemporaryDirectory() as scratch:
         carried = measures.facts.get("registration", {}).get("mask_from") == "FLAIR"
-        as_run = _as_run(run, stored)
+        as_run, cards = _as_run(run, stored)
         told = replace(unit, notes=tuple(stored["Notes"]))
-        page, picture = report_unit(_shown(told, as_run, Path(scratch), carried=carried), measures)
+        # Where the statistics hold the cards themselves.
+        within = names.sidecar(names.stats(*who, model_label=label))
+        found = _shown(
+            told,
+            as_run,
+            {image: card or within for image, card in cards.items()},
+            Path(scratch),
+            carried=carried,
+        )
+        page, picture = report_unit(found, measures)
     if picture is not None:
         write_bytes(run.output_dir / names.example(*who, model_label=label), picture)
     return write_text(run.output_dir / names.report(*who, model_label=label), page)
@@ -88,25 +97,28 @@ def _read_measures(table: Path, lesions: Path) -> tuple[Measures, Facts]:
     ), stored
 
 
-def _as_run(run: RunFacts, stored: Facts) -> RunFacts:
-    """Return what the unit's run said of itself: not what this one would say."""
+def _as_run(run: RunFacts, stored: Facts) -> tuple[RunFacts, dict[str, PurePosixPath | None]]:
+    """Return what the unit's run said of itself, not what this one would say; and its cards."""
     try:
-        cards = {image: card_from(values) for image, values in stored["Models"].items()}
-    except (TypeError, KeyError) as error:
+        models = {
+            image: recalled(run.output_dir, stated) for image, stated in stored["Models"].items()
+        }
+    except (TypeError, KeyError, ValueError) as error:
         raise BadDataError(
             f"its statistics name a model in a way that this version does not know ({error}); run "
             "the participant level for this unit again"
         ) from error
     settings = stored.get("Settings", {})
-    return replace(
+    as_run = replace(
         run,
         template=replace(run.template, name=settings.get("template", run.template.name)),
         normalisation=settings.get("normalisation", run.normalisation),
         seed=settings.get("seed", run.seed),
-        cards=cards,
+        cards={image: card for image, (card, _) in models.items()},
         versions=stored["Software"],
         hashes=stored["SettingsHashes"],
     )
+    return as_run, {image: file for image, (_, file) in models.items()}
 
 
 def _rows(path: Path) -> list[Facts]:
@@ -120,7 +132,14 @@ def _rows(path: Path) -> list[Facts]:
     return [{name: read_cell(name, text) for name, text in row.items()} for row in rows]
 
 
-def _shown(unit: Unit, run: RunFacts, scratch: Path, *, carried: bool) -> UnitShown:
+def _shown(
+    unit: Unit,
+    run: RunFacts,
+    cards: Mapping[str, PurePosixPath],
+    scratch: Path,
+    *,
+    carried: bool,
+) -> UnitShown:
     """Find the files that a report needs among the derivatives; images are read anew.
 
     The brain mask is the one that was used: with `carried`, the CT's is the FLAIR's.
@@ -130,7 +149,7 @@ def _shown(unit: Unit, run: RunFacts, scratch: Path, *, carried: bool) -> UnitSh
         for name in unit.images
     }
     if len(images) == 1:
-        return UnitShown(unit, run, images)
+        return UnitShown(unit, run, images, cards)
     who, there = (unit.subject, unit.session), partial(_there, run)
     lesions = names.wml(*who, space="FLAIR", seen_in="ct", model_label=run.model_label)
     flair_to_ct = read_itk(there(names.xfm(*who, source="CT", target="FLAIR")))
@@ -139,7 +158,7 @@ def _shown(unit: Unit, run: RunFacts, scratch: Path, *, carried: bool) -> UnitSh
         ct_in_flair=there(lesions),
         flair_to_ct=save_matrix(flair_to_ct, str(scratch / "flair_to_ct.txt")),
     )
-    return UnitShown(unit, run, images, pair)
+    return UnitShown(unit, run, images, cards, pair)
 
 
 def _image_shown(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 import nibabel as nib
@@ -26,6 +25,7 @@ from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.statistics.columns import COLUMNS, LESION_COLUMNS
 from ctwml_bids.statistics.regions import MINIMUM_LESION_ML
 from ctwml_bids.unit.measuring import on_native
+from ctwml_bids.unit.model_cards import named
 from ctwml_bids.unit.records import (
     Facts,
     Head,
@@ -321,7 +321,9 @@ class _Writer:
                 "Facts": measures.facts,
                 "Notes": list(self.results.unit.notes),
                 "Sources": self.lineage.of_volumes(),
-                "Models": {image: asdict(run.cards[image]) for image in self.results.images},
+                "Models": {
+                    image: named(run.output_dir, run.cards[image]) for image in self.results.images
+                },
                 "Software": run.versions,
                 # What the report states of the run, so that it can be written again as it was.
                 "Settings": {

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 
 from ctwml_bids.bids.files import write_tsv
+from ctwml_bids.bids.status import UnitStatus, write_status
 from tests.group.cohorts import add_status, add_unit, estimates, page_of, run, table
 
 
@@ -80,6 +81,17 @@ def test_a_figure_that_is_no_longer_made_is_removed(cohort):
         add_unit(cohort, f"{number:02d}", 3.0)
     run(cohort)
     assert not (cohort / "group/figures/figure-3a_scatter.svg").exists()
+
+
+def test_a_unit_that_failed_leads_to_its_page(tmp_path):
+    add_unit(tmp_path, "01", 3.0, 4.0)
+    for label in ("02", "03"):
+        status = UnitStatus(f"sub-{label}", "failed", "Its CT is truncated.", exit_code=65)
+        write_status(tmp_path / f"logs/sub-{label}/status.json", status)
+    (tmp_path / "sub-02.html").write_text("<!DOCTYPE html>")
+    page = page_of(tmp_path)
+    assert '<li><a href="sub-02.html">sub-02</a> (failed): Its CT is truncated.' in page
+    assert "<li>sub-03 (failed): Its CT is truncated." in page
 
 
 class Links(HTMLParser):

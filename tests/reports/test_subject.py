@@ -5,11 +5,12 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
-from ctwml_bids.reports.html import number, short
+from ctwml_bids.reports.html import decimal, number, short
 from ctwml_bids.reports.methods import methods
-from ctwml_bids.reports.subject import Figure, SubjectReport, render_subject
+from ctwml_bids.reports.subject import Figure, SubjectReport, model_sentence, render_subject
 from ctwml_bids.segmentation.networks import ARCHITECTURES, DEFAULT
 from ctwml_bids.statistics.columns import report_labels
 
@@ -77,6 +78,17 @@ PAIR = {
 }
 
 
+CARD = {
+    "name": "ct-a",
+    "version": "1.2",
+    "threshold": 0.25,
+    "infarct_threshold": None,
+    "members": [{"file": "a", "sha256": "abc123"}],
+    "training": {"data": "simulated heads", "command": "python -m train"},
+    "never_trained_on": ["sub-ge01"],
+}
+
+
 @pytest.fixture
 def report():
     return SubjectReport(
@@ -107,14 +119,9 @@ def report():
             }
             for n in range(1, 41)
         ),
-        models=(
-            {
-                "name": "ct-a",
-                "members": [{"file": "a", "sha256": "abc123"}],
-                "training": {"data": "simulated"},
-                "never_trained_on": ["sub-ge01"],
-            },
-        ),
+        models={model_sentence("ct", CARD): "models/ct-a/card.json"},
+        files={"CT": {"lesions": "sub-01/anat/lesions.nii.gz"}},
+        group="group.html",
         settings={"random_seed": 1},
         software={"antspyx": "0.6.3"},
     )
@@ -130,8 +137,7 @@ def test_the_page_is_whole_and_says_what_it_should(report):
         "CT coverage was measured.",
         "Took the largest coverage.",
         "Uneven slices.",
-        "abc123",
-        "simulated",
+        "ct-a (version 1.2) gives a probability above 0.25; it was trained on simulated heads.",
         "antspyx",
         "Pitkänen J",
         "For research use only",
@@ -143,8 +149,10 @@ def test_the_page_is_whole_and_says_what_it_should(report):
 def test_it_needs_nothing_from_outside_and_runs_nothing(report):
     text = render_subject(report)
     page = Page(text)
-    sources = [v for _, a in page.tags for k, v in a.items() if k in ("src", "href", "action")]
-    assert all(source.startswith(("data:image/png;base64,", "#")) for source in sources)
+    of = [(k, v) for _, a in page.tags for k, v in a.items() if k in ("src", "href", "action")]
+    assert all(v.startswith("data:image/png;base64,") for k, v in of if k != "href")
+    linked = {v for k, v in of if k == "href" and not v.startswith("#")}
+    assert linked == {"models/ct-a/card.json", "sub-01/anat/lesions.nii.gz", "group.html"}
     assert not re.search(r"https?://|@import|url\(", text)
     assert not any(tag in ("script", "link", "iframe", "object") for tag, _ in page.tags)
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
@@ -159,7 +167,8 @@ def test_whatever_the_data_holds_is_escaped(report):
         warnings=(evil,),
         gates=({**gate("g", "warn"), "message": evil, "name": evil},),
         images=({evil: evil},),
-        models=({"name": evil, "training": {evil: [evil]}},),
+        models={evil: evil},
+        files={evil: {evil: evil}},
         settings={"x": evil},
         figures=(Figure(evil, evil, evil, PNG, PNG, (evil, evil)),),
     )
@@ -188,6 +197,47 @@ def test_every_picture_has_words_and_every_control_a_label(report):
     assert labels == controls
     assert len(controls) == 3
     assert page.tags[0] == ("html", {"lang": "en"})
+
+
+def test_the_page_names_a_model_and_leaves_its_card_to_the_file(report):
+    text = render_subject(report)
+    assert not [words for words in ("abc123", "python -m train", "sub-ge01") if words in text]
+    three = model_sentence("flair", {**CARD, "infarct_threshold": 0.4, "training": {}})
+    assert three == (
+        "Lesions on FLAIR are where the model ct-a (version 1.2) gives a probability above 0.25 "
+        "(infarcts: 0.4)."
+    )
+
+
+def test_what_scrolls_can_be_reached_by_keyboard_and_has_a_name(report):
+    page = Page(render_subject(report))
+    boxes = [attrs for _, attrs in page.tags if "scroll" in attrs.get("class", "").split()]
+    assert len(boxes) == 7
+    assert all(box["tabindex"] == "0" and box["aria-label"] for box in boxes)
+    tables = sum(tag == "table" for tag, _ in page.tags)
+    assert len(boxes) == tables + len(report.figures)
+
+
+def test_sections_that_the_navigation_names_are_there(report):
+    page = Page(render_subject(report))
+    ids = {attrs.get("id") for _, attrs in page.tags}
+    links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
+    within = {link[1:] for link in links if link.startswith("#")}
+    assert len(within) == 8
+    assert within <= ids
+
+
+def test_what_is_technical_is_closed_but_for_pictures_that_a_gate_asks_for(report):
+    asked = Figure("Asked", "What to see.", "Slices", PNG, answers=("CT coverage",))
+    other = Figure("Other", "What to see.", "Slices", PNG, answers=("CT brain volume",))
+    text = render_subject(replace(report, figures=(other, asked, *report.figures)))
+    assert "<details open><summary>Asked" in text
+    assert "<details><summary>Other" in text
+    assert text.count("<details open>") == 1
+    for words in ("All gates", "Settings and software", "Text that may be copied"):
+        assert f"<details><summary>{words}" in text
+    assert text.index("Lesions on CT</h3>") < text.index("Asked") > text.index("In turn</h3>")
+    assert "details:not([open]) { display: none; }" in text[text.index("@media print") :]
 
 
 def test_ct_alone_shows_no_pair_and_no_flair(report):
@@ -220,6 +270,20 @@ def test_numbers_for_people(value, written):
 )
 def test_short_numbers(value, written):
     assert short(value) == written
+
+
+def test_no_number_is_a_signed_zero_and_none_changes_its_value():
+    rng = np.random.default_rng(0)
+    values = np.concatenate([[0.0, -0.0], rng.normal(size=2000) * 10.0 ** rng.uniform(-9, 6, 2000)])
+    for value in map(float, values):
+        written = [(short(value), 2)]
+        for digits in range(4):
+            written += [(decimal(value, digits, sign=sign), digits) for sign in (False, True)]
+            written.append((number(value, digits), digits))
+        for text, digits in written:
+            read = float(text.replace("−", "-"))
+            assert read or text[0] == "0", (value, text)
+            assert abs(read - value) <= max(0.5 * 10.0**-digits, 0.005 * abs(value)) * 1.001
 
 
 def test_a_fazekas_group_is_stated_first_with_the_cohort_it_comes_from(report):

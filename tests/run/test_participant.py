@@ -37,6 +37,26 @@ def test_one_bad_subject_never_stops_the_others(units, ready):
     assert "sub-02\tn/a\tdone" in table
 
 
+def test_a_unit_that_fails_has_a_page_in_place_of_its_report(units, ready):
+    bad = {"sub-01": steps.Refuses, "sub-02": steps.Succeed}
+    run(units, ready, lambda label: bad[label]())
+    out = ready.settings.output_dir
+    page = (out / "sub-01.html").read_text()
+    assert "sub-01_ct.nii.gz has NaN in 3 voxels. Convert it again." in page
+    assert "sub-01/ct/sub-01_ct.nii.gz" in page
+    assert "sub-01/anat/sub-01_FLAIR.nii.gz" in page
+    assert str(ready.settings.bids_dir) not in page
+    assert not (out / "sub-02.html").exists()
+    assert read_status(out / "logs/sub-01/status.json").outputs == ["sub-01.html"]
+
+
+def test_a_page_that_cannot_be_written_stops_nothing(units, ready):
+    (ready.settings.output_dir / "sub-01.html").mkdir(parents=True)
+    results, _ = run(units, ready, lambda label: steps.Refuses())
+    assert (results["sub-01"].exit_code, results["sub-02"].exit_code) == (65, 65)
+    assert (ready.settings.output_dir / "sub-02.html").is_file()
+
+
 def test_a_killed_worker_costs_its_unit_alone(units, ready):
     bad = {"sub-01": steps.KilledOutright, "sub-02": steps.Slow}
     results, _ = run(units, ready, lambda label: bad[label]())

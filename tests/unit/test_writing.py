@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from ctwml_bids.bids.outputs import read_notes
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.errors import CannotCreateError
+from ctwml_bids.unit.model_cards import register_cards
 from ctwml_bids.unit.records import (
     Brain,
     Head,
@@ -101,3 +103,18 @@ def test_a_unit_that_cannot_be_written_again_keeps_the_files_of_before(unit, tmp
     with pytest.raises(CannotCreateError):
         write_unit(**unit)
     assert written(tmp_path) == [name for name in before if name != "sub-01.html"]
+
+
+def test_statistics_name_the_model_and_leave_its_card_to_the_file_of_all_units(unit, tmp_path):
+    long = {"data": "heads", "members": ["x" * 50_000]}
+    results = unit["results"]
+    run = replace(results.run, cards={"ct": card("ct", training=long)})
+    register_cards(run.output_dir, run.cards.values())
+    write_unit(**{**unit, "results": replace(results, run=run)})
+    path = tmp_path / "out/sub-01/anat/sub-01_desc-wml_stats.json"
+    model = json.loads(path.read_text())["Models"]["ct"]
+    assert (model["name"], model["threshold"]) == ("toy", 0.5)
+    content = (tmp_path / "out" / model["card"]).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == model["card_sha256"]
+    assert json.loads(content)["training"] == long
+    assert path.stat().st_size < 15_000

@@ -53,6 +53,7 @@ def as_regex(name: str) -> str:
         (r"\[_ses\-Y\]", r"(_ses-[A-Za-z0-9]+)?"),
         (r"sub\-X", r"sub-[A-Za-z0-9]+"),
         ("<template>", r"[A-Za-z0-9+]+"),
+        ("<model>", r"[A-Za-z0-9._-]+"),
         ("<unit>", r"sub-[A-Za-z0-9_-]+"),
         (r"\*", "[^/]*"),
         ("LABEL", "[A-Za-z0-9]+"),

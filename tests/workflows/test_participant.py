@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import nibabel as nib
 import numpy as np
@@ -69,6 +71,33 @@ def test_exactly_the_documented_files_are_written(real_run):
     assert outputs == {*expected, "sub-01.html"}
     assert (real_run.output_dir / "sub-01.html").is_file()
     assert (real_run.output_dir / "group.html").is_file()
+
+
+def links_of(page: str) -> set[str]:
+    found = {html.unescape(link) for link in re.findall(r'href="([^"#]+)"', page)}
+    return {unquote(link) for link in found}
+
+
+def test_the_links_of_a_report_lead_to_what_is_there(real_run):
+    out = real_run.output_dir
+    links = links_of((out / "sub-01.html").read_text())
+    assert "group.html" in links
+    assert any(link.startswith("models/") for link in links)
+    assert len(links) >= 12
+    assert [link for link in links if not (out / link).exists()] == []
+    failed = links_of((out / "sub-truncated.html").read_text())
+    assert failed
+    assert [link for link in failed if not (out / link).is_file()] == []
+
+
+def test_statistics_are_small_and_the_page_has_no_card(real_run):
+    out = real_run.output_dir
+    assert (out / "sub-01/anat/sub-01_desc-wml_stats.json").stat().st_size < 15_000
+    text = re.sub(r"data:image/png;base64,[^\"]*", "", (out / "sub-01.html").read_text())
+    assert len(text) < 60_000
+    for card in out.glob("models/*/card.json"):
+        for member in json.loads(card.read_text())["members"]:
+            assert member["sha256"] not in text
 
 
 def test_the_official_validator_accepts_the_derivatives(real_run):
@@ -172,7 +201,9 @@ def test_an_unusable_image_fails_its_subject_alone_and_says_why(real_run, label)
     assert re.search(EXPECTED_REASON[label], status["reason"]), status["reason"]
     assert f"sub-{label}_ct.nii.gz" in status["reason"]
     assert not (real_run.output_dir / f"sub-{label}").exists()
-    assert not (real_run.output_dir / f"sub-{label}.html").exists()
+    page = html.unescape((real_run.output_dir / f"sub-{label}.html").read_text())
+    assert "Not measured" in page
+    assert status["reason"] in page
 
 
 def test_a_sidecar_that_is_not_json_skips_its_subject_alone(real_run):
