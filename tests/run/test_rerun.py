@@ -82,9 +82,11 @@ def test_files_of_a_run_whose_writer_was_killed_are_known_to_the_next(units, rea
     results, _ = run(units[:1], ready, writing(ready, CT, FLAIR, killed=True))
     assert results["sub-01"].exit_code == 75
     status = read_status(ready.settings.output_dir / "logs/sub-01/status.json")
-    assert status.outputs == [CT, FLAIR]
+    # With the page that says how the unit failed.
+    assert status.outputs == ["sub-01.html", CT, FLAIR]
     run(units[:1], ready, writing(ready, CT))
     assert left(ready) == ["a_space-CT_mask"]
+    assert not (ready.settings.output_dir / "sub-01.html").exists()
 
 
 def test_masks_that_another_models_results_need_stay(units, ready):
