@@ -65,12 +65,12 @@ class Lines:
         finally:
             sys.settrace(None)
 
-    def new(self) -> dict[str, set[int]]:
+    def new(self) -> dict[str, list[int]]:
         """Return the lines that were not told before."""
         found = {name: self._seen[name] - self._told[name] for name in READERS}
         for name, lines in found.items():
             self._told[name] |= lines
-        return {name: lines for name, lines in found.items() if lines}
+        return {name: sorted(lines) for name, lines in found.items() if lines}
 
     def _called(self, frame: FrameType, event: str, argument: object):
         name = self._files.get(frame.f_code.co_filename)

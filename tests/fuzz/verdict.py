@@ -50,7 +50,7 @@ class Verdict:
     said: str = ""
     seconds: float = 0.0
     grown: int = 0
-    lines: dict[str, set[int]] = field(default_factory=dict)
+    lines: dict[str, list[int]] = field(default_factory=dict)
 
 
 def judged(case: Case, watch: Watch, lines: Lines | None) -> Verdict:

@@ -7,15 +7,13 @@ is replaced after a hang, a death, and some hundred inputs.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import pickle
 import resource
-import select
 import signal
-import struct
 import subprocess
 import sys
-import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tests.fuzz.case import Case
@@ -30,6 +28,8 @@ GROWTH_BYTES = 2 * 1024**3
 INPUTS = 250
 # Starting to read and importing everything, on a busy machine.
 START_S = 300.0
+# What is said: the number of a new process, what an input did, how a process ended.
+PROCESS, VERDICT, STATUS = "process", "verdict", "status"
 
 
 class Worker:
@@ -42,7 +42,9 @@ class Worker:
     """
 
     def __init__(self, *, traced: bool = False) -> None:
-        (there, self._to), (self._from, here) = os.pipe(), os.pipe()
+        # Two pipes, not one of both ways: what is read of the inputs ends when they end.
+        (there, to), (of, here) = os.pipe(), os.pipe()
+        self._to, self._from = Connection(to, readable=False), Connection(of, writable=False)
         words = [sys.executable, "-m", "tests.fuzz.worker", str(there), str(here), str(int(traced))]
         root = str(Path(__file__).resolve().parents[2])
         paths = filter(None, (root, os.environ.get("PYTHONPATH")))
@@ -58,35 +60,36 @@ class Worker:
 
     def run(self, case: Case) -> Verdict:
         """Run one input."""
-        _send(self._to, case)
-        wait_s = HANG_S if self._process else START_S
+        self._to.send_bytes(case.to_json().encode())
+        hangs = False
         while True:
-            said = _receive(self._from, wait_s)
-            if isinstance(said, Verdict):
-                return said
-            if said is None:
+            if not self._from.poll(HANG_S if self._process else START_S):
+                if hangs or not self._process:
+                    raise RuntimeError("the process that runs the inputs says nothing")
                 os.kill(self._process, signal.SIGKILL)
-                while not isinstance(said, int):
-                    said = _receive(self._from, HANG_S)
+                hangs = True
+                continue
+            what, said = json.loads(self._from.recv_bytes())
+            if what == VERDICT and not hangs:
+                return Verdict(**said)
+            if what == PROCESS:
+                self._process = said
+            elif what == STATUS and hangs:
                 return Verdict([f"hang: no end after {HANG_S:g} s"], seconds=HANG_S)
-            if isinstance(said, tuple):
-                (self._process,), wait_s = said, HANG_S
-            elif said is False:
-                raise RuntimeError("the process that runs the inputs has ended")
-            elif said:
+            elif what == STATUS and said:
                 return Verdict([f"death: the process ended with status {said}"])
 
     def close(self) -> None:
         """End the processes."""
-        os.close(self._to)
+        self._to.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._nursery.wait(5)
         self._nursery.kill()
         self._nursery.wait()
-        os.close(self._from)
+        self._from.close()
 
 
-def _nurse(there: int, here: int, *, traced: bool) -> None:
+def _nurse(there: Connection, here: Connection, *, traced: bool) -> None:
     """Fork one process after another; of each is said its number, and at its end its status."""
     preload()
     # nibabel tells what it mends in headers.
@@ -102,27 +105,28 @@ def _nurse(there: int, here: int, *, traced: bool) -> None:
         _, status = os.waitpid(process, 0)
         if os.waitstatus_to_exitcode(status) == ENDED:
             return
-        _send(here, status)
+        _say(here, STATUS, status)
 
 
 # Status of a process that was told that there are no more inputs.
 ENDED = 7
 
 
-def _serve(there: int, here: int, *, traced: bool) -> int:
+def _serve(there: Connection, here: Connection, *, traced: bool) -> int:
     sys.dont_write_bytecode = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit_memory()
     watch = Watch()
     sys.addaudithook(watch)
     lines = Lines() if traced else None
-    _send(here, (os.getpid(),))
+    _say(here, PROCESS, os.getpid())
     for _ in range(INPUTS):
-        case = _receive(there, None)
-        if not isinstance(case, Case):
+        try:
+            case = Case.from_json(there.recv_bytes().decode())
+        except EOFError:
             return ENDED
         verdict = judged(case, watch, lines)
-        _send(here, verdict)
+        _say(here, VERDICT, vars(verdict))
         if any(fault.startswith("memory") for fault in verdict.faults):
             break
     return 0
@@ -136,33 +140,14 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _send(descriptor: int, what: object) -> None:
-    content = pickle.dumps(what)
-    content = struct.pack("<Q", len(content)) + content
-    while content:
-        content = content[os.write(descriptor, content) :]
-
-
-def _receive(descriptor: int, wait_s: float | None) -> object:
-    """Return what was sent; None after too long a time, False where the sender has ended."""
-    ends = None if wait_s is None else time.monotonic() + wait_s
-    content, length = b"", 8
-    while len(content) < length:
-        left = None if ends is None else max(0.0, ends - time.monotonic())
-        ready, _, _ = select.select([descriptor], [], [], left)
-        if not ready:
-            return None
-        part = os.read(descriptor, length - len(content))
-        if not part:
-            return False
-        content += part
-        if len(content) == length == 8:
-            length += struct.unpack("<Q", content)[0]
-    return pickle.loads(content[8:])
+def _say(here: Connection, what: str, said: object) -> None:
+    """Say something in JSON: whoever ran hostile inputs is not asked for a pickle."""
+    here.send_bytes(json.dumps([what, said]).encode())
 
 
 if __name__ == "__main__":
-    # The classes that are sent are those of the module under its own name.
-    from tests.fuzz import worker
-
-    worker._nurse(int(sys.argv[1]), int(sys.argv[2]), traced=sys.argv[3] == "1")
+    _nurse(
+        Connection(int(sys.argv[1]), writable=False),
+        Connection(int(sys.argv[2]), readable=False),
+        traced=sys.argv[3] == "1",
+    )
