@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -124,10 +127,26 @@ def _slurm(argv: list[str]) -> int:
     return main(argv)
 
 
+def _faulty(argv: list[str]) -> int:
+    """Do what no program may: so that the fuzzing is known to notice it."""
+    (fault,) = argv
+    if fault == "hangs":
+        time.sleep(3600)
+    elif fault == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif fault == "raises":
+        raise KeyError("sub-01")
+    elif fault == "writes":
+        Path("../bids/left-behind").write_text("x")
+    print(f"does: {fault}")
+    return 3 if fault == "another code" else 0
+
+
 PROGRAMS: dict[str, Callable[[list[str]], int]] = {
     "ctwml_bids": _ctwml_bids,
     "ctwml_bids up to the weights": _up_to_the_weights,
     "ctwml_bids whole": _whole,
     "ctwml-simulate": _simulate,
     "ctwml-slurm": _slurm,
+    "faulty": _faulty,
 }

@@ -39,9 +39,12 @@ class Worker:
     ----------
     traced
         Whether the lines of the readers that are reached are counted: some times slower.
+    hang_s
+        A run that takes longer (s) is ended, and hangs.
     """
 
-    def __init__(self, *, traced: bool = False) -> None:
+    def __init__(self, *, traced: bool = False, hang_s: float = HANG_S) -> None:
+        self._hang_s = hang_s
         # Two pipes, not one of both ways: what is read of the inputs ends when they end.
         (there, to), (of, here) = os.pipe(), os.pipe()
         self._to, self._from = Connection(to, readable=False), Connection(of, writable=False)
@@ -63,7 +66,7 @@ class Worker:
         self._to.send_bytes(case.to_json().encode())
         hangs = False
         while True:
-            if not self._from.poll(HANG_S if self._process else START_S):
+            if not self._from.poll(self._hang_s if self._process else START_S):
                 if hangs or not self._process:
                     raise RuntimeError("the process that runs the inputs says nothing")
                 os.kill(self._process, signal.SIGKILL)
@@ -75,7 +78,7 @@ class Worker:
             if what == PROCESS:
                 self._process = said
             elif what == STATUS and hangs:
-                return Verdict([f"hang: no end after {HANG_S:g} s"], seconds=HANG_S)
+                return Verdict([f"hang: no end after {self._hang_s:g} s"], seconds=self._hang_s)
             elif what == STATUS and said:
                 return Verdict([f"death: the process ended with status {said}"])
 
