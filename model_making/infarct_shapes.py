@@ -15,7 +15,7 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.simulation import canonical
 from ctwml_bids.simulation.infarcts import InfarctShape, pack_shapes, write_shapes
 

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.preprocessing.brain_border import largest
 from ctwml_bids.preprocessing.distances import closed
 

@@ -30,7 +30,7 @@ FLOORS = (
     ("settings",),
     ("modality",),
     ("templates",),
-    ("errors", "geometry", "reading", "trilinear", "__version__"),
+    ("errors", "geometry", "image_files", "reading", "slices", "trilinear", "__version__"),
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 # Of the science folders one imports another, and none knows of the run or of what was asked for.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ctwml_bids.bids.contrast_words import plain, said, without_asides
-from ctwml_bids.geometry import UNREADABLE, load_volume
+from ctwml_bids.image_files import UNREADABLE, load_volume
 
 # Fields of an image's own series (DICOM group 0018,10xx by dcm2niix's names), and those of the
 # examination, which may hold series with an agent and series without: these are asked only where

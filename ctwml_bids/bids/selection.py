@@ -12,8 +12,9 @@ import numpy as np
 from ctwml_bids.bids.contrast import Contrast, tagged
 from ctwml_bids.bids.contrast_choice import contrast_alone, contrast_of_each
 from ctwml_bids.bids.units import Candidate
-from ctwml_bids.geometry import load_volume, slice_axis
+from ctwml_bids.image_files import load_volume
 from ctwml_bids.modality import MODALITIES
+from ctwml_bids.slices import slice_axis
 
 # An adult brain from the vertex to the foramen magnum is about 130 to 140 mm high; what a scan
 # covers beyond that is neck or air and no reason to prefer it (CT angiography, coronal reformats).

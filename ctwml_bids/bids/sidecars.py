@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ctwml_bids.bids.fetched import not_fetched
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.geometry import (
+from ctwml_bids.reading import read_json
+from ctwml_bids.slices import (
     ENCODING_KEY,
     ORIENTATION_KEYS,
     PIXEL_KEY,
@@ -15,7 +16,6 @@ from ctwml_bids.geometry import (
     SPACING_KEY,
     THICKNESS_KEY,
 )
-from ctwml_bids.reading import read_json
 
 # Fields of an image's sidecar that decide anything after the choice of the image: all that the
 # steps get to see (`geometry` reads them). A change of one makes a finished unit run again, a

@@ -17,8 +17,9 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import write_json, write_nifti
 from ctwml_bids.bids.labels import first_of
 from ctwml_bids.errors import CtwmlError
-from ctwml_bids.geometry import UNREADABLE, load_nifti, voxel_volume_ml
+from ctwml_bids.geometry import voxel_volume_ml
 from ctwml_bids.group.units import SHOWN, Row, labels_of
+from ctwml_bids.image_files import UNREADABLE, load_nifti
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.transforms import read_itk

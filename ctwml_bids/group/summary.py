@@ -20,7 +20,6 @@ from ctwml_bids.bids.files import write_bytes, write_text
 from ctwml_bids.bids.people_tables import Sources, read_sources
 from ctwml_bids.bids.unit_folders import refused_in
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.geometry import load_nifti
 from ctwml_bids.group.fazekas import write_thresholds
 from ctwml_bids.group.figures import figures, rated, why_no_pairs
 from ctwml_bids.group.maps import FrequencyMap, frequency_maps
@@ -35,6 +34,7 @@ from ctwml_bids.group.people import COPIED, add_people, not_here
 from ctwml_bids.group.roles import excluded_rows, left_out, with_roles
 from ctwml_bids.group.tables import table_1, write_tables
 from ctwml_bids.group.units import nothing_finished, read_units, units_there
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.modality import IMAGES
 from ctwml_bids.reports.frequency import frequency_figure
 from ctwml_bids.reports.group import GroupFigure, GroupReport, render_group

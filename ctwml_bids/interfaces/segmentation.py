@@ -13,7 +13,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.interfaces.step import Record, Step
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.segmentation.model_store import ModelCard

@@ -20,7 +20,7 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.preprocessing import transforms
 from ctwml_bids.preprocessing.grids import Grid, image_on, resample
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 
 # Values are averaged over about this in plane, so that noise does not count, and looked at in about
 # this many slices.

@@ -11,7 +11,6 @@ import numpy as np
 from scipy import ndimage
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.geometry import slice_axis
 from ctwml_bids.preprocessing.blocks import every_nth
 from ctwml_bids.preprocessing.empty_slices import (
     empty_facts,
@@ -25,6 +24,7 @@ from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.preprocessing.padding import blank_regions
 from ctwml_bids.preprocessing.quantisation import hu_step
 from ctwml_bids.preprocessing.slice_spacing import spacing_facts
+from ctwml_bids.slices import slice_axis
 
 # Air, and what padding (-1024, -2000, -3024) outside the scan circle is set to.
 AIR_HU = -1000.0

@@ -14,7 +14,8 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from ctwml_bids.geometry import bounding_box, load_nifti
+from ctwml_bids.geometry import bounding_box
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.preprocessing.distances import dilated, eroded
 from ctwml_bids.preprocessing.grids import Grid, resample
 from ctwml_bids.preprocessing.template_pose import TEMPLATE

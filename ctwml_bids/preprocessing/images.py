@@ -10,7 +10,8 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.geometry import UNREADABLE, open_image, shear, slice_axis
+from ctwml_bids.geometry import shear
+from ctwml_bids.image_files import UNREADABLE, open_image
 from ctwml_bids.preprocessing.empty_slices import (
     empty_facts,
     empty_warnings,
@@ -29,6 +30,7 @@ from ctwml_bids.preprocessing.orthonormal import orthonormal
 from ctwml_bids.preprocessing.padding import unmeasured_outside
 from ctwml_bids.preprocessing.voxel_size import agreement_warnings
 from ctwml_bids.preprocessing.wrapped import with_right_sign
+from ctwml_bids.slices import slice_axis
 
 # An image with 16 or fewer voxels along both longer axes, or one or two slices, shows no head.
 MIN_IN_PLANE = 17

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
-from ctwml_bids.geometry import SPACING_KEY, position_gaps, slice_gap
 from ctwml_bids.preprocessing.grids import Grid
+from ctwml_bids.slices import SPACING_KEY, position_gaps, slice_gap
 
 # Relative deviation from even spacing that changes volumes noticeably.
 UNEVEN = 0.02
@@ -44,7 +44,7 @@ def spacing_facts(
     sidecar
         BIDS sidecar, may be empty.
     axis
-        Array axis of the slices, as `geometry.slice_axis` finds it with the file's header.
+        Array axis of the slices, as `slices.slice_axis` finds it with the file's header.
 
     Returns
     -------

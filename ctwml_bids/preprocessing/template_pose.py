@@ -14,7 +14,7 @@ import numpy as np
 from nibabel.affines import apply_affine
 from scipy import ndimage, optimize
 
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.preprocessing.distances import signed_distance
 from ctwml_bids.preprocessing.grids import Grid, image_on, resample
 from ctwml_bids.preprocessing.nine_parameters import compose

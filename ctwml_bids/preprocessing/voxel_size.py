@@ -14,8 +14,8 @@ import nibabel as nib
 import numpy as np
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.geometry import PIXEL_KEY, slice_axis, slice_gap, stated_gaps
 from ctwml_bids.preprocessing.grids import grid_of
+from ctwml_bids.slices import PIXEL_KEY, slice_axis, slice_gap, stated_gaps
 
 # Relative difference of pixdim and the affine that is more than rounding. A volume is off by as
 # much; two brain scans of one person a day apart differ by less than one percent.

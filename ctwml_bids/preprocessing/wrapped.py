@@ -17,7 +17,7 @@ import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.preprocessing.blocks import every_nth
 
 # Stored integers of so many bits; scanners also send 12.

@@ -15,7 +15,8 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from ctwml_bids.geometry import bounding_box, load_nifti
+from ctwml_bids.geometry import bounding_box
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.simulation.fields import upsample
 
 ORIGIN = np.array([-98.0, -134.0, -100.0])  # RAS mm of the first voxel of the working grid

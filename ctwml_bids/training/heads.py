@@ -16,7 +16,7 @@ import numpy as np
 
 from ctwml_bids.bids.names import stem
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.geometry import UNREADABLE, load_nifti
+from ctwml_bids.image_files import UNREADABLE, load_nifti
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on, resample
 from ctwml_bids.preprocessing.normalisation import to_grid

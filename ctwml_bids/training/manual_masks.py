@@ -10,7 +10,7 @@ import numpy as np
 
 from ctwml_bids.bids import names
 from ctwml_bids.errors import InvalidInputError
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 
 # Names of masks of WML and of infarcts, the surest first; other masks (of the brain) are neither.
 WML_NAMES = ("label-WML", "label-WMH", "label-lesion", "desc-lesion")

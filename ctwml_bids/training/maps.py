@@ -11,7 +11,7 @@ import numpy as np
 from ctwml_bids.bids import dataset, names
 from ctwml_bids.bids.files import write_bytes, write_json, write_nifti
 from ctwml_bids.bids.lesion_maps import OF_INFARCTS, OF_WML, LesionMaps
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.modality import OTHER
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.preprocessing.normalisation import from_grid, rounded

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.modality import CT, FLAIR, MODALITIES
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample
 from ctwml_bids.preprocessing.hounsfield import read_ct

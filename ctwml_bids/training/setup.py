@@ -14,7 +14,7 @@ from ctwml_bids.bids.exclusions import excluded, strangers
 from ctwml_bids.bids.people_tables import Sources, read_sources
 from ctwml_bids.bids.unit_folders import refused_in, units_in
 from ctwml_bids.errors import UsageError
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.grids import Grid
 from ctwml_bids.preprocessing.normalisation import network_grid

@@ -12,7 +12,7 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import read_tsv, write_json, write_tsv
 from ctwml_bids.bids.outputs import IMAGES_SHA256, is_current
 from ctwml_bids.errors import NoInputError
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.preprocessing.grids import grid_of
 from ctwml_bids.reading import read_json
 from ctwml_bids.statistics import overlap, regions, tables

@@ -14,7 +14,7 @@ from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.units import Unit
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.reports.failed import SLICES, FailedReport, as_read, render_failed
 from ctwml_bids.reports.subject import Figure
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.preprocessing.ct_quality import ct_quality
 from ctwml_bids.preprocessing.empty_slices import seen_part
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample

@@ -13,7 +13,7 @@ import numpy as np
 
 from ctwml_bids.bids import names
 from ctwml_bids.bids.units import Unit
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.preprocessing.carried_mask import carry
 from ctwml_bids.preprocessing.grids import Grid, grid_of, resample

@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.preprocessing.grids import Grid, grid_of, image_on
 from ctwml_bids.reading import read_json
 from ctwml_bids.unit.records import Brain, Facts

@@ -19,7 +19,7 @@ from ctwml_bids.bids.files import (
     write_tsv,
 )
 from ctwml_bids.bids.lesion_maps import OF_INFARCTS, OF_WML
-from ctwml_bids.geometry import load_nifti
+from ctwml_bids.image_files import load_nifti
 from ctwml_bids.preprocessing import transforms
 from ctwml_bids.preprocessing.grids import grid_of, image_on
 from ctwml_bids.statistics.columns import COLUMNS, LESION_COLUMNS

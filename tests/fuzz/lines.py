@@ -29,7 +29,7 @@ READERS = (
     "bids.status",
     "bids.tables",
     "bids.unit_folders",
-    "geometry",
+    "image_files",
     "group.cross_validated",
     "group.units",
     "preprocessing.header_checks",

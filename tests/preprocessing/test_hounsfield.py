@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import BadDataError
-from ctwml_bids.geometry import slice_axis
 from ctwml_bids.preprocessing.grids import grid_of
 from ctwml_bids.preprocessing.hounsfield import classify, read_ct
 from ctwml_bids.preprocessing.slice_spacing import spacing_facts, vault_ratio
+from ctwml_bids.slices import slice_axis
 from tests.preprocessing.head_phantom import head
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.geometry import load_volume, shear
+from ctwml_bids.geometry import shear
+from ctwml_bids.image_files import load_volume
 from ctwml_bids.preprocessing.images import load_nifti, read_flair
 from ctwml_bids.preprocessing.orthonormal import orthonormal
 

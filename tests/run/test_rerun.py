@@ -11,7 +11,9 @@ import pytest
 
 from ctwml_bids.bids.sidecars import USED
 from ctwml_bids.bids.status import read_status
-from ctwml_bids.geometry import (
+from ctwml_bids.run.preflight import Ready
+from ctwml_bids.run.rerun import why_to_run
+from ctwml_bids.slices import (
     ENCODING_KEY,
     ORIENTATION_KEYS,
     PIXEL_KEY,
@@ -19,8 +21,6 @@ from ctwml_bids.geometry import (
     SPACING_KEY,
     THICKNESS_KEY,
 )
-from ctwml_bids.run.preflight import Ready
-from ctwml_bids.run.rerun import why_to_run
 from tests.bids.planned import plan
 from tests.execution import steps
 from tests.run.toy_run import run
