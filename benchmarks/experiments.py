@@ -23,6 +23,7 @@ from benchmarks.record import write_result
 from ctwml_bids import modality
 from ctwml_bids.segmentation import ensemble, model_store
 from ctwml_bids.segmentation.classes import WML
+from ctwml_bids.segmentation.model_card import ModelCard
 from ctwml_bids.statistics.agreement import agreement
 from ctwml_bids.statistics.overlap import dice
 from ctwml_bids.training.loop import train
@@ -190,7 +191,7 @@ def run(name: str, heads: list, folder: Path, steps: int, threads: int, device: 
         augment=jitter_intensities if experiment.jitter else None,
     )
     images = len(experiment.channels) * (2 * config.patches.context + 1)
-    card = model_store.ModelCard(
+    card = ModelCard(
         name=name,
         modality="ct",
         version="0",

@@ -12,6 +12,7 @@ from torch import Tensor
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.modality import MODALITIES
 from ctwml_bids.segmentation import classes, model_store
+from ctwml_bids.segmentation.model_card import ModelCard
 from ctwml_bids.training.checkpoint import checkpoint_weights
 from ctwml_bids.training.loop import initial_weights
 from ctwml_bids.training.recipe import THRESHOLDS
@@ -46,7 +47,7 @@ def export(
     infarct_least_ml: float | None = None,
     mean_with: Path | None = None,
     island_share: float | None = None,
-) -> model_store.ModelCard:
+) -> ModelCard:
     """Write the networks of finished or running trainings as a model with its card.
 
     With ``mean_with``, the model that the trainings began from, each network's weights are the
@@ -88,7 +89,7 @@ def export(
         infarct_threshold = THRESHOLDS[modality]
     context = config["patches"].get("context", 0)
     sources = _sources(members)
-    card = model_store.ModelCard(
+    card = ModelCard(
         name=name,
         modality=modality,
         version=version,

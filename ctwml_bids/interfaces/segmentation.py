@@ -16,7 +16,7 @@ from nipype.interfaces.base import (
 from ctwml_bids.image_files import load_nifti
 from ctwml_bids.interfaces.step import Record, Step
 from ctwml_bids.modality import MODALITIES
-from ctwml_bids.segmentation.model_store import ModelCard
+from ctwml_bids.segmentation.model_card import ModelCard
 from ctwml_bids.unit.records import (
     Fields,
     Guide,

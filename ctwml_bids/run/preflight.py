@@ -29,6 +29,7 @@ from ctwml_bids.modality import IMAGES
 from ctwml_bids.run.locks import hold
 from ctwml_bids.run.machine import choose_device, free_gb, prepare_environment
 from ctwml_bids.segmentation import model_store
+from ctwml_bids.segmentation.model_card import ModelCard
 from ctwml_bids.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Ready:
 
     settings: Settings
     template: templates.Template | None = None
-    cards: Mapping[str, model_store.ModelCard] = field(default_factory=dict)
+    cards: Mapping[str, ModelCard] = field(default_factory=dict)
     fazekas: ThresholdSet | None = None
 
     @property
@@ -200,7 +201,7 @@ def check_spaces(settings: Settings) -> None:
         )
 
 
-def choose_models(settings: Settings) -> tuple[Settings, dict[str, model_store.ModelCard]]:
+def choose_models(settings: Settings) -> tuple[Settings, dict[str, ModelCard]]:
     """Find the model for CT and the model for FLAIR, and check their files.
 
     Returns
@@ -218,7 +219,7 @@ def choose_models(settings: Settings) -> tuple[Settings, dict[str, model_store.M
         If a model is not there, or was changed.
     """
     folders: dict[str, Path] = {}
-    cards: dict[str, model_store.ModelCard] = {}
+    cards: dict[str, ModelCard] = {}
     for folder in settings.models:
         card = model_store.load_card(folder)
         if card.modality in settings.ignore:

@@ -11,7 +11,7 @@ from ctwml_bids.bids.sidecars import used
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.run.preflight import Ready
 from ctwml_bids.run.provenance import hashes, versions
-from ctwml_bids.segmentation.model_store import ModelCard
+from ctwml_bids.segmentation.model_card import ModelCard
 from ctwml_bids.unit.records import Guide, RunFacts, TemplateFiles
 from ctwml_bids.unit.resources import Resources
 

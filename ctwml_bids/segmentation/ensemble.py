@@ -17,6 +17,7 @@ from ctwml_bids.segmentation import model_store, networks
 from ctwml_bids.segmentation.classes import INFARCT, WML, exclusive_masks
 from ctwml_bids.segmentation.inputs import with_neighbours
 from ctwml_bids.segmentation.islands import outside_white_matter, small_regions
+from ctwml_bids.segmentation.model_card import ModelCard
 from ctwml_bids.segmentation.precision import choose, cpu_threads, name_of
 
 # Axial slices that pass through a network together; bounds the memory, too.
@@ -31,7 +32,7 @@ Region = tuple[slice, slice, slice]
 class Ensemble:
     """Networks that were trained alike, folded for inference, and their card."""
 
-    card: model_store.ModelCard
+    card: ModelCard
     members: tuple[nn.Module, ...]
 
 
@@ -109,16 +110,12 @@ def load(folder: Path) -> Ensemble:
     return Ensemble(card, tuple(members))
 
 
-def from_weights(
-    card: model_store.ModelCard, weights: Sequence[Mapping[str, Tensor]], source: str
-) -> Ensemble:
+def from_weights(card: ModelCard, weights: Sequence[Mapping[str, Tensor]], source: str) -> Ensemble:
     """Make an ensemble of networks that are in memory; the card's members are not looked at."""
     return Ensemble(card, tuple(_member(card, arrays, source) for arrays in weights))
 
 
-def _member(
-    card: model_store.ModelCard, weights: Mapping[str, Tensor], source: object
-) -> nn.Module:
+def _member(card: ModelCard, weights: Mapping[str, Tensor], source: object) -> nn.Module:
     architecture = networks.of_card(card)
     network = architecture.build(card.network["in_channels"], card.network["classes"])
     networks.load(network, weights, source)
@@ -239,13 +236,13 @@ def predict(
     return Prediction(probability, disagreement, islands, in_fluid, name_of(dtype), infarct)
 
 
-def masks(card: model_store.ModelCard, said: Prediction) -> tuple[np.ndarray, np.ndarray | None]:
+def masks(card: ModelCard, said: Prediction) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the masks of WML and of infarcts by the card's thresholds (`exclusive_masks`)."""
     return _masks(card, said.probability, said.infarct)
 
 
 def _masks(
-    card: model_store.ModelCard, probability: np.ndarray, infarct: InfarctPrediction | None
+    card: ModelCard, probability: np.ndarray, infarct: InfarctPrediction | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     return exclusive_masks(
         probability,
@@ -256,7 +253,7 @@ def _masks(
 
 
 def _without_infarcts(
-    card: model_store.ModelCard, probability: np.ndarray, infarct: InfarctPrediction | None
+    card: ModelCard, probability: np.ndarray, infarct: InfarctPrediction | None
 ) -> np.ndarray:
     """Return the WML probability without the voxels that are an infarct's."""
     _, is_infarct = _masks(card, probability, infarct)

@@ -15,7 +15,7 @@ from ctwml_bids.errors import BadDataError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ctwml_bids.segmentation.model_store import ModelCard
+    from ctwml_bids.segmentation.model_card import ModelCard
 
 _GUERRERO = (
     "Guerrero R, Qin C, Oktay O, et al (2018). White matter hyperintensity and stroke lesion "

@@ -9,7 +9,7 @@ from typing import Any
 
 from ctwml_bids.segmentation import networks
 from ctwml_bids.segmentation.classes import COUNTS, INFARCT, NAMES
-from ctwml_bids.segmentation.model_store import ModelCard
+from ctwml_bids.segmentation.model_card import ModelCard
 from ctwml_bids.training.patches import PatchConfig
 
 # The paper's on CT; of infarcts, until others are found, those of WML.
@@ -156,9 +156,9 @@ class Recipe:
         How each network is trained; its seed is that of the whole training, from which every
         network has its own (`of`).
     channels, flip
-        As in `model_store.ModelCard`.
+        As in `ModelCard`.
     threshold, infarct_threshold
-        As in `model_store.ModelCard`.
+        As in `ModelCard`.
     beginning
         What the networks begin from; None for fresh weights.
     workers

@@ -21,6 +21,7 @@ from ctwml_bids.preprocessing.normalisation import network_grid
 from ctwml_bids.run.machine import choose_device
 from ctwml_bids.segmentation import model_store, networks
 from ctwml_bids.segmentation.classes import NAMES
+from ctwml_bids.segmentation.model_card import ModelCard
 from ctwml_bids.settings import Settings
 from ctwml_bids.training.cases import Wanted, find_cases
 from ctwml_bids.training.heads import Case
@@ -246,7 +247,7 @@ def _recipe(settings: Settings, template: str) -> Recipe:
     )
 
 
-def _as_begun(settings: Settings, card: model_store.ModelCard) -> tuple[str, int]:
+def _as_begun(settings: Settings, card: ModelCard) -> tuple[str, int]:
     """Return variant and context of the networks to begin from; others are refused."""
     if settings.context not in (None, card.context):
         raise UsageError(
@@ -291,7 +292,7 @@ def of_people(training: Training, plan: Plan) -> list[str]:
     return lines
 
 
-def _wanted(settings: Settings, template: str, card: model_store.ModelCard | None) -> Wanted:
+def _wanted(settings: Settings, template: str, card: ModelCard | None) -> Wanted:
     """Say which units are wanted, by the tables of people and the options (raises CtwmlError)."""
     units = units_in(settings.bids_dir)
     people = read_sources(
@@ -317,7 +318,7 @@ def _wanted(settings: Settings, template: str, card: model_store.ModelCard | Non
     )
 
 
-def _saw(init: model_store.ModelCard | None) -> dict[str, str]:
+def _saw(init: ModelCard | None) -> dict[str, str]:
     """Return whom the networks to begin from saw: none of them can be left out any more."""
     if init is None:
         return {}
@@ -325,7 +326,7 @@ def _saw(init: model_store.ModelCard | None) -> dict[str, str]:
     return dict.fromkeys(sorted(init.seen), why)
 
 
-def _cautions(bids_dir: Path, init: model_store.ModelCard | None) -> tuple[str, ...]:
+def _cautions(bids_dir: Path, init: ModelCard | None) -> tuple[str, ...]:
     """Say where the networks to begin from know the heads of the data set in another way."""
     if init is None or "simulat" not in str(init.training.get("data")):
         return ()

@@ -16,7 +16,7 @@ from ctwml_bids.bids import names
 from ctwml_bids.bids.files import json_bytes, write_bytes
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.reading import parse_json
-from ctwml_bids.segmentation.model_store import ModelCard, card_from
+from ctwml_bids.segmentation.model_card import ModelCard, card_from
 
 
 def register_cards(output_dir: Path, cards: Iterable[ModelCard]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ctwml_bids.bids.units import Unit
-from ctwml_bids.segmentation.model_store import ModelCard
+from ctwml_bids.segmentation.model_card import ModelCard
 from ctwml_bids.statistics.thresholds import ThresholdSet
 from ctwml_bids.templates import Template
 

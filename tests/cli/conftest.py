@@ -12,7 +12,8 @@ import pytest
 from ctwml_bids.bids.units import Unit
 from ctwml_bids.run import nipype_setup
 from ctwml_bids.run.preflight import Ready, choose_models
-from ctwml_bids.segmentation.model_store import ModelCard, write_model
+from ctwml_bids.segmentation.model_card import ModelCard
+from ctwml_bids.segmentation.model_store import write_model
 from ctwml_bids.settings import Settings
 from tests.bids.planned import plan
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from ctwml_bids.segmentation.model_store import ModelCard, write_model
+from ctwml_bids.segmentation.model_card import ModelCard
+from ctwml_bids.segmentation.model_store import write_model
 from tests.preprocessing.head_phantom import head
 
 DESCRIPTION = {"Name": "small", "BIDSVersion": "1.11.1"}

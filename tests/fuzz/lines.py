@@ -39,6 +39,7 @@ READERS = (
     "reading",
     "run.identity",
     "run.plugin_file",
+    "segmentation.model_card",
     "segmentation.model_store",
     "settings.toml",
     "statistics.thresholds",

@@ -18,7 +18,8 @@ from ctwml_bids.interfaces.results import WriteUnit
 from ctwml_bids.interfaces.segmentation import SegmentLesions, ToNative
 from ctwml_bids.preprocessing import nine_parameters, normalisation
 from ctwml_bids.segmentation import ensemble
-from ctwml_bids.segmentation.model_store import Member, default, load_card
+from ctwml_bids.segmentation.model_card import Member
+from ctwml_bids.segmentation.model_store import default, load_card
 from ctwml_bids.templates import packaged
 from ctwml_bids.unit import modalities
 from ctwml_bids.unit.measuring import measure_unit

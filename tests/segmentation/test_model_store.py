@@ -12,13 +12,8 @@ import numpy as np
 import pytest
 
 from ctwml_bids.errors import BadDataError, NoInputError
-from ctwml_bids.segmentation.model_store import (
-    ModelCard,
-    default,
-    load_card,
-    load_weights,
-    write_model,
-)
+from ctwml_bids.segmentation.model_card import ModelCard
+from ctwml_bids.segmentation.model_store import default, load_card, load_weights, write_model
 
 CARD = ModelCard(
     name="tiny",

@@ -14,7 +14,8 @@ from torch import nn
 from ctwml_bids.errors import BadDataError
 from ctwml_bids.reports.methods import methods
 from ctwml_bids.segmentation import ensemble, networks
-from ctwml_bids.segmentation.model_store import ModelCard, write_model
+from ctwml_bids.segmentation.model_card import ModelCard
+from ctwml_bids.segmentation.model_store import write_model
 from ctwml_bids.segmentation.networks import ARCHITECTURES, DEFAULT, Architecture
 from ctwml_bids.training.loop import train
 from ctwml_bids.training.patches import PatchConfig

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ctwml_bids.segmentation.model_store import ModelCard, write_model
+from ctwml_bids.segmentation.model_card import ModelCard
+from ctwml_bids.segmentation.model_store import write_model
 from ctwml_bids.segmentation.networks import ARCHITECTURES
 from ctwml_bids.training.loop import initial_weights
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ctwml_bids.segmentation.model_store import Member, ModelCard
+from ctwml_bids.segmentation.model_card import Member, ModelCard
 from ctwml_bids.templates import packaged
 from ctwml_bids.unit.records import Guide, RunFacts
 
