@@ -20,7 +20,7 @@ from ctwml_bids.bids.status import (
     write_status,
 )
 from ctwml_bids.bids.units import Skipped, Unit
-from ctwml_bids.errors import CtwmlError, TemporaryError
+from ctwml_bids.errors import TemporaryError
 from ctwml_bids.run.failures import Failure, failure_of
 from ctwml_bids.run.locks import hold
 from ctwml_bids.run.preflight import LOCKS, SCRATCH, Ready
@@ -170,8 +170,9 @@ class Ledger:
             )
             note(notes, str(path))
             write_text(self._output_dir / path, page)
-        except CtwmlError as error:
-            LOG.warning("%s: its page could not be written, %s", unit.label, error)
+        # Whatever is wrong with one unit's images or page must not end the run of the others.
+        except Exception as error:
+            LOG.warning("%s: its page could not be written, %r", unit.label, error)
 
     def end(self, reason: str, exit_code: int) -> None:
         """Let go of all units; those that have not come to an end failed, for one reason."""

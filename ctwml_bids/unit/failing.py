@@ -18,8 +18,8 @@ from ctwml_bids.image_files import load_nifti
 from ctwml_bids.reports.failed import SLICES, FailedReport, as_read, render_failed
 from ctwml_bids.reports.subject import Figure
 
-# An image with more voxels is described, not shown: looking must not cost a run its memory.
-MOST_VOXELS = 400_000_000
+# An image with more bytes of values is described, not shown: looking must not cost a run its memory.
+MOST_BYTES = 512 * 1024**2
 PIXEL_STEP_MM = 1.5
 
 
@@ -116,7 +116,8 @@ def look_at(name: str, path: Path, bids_dir: Path) -> tuple[Mapping[str, str], F
         about["Orientation"] = "".join(code or "?" for code in nib.aff2axcodes(image.affine))
     except Exception as error:
         return about | {"Could be read": f"no: {_said(error, bids_dir)}"}, None
-    if len(image.shape) != 3 or not 0 < math.prod(image.shape) <= MOST_VOXELS:
+    size = math.prod(image.shape) * image.get_data_dtype().itemsize
+    if len(image.shape) != 3 or not 0 < size <= MOST_BYTES:
         return about | {"Could be read": "the header; not shown"}, None
     try:
         return about | {"Could be read": "yes"}, _shown(name, image)

@@ -12,6 +12,7 @@ from ctwml_bids.run.locks import hold
 from ctwml_bids.run.participant import write_skipped
 from ctwml_bids.run.preflight import SCRATCH, Ready
 from ctwml_bids.run.resources import seen_before
+from ctwml_bids.unit import failing
 from tests.execution import steps
 from tests.run.toy_run import run
 
@@ -55,6 +56,16 @@ def test_a_page_that_cannot_be_written_stops_nothing(units, ready):
     results, _ = run(units, ready, lambda label: steps.Refuses())
     assert (results["sub-01"].exit_code, results["sub-02"].exit_code) == (65, 65)
     assert (ready.settings.output_dir / "sub-02.html").is_file()
+
+
+def test_a_page_that_cannot_be_made_stops_nothing(units, ready, monkeypatch, caplog):
+    def broken(*_, **__):
+        raise ZeroDivisionError("no such page")
+
+    monkeypatch.setattr(failing, "report_failed", broken)
+    results, _ = run(units, ready, lambda label: steps.Refuses())
+    assert (results["sub-01"].exit_code, results["sub-02"].exit_code) == (65, 65)
+    assert "sub-01: its page could not be written, ZeroDivisionError" in caplog.text
 
 
 def test_a_killed_worker_costs_its_unit_alone(units, ready):

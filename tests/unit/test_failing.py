@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ctwml_bids.bids.units import Unit
+from ctwml_bids.unit import failing
 from ctwml_bids.unit.failing import Failed, look_at, report_failed
 
 
@@ -48,6 +49,14 @@ def test_what_is_no_image_is_told_and_raises_nothing(ct, tmp_path, content):
 @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4, 5)])
 def test_what_is_no_volume_is_not_shown(ct, tmp_path, shape):
     nib.save(nib.Nifti1Image(np.zeros(shape, np.int16), np.eye(4)), ct)
+    about, figure = look_at("ct", ct, tmp_path / "bids")
+    assert (about["Could be read"], figure) == ("the header; not shown", None)
+
+
+def test_an_image_that_would_fill_the_memory_is_not_shown(ct, tmp_path, monkeypatch):
+    monkeypatch.setattr(failing, "MOST_BYTES", 30 * 40 * 12 * 4)
+    assert look_at("ct", ct, tmp_path / "bids")[1] is not None
+    monkeypatch.setattr(failing, "MOST_BYTES", 30 * 40 * 12 * 4 - 1)
     about, figure = look_at("ct", ct, tmp_path / "bids")
     assert (about["Could be read"], figure) == ("the header; not shown", None)
 
