@@ -107,6 +107,11 @@ def lay_pair(
     folder: Path, label: str, pair: SimulatedPair, seed: int, rng: np.random.Generator, grid: Grid
 ) -> None:
     """Lay both images of a pair on the network's grid, as the program would, and keep them."""
+
+    def error() -> np.random.Generator:
+        # The same draw for both: CT and FLAIR of a pair share one frame.
+        return np.random.default_rng([seed, 97])
+
     masks = shipped_heads.found_masks(pair)
     on_ct = masks.get(shipped_heads.CT_CARRIED, masks.get(shipped_heads.CT_OWN))
     on_flair = masks.get(shipped_heads.FLAIR_OWN)
@@ -115,30 +120,14 @@ def lay_pair(
         "flair": (pair.flair, pair.flair_truth, pair.template_to_flair, on_flair),
     }
     for modality, (image, truth, transform, found) in images.items():
-        # The same draw for both: CT and FLAIR of a pair share one frame.
+        where = (truth.brain, transform, grid, modality)
         head = shipped_heads.on_grid(
-            np.random.default_rng([seed, 97]),
-            image,
-            truth.lesion_fraction,
-            truth.brain,
-            transform,
-            grid,
-            modality,
-            found,
-            truth.infarct_fraction,
+            error(), image, truth.lesion_fraction, *where, found, truth.infarct_fraction
         )
         channels, labels = shipped_heads.training_arrays(rng, head, grid, modality)
         facts = dict(pair.facts) | {"grid_voxel_ml": head.voxel_ml}
         if truth.second_rater is not None:
-            again = shipped_heads.on_grid(
-                np.random.default_rng([seed, 97]),
-                image,
-                truth.second_rater,
-                truth.brain,
-                transform,
-                grid,
-                modality,
-            ).lesions
+            again = shipped_heads.on_grid(error(), image, truth.second_rater, *where).lesions
             facts["second_outline_dice"] = dice(labels == WML, again >= 0.5)
         shipped_heads.save_head(folder, f"sub-{label}_{modality}", channels, labels, facts)
 

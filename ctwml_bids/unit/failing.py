@@ -18,7 +18,7 @@ from ctwml_bids.image_files import load_nifti
 from ctwml_bids.reports.failed import SLICES, FailedReport, as_read, render_failed
 from ctwml_bids.reports.subject import Figure
 
-# An image with more bytes of values is described, not shown: looking must not cost a run its memory.
+# An image with more bytes of values is described, not shown: a run must not lose its memory to it.
 MOST_BYTES = 512 * 1024**2
 PIXEL_STEP_MM = 1.5
 

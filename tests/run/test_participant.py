@@ -58,14 +58,14 @@ def test_a_page_that_cannot_be_written_stops_nothing(units, ready):
     assert (ready.settings.output_dir / "sub-02.html").is_file()
 
 
-def test_a_page_that_cannot_be_made_stops_nothing(units, ready, monkeypatch, caplog):
+def test_a_page_that_cannot_be_made_stops_nothing(units, ready, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("no such page")
 
     monkeypatch.setattr(failing, "report_failed", broken)
-    results, _ = run(units, ready, lambda label: steps.Refuses())
+    results, screen = run(units, ready, lambda label: steps.Refuses())
     assert (results["sub-01"].exit_code, results["sub-02"].exit_code) == (65, 65)
-    assert "sub-01: its page could not be written, ZeroDivisionError" in caplog.text
+    assert "sub-01: its page could not be written, ZeroDivisionError" in screen
 
 
 def test_a_killed_worker_costs_its_unit_alone(units, ready):
